@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrStopped is what Run.Wait returns when the run was stopped softly: what
+// was in flight has been finished, nothing new was taken.
+var ErrStopped = errors.New("stopped before everything was taken")
+
+// A Fault is the failure of one item. It does not stop the run.
+type Fault struct {
+	Stage string // name of the stage in which it happened
+	Item  string // the item's String method, or its %v form
+	Err   error
+}
+
+// Error names the stage, the item and the cause.
+func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, f.Item, f.Err) }
+
+// Unwrap gives the cause.
+func (f Fault) Unwrap() error { return f.Err }
+
+type fatalError struct{ err error }
+
+func (e fatalError) Error() string { return e.err.Error() }
+func (e fatalError) Unwrap() error { return e.err }
+
+// Fatal marks err as a fault of the run: whichever stage returns it, the run
+// is cancelled and Wait returns it. Fatal(nil) is nil.
+func Fatal(err error) error {
+	if err == nil || IsFatal(err) {
+		return err
+	}
+	return fatalError{err}
+}
+
+// IsFatal reports whether err was marked by Fatal.
+func IsFatal(err error) bool {
+	var f fatalError
+	return errors.As(err, &f)
+}
+
+// A Dropper is an item that owns something (a file, a share of a budget).
+// Drop is called once, with the reason, when the engine throws the item away
+// instead of handing it on: in a cancelled run, or after a soft stop.
+type Dropper interface{ Drop(reason error) }
+
+func drop(item any, reason error) {
+	if d, ok := item.(Dropper); ok {
+		d.Drop(reason)
+	}
+}
+
+func name(item any) string {
+	if s, ok := item.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%v", item)
+}
