@@ -1,0 +1,101 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+)
+
+// A Budget bounds a number of bytes in use. Shares are granted in the order
+// in which they were asked for, so that a large one is not starved by small
+// ones. The zero value is no budget; use NewBudget.
+type Budget struct {
+	size int64
+
+	mu      sync.Mutex
+	used    int64
+	peak    int64
+	waiting []*claim
+}
+
+type claim struct {
+	bytes   int64
+	granted chan struct{}
+}
+
+// NewBudget makes a budget of size bytes (at least 1).
+func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
+
+// Size of the budget in bytes.
+func (b *Budget) Size() int64 { return b.size }
+
+// Acquire waits for a share of n bytes and returns what was granted, which
+// the caller gives back with Release: n, or the whole budget if n is larger,
+// so that what can never fit goes through alone. The error is ctx's cause.
+func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
+	n = min(max(n, 0), b.size)
+	b.mu.Lock()
+	if len(b.waiting) == 0 && b.used+n <= b.size {
+		b.take(n)
+		b.mu.Unlock()
+		return n, nil
+	}
+	c := &claim{bytes: n, granted: make(chan struct{})}
+	b.waiting = append(b.waiting, c)
+	b.mu.Unlock()
+	select {
+	case <-c.granted:
+		return n, nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-c.granted: // granted in the meantime: hand it on
+		b.used -= n
+	default:
+		b.forget(c)
+	}
+	b.grant()
+	return 0, context.Cause(ctx)
+}
+
+// Release gives n bytes back. A share may be given back in pieces.
+func (b *Budget) Release(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+	if b.used < 0 {
+		panic("pipeline: more released than acquired")
+	}
+	b.grant()
+}
+
+// Used is the number of bytes granted now, Peak the most there ever were.
+func (b *Budget) Used() (now, peak int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used, b.peak
+}
+
+func (b *Budget) take(n int64) {
+	b.used += n
+	b.peak = max(b.peak, b.used)
+}
+
+func (b *Budget) grant() {
+	for len(b.waiting) > 0 && b.used+b.waiting[0].bytes <= b.size {
+		c := b.waiting[0]
+		b.waiting = b.waiting[1:]
+		b.take(c.bytes)
+		close(c.granted)
+	}
+}
+
+func (b *Budget) forget(c *claim) {
+	for i, w := range b.waiting {
+		if w == c {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			return
+		}
+	}
+}

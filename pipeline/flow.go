@@ -1,0 +1,175 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Source runs fn in one goroutine; what it emits flows into the returned
+// channel. emit refuses with the run's cause after a cancel and with
+// ErrStopped after a soft stop: fn returns then. Any other error of fn is a
+// fault of the run.
+func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) error) <-chan T {
+	out := make(chan T)
+	s.TakesNew()
+	s.run.flow.Go(func() {
+		defer close(out)
+		err := s.work(func() error { return fn(s.run.ctx, emitter(s, out)) })
+		if err != nil && !errors.Is(err, ErrStopped) {
+			s.failed.Add(1)
+			s.run.Fail(err)
+		}
+	})
+	return out
+}
+
+// emitter gives fn its way out: it blocks until the next stage takes the item,
+// and drops the item when the run no longer wants it.
+func emitter[T any](s *Stage, out chan<- T) func(T) error {
+	return func(item T) error {
+		err := s.refused()
+		if err == nil {
+			err = s.Blocked(func() error {
+				select {
+				case out <- item:
+					return nil
+				case <-s.run.ctx.Done():
+					return context.Cause(s.run.ctx)
+				case <-s.onStop():
+					return s.refused()
+				}
+			})
+		}
+		if err != nil {
+			drop(item, err)
+			return err
+		}
+		s.itemsOut.Add(1)
+		return nil
+	}
+}
+
+// onStop is closed by a soft stop for a stage that takes new work; for any
+// other it never is.
+func (s *Stage) onStop() <-chan struct{} {
+	if s.intake {
+		return s.run.stopping
+	}
+	return nil
+}
+
+// Map runs fn on every item of in, in as many goroutines as the stage has
+// workers. fn owns its item and may emit none, one or many. An error is a
+// fault of that item (see Fatal).
+func Map[I, O any](s *Stage, in <-chan I, fn func(ctx context.Context, item I, emit func(O) error) error) <-chan O {
+	out := make(chan O)
+	emit := emitter(s, out)
+	var workers sync.WaitGroup
+	for range s.workers {
+		workers.Go(func() {
+			eachItem(s, in, func(item I) error { return fn(s.run.ctx, item, emit) })
+		})
+	}
+	s.run.flow.Go(func() {
+		workers.Wait()
+		close(out)
+	})
+	return out
+}
+
+// Sink is a Map without a way out.
+func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) error) {
+	for range s.workers {
+		s.run.flow.Go(func() {
+			eachItem(s, in, func(item I) error {
+				err := fn(s.run.ctx, item)
+				if err == nil {
+					s.itemsOut.Add(1)
+				}
+				return err
+			})
+		})
+	}
+}
+
+// eachItem is one worker's life: it takes items until the channel is closed,
+// works on them while the run goes on, and drops them when it does not.
+func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
+	for {
+		start := time.Now()
+		item, ok := <-in
+		s.waitedForInput(time.Since(start))
+		if !ok {
+			return
+		}
+		if reason := s.refused(); reason != nil {
+			drop(item, reason)
+			continue
+		}
+		if err := s.work(func() error { return fn(item) }); err != nil && !errors.Is(err, ErrStopped) {
+			s.run.fault(s, item, err)
+		}
+	}
+}
+
+// MapBatch is Map over batches: a worker takes one item and whatever else is
+// ready, up to most. It never waits for a batch to fill. An error is a fault
+// of every item of the batch; fn reports single items with Stage.Fault.
+func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I, emit func(O) error) error) <-chan O {
+	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
+		s.itemsIn.Add(int64(len(b) - 1))
+		err := fn(ctx, b, emit)
+		if err == nil || IsFatal(err) || errors.Is(err, ErrStopped) || ctx.Err() != nil {
+			return err
+		}
+		for _, item := range b {
+			s.Fault(item, err)
+		}
+		return nil
+	})
+}
+
+// Fault records the fault of one item of a batch.
+func (s *Stage) Fault(item any, err error) { s.run.fault(s, item, err) }
+
+type batch[T any] []T
+
+func (b batch[T]) Drop(reason error) {
+	for _, item := range b {
+		drop(item, reason)
+	}
+}
+
+// gather joins items into batches: while no worker is free the current batch
+// grows up to most, then in has to wait.
+func gather[T any](s *Stage, in <-chan T, most int) <-chan batch[T] {
+	out := make(chan batch[T])
+	s.run.flow.Go(func() {
+		defer close(out)
+		var b batch[T]
+		for {
+			from, to := in, out
+			if len(b) == 0 {
+				to = nil
+			}
+			if len(b) >= most {
+				from = nil
+			}
+			select {
+			case item, ok := <-from:
+				if !ok {
+					if len(b) > 0 {
+						out <- b // a worker drains this channel until it is closed
+					}
+					return
+				}
+				b = append(b, item)
+			case to <- b:
+				b = nil
+			}
+		}
+	})
+	return out
+}

@@ -1,0 +1,48 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+)
+
+// A Pool is a stage's workers shared by many streams of blocks.
+type Pool struct {
+	stage *Stage
+	tasks chan func()
+}
+
+// NewPool starts the stage's workers. They end when the run's flow has ended.
+func NewPool(s *Stage) *Pool {
+	p := &Pool{stage: s, tasks: make(chan func())}
+	for range s.workers {
+		s.run.pools.Go(func() {
+			for {
+				start := time.Now()
+				task, ok := <-p.tasks
+				s.waitedForInput(time.Since(start))
+				if !ok {
+					return
+				}
+				task()
+			}
+		})
+	}
+	s.run.mu.Lock()
+	s.run.close = append(s.run.close, func() { close(p.tasks) })
+	s.run.mu.Unlock()
+	return p
+}
+
+// submit hands task to a worker, waiting for a free one. The error is ctx's
+// cause; task is not run then.
+func (p *Pool) submit(ctx context.Context, task func()) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case p.tasks <- task:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,109 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// Options of a run. The zero value is useful.
+type Options struct {
+	// OnFault is told every fault of an item, from whichever goroutine it
+	// happened in; it must be safe for concurrent use and return quickly.
+	OnFault func(Fault)
+}
+
+// A Run owns the stages, pools and goroutines of one flow.
+type Run struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	options Options
+
+	stopOnce sync.Once
+	stopping chan struct{}
+	cutShort atomic.Bool // something was not taken because of Stop
+
+	flow  sync.WaitGroup // sources, stages, sinks
+	pools sync.WaitGroup
+
+	mu     sync.Mutex
+	stages []*Stage
+	close  []func() // ends the pools once the flow has ended
+}
+
+// New starts a run that is cancelled with ctx.
+func New(ctx context.Context, o Options) *Run {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Run{ctx: ctx, cancel: cancel, options: o, stopping: make(chan struct{})}
+}
+
+// Context is cancelled when the run is: by its parent or by a fatal fault.
+func (r *Run) Context() context.Context { return r.ctx }
+
+// Stop asks for a soft end: sources and stages that take new work (see
+// Stage.TakesNew) take none any more, what is in flight is finished.
+func (r *Run) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
+
+// Stopping is closed by Stop.
+func (r *Run) Stopping() <-chan struct{} { return r.stopping }
+
+func (r *Run) stopped() bool {
+	select {
+	case <-r.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Fail cancels the run with cause, which Wait returns. The first cause wins.
+func (r *Run) Fail(cause error) { r.cancel(cause) }
+
+// Go runs fn in a goroutine that Wait waits for. An error cancels the run.
+func (r *Run) Go(fn func(ctx context.Context) error) {
+	r.flow.Go(func() {
+		if err := fn(r.ctx); err != nil {
+			r.Fail(err)
+		}
+	})
+}
+
+// Wait waits for every goroutine of the run and returns nil when everything
+// was done, the cause when the run was cancelled, or ErrStopped when a soft
+// stop left something untaken.
+func (r *Run) Wait() error {
+	r.flow.Wait()
+	cause := context.Cause(r.ctx)
+	r.mu.Lock()
+	ends := r.close
+	r.close = nil
+	r.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	r.pools.Wait()
+	r.cancel(nil)
+	switch {
+	case cause != nil:
+		return cause
+	case r.cutShort.Load():
+		return ErrStopped
+	}
+	return nil
+}
+
+// fault sorts an error of one item: fatal ones end the run, the echo of a
+// cancelled run is dropped, all else is told to OnFault.
+func (r *Run) fault(s *Stage, item any, err error) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	s.failed.Add(1)
+	if IsFatal(err) {
+		r.Fail(err)
+		return
+	}
+	if r.options.OnFault != nil {
+		r.options.OnFault(Fault{Stage: s.name, Item: name(item), Err: err})
+	}
+}

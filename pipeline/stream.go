@@ -1,0 +1,174 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Ordered streams the blocks of one item through a shared pool:
+//
+//	produce ──▶ work, on the pool, many at a time ──▶ consume, one at a time, in order
+//
+// produce runs in the caller's goroutine and belongs to stage from, which is
+// counted as blocked while its emit waits. At most window blocks are between
+// emit and consume. work owns its block, consume owns its result; what is
+// never reached is dropped (see Dropper). Ordered returns when nothing of it
+// runs any more: nil, or the first error of the three, or ctx's cause.
+func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
+	produce func(ctx context.Context, emit func(A) error) error,
+	work func(A) (B, error),
+	consume func(B) error,
+) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type result struct {
+		value B
+		err   error
+	}
+	promises := make(chan chan result, max(window-1, 1))
+	var consumer sync.WaitGroup
+	consumer.Go(func() {
+		for promise := range promises {
+			r := <-promise
+			switch {
+			case r.err != nil:
+				cancel(r.err)
+			case ctx.Err() != nil:
+				drop(r.value, context.Cause(ctx))
+			default:
+				if err := consume(r.value); err != nil {
+					cancel(err)
+				}
+			}
+		}
+	})
+	emit := func(block A) error {
+		err := from.Blocked(func() error {
+			promise := make(chan result, 1)
+			select {
+			case promises <- promise:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			err := pool.submit(ctx, func() {
+				pool.stage.work(func() error {
+					value, err := work(block)
+					if err == nil {
+						pool.stage.itemsOut.Add(1)
+					}
+					promise <- result{value, err}
+					return err
+				})
+			})
+			if err != nil {
+				promise <- result{err: err}
+			}
+			return err
+		})
+		if err != nil {
+			drop(block, err)
+		}
+		return err
+	}
+	err := produce(ctx, emit)
+	if err != nil {
+		cancel(err)
+	}
+	close(promises)
+	consumer.Wait()
+	if err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// A Consumer takes the blocks of a Fan, one at a time, in order.
+type Consumer[T any] struct {
+	Stage *Stage // whose counters are kept
+	Do    func(T) error
+}
+
+// A Fan hands every block to several consumers side by side, each in its own
+// goroutine, and to release once all are done with it.
+type Fan[T any] struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	release func(T)
+	lanes   []chan *shared[T]
+	done    sync.WaitGroup
+}
+
+type shared[T any] struct {
+	value T
+	left  atomic.Int32
+}
+
+// NewFan starts a goroutine for each consumer; up to depth blocks may wait
+// before each. release may be nil. The caller must Close it.
+func NewFan[T any](ctx context.Context, depth int, release func(T), consumers ...Consumer[T]) *Fan[T] {
+	f := &Fan[T]{release: release}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	for _, c := range consumers {
+		lane := make(chan *shared[T], depth)
+		f.lanes = append(f.lanes, lane)
+		f.done.Go(func() { f.run(lane, c) })
+	}
+	return f
+}
+
+func (f *Fan[T]) run(lane <-chan *shared[T], c Consumer[T]) {
+	for {
+		start := time.Now()
+		block, ok := <-lane
+		c.Stage.waitedForInput(time.Since(start))
+		if !ok {
+			return
+		}
+		if f.ctx.Err() == nil {
+			if err := c.Stage.work(func() error { return c.Do(block.value) }); err != nil {
+				f.cancel(err)
+			} else {
+				c.Stage.itemsOut.Add(1)
+			}
+		}
+		f.finish(block)
+	}
+}
+
+func (f *Fan[T]) finish(block *shared[T]) {
+	if block.left.Add(-1) == 0 && f.release != nil {
+		f.release(block.value)
+	}
+}
+
+// Send hands a block to all consumers; the Fan owns it from here on, also
+// when Send fails, which it does with the first error of a consumer.
+func (f *Fan[T]) Send(value T) error {
+	block := &shared[T]{value: value}
+	block.left.Store(int32(len(f.lanes)))
+	for i, lane := range f.lanes {
+		select {
+		case lane <- block:
+		case <-f.ctx.Done():
+			for range f.lanes[i:] {
+				f.finish(block)
+			}
+			return context.Cause(f.ctx)
+		}
+	}
+	return nil
+}
+
+// Close waits until every consumer has taken all that was sent and returns
+// the first error of any of them, or ctx's cause.
+func (f *Fan[T]) Close() error {
+	for _, lane := range f.lanes {
+		close(lane)
+	}
+	f.done.Wait()
+	err := context.Cause(f.ctx)
+	f.cancel(nil)
+	return err
+}
