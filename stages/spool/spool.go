@@ -1,0 +1,151 @@
+// Package spool keeps archives in files under the cache path while they wait
+// to be checked, encrypted and uploaded. A file is written once, never
+// changed, and gone when it is no longer needed; what a dead run left is
+// removed when the next one opens the spool. All files together stay inside a
+// budget.
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"firn/pipeline"
+)
+
+const (
+	dirName = "firn-spool"
+	suffix  = ".archive"
+)
+
+// Dir is the spool of one run.
+type Dir struct {
+	path   string
+	budget *pipeline.Budget
+	next   atomic.Int64
+}
+
+// Open makes the spool under cache (mode 0700) and removes what dead runs
+// left there; it tells how many files that were. The caller holds the lock of
+// the cache path.
+func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error) {
+	d = &Dir{path: filepath.Join(cache, dirName), budget: budget}
+	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, 0, fmt.Errorf("making the spool: %w", err)
+	}
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the spool: %w", err)
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), suffix) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(d.path, e.Name())); err != nil {
+			return nil, removed, fmt.Errorf("removing what an earlier run left in the spool: %w", err)
+		}
+		removed++
+	}
+	return d, removed, nil
+}
+
+// Close removes the spool's directory if it is empty.
+func (d *Dir) Close() {
+	// Not empty: something of the user's lies there, or a file that could not
+	// be removed and that the next Open names.
+	_ = os.Remove(d.path)
+}
+
+// A File is one archive's spool. Write, Seal, Open, Remove, in that order;
+// Remove from any state.
+type File struct {
+	dir      *Dir
+	file     *os.File
+	path     string
+	share    int64 // bytes of the budget it holds
+	size     int64 // bytes written
+	overflow bool
+	removed  atomic.Bool
+}
+
+// Create waits for a share of bound bytes (the most the archive can come to)
+// and makes a file for it. An archive with a larger bound than the whole
+// budget waits until it is alone.
+func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
+	share, err := d.budget.Acquire(ctx, bound)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(d.path, fmt.Sprintf("%d-%d%s", os.Getpid(), d.next.Add(1), suffix))
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		d.budget.Release(share)
+		return nil, pipeline.Fatal(fmt.Errorf("making a spool file: %w", err))
+	}
+	return &File{dir: d, file: file, path: path, share: share}, nil
+}
+
+// Write appends to the file. What goes beyond the file's share is not kept:
+// the archive has outgrown the spool (see Overflow), and all of it is given
+// up at once. A full disk is a fault of the run.
+func (f *File) Write(p []byte) (int, error) {
+	if f.overflow {
+		return len(p), nil
+	}
+	if f.size+int64(len(p)) > f.share {
+		f.overflow = true
+		if err := f.file.Truncate(0); err != nil {
+			return 0, fmt.Errorf("emptying a spool file: %w", err)
+		}
+		return len(p), nil
+	}
+	n, err := f.file.Write(p)
+	f.size += int64(n)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return n, pipeline.Fatal(fmt.Errorf("writing an archive to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", err))
+	}
+	if err != nil {
+		return n, pipeline.Fatal(fmt.Errorf("writing an archive to the cache path: %w", err))
+	}
+	return n, nil
+}
+
+// Overflow tells that the archive was larger than its share and is not here.
+func (f *File) Overflow() bool { return f.overflow }
+
+// Seal ends the writing and gives back what of the share was not needed. An
+// archive that overflowed keeps its share: what it takes to send it without a
+// spool goes through alone.
+func (f *File) Seal() {
+	if surplus := f.share - f.size; surplus > 0 && !f.overflow {
+		f.share -= surplus
+		f.dir.budget.Release(surplus)
+	}
+}
+
+// Size in bytes of what was written and kept.
+func (f *File) Size() int64 { return f.size }
+
+// Reader reads the archive from its start; any number of readers may.
+func (f *File) Reader() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+
+// Remove closes and deletes the file and gives its share back. Further calls
+// do nothing.
+func (f *File) Remove() error {
+	if f.removed.Swap(true) {
+		return nil
+	}
+	err := errors.Join(f.file.Close(), os.Remove(f.path))
+	f.dir.budget.Release(f.share)
+	if err != nil {
+		return fmt.Errorf("removing a spool file: %w", err)
+	}
+	return nil
+}

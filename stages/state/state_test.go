@@ -1,0 +1,175 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func entry(i int) Entry {
+	e := Entry{MD5: fmt.Sprintf("%032x", i)}
+	copy(e.Fingerprint[:], fmt.Sprintf("fingerprint %d", i))
+	return e
+}
+
+func open2(t *testing.T, dir string) (*DB, string) {
+	t.Helper()
+	db, notice, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, notice
+}
+
+func TestKeepsEntriesAcrossRuns(t *testing.T) {
+	dir := t.TempDir()
+	db, notice := open2(t, dir)
+	if notice != "" {
+		t.Errorf("a new state file gave the notice %q", notice)
+	}
+	const n = 3 * flushItems / 2 // some committed by number, the rest by Close
+	for i := range n {
+		if err := db.Put("s3://b", fmt.Sprint(i), entry(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Put("s3://other", "1", entry(99)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Forget("s3://b", "7"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.KeepSalt([]byte("salt")); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(db *DB) {
+		t.Helper()
+		for i := range n {
+			got, ok := db.Get("s3://b", fmt.Sprint(i))
+			if want := i != 7; ok != want || ok && got != entry(i) {
+				t.Fatalf("entry %d: %v %v", i, got, ok)
+			}
+		}
+		if got, _ := db.Get("s3://other", "1"); got != entry(99) {
+			t.Errorf("another store's entry: %v", got)
+		}
+		if _, ok := db.Get("s3://none", "1"); ok {
+			t.Error("a store that was never written has an entry")
+		}
+		if string(db.Salt()) != "salt" {
+			t.Errorf("salt: %q", db.Salt())
+		}
+	}
+	verify(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, _ = open2(t, dir)
+	verify(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCommitsAfterATime(t *testing.T) {
+	db, _ := open2(t, t.TempDir())
+	defer db.Close()
+	now := time.Now()
+	db.now = func() time.Time { return now }
+	db.flushed = now
+	put := func(i, pending int) {
+		t.Helper()
+		if err := db.Put("s", fmt.Sprint(i), entry(i)); err != nil {
+			t.Fatal(err)
+		}
+		if db.count != pending {
+			t.Errorf("after entry %d: %d pending, want %d", i, db.count, pending)
+		}
+	}
+	put(1, 1)
+	put(2, 2)
+	now = now.Add(flushAfter)
+	put(3, 0)
+}
+
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	db, _ := open2(t, dir)
+	defer db.Close()
+	if _, _, err := Open(dir); !errors.Is(err, ErrLocked) {
+		t.Fatalf("second Open: %v, want ErrLocked", err)
+	}
+}
+
+// Whatever bytes the file is made of, Open gives a working state, and a Get
+// never gives an entry that was not put.
+func TestDamagedFile(t *testing.T) {
+	dir := t.TempDir()
+	db, _ := open2(t, dir)
+	for i := range 2000 {
+		if err := db.Put("s", fmt.Sprint(i), entry(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const seed = 1
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewSource(seed))
+	cases := map[string]func([]byte) []byte{
+		"empty":    func(b []byte) []byte { return nil },
+		"text":     func(b []byte) []byte { return []byte(strings.Repeat("not a database\n", 5000)) },
+		"zeros":    func(b []byte) []byte { return make([]byte, len(b)) },
+		"half":     func(b []byte) []byte { return b[:len(b)/2] },
+		"no pages": func(b []byte) []byte { return b[:8192] },
+		"one byte": func(b []byte) []byte { return b[:1] },
+	}
+	for i := range 40 {
+		cases[fmt.Sprintf("page %d", i)] = func(b []byte) []byte {
+			page := rnd.Intn(len(b)/4096) * 4096
+			rnd.Read(b[page : page+4096])
+			return b
+		}
+		cases[fmt.Sprintf("cut %d", i)] = func(b []byte) []byte { return b[:rnd.Intn(len(b))] }
+	}
+	for name, damage := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, fileName), damage(append([]byte(nil), whole...)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db, _ := open2(t, dir)
+			for i := range 2000 {
+				if e, ok := db.Get("s", fmt.Sprint(i)); ok && e != entry(i) {
+					t.Fatalf("entry %d is now %v", i, e)
+				}
+			}
+			if err := db.Put("s", "new", entry(5000)); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db, notice := open2(t, dir)
+			if notice != "" {
+				t.Errorf("damaged again: %s", notice)
+			}
+			if e, _ := db.Get("s", "new"); e != entry(5000) {
+				t.Error("what was put after the damage is lost")
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
