@@ -66,8 +66,8 @@ type Store interface {
 	// Errors: ErrChecksum.
 	Put(ctx context.Context, key string, body []byte, o PutOptions) (Object, error)
 
-	// CreateUpload begins a multipart upload. Nothing can be seen under the key before Complete returned.
-	// o.CRC32C is not used here.
+	// CreateUpload begins a multipart upload. Nothing can be seen under the key before Complete.
+	// o.PartSize is needed, o.CRC32C is not used.
 	CreateUpload(ctx context.Context, key string, o PutOptions) (Upload, error)
 
 	// Uploads calls fn for every unfinished multipart upload whose key begins with prefix.
@@ -87,15 +87,16 @@ type Upload interface {
 	// ID is the store's name for the upload.
 	ID() string
 
-	// Part stores one part, counted from 1. All parts but the one with the highest number have the same size (at
-	// least Limits.MinPart, and PutOptions.PartSize if that was given). It may be called for several numbers at once
-	// and again for the same number with the same bytes. body stays the caller's, as in Store.Put.
+	// Part stores one part, counted from 1. All parts but the one with the highest number are of PutOptions.PartSize
+	// bytes, that one has at least one byte and no more. It may be called for several numbers at once, and again for
+	// the same number with the same bytes. body stays the caller's, as in Store.Put.
 	// Errors: ErrChecksum, ErrNoUpload.
 	Part(ctx context.Context, number int, body []byte, crc32c uint32) (Part, error)
 
 	// Complete makes the object out of parts, which are all parts from 1 on, in any order; crc32c is of the whole
-	// object. An answer that got lost on the way is cleared up: when Complete returns an error that is not a
-	// context's, no object was made by this upload. Errors: ErrChecksum, ErrNoUpload.
+	// object. An answer that got lost on the way is cleared up by asking the store what it holds: only when it can't be
+	// asked either does Complete fail though the object was made. Abort is safe after any failure.
+	// Errors: ErrChecksum, ErrNoUpload.
 	Complete(ctx context.Context, parts []Part, crc32c uint32) (Object, error)
 
 	// Abort drops the upload and its parts. After Complete it does nothing.
@@ -140,12 +141,10 @@ type Part struct {
 
 // PutOptions is what is said of an object when it is stored.
 type PutOptions struct {
-	Meta   map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
-	Class  string            // storage class; "" is the store's default
-	CRC32C uint32            // CRC-32C (Castagnoli) of body; always verified. Multipart: given to Complete instead
-	// PartSize is the size of every part but the last of a multipart upload, 0 if the caller doesn't know it yet.
-	// A store that knows it can lay each part where it belongs at once.
-	PartSize int64
+	Meta     map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
+	Class    string            // storage class; "" is the store's default
+	CRC32C   uint32            // CRC-32C (Castagnoli) of body; always verified. Multipart: given to Complete instead
+	PartSize int64             // multipart: bytes of every part but the last, so that a part can be laid where it belongs at once
 }
 
 // GetOptions says what of an object to read; the zero value is the whole of its newest version.
