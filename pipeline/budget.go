@@ -7,7 +7,8 @@ import (
 
 // A Budget bounds a number of bytes in use. Shares are granted in the order
 // in which they were asked for, so that a large one is not starved by small
-// ones. The zero value is no budget; use NewBudget.
+// ones. Whoever holds a share must be able to give it back without another
+// share of the same budget. The zero value is no budget; use NewBudget.
 type Budget struct {
 	size int64
 
@@ -30,8 +31,12 @@ func (b *Budget) Size() int64 { return b.size }
 
 // Acquire waits for a share of n bytes and returns what was granted, which
 // the caller gives back with Release: n, or the whole budget if n is larger,
-// so that what can never fit goes through alone. The error is ctx's cause.
+// so that what can never fit goes through alone. The error is ctx's cause; a
+// cancelled ctx is granted nothing.
 func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
 	n = min(max(n, 0), b.size)
 	b.mu.Lock()
 	if len(b.waiting) == 0 && b.used+n <= b.size {
@@ -63,10 +68,10 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 func (b *Budget) Release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= n
-	if b.used < 0 {
+	if n < 0 || n > b.used {
 		panic("pipeline: more released than acquired")
 	}
+	b.used -= n
 	b.grant()
 }
 

@@ -12,7 +12,7 @@ var ErrStopped = errors.New("stopped before everything was taken")
 // A Fault is the failure of one item. It does not stop the run.
 type Fault struct {
 	Stage string // name of the stage in which it happened
-	Item  string // the item's String method, or its %v form
+	Item  string // the item's String method, or its %v form (a pointer needs the method: others may own what it points to)
 	Err   error
 }
 

@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 )
 
 // Source runs fn in one goroutine; what it emits flows into the returned
-// channel. emit refuses with the run's cause after a cancel and with
-// ErrStopped after a soft stop: fn returns then. Any other error of fn is a
-// fault of the run.
+// channel. emit owns the item from the call on, and refuses with the run's
+// cause after a cancel and with ErrStopped after a soft stop: fn returns then.
+// A fn that watches Run.Stopping itself returns ErrStopped if something was
+// left. Any other error of fn is a fault of the run.
 func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) error) <-chan T {
 	out := make(chan T)
-	s.TakesNew()
 	s.run.flow.Go(func() {
 		defer close(out)
-		err := s.work(func() error { return fn(s.run.ctx, emitter(s, out)) })
-		if err != nil && !errors.Is(err, ErrStopped) {
+		err := s.do(func() error { return fn(s.run.ctx, emitter(s, out, s.run.stopping)) })
+		if err != nil && !s.run.stoppedBy(err) && s.run.ctx.Err() == nil {
 			s.failed.Add(1)
 			s.run.Fail(err)
 		}
@@ -26,20 +25,19 @@ func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) er
 }
 
 // emitter gives fn its way out: it blocks until the next stage takes the item,
-// and drops the item when the run no longer wants it.
-func emitter[T any](s *Stage, out chan<- T) func(T) error {
+// and drops the item when the run is cancelled or stop, if not nil, is closed.
+func emitter[T any](s *Stage, out chan<- T, stop <-chan struct{}) func(T) error {
 	return func(item T) error {
-		err := s.refused()
+		err := s.run.refused(stop)
 		if err == nil {
 			err = s.Blocked(func() error {
 				select {
 				case out <- item:
 					return nil
 				case <-s.run.ctx.Done():
-					return context.Cause(s.run.ctx)
-				case <-s.onStop():
-					return s.refused()
+				case <-stop:
 				}
+				return s.run.refused(stop)
 			})
 		}
 		if err != nil {
@@ -51,21 +49,13 @@ func emitter[T any](s *Stage, out chan<- T) func(T) error {
 	}
 }
 
-// onStop is closed by a soft stop for a stage that takes new work; for any
-// other it never is.
-func (s *Stage) onStop() <-chan struct{} {
-	if s.intake {
-		return s.run.stopping
-	}
-	return nil
-}
-
 // Map runs fn on every item of in, in as many goroutines as the stage has
-// workers. fn owns its item and may emit none, one or many. An error is a
-// fault of that item (see Fatal).
+// workers. fn owns its item and may emit none, one or many; emit owns what it
+// is given, also when it refuses. A soft stop refuses nothing that fn emits:
+// that is in flight. An error is a fault of that item (see Fatal).
 func Map[I, O any](s *Stage, in <-chan I, fn func(ctx context.Context, item I, emit func(O) error) error) <-chan O {
 	out := make(chan O)
-	emit := emitter(s, out)
+	emit := emitter(s, out, nil)
 	var workers sync.WaitGroup
 	for range s.workers {
 		workers.Go(func() {
@@ -98,25 +88,25 @@ func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) err
 // works on them while the run goes on, and drops them when it does not.
 func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	for {
-		start := time.Now()
-		item, ok := <-in
-		s.waitedForInput(time.Since(start))
+		item, ok := take(s, in)
 		if !ok {
 			return
 		}
-		if reason := s.refused(); reason != nil {
+		if reason := s.run.refused(s.stop); reason != nil {
 			drop(item, reason)
 			continue
 		}
-		if err := s.work(func() error { return fn(item) }); err != nil && !errors.Is(err, ErrStopped) {
+		s.itemsIn.Add(1)
+		if err := s.do(func() error { return fn(item) }); err != nil && !s.run.stoppedBy(err) {
 			s.run.fault(s, item, err)
 		}
 	}
 }
 
 // MapBatch is Map over batches: a worker takes one item and whatever else is
-// ready, up to most. It never waits for a batch to fill. An error is a fault
-// of every item of the batch; fn reports single items with Stage.Fault.
+// ready, up to most (at least 1). It never waits for a batch to fill. fn owns
+// the batch's items. An error is a fault of every item of the batch; fn reports
+// single items with Stage.Fault and returns nil then.
 func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I, emit func(O) error) error) <-chan O {
 	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
 		s.itemsIn.Add(int64(len(b) - 1))
@@ -142,30 +132,38 @@ func (b batch[T]) Drop(reason error) {
 	}
 }
 
-// gather joins items into batches: while no worker is free the current batch
-// grows up to most, then in has to wait.
+// gather joins items into batches: it takes what is ready, and while no worker
+// is free the current batch grows up to most, then in has to wait. It ends with
+// in, in a cancelled run too: the workers drain out until it is closed.
 func gather[T any](s *Stage, in <-chan T, most int) <-chan batch[T] {
 	out := make(chan batch[T])
+	most = max(most, 1)
 	s.run.flow.Go(func() {
 		defer close(out)
 		var b batch[T]
-		for {
+		open := true
+		add := func(item T, ok bool) {
+			if open = ok; ok {
+				b = append(b, item)
+			}
+		}
+		for open || len(b) > 0 {
 			from, to := in, out
+			if !open || len(b) >= most {
+				from = nil
+			}
 			if len(b) == 0 {
 				to = nil
 			}
-			if len(b) >= most {
-				from = nil
+			select { // what is ready comes before a free worker
+			case item, ok := <-from:
+				add(item, ok)
+				continue
+			default:
 			}
 			select {
 			case item, ok := <-from:
-				if !ok {
-					if len(b) > 0 {
-						out <- b // a worker drains this channel until it is closed
-					}
-					return
-				}
-				b = append(b, item)
+				add(item, ok)
 			case to <- b:
 				b = nil
 			}

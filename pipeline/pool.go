@@ -1,9 +1,6 @@
 package pipeline
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // A Pool is a stage's workers shared by many streams of blocks.
 type Pool struct {
@@ -11,15 +8,14 @@ type Pool struct {
 	tasks chan func()
 }
 
-// NewPool starts the stage's workers. They end when the run's flow has ended.
+// NewPool starts the stage's workers. They end when the run's flow has ended:
+// streams use a pool only from within the run's own goroutines.
 func NewPool(s *Stage) *Pool {
 	p := &Pool{stage: s, tasks: make(chan func())}
 	for range s.workers {
 		s.run.pools.Go(func() {
 			for {
-				start := time.Now()
-				task, ok := <-p.tasks
-				s.waitedForInput(time.Since(start))
+				task, ok := take(s, p.tasks)
 				if !ok {
 					return
 				}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 )
@@ -26,6 +27,9 @@ type Run struct {
 	flow  sync.WaitGroup // sources, stages, sinks
 	pools sync.WaitGroup
 
+	ended  sync.Once
+	result error // of Wait
+
 	mu     sync.Mutex
 	stages []*Stage
 	close  []func() // ends the pools once the flow has ended
@@ -47,22 +51,40 @@ func (r *Run) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
 // Stopping is closed by Stop.
 func (r *Run) Stopping() <-chan struct{} { return r.stopping }
 
-func (r *Run) stopped() bool {
+// refused is why nothing more is taken: the run's cause, or ErrStopped once
+// stop, if not nil, is closed; nil while more is taken.
+func (r *Run) refused(stop <-chan struct{}) error {
+	if err := context.Cause(r.ctx); err != nil {
+		return err
+	}
 	select {
-	case <-r.stopping:
-		return true
+	case <-stop:
+		r.cutShort.Store(true)
+		return ErrStopped
 	default:
+		return nil
+	}
+}
+
+// stoppedBy reports whether err says that work was left untaken because of a
+// soft stop, and makes Wait say so too, even if the run itself never refused
+// anything.
+func (r *Run) stoppedBy(err error) bool {
+	if IsFatal(err) || !errors.Is(err, ErrStopped) {
 		return false
 	}
+	r.cutShort.Store(true)
+	return true
 }
 
 // Fail cancels the run with cause, which Wait returns. The first cause wins.
 func (r *Run) Fail(cause error) { r.cancel(cause) }
 
-// Go runs fn in a goroutine that Wait waits for. An error cancels the run.
+// Go runs fn in a goroutine that Wait waits for. An error cancels the run,
+// except ErrStopped, which says that fn left something untaken.
 func (r *Run) Go(fn func(ctx context.Context) error) {
 	r.flow.Go(func() {
-		if err := fn(r.ctx); err != nil {
+		if err := fn(r.ctx); err != nil && !r.stoppedBy(err) {
 			r.Fail(err)
 		}
 	})
@@ -70,8 +92,13 @@ func (r *Run) Go(fn func(ctx context.Context) error) {
 
 // Wait waits for every goroutine of the run and returns nil when everything
 // was done, the cause when the run was cancelled, or ErrStopped when a soft
-// stop left something untaken.
+// stop left something untaken. It may be called more than once.
 func (r *Run) Wait() error {
+	r.ended.Do(func() { r.result = r.end() })
+	return r.result
+}
+
+func (r *Run) end() error {
 	r.flow.Wait()
 	cause := context.Cause(r.ctx)
 	r.mu.Lock()

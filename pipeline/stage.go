@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,17 +12,33 @@ type Stage struct {
 	run     *Run
 	name    string
 	workers int
-	intake  bool
+	stop    <-chan struct{} // closed by a soft stop if the stage takes new work, else nil
 
 	itemsIn, itemsOut, bytesIn, bytesOut, failed atomic.Int64
 
-	mu       sync.Mutex // guards what follows
-	inFlight int64
-	began    time.Duration // sum of the start times, since epoch, of what is in flight
-	worked   time.Duration // time inside finished work
-	blocked  time.Duration
-	starved  time.Duration
-	epoch    time.Time
+	epoch time.Time
+
+	mu      sync.Mutex // guards what follows
+	work    meter      // includes what was blocked
+	blocked meter
+	starved meter
+}
+
+// A meter adds up the time of something that may go on many times at once,
+// what has not ended yet included.
+type meter struct {
+	running int64
+	last    time.Duration // when running last changed, since the stage's epoch
+	total   time.Duration // up to then
+}
+
+func (m *meter) read(now time.Duration) time.Duration {
+	return m.total + time.Duration(m.running)*(now-m.last)
+}
+
+func (m *meter) add(now time.Duration, change int64) {
+	m.total, m.last = m.read(now), now
+	m.running += change
 }
 
 // Stage adds a stage to the run. Fewer than one worker means one.
@@ -36,8 +51,9 @@ func (r *Run) Stage(name string, workers int) *Stage {
 }
 
 // TakesNew marks a stage that takes new work: after a soft stop it drops its
-// input instead of working on it. It returns s.
-func (s *Stage) TakesNew() *Stage { s.intake = true; return s }
+// input instead of working on it; what it has begun it finishes and hands on.
+// Call it before the stage is started. It returns s.
+func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 
 // Name of the stage.
 func (s *Stage) Name() string { return s.name }
@@ -48,50 +64,54 @@ func (s *Stage) AddIn(bytes int64) { s.bytesIn.Add(bytes) }
 // AddOut counts bytes that went out.
 func (s *Stage) AddOut(bytes int64) { s.bytesOut.Add(bytes) }
 
-func (s *Stage) begin() time.Duration {
-	now := time.Since(s.epoch)
+// count notes one more or one less of what m measures.
+func (s *Stage) count(m *meter, change int64) {
 	s.mu.Lock()
-	s.inFlight++
-	s.began += now
-	s.mu.Unlock()
-	return now
-}
-
-func (s *Stage) end(began time.Duration) {
-	now := time.Since(s.epoch)
-	s.mu.Lock()
-	s.inFlight--
-	s.began -= began
-	s.worked += now - began
+	m.add(time.Since(s.epoch), change)
 	s.mu.Unlock()
 }
 
 // Blocked runs wait, which waits for what comes after the stage (room in a
 // channel, a share of a budget), and counts the time as blocked, not busy.
+// It is for the goroutine that does the stage's work and is not nested: emit
+// and Ordered count their own waiting.
 func (s *Stage) Blocked(wait func() error) error {
-	start := time.Now()
-	err := wait()
-	s.mu.Lock()
-	s.blocked += time.Since(start)
-	s.mu.Unlock()
+	s.count(&s.blocked, 1)
+	defer s.count(&s.blocked, -1)
+	return wait()
+}
+
+// do runs one piece of work and counts its time.
+func (s *Stage) do(work func() error) error {
+	s.count(&s.work, 1)
+	defer s.count(&s.work, -1)
+	return work()
+}
+
+// block runs one piece of work on a block and counts it.
+func (s *Stage) block(work func() error) error {
+	s.itemsIn.Add(1)
+	err := s.do(work)
+	if err == nil {
+		s.itemsOut.Add(1)
+	} else if s.run.ctx.Err() == nil {
+		s.failed.Add(1)
+	}
 	return err
 }
 
-func (s *Stage) waitedForInput(d time.Duration) {
-	s.mu.Lock()
-	s.starved += d
-	s.mu.Unlock()
+// take waits for the next piece of input and counts the time as starved.
+func take[T any](s *Stage, in <-chan T) (T, bool) {
+	s.count(&s.starved, 1)
+	defer s.count(&s.starved, -1)
+	item, ok := <-in
+	return item, ok
 }
 
-// work runs one piece of work and keeps the counters.
-func (s *Stage) work(fn func() error) error {
-	s.itemsIn.Add(1)
-	began := s.begin()
-	defer s.end(began)
-	return fn()
-}
-
-// Counters are a stage's figures at one moment.
+// Counters are a stage's figures at one moment. Work that has not ended counts
+// up to that moment. A source takes no items in. Failed counts errors of the
+// stage's own work (blocks of a pool and of a Fan's consumer too, whose item
+// then fails in the stage that streams it), not the echo of a cancelled run.
 type Counters struct {
 	Stage             string
 	Workers           int
@@ -103,18 +123,18 @@ type Counters struct {
 	Blocked           time.Duration // worker time spent waiting for what comes after
 }
 
-// Counters reads the stage's figures; work in flight counts up to now.
+// Counters reads the stage's figures.
 func (s *Stage) Counters() Counters {
-	now := time.Since(s.epoch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	inside := s.worked + time.Duration(s.inFlight)*now - s.began
+	now := time.Since(s.epoch)
+	blocked := s.blocked.read(now)
 	return Counters{
 		Stage: s.name, Workers: s.workers,
 		ItemsIn: s.itemsIn.Load(), ItemsOut: s.itemsOut.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
-		Failed: s.failed.Load(), InFlight: s.inFlight,
-		Busy: max(inside-s.blocked, 0), Starved: s.starved, Blocked: s.blocked,
+		Failed: s.failed.Load(), InFlight: s.work.running,
+		Busy: max(s.work.read(now)-blocked, 0), Starved: s.starved.read(now), Blocked: blocked,
 	}
 }
 
@@ -141,17 +161,4 @@ func Bottleneck(all []Counters) string {
 		}
 	}
 	return name
-}
-
-// refused is why the stage takes nothing more: the run's cause, or ErrStopped
-// if the stage takes new work; nil while it takes more.
-func (s *Stage) refused() error {
-	if err := context.Cause(s.run.ctx); err != nil {
-		return err
-	}
-	if s.intake && s.run.stopped() {
-		s.run.cutShort.Store(true)
-		return ErrStopped
-	}
-	return nil
 }

@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Ordered streams the blocks of one item through a shared pool:
@@ -13,9 +13,11 @@ import (
 //
 // produce runs in the caller's goroutine and belongs to stage from, which is
 // counted as blocked while its emit waits. At most window blocks are between
-// emit and consume. work owns its block, consume owns its result; what is
-// never reached is dropped (see Dropper). Ordered returns when nothing of it
-// runs any more: nil, or the first error of the three, or ctx's cause.
+// emit and the end of consume. emit and work own their block, consume owns its
+// result; what is never reached is dropped (see Dropper), and a result that
+// work returns beside an error is ignored. work must not wait for another block
+// of the pool. Ordered returns when nothing of it runs any more: nil, or the
+// first error of the three (as produce wrapped it, if it did), or ctx's cause.
 func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 	produce func(ctx context.Context, emit func(A) error) error,
 	work func(A) (B, error),
@@ -27,7 +29,7 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 		value B
 		err   error
 	}
-	promises := make(chan chan result, max(window-1, 1))
+	promises := make(chan chan result, max(window, 1)-1) // and one is with the consumer
 	var consumer sync.WaitGroup
 	consumer.Go(func() {
 		for promise := range promises {
@@ -53,14 +55,12 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 				return context.Cause(ctx)
 			}
 			err := pool.submit(ctx, func() {
-				pool.stage.work(func() error {
-					value, err := work(block)
-					if err == nil {
-						pool.stage.itemsOut.Add(1)
-					}
-					promise <- result{value, err}
-					return err
+				var r result
+				pool.stage.block(func() error {
+					r.value, r.err = work(block)
+					return r.err
 				})
+				promise <- r
 			})
 			if err != nil {
 				promise <- result{err: err}
@@ -77,16 +77,20 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 		cancel(err)
 	}
 	close(promises)
-	consumer.Wait()
-	if err != nil {
+	_ = from.Blocked(func() error { consumer.Wait(); return nil })
+	cause := context.Cause(ctx)
+	if err != nil && errors.Is(err, cause) {
 		return err
 	}
-	return context.Cause(ctx)
+	return cause
 }
 
-// A Consumer takes the blocks of a Fan, one at a time, in order.
+// A Consumer takes the blocks of a Fan, one at a time, in order. It shares
+// them with the other consumers, so it does not change them.
 type Consumer[T any] struct {
-	Stage *Stage // whose counters are kept
+	// Stage whose counters are kept. Its workers are the goroutines of all
+	// Fans: for true shares of time it has as many as Fans run at once.
+	Stage *Stage
 	Do    func(T) error
 }
 
@@ -98,11 +102,13 @@ type Fan[T any] struct {
 	release func(T)
 	lanes   []chan *shared[T]
 	done    sync.WaitGroup
+	closing sync.Once
+	err     error // of Close
 }
 
 type shared[T any] struct {
 	value T
-	left  atomic.Int32
+	left  atomic.Int32 // consumers that are not done with it, and Send
 }
 
 // NewFan starts a goroutine for each consumer; up to depth blocks may wait
@@ -120,25 +126,21 @@ func NewFan[T any](ctx context.Context, depth int, release func(T), consumers ..
 
 func (f *Fan[T]) run(lane <-chan *shared[T], c Consumer[T]) {
 	for {
-		start := time.Now()
-		block, ok := <-lane
-		c.Stage.waitedForInput(time.Since(start))
+		block, ok := take(c.Stage, lane)
 		if !ok {
 			return
 		}
 		if f.ctx.Err() == nil {
-			if err := c.Stage.work(func() error { return c.Do(block.value) }); err != nil {
+			if err := c.Stage.block(func() error { return c.Do(block.value) }); err != nil {
 				f.cancel(err)
-			} else {
-				c.Stage.itemsOut.Add(1)
 			}
 		}
-		f.finish(block)
+		f.finish(block, 1)
 	}
 }
 
-func (f *Fan[T]) finish(block *shared[T]) {
-	if block.left.Add(-1) == 0 && f.release != nil {
+func (f *Fan[T]) finish(block *shared[T], n int) {
+	if block.left.Add(-int32(n)) == 0 && f.release != nil {
 		f.release(block.value)
 	}
 }
@@ -147,14 +149,17 @@ func (f *Fan[T]) finish(block *shared[T]) {
 // when Send fails, which it does with the first error of a consumer.
 func (f *Fan[T]) Send(value T) error {
 	block := &shared[T]{value: value}
-	block.left.Store(int32(len(f.lanes)))
-	for i, lane := range f.lanes {
+	left := len(f.lanes) + 1
+	block.left.Store(int32(left))
+	defer func() { f.finish(block, left) }()
+	for _, lane := range f.lanes {
+		if f.ctx.Err() != nil {
+			return context.Cause(f.ctx)
+		}
 		select {
 		case lane <- block:
+			left--
 		case <-f.ctx.Done():
-			for range f.lanes[i:] {
-				f.finish(block)
-			}
 			return context.Cause(f.ctx)
 		}
 	}
@@ -162,13 +167,16 @@ func (f *Fan[T]) Send(value T) error {
 }
 
 // Close waits until every consumer has taken all that was sent and returns
-// the first error of any of them, or ctx's cause.
+// the first error of any of them, or ctx's cause. Nothing may be sent from
+// then on; closing again returns the same.
 func (f *Fan[T]) Close() error {
-	for _, lane := range f.lanes {
-		close(lane)
-	}
-	f.done.Wait()
-	err := context.Cause(f.ctx)
-	f.cancel(nil)
-	return err
+	f.closing.Do(func() {
+		for _, lane := range f.lanes {
+			close(lane)
+		}
+		f.done.Wait()
+		f.err = context.Cause(f.ctx)
+		f.cancel(nil)
+	})
+	return f.err
 }
