@@ -12,12 +12,13 @@ var ErrStopped = errors.New("stopped before everything was taken")
 // A Fault is the failure of one item. It does not stop the run.
 type Fault struct {
 	Stage string // name of the stage in which it happened
-	Item  string // the item's String method, or its %v form (a pointer needs the method: others may own what it points to)
+	Item  any    // as the stage got it; what it owned may be gone, its String method still works
 	Err   error
 }
 
-// Error names the stage, the item and the cause.
-func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, f.Item, f.Err) }
+// Error names the stage, the item (its String method, else its %v form) and
+// the cause.
+func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, name(f.Item), f.Err) }
 
 // Unwrap gives the cause.
 func (f Fault) Unwrap() error { return f.Err }

@@ -131,6 +131,6 @@ func (r *Run) fault(s *Stage, item any, err error) {
 		return
 	}
 	if r.options.OnFault != nil {
-		r.options.OnFault(Fault{Stage: s.name, Item: name(item), Err: err})
+		r.options.OnFault(Fault{Stage: s.name, Item: item, Err: err})
 	}
 }
