@@ -1,0 +1,65 @@
+package bzip2
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A Joiner lays pieces, given in the order of the input, into one stream. No
+// piece at all makes a valid empty stream.
+type Joiner struct {
+	level  int
+	opened bool
+	w      bitWriter
+	sum    uint32
+}
+
+// NewJoiner returns a Joiner for pieces of a level from 1 to 9; other levels
+// count as the nearest of these.
+func NewJoiner(level int) *Joiner {
+	return &Joiner{level: min(max(level, 1), 9)}
+}
+
+// Join appends to dst the bytes that the stream gains by p. Up to 31 bits stay
+// with the Joiner until more follow. dst must not overlap p.Data.
+func (j *Joiner) Join(dst []byte, p Piece) []byte {
+	j.w.dst = dst
+	j.open()
+	data, left := p.Data, p.Bits
+	for ; left >= 32; left -= 32 {
+		j.w.put(uint64(binary.BigEndian.Uint32(data)), 32)
+		data = data[4:]
+	}
+	for ; left > 0; left -= 8 {
+		n := uint(min(left, 8))
+		j.w.put(uint64(data[0]>>(8-n)), n)
+		data = data[1:]
+	}
+	j.sum = bits.RotateLeft32(j.sum, p.Count) ^ p.Sum
+	return j.release()
+}
+
+// Close appends to dst what ends the stream. The Joiner is done with then.
+func (j *Joiner) Close(dst []byte) []byte {
+	j.w.dst = dst
+	j.open()
+	j.w.put(streamMark>>24, 24)
+	j.w.put(streamMark&0xffffff, 24)
+	j.w.put(uint64(j.sum), 32)
+	j.w.dst = j.w.close()
+	return j.release()
+}
+
+func (j *Joiner) open() {
+	if !j.opened {
+		j.opened = true
+		j.w.put('B'<<24|'Z'<<16|'h'<<8|uint64('0'+j.level), 32)
+	}
+}
+
+// release hands the bytes out and forgets them: they are the caller's.
+func (j *Joiner) release() []byte {
+	dst := j.w.dst
+	j.w.dst = nil
+	return dst
+}
