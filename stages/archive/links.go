@@ -1,0 +1,63 @@
+package archive
+
+import "strings"
+
+// links knows under which name an inode with several names was stored. It forgets an inode with the last of its names, so that
+// what it holds is those whose other names are still to come, or lie outside the subtree.
+type links struct {
+	limit int
+	known map[inode]linked
+	dir   string // of the name added last: shared with its neighbours, to save memory
+}
+
+// identity is what an entry is known by among the names of one inode.
+type identity struct {
+	inode
+	nlink   uint64
+	size    int64
+	modTime int64 // ns since the epoch
+}
+
+type inode struct{ dev, ino uint64 }
+
+type linked struct {
+	dir, base string
+	size      int64
+	modTime   int64
+	left      uint64 // names not seen yet
+}
+
+// find returns the member that id is a further name of. A file system may give out an inode's number anew while the
+// archive is being written: an inode of another size or time is another file, or another state of it, and is stored whole.
+func (l *links) find(id identity) (name string, ok bool) {
+	known, ok := l.known[id.inode]
+	switch {
+	case !ok:
+		return "", false
+	case known.size != id.size || known.modTime != id.modTime:
+		delete(l.known, id.inode)
+		return "", false
+	}
+	if known.left--; known.left == 0 {
+		delete(l.known, id.inode)
+	} else {
+		l.known[id.inode] = known
+	}
+	return known.dir + known.base, true
+}
+
+// add remembers name, just stored, for the other names of its inode. It returns false when there is no room.
+func (l *links) add(id identity, name string) bool {
+	if len(l.known) >= l.limit {
+		return false
+	}
+	if l.known == nil {
+		l.known = make(map[inode]linked)
+	}
+	i := strings.LastIndexByte(name, '/') + 1
+	if l.dir != name[:i] {
+		l.dir = strings.Clone(name[:i])
+	}
+	l.known[id.inode] = linked{l.dir, strings.Clone(name[i:]), id.size, id.modTime, id.nlink - 1}
+	return true
+}

@@ -1,0 +1,236 @@
+package tarfmt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrHeader is what Append's errors wrap when a Header describes no member that a tar file can hold.
+var ErrHeader = errors.New("not a valid tar member")
+
+// Limits of the ustar fields: octal digits before the terminating NUL.
+const (
+	max7  = 1<<21 - 1 // mode, uid, gid, devmajor, devminor
+	max11 = 1<<33 - 1 // size, mtime
+)
+
+// The fields of a ustar header, by offset and length (POSIX pax, "ustar Header Block").
+const (
+	offName, lenName     = 0, 100
+	offMode              = 100
+	offUID               = 108
+	offGID               = 116
+	offSize              = 124
+	offTime              = 136
+	offSum               = 148
+	offType              = 156
+	offLink, lenLink     = 157, 100
+	offMagic             = 257
+	offUser, lenUser     = 265, 32
+	offGroup, lenGroup   = 297, 32
+	offMajor             = 329
+	offMinor             = 337
+	offPrefix, lenPrefix = 345, 155
+)
+
+// extendedName is the name of every extended header. It is the same for all: what a reader that doesn't know pax
+// would make of it is of no use to anybody, and a constant one compresses to nothing.
+const extendedName = "PaxHeaders/x"
+
+// Encoder makes headers. It holds nothing but scratch memory: what Append returns depends on the Header alone.
+// The zero value is ready. An Encoder is not safe for concurrent use.
+type Encoder struct {
+	records []byte
+	sparse  []byte
+	text    []byte
+}
+
+// Append appends to dst what stands before the data of h: an extended header if one is needed, the ustar header, and for a
+// file with holes its map. What must follow are h.Stored() bytes of data and Padding of as many.
+func (e *Encoder) Append(dst []byte, h *Header) ([]byte, error) {
+	if err := check(h); err != nil {
+		return dst, err
+	}
+	var u ustar
+	if err := e.plan(&u, h); err != nil {
+		return dst, err
+	}
+	if len(e.records) > MaxRecords {
+		return dst, fmt.Errorf("%w: %q needs an extended header of %d bytes, and readers take %d", ErrHeader, h.Name, len(e.records), MaxRecords)
+	}
+	if len(e.records) > 0 {
+		dst = appendUstar(dst, &ustar{name: extendedName, typeflag: 'x', mode: 0o644, size: int64(len(e.records))})
+		dst = appendPadded(dst, e.records)
+	}
+	dst = appendUstar(dst, &u)
+	return append(dst, e.sparse...), nil
+}
+
+// check refuses what no tar file can hold; everything else can be encoded.
+func check(h *Header) error {
+	switch {
+	case h.Name == "" || h.Name == "/":
+		return fmt.Errorf("%w: no name", ErrHeader)
+	case strings.IndexByte(h.Name, 0) >= 0 || strings.IndexByte(h.Link, 0) >= 0:
+		return fmt.Errorf("%w: %q: NUL in a name", ErrHeader, h.Name)
+	case h.Size < 0:
+		return fmt.Errorf("%w: %q: size %d", ErrHeader, h.Name, h.Size)
+	case (h.Type == TypeLink || h.Type == TypeSymlink) != (h.Link != ""):
+		return fmt.Errorf("%w: %q: type %q with link target %q", ErrHeader, h.Name, h.Type, h.Link)
+	}
+	switch h.Type {
+	case TypeReg, TypeLink, TypeSymlink, TypeChar, TypeBlock, TypeDir, TypeFifo:
+	default:
+		return fmt.Errorf("%w: %q: type %q", ErrHeader, h.Name, h.Type)
+	}
+	return checkSparse(h)
+}
+
+// ustar is what goes into the fields of a header block; everything in it fits.
+type ustar struct {
+	prefix, name, link string
+	user, group        string
+	mode, uid, gid     int64
+	size, mtime        int64
+	major, minor       int64
+	typeflag           byte
+}
+
+// plan fills u, and e.records with what u can't say. Records stand in the order of the bytes of their keywords.
+func (e *Encoder) plan(u *ustar, h *Header) error {
+	e.records, e.sparse = e.records[:0], e.sparse[:0]
+	name := h.Name
+	if h.Type == TypeDir && !strings.HasSuffix(name, "/") {
+		name += "/"
+	}
+	u.typeflag = h.Type
+	u.mode = int64(h.Mode & 0o7777)
+	size := h.Stored()
+	if h.Sparse != nil {
+		e.sparse = appendSparseMap(e.sparse, h)
+		size += int64(len(e.sparse))
+		e.record("GNU.sparse.major", "1")
+		e.record("GNU.sparse.minor", "0")
+		e.record("GNU.sparse.name", name)
+		e.recordInt("GNU.sparse.realsize", h.Size)
+	}
+	if err := e.planXattrs(u, h); err != nil {
+		return err
+	}
+	if h.Comment != "" {
+		e.record("comment", h.Comment)
+	}
+	u.gid = e.number("gid", h.GID)
+	u.group = e.owner("gname", h.Group, lenGroup)
+	pathRecord := e.planNames(u, h, name)
+	e.planTime(u, h)
+	if pathRecord {
+		e.record("path", name)
+	}
+	if u.size = size; size > max11 {
+		u.size = 0
+		e.recordInt("size", size)
+	}
+	u.uid = e.number("uid", h.UID)
+	u.user = e.owner("uname", h.User, lenUser)
+	return nil
+}
+
+// planNames settles name and link target, writes their records up to linkpath, and reports whether path is wanted too.
+func (e *Encoder) planNames(u *ustar, h *Header, name string) (pathRecord bool) {
+	switch {
+	case h.Sparse != nil:
+		u.prefix, u.name = sparseName(name)
+	default:
+		var ok bool
+		if u.prefix, u.name, ok = split(name); !ok || recordWanted(name) {
+			u.prefix, u.name, pathRecord = "", stand(name, lenName), true
+		}
+	}
+	linkRecord := len(h.Link) > lenLink || recordWanted(h.Link)
+	u.link = h.Link
+	if linkRecord {
+		u.link = stand(h.Link, lenLink)
+	}
+	if pathRecord && !utf8.ValidString(name) || linkRecord && !utf8.ValidString(h.Link) || h.Sparse != nil && !utf8.ValidString(name) {
+		e.record("hdrcharset", "BINARY")
+	}
+	if linkRecord {
+		e.record("linkpath", h.Link)
+	}
+	return pathRecord
+}
+
+// recordWanted tells names that ustar's fields must not hold though they may fit: UTF-8 beyond ASCII.
+// Bytes that are not UTF-8 are no text in any charset and stay as they are.
+func recordWanted(name string) bool { return !isASCII(name) && utf8.ValidString(name) }
+
+// planTime puts the time of modification into the header, and into a record what is not a whole second or out of the field's range.
+func (e *Encoder) planTime(u *ustar, h *Header) {
+	sec, nsec := h.ModTime.Unix(), h.ModTime.Nanosecond()
+	u.mtime = min(max(sec, 0), max11)
+	if nsec != 0 || sec != u.mtime {
+		e.text = appendTime(e.text[:0], sec, nsec)
+		e.recordBytes("mtime", "", e.text)
+	}
+}
+
+// number returns what a field of seven digits says of v: v if it fits, else 0 and a record.
+func (e *Encoder) number(keyword string, v uint32) int64 {
+	if v <= max7 {
+		return int64(v)
+	}
+	e.recordInt(keyword, int64(v))
+	return 0
+}
+
+// owner returns what the field of size bytes says of a user's or group's name. A name that is not UTF-8 is left to its number.
+func (e *Encoder) owner(keyword, name string, size int) string {
+	switch {
+	case !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
+		return ""
+	case len(name) < size && isASCII(name):
+		return name
+	}
+	e.record(keyword, name)
+	return ""
+}
+
+// split lays a name into ustar's two fields: prefix + "/" + name. The name field must not be empty, nor may the prefix be.
+func split(name string) (prefix, rest string, ok bool) {
+	if len(name) <= lenName {
+		return "", name, true
+	}
+	// The first slash that leaves at most 100 bytes behind it; a directory's last slash splits nothing off.
+	for i := len(name) - lenName - 1; i < len(name)-1 && i <= lenPrefix; i++ {
+		if name[i] == '/' && i > 0 {
+			return name[:i], name[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+// stand returns what stands in a field whose true value is a record: ASCII, cut to size, with no trailing slash.
+func stand(name string, size int) string {
+	b := make([]byte, 0, size)
+	for i := 0; i < len(name) && len(b) < size; i++ {
+		if c := name[i]; c < utf8.RuneSelf {
+			b = append(b, c)
+		}
+	}
+	if s := strings.TrimRight(string(b), "/"); s != "" {
+		return s
+	}
+	return "_"
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+package tarfmt
+
+import "time"
+
+// BlockSize is the unit of a tar file in bytes: headers fill one, and data is padded to a multiple of it.
+const BlockSize = 512
+
+// The types of member that firn writes (POSIX ustar typeflag).
+const (
+	TypeReg     = '0' // regular file
+	TypeLink    = '1' // hard link to a member that stands before it
+	TypeSymlink = '2'
+	TypeChar    = '3'
+	TypeBlock   = '4'
+	TypeDir     = '5'
+	TypeFifo    = '6'
+)
+
+// The bits of Header.Mode beside the nine of the permissions.
+const (
+	ModeSetuid = 0o4000
+	ModeSetgid = 0o2000
+	ModeSticky = 0o1000
+)
+
+// MaxRecords bounds the bytes of an extended header. Go's archive/tar reads no more than that, and what it does not
+// read it refuses.
+const MaxRecords = 1 << 20
+
+// MaxSegments bounds the map of a file with holes, so that its text stays below the 1 MiB that Go's archive/tar reads.
+const MaxSegments = 1 << 14
+
+// Header describes one member.
+type Header struct {
+	Name    string // raw bytes, no NUL; a directory's trailing slash is added by the encoder
+	Type    byte   // one of the Type constants
+	Link    string // target of a symbolic link, or the Name of the member that a hard link repeats
+	Mode    uint32 // the low twelve bits of st_mode
+	UID     uint32
+	GID     uint32
+	User    string // names of the ids, "" where unknown
+	Group   string
+	Size    int64 // of a regular file: its length, holes counted as what they read as
+	ModTime time.Time
+	Major   uint32 // device number of TypeChar and TypeBlock
+	Minor   uint32
+	Xattrs  []Xattr // in the order of their names
+	Comment string  // free text for who reads the headers, "" for none
+	// Sparse says where a regular file has data. nil means that it has no holes; a file that is one hole has an empty, non-nil one.
+	// At most MaxSegments, in order, not overlapping, none empty, all inside Size.
+	Sparse []Segment
+}
+
+// Xattr is one extended attribute: its full name ("user.mime_type") and its bytes.
+type Xattr struct {
+	Name  string
+	Value []byte
+}
+
+// Segment is a run of data in a file with holes, in bytes.
+type Segment struct {
+	Offset, Length int64
+}
+
+// Stored returns how many bytes of the file's content follow its header and map: Size without the holes.
+func (h *Header) Stored() int64 {
+	switch {
+	case h.Type != TypeReg:
+		return 0
+	case h.Sparse == nil:
+		return h.Size
+	}
+	var n int64
+	for _, s := range h.Sparse {
+		n += s.Length
+	}
+	return n
+}
+
+// Padding returns how many zero bytes follow n bytes of data, so that the next header begins a block.
+func Padding(n int64) int64 { return -n & (BlockSize - 1) }
+
+// EndSize is the number of zero bytes that end a tar file: two blocks.
+// POSIX pads no further for files; the padding to 10 KiB that tar(1) adds is a tape's record size.
+const EndSize = 2 * BlockSize
