@@ -1,0 +1,204 @@
+// Package stages is firn's story, one screen a direction: Backup.flow lays
+// down a tree. Each stage has a room of its own below this folder; the engine
+// that joins them is package pipeline.
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"firn/pipeline"
+	"firn/stages/check"
+	"firn/stages/encrypt"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/state"
+	"firn/stages/store"
+	"firn/stages/upload"
+	"firn/stages/walk"
+)
+
+// flow is the backup: what flows from one line to the next is a subtree, and
+// between encrypt and upload the parts of its object.
+func (b *backup) flow() {
+	found := pipeline.Source(b.stages.cut, b.cut)                              // cut the tree into subtrees
+	scanned := pipeline.Map(b.stages.walk, found, b.walk)                      // fingerprint each, from lstat data alone
+	changed := pipeline.MapBatch(b.stages.lookup, scanned, lookupMost, b.look) // ask what is stored; skip the unchanged, unread
+	if b.DryRun {
+		pipeline.Sink(b.stages.check, changed, b.tell)
+		return
+	}
+	archived := pipeline.Map(b.stages.archive, changed, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
+	parts := pipeline.Map(b.stages.encrypt, needed, b.encrypt)     // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)               // only what is stored whole is called saved
+}
+
+// lookupMost is how many keys one question to a table asks for (DynamoDB's
+// BatchGetItem takes 100).
+const lookupMost = 100
+
+func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
+	err := b.tree.Cut(ctx, func(s walk.Subtree) error {
+		b.Totals.Subtrees.Add(1)
+		return emit(&subtree{Subtree: s, backup: b})
+	}, func(path string, err error) {
+		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: err})
+	})
+	if err == nil {
+		b.Totals.Cut.Store(true)
+	}
+	return err
+}
+
+func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
+	if s.scan, err = b.tree.Scan(ctx, s.Subtree); err != nil {
+		return fmt.Errorf("scanning: %w", err)
+	}
+	b.Totals.Scanned.Add(1)
+	b.Totals.Entries.Add(s.scan.Entries)
+	b.Totals.Files.Add(s.scan.Files)
+	b.Totals.Bytes.Add(s.scan.Bytes)
+	return emit(s)
+}
+
+func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree) error) error {
+	keys := make([]string, len(batch))
+	for i, s := range batch {
+		keys[i] = s.Key
+	}
+	known, err := b.asker.Ask(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, s := range batch {
+		s.known = known[i]
+		seen, ok := b.State.Get(b.stateName, s.Key)
+		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, b.Keys.ID(), seen, s.scan.Fingerprint) {
+			b.tellOf(s, report.Unchanged, 0)
+			continue
+		}
+		if err := emit(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *backup) tell(_ context.Context, s *subtree) error {
+	b.tellOf(s, report.WouldSave, 0)
+	return nil
+}
+
+func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
+	if s.spool, err = b.spool.Create(ctx, s.bound()); err != nil {
+		return err
+	}
+	if err := b.pack(ctx, s, s.spool, b.entryFault(s)); err != nil {
+		s.Drop(err)
+		return err
+	}
+	s.spool.Seal()
+	return emit(s)
+}
+
+func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) error {
+	identical := check.Identical(s.known, s.record)
+	if !identical && s.known.Stored && b.Table != nil {
+		var err error
+		if identical, err = b.repairRow(ctx, s); err != nil {
+			s.Drop(err)
+			return err
+		}
+	}
+	if !identical {
+		return emit(s)
+	}
+	s.Drop(nil)
+	b.keepState(s, s.known.Record.MD5)
+	b.tellOf(s, report.Identical, 0)
+	return nil
+}
+
+func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	plain := b.plaintext(ctx, s)
+	defer plain.Close()
+	cipher, err := encrypt.NewEncrypter(b.Passphrase, plain)
+	if err != nil {
+		s.Drop(err)
+		return err
+	}
+	b.stages.encrypt.AddIn(s.record.ArchiveSize)
+	return b.sender.Parts(ctx, &upload.Job{
+		Key:     s.Key,
+		Options: store.PutOptions{Meta: s.record.Meta(), Class: b.Class},
+		Size:    encrypt.CiphertextSize(s.record.ArchiveSize),
+		Source:  cipher,
+		Item:    s,
+	}, emit)
+}
+
+func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree) error) error {
+	item, object, err := b.sender.Send(ctx, p)
+	if err != nil || item == nil {
+		return err
+	}
+	s := item.(*subtree)
+	s.object = object
+	return emit(s)
+}
+
+func (b *backup) record(ctx context.Context, s *subtree) error {
+	s.Drop(nil)
+	if b.Table != nil {
+		if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
+			return err
+		}
+	}
+	b.keepState(s, s.record.MD5)
+	b.tellOf(s, report.Saved, s.object.Size)
+	return nil
+}
+
+// repairRow asks the store itself before an archive is uploaded because of
+// what the table says: a run that died between the upload and the table's row
+// left the row behind.
+func (b *backup) repairRow(ctx context.Context, s *subtree) (identical bool, err error) {
+	known, object, err := b.asker.AskStore(ctx, s.Key)
+	if err != nil || !check.Identical(known, s.record) {
+		return false, err
+	}
+	s.known = known
+	return true, b.putRow(ctx, s.Key, known.Record, object)
+}
+
+func (b *backup) putRow(ctx context.Context, key string, r record.Record, o store.Object) error {
+	r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = o.Version, o.ETag, o.Class, o.Size, o.Modified
+	if r.Saved.IsZero() {
+		r.Saved = b.now()
+	}
+	if err := b.Table.Put(ctx, key, r); err != nil {
+		return fmt.Errorf("%s is stored, but its row in %s could not be written: %w", key, b.Table.URL(), err)
+	}
+	return nil
+}
+
+// keepState notes the fingerprint of a subtree that is stored whole, so that
+// the next run need not read it. What changed while it was read is read again.
+func (b *backup) keepState(s *subtree, md5 string) {
+	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
+		return
+	}
+	err := b.State.Put(b.stateName, s.Key, state.Entry{Fingerprint: s.scan.Fingerprint, MD5: md5})
+	if err != nil {
+		b.warnOnce.Do(func() {
+			b.Report.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
+		})
+	}
+}
+
+// errEmpty keeps an archive that holds nothing of its subtree from taking the
+// place of one that does.
+var errEmpty = errors.New("nothing of it could be read, so nothing was stored in its place")

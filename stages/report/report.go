@@ -1,0 +1,129 @@
+// Package report says what a run has to tell: events as they happen, progress
+// to be read at any time, and a summary at the end. It knows no terminal and
+// no format; printers in cmd implement Reporter. Work never waits for the
+// screen: counters are atomic and read on the printer's own ticker.
+package report
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"firn/pipeline"
+)
+
+// Kind of an event.
+type Kind string
+
+// The kinds of events, as they appear in JSON.
+const (
+	Notice    Kind = "notice"    // a word to the user; nothing is wrong
+	Warning   Kind = "warning"   // something the user should look at; nothing is lost
+	Saved     Kind = "saved"     // an archive was uploaded
+	Unchanged Kind = "unchanged" // a subtree was skipped unread
+	Identical Kind = "identical" // an archive was made, and the store holds its content already
+	WouldSave Kind = "would-save"
+	Entry     Kind = "entry-fault"   // an entry was not saved, or not whole
+	Changed   Kind = "entry-changed" // an entry changed while it was read; stored as read
+	Left      Kind = "entry-skipped" // an entry that no archive can hold (a socket)
+	Failed    Kind = "failed"        // a subtree was not saved
+)
+
+// An Event is one thing that happened.
+type Event struct {
+	Kind   Kind
+	Path   string // of the entry or subtree, as the user would name it; "" for a word on the whole run
+	Key    string // of the object, if it is about one
+	Text   string // what happened, for Notice and Warning
+	Err    error  // why, for faults
+	Source int64  // bytes of regular files in the subtree
+	Stored int64  // bytes of the object
+}
+
+// A Reporter takes events, from any goroutine. It must return quickly.
+type Reporter interface{ Event(Event) }
+
+// Discard is a Reporter that tells nobody.
+type Discard struct{}
+
+// Event does nothing.
+func (Discard) Event(Event) {}
+
+// Totals are the run's own counters; each may be read at any time.
+type Totals struct {
+	Subtrees, Scanned     atomic.Int64 // found so far; of them scanned
+	Cut                   atomic.Bool  // all subtrees have been found
+	Entries, Files, Bytes atomic.Int64 // in what was scanned; bytes of regular files
+
+	DoneSubtrees, DoneBytes           atomic.Int64 // of what was found: saved, skipped or failed
+	Saved, Unchanged, Identical       atomic.Int64 // subtrees
+	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
+	Stored                            atomic.Int64 // bytes of objects stored
+	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
+	UploadsAborted, SpoolFilesRemoved atomic.Int64 // left by dead runs
+}
+
+// Progress is the state of a run at one moment.
+type Progress struct {
+	Elapsed                 time.Duration
+	Stages                  []pipeline.Counters
+	MemoryUsed, MemoryLimit int64 // bytes of the budgets
+	SpoolUsed, SpoolLimit   int64
+}
+
+// A Summary is what is said at the end.
+type Summary struct {
+	Progress
+	MemoryPeak, SpoolPeak int64
+	Bottleneck            string // the stage that was busiest
+	DryRun                bool
+	Err                   error // why the run ended early; nil if it did not
+}
+
+// Final tells whether the totals of what was found will not grow any more.
+func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
+
+// Complete tells whether everything was saved whole.
+func (s *Summary) Complete(t *Totals) bool {
+	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0
+}
+
+// Tee is a Reporter that counts the faults of entries as it passes events on,
+// one at a time.
+type Tee struct {
+	Totals *Totals
+	To     Reporter
+	mu     sync.Mutex
+}
+
+// Event counts and passes on.
+func (t *Tee) Event(e Event) {
+	switch e.Kind {
+	case Saved:
+		t.Totals.Saved.Add(1)
+		t.Totals.SavedBytes.Add(e.Source)
+		t.Totals.Stored.Add(e.Stored)
+	case Unchanged:
+		t.Totals.Unchanged.Add(1)
+		t.Totals.SkippedBytes.Add(e.Source)
+	case Identical:
+		t.Totals.Identical.Add(1)
+		t.Totals.SkippedBytes.Add(e.Source)
+	case Failed:
+		t.Totals.Failed.Add(1)
+	case Entry:
+		t.Totals.Faults.Add(1)
+	case Changed:
+		t.Totals.Changed.Add(1)
+	case Left:
+		t.Totals.LeftOut.Add(1)
+	}
+	switch e.Kind {
+	case Saved, Unchanged, Identical, Failed, WouldSave:
+		t.Totals.DoneSubtrees.Add(1)
+		t.Totals.DoneBytes.Add(e.Source)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.To.Event(e)
+}

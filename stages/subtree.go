@@ -1,0 +1,135 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"firn/pipeline"
+	"firn/stages/archive"
+	"firn/stages/check"
+	"firn/stages/hash"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/spool"
+	"firn/stages/store"
+	"firn/stages/walk"
+)
+
+// A subtree on its way through the stages; each fills in what it finds out.
+type subtree struct {
+	walk.Subtree
+	backup *backup
+
+	scan   walk.Scan     // walk
+	known  check.Known   // lookup
+	spool  *spool.File   // archive
+	record record.Record // archive
+	result archive.Result
+	object store.Object // upload
+}
+
+// String is the subtree's path as the user would name it.
+func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Path) }
+
+// Drop lets go of the spool file, whether the archive is stored or given up.
+func (s *subtree) Drop(error) {
+	if s.spool == nil {
+		return
+	}
+	if err := s.spool.Remove(); err != nil {
+		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "a spool file is left behind; the next run removes it", Err: err})
+	}
+}
+
+// bound is the most bytes the archive can come to: what does not compress
+// grows, in bzip2 by up to half a percent.
+func (s *subtree) bound() int64 { return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 }
+
+// pack makes the archive of s into sink and notes its sums in the record.
+func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, fault func(archive.Fault)) error {
+	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, func(ctx context.Context, w io.Writer) (err error) {
+		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, fault)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("making the archive: %w", err)
+	}
+	if s.result.Entries == 0 || s.result.Entries == 1 && s.result.Faults > 0 && s.scan.Entries != 1 {
+		return errEmpty
+	}
+	s.record = record.Record{
+		Format:      record.Format,
+		MD5:         sums.MD5,
+		TarSHA256:   sums.TarSHA256,
+		HMAC:        sums.MAC,
+		KeyID:       b.Keys.ID(),
+		ArchiveSize: sums.Size,
+		TarSize:     sums.TarSize,
+		Changed:     s.result.Changed > 0,
+	}
+	return nil
+}
+
+// plaintext reads the archive of s: from its spool or, if it outgrew that,
+// by making it once more.
+func (b *backup) plaintext(ctx context.Context, s *subtree) io.ReadCloser {
+	if !s.spool.Overflow() {
+		return io.NopCloser(s.spool.Reader())
+	}
+	again := *s
+	return &repeat{
+		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error { return b.pack(ctx, &again, w, nil) }),
+		sum:        hash.NewArchive(nil),
+		want:       s.record,
+	}
+}
+
+// errChanging: the second look at a subtree that is too large for the spool
+// found something else than the first.
+var errChanging = errors.New("it is larger than its share of the spool, so it was read twice, and it changed in between; nothing was stored in its place: raise --spool-limit, use a larger --depth, or save it when it is at rest")
+
+// A repeat reads an archive that is made a second time, and ends in
+// errChanging instead of io.EOF if it is not what it was the first time.
+type repeat struct {
+	io.ReadCloser
+	sum  *hash.Archive
+	want record.Record
+	size int64
+}
+
+func (r *repeat) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.sum.MD5Block(p[:n])
+	r.size += int64(n)
+	if r.size > r.want.ArchiveSize {
+		return 0, errChanging
+	}
+	if errors.Is(err, io.EOF) {
+		if sums, _ := r.sum.Sums(); sums.MD5 != r.want.MD5 {
+			return 0, errChanging
+		}
+	}
+	return n, err
+}
+
+// entryFault reports what is not in an archive as it was on disk.
+func (b *backup) entryFault(s *subtree) func(archive.Fault) {
+	return func(f archive.Fault) {
+		kind := report.Entry
+		switch f.What {
+		case archive.Changed:
+			kind = report.Changed
+		case archive.Skipped:
+			kind = report.Left
+		}
+		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
+	}
+}
+
+// tellOf reports what became of a whole subtree.
+func (b *backup) tellOf(s *subtree, kind report.Kind, stored int64) {
+	b.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: stored})
+}

@@ -1,0 +1,278 @@
+// Package upload stores encrypted archives: the encrypt stage fills parts of
+// equal size, one after the other, and the upload stage sends them, as many
+// at a time as it has workers over all archives. What fits into one part is
+// stored by one Put. Ciphertext exists in part buffers only, which take their
+// memory from a budget.
+//
+// An archive is stored whole or not at all: its last part to be sent, or
+// dropped, completes the upload or aborts it.
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/store"
+)
+
+// abortTimeout bounds how long a cancelled run waits for one upload to be
+// aborted. What is not aborted is found by the next run.
+const abortTimeout = 30 * time.Second
+
+// An Item is what an upload is made for. It is handed back with the stored
+// object, or dropped with the reason why there is none.
+type Item interface {
+	fmt.Stringer
+	pipeline.Dropper
+}
+
+// A Sender makes parts and sends them.
+type Sender struct {
+	Store    store.Store
+	PartSize int64 // bytes; larger for objects that would have too many parts
+	Memory   *pipeline.Budget
+	Encrypt  *pipeline.Stage // whose counters are kept
+	Upload   *pipeline.Stage
+	// Warn is told of an upload that could not be aborted.
+	Warn func(key string, err error)
+
+	buffers sync.Pool // *[]byte of PartSize
+}
+
+// A Job is one object to be stored.
+type Job struct {
+	Key     string
+	Options store.PutOptions
+	Size    int64     // bytes of the object
+	Source  io.Reader // of its bytes; read once, in order
+	Item    Item
+
+	sender   *Sender
+	partSize int64
+	left     atomic.Int32 // parts neither sent nor dropped
+	sum      uint32       // CRC-32C of the whole object; set before the last part is emitted
+
+	parts  []store.Part
+	begin  func() (store.Upload, error) // once, for the first part that gets there
+	upload store.Upload                 // nil until begun
+
+	mu     sync.Mutex
+	failed error
+}
+
+// A Part is a stretch of an object on its way.
+type Part struct {
+	job    *Job
+	number int // from 1
+	buf    *[]byte
+	share  int64
+	crc    uint32
+}
+
+// String names the item.
+func (p *Part) String() string { return p.job.Item.String() }
+
+// Item is what the part's object is stored for.
+func (p *Part) Item() Item { return p.job.Item }
+
+// PartSize returns the size of the parts of an object of size bytes: want, or
+// more if there would be too many. The error says that no part would fit.
+func PartSize(size, want int64, limits store.Limits, memory int64) (int64, error) {
+	if size > limits.MaxObject {
+		return 0, fmt.Errorf("an object of %d bytes is larger than the store takes (%d): a larger --depth makes smaller archives", size, limits.MaxObject)
+	}
+	const unit = 1 << 20
+	least := (size + int64(limits.MaxParts) - 1) / int64(limits.MaxParts)
+	least = (least + unit - 1) / unit * unit
+	part := min(max(want, limits.MinPart, least), limits.MaxPart)
+	if part > memory {
+		return 0, fmt.Errorf("an object of %d bytes needs parts of %d, more than the memory limit of %d: raise --memory-limit, or use a larger --depth", size, part, memory)
+	}
+	return part, nil
+}
+
+// Parts reads the job's object to its end and emits it in parts. On an error
+// nothing of it will be stored, and the item is dropped with the last part.
+func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
+	size, err := PartSize(j.Size, s.PartSize, s.Store.Limits(), s.Memory.Size())
+	if err != nil {
+		j.Item.Drop(err)
+		return err
+	}
+	j.sender, j.partSize = s, size
+	j.Options.PartSize = size
+	count := int((j.Size + size - 1) / size)
+	j.parts = make([]store.Part, count)
+	j.begin = sync.OnceValues(func() (_ store.Upload, err error) {
+		j.upload, err = s.Store.CreateUpload(ctx, j.Key, j.Options)
+		return j.upload, err
+	})
+	j.left.Store(int32(count))
+	for n := 1; n <= count; n++ {
+		if err := j.failure(); err != nil {
+			j.settle(ctx, count-n+1)
+			return nil // told by the part that failed
+		}
+		p, err := s.fill(ctx, j, n, count)
+		if err != nil {
+			err = j.fail(err)
+			j.settle(ctx, count-n+1)
+			return err
+		}
+		if err := emit(p); err != nil {
+			j.settle(ctx, count-n) // emit dropped p
+			return err
+		}
+	}
+	return nil
+}
+
+// fill makes part n of count, checking that the source ends where it should.
+func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) {
+	p := &Part{job: j, number: n}
+	err := s.Encrypt.Blocked(func() (err error) {
+		p.share, err = s.Memory.Acquire(ctx, j.partSize)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.buf = s.buffer(j.partSize)
+	want := min(j.partSize, j.Size-int64(n-1)*j.partSize)
+	*p.buf = (*p.buf)[:want]
+	if _, err = io.ReadFull(j.Source, *p.buf); err == nil && n == count {
+		var more [1]byte
+		if _, end := io.ReadFull(j.Source, more[:]); end == nil {
+			err = errors.New("there is more than was announced")
+		} else if end != io.EOF {
+			err = end
+		}
+	}
+	if err != nil {
+		p.release()
+		return nil, fmt.Errorf("encrypting: %w", err)
+	}
+	p.crc = crc32.Checksum(*p.buf, castagnoli)
+	j.sum = crc32.Update(j.sum, castagnoli, *p.buf)
+	s.Encrypt.AddOut(want)
+	return p, nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (s *Sender) buffer(size int64) *[]byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= size {
+		return b
+	}
+	b := make([]byte, size)
+	return &b
+}
+
+func (p *Part) release() {
+	s := p.job.sender
+	s.buffers.Put(p.buf)
+	s.Memory.Release(p.share)
+}
+
+// Drop gives the part up, and with it its object.
+func (p *Part) Drop(reason error) {
+	p.job.fail(reason)
+	p.release()
+	p.job.settle(context.Background(), 1)
+}
+
+// Send stores one part. The part that makes the object complete returns the
+// job's item and the object; every other returns a nil item. Of the errors of
+// one job's parts only the first is returned.
+func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) {
+	j := p.job
+	var object store.Object
+	var first error
+	if j.failure() == nil {
+		var err error
+		if len(j.parts) == 1 {
+			o := j.Options
+			o.CRC32C = j.sum
+			object, err = s.Store.Put(ctx, j.Key, *p.buf, o)
+		} else {
+			err = j.sendPart(ctx, p)
+		}
+		if err != nil {
+			first = j.fail(fmt.Errorf("uploading to %s: %w", j.Key, err))
+		} else {
+			s.Upload.AddOut(int64(len(*p.buf)))
+		}
+	}
+	p.release()
+	if j.left.Add(-1) > 0 {
+		return nil, store.Object{}, first
+	}
+	if j.failure() == nil && len(j.parts) > 1 {
+		var err error
+		if object, err = j.upload.Complete(ctx, j.parts, j.sum); err != nil {
+			first = j.fail(fmt.Errorf("completing the upload of %s: %w", j.Key, err))
+		}
+	}
+	if j.failure() != nil {
+		j.giveUp(ctx)
+		return nil, store.Object{}, first
+	}
+	return j.Item, object, nil
+}
+
+func (j *Job) sendPart(ctx context.Context, p *Part) error {
+	upload, err := j.begin()
+	if err != nil {
+		return err
+	}
+	part, err := upload.Part(ctx, p.number, *p.buf, p.crc)
+	if err != nil {
+		return fmt.Errorf("part %d: %w", p.number, err)
+	}
+	j.parts[p.number-1] = part
+	return nil
+}
+
+// fail notes why the object will not be stored and returns err if it is the
+// first reason, else nil.
+func (j *Job) fail(err error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed != nil {
+		return nil
+	}
+	j.failed = err
+	return err
+}
+
+func (j *Job) failure() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// settle counts parts that will not be sent; the last ends a failed job.
+func (j *Job) settle(ctx context.Context, parts int) {
+	if parts > 0 && j.left.Add(int32(-parts)) == 0 {
+		j.giveUp(ctx)
+	}
+}
+
+// giveUp aborts what was begun, in a cancelled run too, and drops the item.
+func (j *Job) giveUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	if j.upload != nil {
+		if err := j.upload.Abort(ctx); err != nil && j.sender.Warn != nil {
+			j.sender.Warn(j.Key, fmt.Errorf("aborting the upload: %w; the next run will", err))
+		}
+	}
+	j.Item.Drop(j.failure())
+}
