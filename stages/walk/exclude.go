@@ -1,0 +1,120 @@
+package walk
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path, of which the last that matches an
+// entry decides. A nil or zero Exclude matches nothing. What is in a directory that is left out is left out as well: no
+// pattern takes it in again. The backup path itself is never left out.
+//
+// It must not be changed once a tree uses it.
+type Exclude struct{ patterns []pattern }
+
+// pattern is one line.
+type pattern struct {
+	glob     glob
+	negated  bool // takes in again
+	dirOnly  bool
+	nameOnly bool // is compared with the last segment alone
+}
+
+// Add appends one pattern, as it would stand in a line of a .gitignore file, but for '#' at its beginning and spaces at its
+// end, which count here. It is an error for a pattern to be one that can never match.
+func (x *Exclude) Add(line string) error {
+	p := pattern{}
+	text := line
+	if rest, ok := strings.CutPrefix(text, "!"); ok {
+		p.negated, text = true, rest
+	}
+	if rest, ok := strings.CutSuffix(text, "/"); ok {
+		p.dirOnly, text = true, rest
+	}
+	if text == "" {
+		return fmt.Errorf("reading the exclude pattern %q: it names nothing", line)
+	}
+	p.nameOnly = !strings.Contains(text, "/")
+	var err error
+	if p.glob, err = compile(strings.TrimPrefix(text, "/")); err != nil {
+		return fmt.Errorf("reading the exclude pattern %q: %w", line, err)
+	}
+	x.patterns = append(x.patterns, p)
+	return nil
+}
+
+// AddFrom appends the patterns in a file in the format of .gitignore: one a line, empty lines and those that begin with '#'
+// skipped, spaces at the end dropped unless there is a backslash before them. name is for messages.
+func (x *Exclude) AddFrom(r io.Reader, name string) error {
+	const longest = 1 << 20
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longest)
+	var errs []error
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		}
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if text := trimSpaces(string(line)); text != "" {
+			if err := x.Add(text); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %w", name, n, err))
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("reading exclude patterns from %s: %w", name, err))
+	}
+	return errors.Join(errs...)
+}
+
+// trimSpaces drops the spaces at the end of a line, up to one that a backslash quotes.
+func trimSpaces(s string) string {
+	end := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ':
+			continue
+		case '\\':
+			i++
+		}
+		end = min(i+1, len(s))
+	}
+	return s[:end]
+}
+
+// Match reports whether the entry at path, below the backup path, is left out by a pattern of its own; that a directory above
+// it may be left out is for the caller to see.
+func (x *Exclude) Match(path string, dir bool) bool {
+	i := strings.LastIndexByte(path, '/') + 1
+	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
+}
+
+// matchIn is Match for a path in two parts: that of the directory, with a slash at its end unless it is "", and the name.
+func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
+	if x == nil {
+		return false
+	}
+	var short [512]byte
+	path := append(append(short[:0], rel...), name...)
+	for i := len(x.patterns) - 1; i >= 0; i-- {
+		p := &x.patterns[i]
+		if p.dirOnly && !dir {
+			continue
+		}
+		subject := path
+		if p.nameOnly {
+			subject = name
+		}
+		if p.glob.match(subject) {
+			return !p.negated
+		}
+	}
+	return false
+}

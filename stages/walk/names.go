@@ -1,0 +1,84 @@
+package walk
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// kind is what a directory tells of an entry without asking the entry itself.
+type kind uint8
+
+const (
+	kindUnknown kind = iota
+	kindDir
+	kindOther
+)
+
+// names are the names in one directory, in byte order, held in one piece of memory: 16 bytes beside each name.
+type names struct {
+	bytes []byte
+	at    []nameAt
+}
+
+type nameAt struct {
+	off  int
+	len  uint32
+	kind kind
+}
+
+func (n *names) reset() {
+	n.bytes, n.at = n.bytes[:0], n.at[:0]
+}
+
+func (n *names) add(name []byte, k kind) {
+	n.at = append(n.at, nameAt{off: len(n.bytes), len: uint32(len(name)), kind: k})
+	n.bytes = append(n.bytes, name...)
+}
+
+func (n *names) raw(a nameAt) []byte {
+	return n.bytes[a.off : a.off+int(a.len)]
+}
+
+// name returns a name without copying it: it lives as long as the list is neither reset nor given back.
+func (n *names) name(i int) string {
+	b := n.raw(n.at[i])
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// sort brings the names into byte order. A name that a directory gave twice, because it changed while it was read, is kept once.
+func (n *names) sort() {
+	slices.SortFunc(n.at, func(a, b nameAt) int { return bytes.Compare(n.raw(a), n.raw(b)) })
+	n.at = slices.CompactFunc(n.at, func(a, b nameAt) bool { return bytes.Equal(n.raw(a), n.raw(b)) })
+}
+
+// list returns the sorted names in d. When reading stops with an error, it returns those it got as well.
+func (t *Tree) list(d *dir) (*names, error) {
+	n, _ := t.lists.Get().(*names)
+	if n == nil {
+		n = new(names)
+	}
+	n.reset()
+	buf, _ := t.buffers.Get().(*[]byte)
+	if buf == nil {
+		b := make([]byte, 64<<10)
+		buf = &b
+	}
+	err := readNames(d.fd, *buf, n)
+	t.buffers.Put(buf)
+	n.sort()
+	return n, err
+}
+
+// done gives a list back; what a huge directory needed is left to the garbage collector.
+func (t *Tree) done(n *names) {
+	if cap(n.bytes) <= 1<<20 && cap(n.at) <= 1<<16 {
+		t.lists.Put(n)
+	}
+}
+
+func (n *names) has(name string) bool {
+	_, found := slices.BinarySearchFunc(n.at, name, func(a nameAt, s string) int { return strings.Compare(string(n.raw(a)), s) })
+	return found
+}

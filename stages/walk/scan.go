@@ -1,0 +1,163 @@
+package walk
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Scan is what lstat tells of a subtree.
+type Scan struct {
+	// Fingerprint is a digest of the names, types, modes, owners, sizes, times of modification and of change, inodes, link
+	// counts and device numbers of all entries that are taken. Where another file system begins is in it, the numbers that
+	// file systems happen to have since they were mounted are not.
+	Fingerprint [sha256.Size]byte
+	// Sound is false when something could not be read, or was changed so lately that a later change might leave it the same
+	// time of change: then an equal fingerprint does not prove an unchanged tree, and must not be kept. What lstat never
+	// shows stays unseen: of stores through mmap, only the first to a page since it was last written back.
+	Sound bool
+	// Entries counts all entries, Files the regular files, Bytes their sizes.
+	Entries, Files, Bytes int64
+	// TarBound is the size in bytes that the uncompressed archive does not exceed, unless the tree grows before it is
+	// read, or has more than half a KiB of extended attributes an entry. Holes are not counted on file systems whose st_blocks
+	// tells them from compression.
+	TarBound int64
+}
+
+// fingerprintVersion begins every fingerprint: another one makes all older fingerprints unequal.
+const fingerprintVersion = "firn fingerprint 1\n"
+
+// Scan looks at every entry of a subtree, in this goroutine and in those of the tree's workers that are idle. It ends with an
+// error when the subtree's own entry can't be read, and when ctx ends.
+func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
+	p, err := t.find(s.Path)
+	if err != nil {
+		return Scan{}, fmt.Errorf("scanning %s: %w", t.full(s.Path), vanished(err))
+	}
+	defer p.dir.close()
+	r := t.newRecorder(p.dir.fd, t.id.dev)
+	r.hash.Write([]byte(fingerprintVersion))
+	var st unix.Stat_t
+	if err := p.lstat(&st); err != nil {
+		return Scan{}, fmt.Errorf("scanning %s: %w", t.full(s.Path), vanished(err))
+	}
+	r.add(s.Base, len(s.Base), &st)
+	if isDir(&st) {
+		w := &scanWalk{t: t, ctx: ctx}
+		rel := []byte(s.Path)
+		if s.Path != "" {
+			rel = append(rel, '/')
+		}
+		below := w.dir(p, idOf(&st), rel, len(s.Base)+1, t.takes(s))
+		r.addDigest(&below)
+	}
+	if ctx.Err() != nil {
+		return Scan{}, context.Cause(ctx)
+	}
+	all := r.result()
+	return Scan{
+		Fingerprint: all.digest, Sound: all.sound,
+		Entries: all.entries, Files: all.files, Bytes: all.bytes, TarBound: all.tar + tarEnd,
+	}, nil
+}
+
+// scanWalk is one call of Scan.
+type scanWalk struct {
+	t   *Tree
+	ctx context.Context
+}
+
+// summary is what is known of what is in a directory, down to the leaves. Its zero value is that of one that can't be read.
+type summary struct {
+	digest                     [sha256.Size]byte
+	sound                      bool
+	entries, files, bytes, tar int64
+}
+
+// dir scans what is in the directory at p: the digest is that of all entries' own data in order of their names, followed by
+// the digests of the directories among them in the same order. rel is as in Tree.read; nameLen is the length of what the names
+// in the archive begin with.
+func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summary {
+	d, err := p.dir.openDir(p.name, id)
+	if err != nil {
+		return summary{}
+	}
+	p.dir.enter()
+	defer func() {
+		p.dir.back(d)
+		d.close()
+	}()
+	r := w.t.newRecorder(d.fd, d.id.dev)
+	n, err := w.t.read(d, rel, tk)
+	defer w.t.done(n)
+	if err != nil {
+		r.sum.sound = false
+	}
+	subdirs := w.entries(d, n, rel, nameLen, tk, &r)
+	w.descend(d, n, subdirs, rel, nameLen)
+	for i := range subdirs {
+		r.addDigest(&subdirs[i].summary)
+	}
+	return r.result()
+}
+
+// subdir is a directory found in a directory: its place among the names, and what was found in it.
+type subdir struct {
+	at int
+	id inode
+	summary
+}
+
+// entries records each entry in d, and returns the directories among them.
+func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r *recorder) []subdir {
+	var subdirs []subdir
+	var st unix.Stat_t
+	for i := range n.at {
+		if i%1024 == 0 && w.ctx.Err() != nil {
+			return nil
+		}
+		taken, err := w.t.look(d, n, i, rel, tk, &st)
+		if err != nil {
+			r.sum.sound = false
+			continue
+		}
+		if !taken {
+			continue
+		}
+		name := n.name(i)
+		r.add(name, nameLen+len(name), &st)
+		if isDir(&st) {
+			subdirs = append(subdirs, subdir{at: i, id: idOf(&st)})
+		}
+	}
+	return subdirs
+}
+
+// descend scans the directories found in d. Idle workers are given some of them as long as d is one of the levels that stay
+// open; whatever nobody takes is scanned here.
+func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameLen int) {
+	var others sync.WaitGroup
+	defer others.Wait()
+	for i := range subdirs {
+		s := &subdirs[i]
+		p := place{dir: d, name: n.name(s.at)}
+		scan := func(rel []byte) {
+			rel = append(append(rel, p.name...), '/')
+			s.summary = w.dir(p, s.id, rel, nameLen+len(p.name)+1, takeAll)
+		}
+		// The last one is this goroutine's: it would only wait.
+		if i < len(subdirs)-1 && d.level < maxOpen {
+			own := slices.Clip(rel)
+			others.Add(1)
+			if w.t.share.offer(func() { defer others.Done(); scan(own) }) {
+				continue
+			}
+			others.Done()
+		}
+		scan(rel)
+	}
+}

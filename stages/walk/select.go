@@ -1,0 +1,84 @@
+package walk
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	cacheTag = "CACHEDIR.TAG"
+	// cacheSignature is how a CACHEDIR.TAG begins (https://bford.info/cachedir/).
+	cacheSignature = "Signature: 8a477f597d28d172789f06886806bc55"
+)
+
+// read lists what is to be taken of a directory, as far as its names and what they are said to be tell; rel is the directory's
+// path below the backup path with a slash at its end, "" for the backup path itself. When listing stops with an error, the
+// names that were got are returned as well.
+func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
+	if tk == takeNone || t.o.OneFileSystem && d.id.dev != t.id.dev {
+		return new(names), nil
+	}
+	n, err := t.list(d)
+	tagged := t.o.ExcludeCaches && isCache(d, n)
+	if !tagged && tk == takeAll && t.o.Exclude == nil {
+		return n, err
+	}
+	kept := n.at[:0]
+	for _, a := range n.at {
+		name := n.raw(a)
+		switch {
+		case tagged && string(name) != cacheTag:
+		case tk == takeFiles && a.kind == kindDir:
+		case a.kind != kindUnknown && t.o.Exclude.matchIn(rel, name, a.kind == kindDir):
+		default:
+			kept = append(kept, a)
+		}
+	}
+	n.at = kept
+	return n, err
+}
+
+// look is lstat of an entry that read has listed, and the rest of the decision whether it is taken.
+func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_t) (taken bool, err error) {
+	name := n.name(i)
+	if err := lstatat(d.fd, name, st); err != nil {
+		return false, vanished(err)
+	}
+	isdir := isDir(st)
+	if tk == takeFiles && isdir {
+		return false, nil
+	}
+	if n.at[i].kind == kindUnknown && t.o.Exclude.matchIn(rel, []byte(name), isdir) {
+		return false, nil
+	}
+	if isdir && t.leave[idOf(st)] {
+		return false, nil
+	}
+	return len(t.leaveAt) == 0 || !t.leaveAt[string(rel)+name], nil
+}
+
+// leavesOut reports whether some directory or path is to be left out whatever the patterns say.
+func (t *Tree) leavesOut() bool {
+	return len(t.leave)+len(t.leaveAt) > 0
+}
+
+// isCache reports whether a directory is marked as a cache.
+func isCache(d *dir, n *names) bool {
+	if !n.has(cacheTag) {
+		return false
+	}
+	fd, err := openQuietly(d.fd, cacheTag, unix.O_NOFOLLOW)
+	if err != nil {
+		return false
+	}
+	var st unix.Stat_t
+	buf := make([]byte, len(cacheSignature))
+	got := 0
+	err = fstat(fd, &st)
+	if err == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFREG {
+		got, err = unix.Pread(fd, buf, 0)
+	}
+	return errors.Join(err, unix.Close(fd)) == nil && bytes.Equal(buf[:max(got, 0)], []byte(cacheSignature))
+}
