@@ -1,0 +1,257 @@
+package dir
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/store"
+)
+
+// Put writes an object: first to a file nobody sees, then to its place.
+func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	if err := s.admit(ctx, key, o); err != nil {
+		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
+	}
+	if crc := store.CRC32C(body); crc != o.CRC32C {
+		return store.Object{}, fmt.Errorf("storing %s: %w (CRC-32C %08x, not %08x)", key, store.ErrChecksum, crc, o.CRC32C)
+	}
+	t, err := s.begin(key)
+	if err != nil {
+		return store.Object{}, err
+	}
+	if err := t.write(ctx, body, 0); err != nil {
+		return store.Object{}, errors.Join(err, t.remove())
+	}
+	object, err := t.commit(ctx, int64(len(body)), o.CRC32C, o)
+	if err != nil {
+		return store.Object{}, errors.Join(err, t.remove())
+	}
+	return object, nil
+}
+
+func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error {
+	if err := cause(ctx); err != nil {
+		return err
+	}
+	if err := store.CheckPut(key, o); err != nil {
+		return err
+	}
+	return s.prepare()
+}
+
+// pending is what is known of an unfinished file: the JSON form of it lies beside it while it is written.
+type pending struct {
+	Key       string    `json:"key"`
+	Initiated time.Time `json:"initiated"`
+}
+
+// A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become; made first and
+// removed last), ID.data (its bytes) and ID.meta (its sidecar).
+type temp struct {
+	s    *Store
+	id   string
+	key  string
+	file *os.File
+}
+
+const (
+	infoExt = ".json"
+	dataExt = ".data"
+	metaExt = ".meta"
+)
+
+func (s *Store) begin(key string) (*temp, error) {
+	now := time.Now().UTC()
+	t := &temp{s: s, key: key, id: now.Format("20060102T150405Z-") + strings.ToLower(rand.Text()[:16])}
+	err := writeFile(t.path(infoExt), pending{Key: key, Initiated: now}, false)
+	if err == nil {
+		t.file, err = os.OpenFile(t.path(dataExt), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, pipeline.Fatal(fmt.Errorf("storing %s: the store %s is gone: mount its disk again and start the run again", key, s.URL()))
+	}
+	if err != nil {
+		return nil, errors.Join(s.fault("beginning to store "+key, err), t.remove())
+	}
+	return t, nil
+}
+
+func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id + ext) }
+
+// write lays body at offset, in strides short enough for a cancelled context to be noticed soon.
+func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
+	const stride = 8 << 20
+	for len(body) > 0 {
+		if err := cause(ctx); err != nil {
+			return fmt.Errorf("storing %s: %w", t.key, err)
+		}
+		n := min(len(body), stride)
+		if _, err := t.file.WriteAt(body[:n], offset); err != nil {
+			return t.s.fault("writing "+t.key, err)
+		}
+		body, offset = body[n:], offset+int64(n)
+	}
+	return nil
+}
+
+// commit puts the written file on the disk and in its place, where it is seen from then on.
+func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOptions) (store.Object, error) {
+	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: o.Meta}
+	if d.Class == "" {
+		d.Class = store.ClassStandard
+	}
+	if err := t.file.Sync(); err != nil {
+		return store.Object{}, t.s.fault("writing "+t.key, err)
+	}
+	if err := cause(ctx); err != nil {
+		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
+	}
+	if err := t.install(d); err != nil {
+		if absentFile(t.path(infoExt)) {
+			err = errors.Join(store.ErrNoUpload, err)
+		}
+		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
+	}
+	_ = t.remove() // the object is saved; what can't be dropped is found by Uploads
+	return found{key: t.key, info: sizeOnly(size), desc: &d}.object(true), nil
+}
+
+func absentFile(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// sizeOnly is the info of a file of which no more than its size is asked.
+type sizeOnly int64
+
+func (n sizeOnly) Size() int64      { return int64(n) }
+func (sizeOnly) Name() string       { return "" }
+func (sizeOnly) Mode() fs.FileMode  { return 0 }
+func (sizeOnly) ModTime() time.Time { return time.Time{} }
+func (sizeOnly) IsDir() bool        { return false }
+func (sizeOnly) Sys() any           { return nil }
+
+// install chooses the place and renames the files to it. An object stays where it is; a new one goes to its plain
+// place, if the file system has one for it.
+func (t *temp) install(d description) error {
+	unlock, err := t.s.lock(t.key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	old, err := t.s.find(t.key, false)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	plain, ok := plainPlace(t.key)
+	isOdd := err == nil && old.place != plain
+	if ok && !isOdd {
+		err := t.moveTo(plain, d)
+		if err == nil || !unfit(err) {
+			return err
+		}
+	}
+	return t.moveTo(oddPlace(t.key), d)
+}
+
+// moveTo renames first the sidecar, which also describes what is there now, then the file.
+func (t *temp) moveTo(p place, d description) error {
+	if err := t.s.makeFolders(p.data); err != nil {
+		return err
+	}
+	var current []description
+	now, err := os.Lstat(t.s.path(p.data))
+	switch {
+	case err == nil && !now.Mode().IsRegular():
+		return &fs.PathError{Op: "lstat", Path: p.data, Err: fs.ErrExist}
+	case err == nil:
+		if current, err = t.s.stillTrue(p, now, t.key); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if d.MTime, err = t.stamp(d.Saved, current); err != nil {
+		return err
+	}
+	if err := writeFile(t.path(metaExt), sidecar{Version: sidecarVersion, Objects: append([]description{d}, current...)}, true); err != nil {
+		return err
+	}
+	if err := os.Rename(t.path(metaExt), t.s.path(p.meta)); err != nil {
+		return err
+	}
+	folder := t.s.path(p.data + "/..")
+	if now != nil { // the old file must not outlive its description, nor the new one come without
+		if err := syncDir(folder); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(t.path(dataExt), t.s.path(p.data)); err != nil {
+		return err
+	}
+	return syncDir(folder)
+}
+
+// stillTrue are the descriptions that may be those of the file that is there now. It fails as unfit if the file is
+// another key's, which the file system has folded into ours.
+func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, error) {
+	all, err := s.readSidecar(p)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var likely []description
+	for _, d := range all {
+		if d.Size != now.Size() {
+			continue
+		}
+		if d.Key != key {
+			return nil, &fs.PathError{Op: "replace", Path: p.data, Err: fs.ErrExist}
+		}
+		if d.fits(now) {
+			return []description{d}, nil
+		}
+		likely = append(likely, d)
+	}
+	return likely, nil
+}
+
+// stamp gives the file a modification time that tells it from what is described already, and puts it on the disk.
+func (t *temp) stamp(saved time.Time, current []description) (int64, error) {
+	seconds := saved.Unix() &^ 1
+	for slices.ContainsFunc(current, func(d description) bool { return d.MTime == seconds }) {
+		seconds += 2
+	}
+	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
+		return 0, err
+	}
+	return seconds, t.file.Sync()
+}
+
+// remove closes the file and drops what is left of it in the uploads folder.
+func (t *temp) remove() error {
+	var err error
+	if t.file != nil {
+		if err = t.file.Close(); errors.Is(err, os.ErrClosed) {
+			err = nil
+		}
+	}
+	return errors.Join(err, t.s.removeTemp(t.id))
+}
+
+func (s *Store) removeTemp(id string) error {
+	var errs []error
+	for _, ext := range []string{dataExt, metaExt, infoExt} { // what tells of the others goes last
+		if err := os.Remove(s.path(uploadsDir + "/" + id + ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, s.fault("dropping an unfinished upload", err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,223 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"firn/stages/store"
+)
+
+// Head tells of an object by its JSON file.
+func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
+	f, err := s.findFor(ctx, "looking at", key, true)
+	if err != nil {
+		return store.Object{}, err
+	}
+	return f.object(true), nil
+}
+
+// Thaw has nothing to do: whatever class an object was given, its file can be read at once.
+func (s *Store) Thaw(ctx context.Context, key, version string, _ store.Tier, _ int) (store.ThawResult, error) {
+	_, err := s.findFor(ctx, "thawing", key, false)
+	if err == nil && version != "" {
+		err = noVersion(key, version)
+	}
+	return store.ThawNotCold, err
+}
+
+func noVersion(key, version string) error {
+	return fmt.Errorf("%w: version %s of %s (a directory keeps no versions)", store.ErrNotFound, version, key)
+}
+
+func (s *Store) findFor(ctx context.Context, doing, key string, sure bool) (found, error) {
+	if err := cause(ctx); err != nil {
+		return found{}, fmt.Errorf("%s %s: %w", doing, key, err)
+	}
+	f, err := s.find(key, sure)
+	if err != nil {
+		return found{}, s.fault(doing+" "+key, err)
+	}
+	return f, nil
+}
+
+// Get opens an object's file.
+func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
+	if o.Version != "" {
+		return nil, noVersion(key, o.Version)
+	}
+	found, err := s.findFor(ctx, "reading", key, false)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(s.path(found.data))
+	if err != nil {
+		return nil, s.fault("reading "+key, err)
+	}
+	info, err := f.Stat()
+	if err == nil && (o.Offset < 0 || o.Offset > 0 && o.Offset >= info.Size()) {
+		err = fmt.Errorf("a range from byte %d is outside its %d bytes", o.Offset, info.Size())
+	}
+	if err != nil {
+		return nil, errors.Join(s.fault("reading "+key, err), f.Close())
+	}
+	length := info.Size() - o.Offset
+	if o.Length > 0 {
+		length = min(length, o.Length)
+	}
+	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
+}
+
+// reader reads a range of a file, and is cut short by its context and by a file that has lost its end.
+type reader struct {
+	ctx          context.Context
+	file         *os.File
+	offset, left int64
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	if err := cause(r.ctx); err != nil {
+		return 0, err
+	}
+	if int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.file.ReadAt(p, r.offset)
+	r.offset, r.left = r.offset+int64(n), r.left-int64(n)
+	switch {
+	case err == io.EOF && r.left > 0:
+		err = io.ErrUnexpectedEOF
+	case err == io.EOF:
+		err = nil
+	}
+	return n, err
+}
+
+func (r *reader) Close() error { return r.file.Close() }
+
+// List goes through the folders in the order of keys. The few objects at odd places are held in memory and merged in.
+func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
+	odd, err := s.oddObjects(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	last := ""
+	emit := func(o store.Object) error {
+		if o.Key == last {
+			return nil
+		}
+		last = o.Key
+		return fn(o)
+	}
+	err = s.walk(ctx, "", prefix, func(o store.Object) error {
+		for len(odd) > 0 && odd[0].Key < o.Key {
+			if err := emit(odd[0]); err != nil {
+				return err
+			}
+			odd = odd[1:]
+		}
+		return emit(o)
+	})
+	for ; err == nil && len(odd) > 0; odd = odd[1:] {
+		err = emit(odd[0])
+	}
+	return err
+}
+
+// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below.
+func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
+	names, err := s.names(ctx, folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		key := folder + name
+		isFolder := strings.HasSuffix(name, "/")
+		if folder == "" && strings.EqualFold(name, privateDir+"/") || !utf8.ValidString(name) {
+			continue
+		}
+		if isFolder && (strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key)) {
+			if err := s.walk(ctx, key, prefix, fn); err != nil {
+				return err
+			}
+		}
+		p, ok := plainPlace(key)
+		if isFolder || !ok || len(key) > store.MaxKey || !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		if err := s.listed(p, key, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names are the names in a folder, those of folders with a slash behind, which is also how keys sort.
+func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
+	if err := cause(ctx); err != nil {
+		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)
+	}
+	entries, err := os.ReadDir(s.path(folder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, s.fault("listing "+folder, err)
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		switch {
+		case e.IsDir():
+			names = append(names, e.Name()+"/")
+		case e.Type().IsRegular() && !isSidecar(e.Name()):
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// listed calls fn for the object at p, unless it has gone in the meantime.
+func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
+	f, err := s.look(p, false)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return s.fault("listing "+key, err)
+	}
+	f.key = key
+	if f.desc != nil {
+		f.key = f.desc.Key // a file system that folds names may have changed how it is written
+	}
+	return fn(f.object(false))
+}
+
+// oddObjects are the objects at odd places, in the order of their keys.
+func (s *Store) oddObjects(ctx context.Context, prefix string) ([]store.Object, error) {
+	names, err := s.names(ctx, oddDir)
+	if err != nil {
+		return nil, err
+	}
+	var objects []store.Object
+	for _, name := range names {
+		p := placeAt(oddDir + "/" + name)
+		err := s.listed(p, "", func(o store.Object) error {
+			if o.Key != "" && strings.HasPrefix(o.Key, prefix) && oddPlace(o.Key) == p {
+				objects = append(objects, o)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(objects, func(a, b store.Object) int { return strings.Compare(a.Key, b.Key) })
+	return objects, nil
+}

@@ -1,0 +1,116 @@
+package dir
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// sidecarVersion is the version of the JSON file's form.
+const sidecarVersion = 1
+
+// sidecar is the JSON file next to an object's file. While an object is being replaced it describes both the one that
+// is there and the one to come; a description that fits nothing is of no account.
+type sidecar struct {
+	Version int           `json:"version"`
+	Objects []description `json:"objects"`
+}
+
+// description is what an object is beside its bytes.
+type description struct {
+	Key    string            `json:"key"`
+	Size   int64             `json:"size"`   // bytes; with MTime, what binds it to its file
+	MTime  int64             `json:"mtime"`  // of the file, seconds of Unix time
+	CRC32C uint32            `json:"crc32c"` // of the file
+	Class  string            `json:"class"`
+	Saved  time.Time         `json:"saved"`
+	Meta   map[string]string `json:"meta,omitempty"`
+}
+
+// etag names the bytes, as S3's does: the same for the same content.
+func (d description) etag() string { return fmt.Sprintf("%08x-%x", d.CRC32C, d.Size) }
+
+func (d description) fits(info fs.FileInfo) bool {
+	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
+}
+
+// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes nothing.
+func (s *Store) readSidecar(p place) ([]description, error) {
+	raw, err := os.ReadFile(s.path(p.meta))
+	if err != nil {
+		return nil, err
+	}
+	var c sidecar
+	if err := json.Unmarshal(raw, &c); err != nil || c.Version != sidecarVersion {
+		return nil, nil
+	}
+	return c.Objects, nil
+}
+
+// describe finds the description that fits the file at p, nil if there is none. If only its time is wrong, because the
+// store was copied without its times, the file's CRC decides, and the time is mended so that it is asked only once.
+func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, error) {
+	all, err := s.readSidecar(p)
+	if err != nil {
+		return nil, err
+	}
+	var likely []description
+	for _, d := range all {
+		if d.fits(info) {
+			return &d, nil
+		}
+		if d.Size == info.Size() {
+			likely = append(likely, d)
+		}
+	}
+	if len(likely) == 0 {
+		return nil, nil
+	}
+	if !sure {
+		return &likely[0], nil
+	}
+	crc, err := fileCRC(s.path(p.data))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range likely {
+		if d.CRC32C == crc {
+			_ = os.Chtimes(s.path(p.data), time.Time{}, time.Unix(d.MTime, 0)) // a read-only disk goes without
+			return &d, nil
+		}
+	}
+	return nil, nil
+}
+
+func fileCRC(path string) (uint32, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 1<<20)); err != nil {
+		return 0, err
+	}
+	return h.Sum32(), nil
+}
+
+// writeFile makes a file of the store's own and puts it on the disk.
+func writeFile(path string, value any, sync bool) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(f)
+	e.SetEscapeHTML(false)
+	err = e.Encode(value)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,153 @@
+package dir
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"firn/stages/store"
+)
+
+// upload is a multipart upload: parts are laid at their offsets in one file, so that none is ever copied.
+type upload struct {
+	temp    *temp
+	options store.PutOptions
+	limits  store.Limits
+
+	mu    sync.Mutex
+	parts map[int]store.Part
+}
+
+// CreateUpload begins a file in the uploads folder.
+func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	err := s.admit(ctx, key, o)
+	if err == nil {
+		err = s.Limits().CheckPartSize(o.PartSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storing %s: %w", key, err)
+	}
+	t, err := s.begin(key)
+	if err != nil {
+		return nil, err
+	}
+	return &upload{temp: t, options: o, limits: s.Limits(), parts: map[int]store.Part{}}, nil
+}
+
+func (u *upload) ID() string { return u.temp.id }
+
+func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint32) (store.Part, error) {
+	doing := func(err error) error { return fmt.Errorf("storing part %d of %s: %w", number, u.temp.key, err) }
+	if err := u.limits.CheckPart(number, body, u.options.PartSize); err != nil {
+		return store.Part{}, doing(err)
+	}
+	if crc := store.CRC32C(body); crc != crc32c {
+		return store.Part{}, doing(fmt.Errorf("%w (CRC-32C %08x, not %08x)", store.ErrChecksum, crc, crc32c))
+	}
+	if absentFile(u.temp.path(infoExt)) {
+		return store.Part{}, doing(store.ErrNoUpload)
+	}
+	if err := u.temp.write(ctx, body, int64(number-1)*u.options.PartSize); err != nil {
+		return store.Part{}, doing(err)
+	}
+	part := store.Part{Number: number, Size: int64(len(body)), ETag: fmt.Sprintf("%08x", crc32c), CRC32C: crc32c}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parts[number] = part
+	return part, nil
+}
+
+func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
+	doing := func(err error) error { return fmt.Errorf("completing %s: %w", u.temp.key, err) }
+	if err := cause(ctx); err != nil {
+		return store.Object{}, doing(err)
+	}
+	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
+	if err != nil {
+		return store.Object{}, doing(err)
+	}
+	if absentFile(u.temp.path(infoExt)) {
+		return store.Object{}, doing(store.ErrNoUpload)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, p := range sorted {
+		if u.parts[p.Number] != p {
+			return store.Object{}, doing(fmt.Errorf("part %d is not the one that was stored", p.Number))
+		}
+	}
+	if crc != crc32c {
+		return store.Object{}, doing(fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", store.ErrChecksum, crc, crc32c))
+	}
+	if err := u.temp.file.Truncate(size); err != nil { // a longer attempt may have left more
+		return store.Object{}, u.temp.s.fault("completing "+u.temp.key, err)
+	}
+	return u.temp.commit(ctx, size, crc, u.options)
+}
+
+func (u *upload) Abort(context.Context) error { return u.temp.remove() }
+
+// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing tells what it is:
+// a live one is in that state for a moment only.
+const strayAge = time.Hour
+
+// Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash left without a word
+// of what they are to become have no key, and are found under any prefix.
+func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
+	entries, err := os.ReadDir(s.path(uploadsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.fault("looking for unfinished uploads", err)
+	}
+	last := ""
+	for _, e := range entries { // sorted by name: the files of one upload follow each other
+		id, _, _ := strings.Cut(e.Name(), ".")
+		if id == last {
+			continue
+		}
+		last = id
+		if err := cause(ctx); err != nil {
+			return fmt.Errorf("looking for unfinished uploads in %s: %w", s.URL(), err)
+		}
+		p, ok := s.pendingUpload(id, e)
+		if !ok || p.Key != "" && !strings.HasPrefix(p.Key, prefix) {
+			continue
+		}
+		if err := fn(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) pendingUpload(id string, e fs.DirEntry) (store.PendingUpload, bool) {
+	raw, err := os.ReadFile(s.path(uploadsDir + "/" + id + infoExt))
+	var p pending
+	if err == nil && json.Unmarshal(raw, &p) == nil && p.Key != "" {
+		return store.PendingUpload{Key: p.Key, ID: id, Initiated: p.Initiated}, true
+	}
+	info, err := e.Info()
+	if err != nil || time.Since(info.ModTime()) < strayAge {
+		return store.PendingUpload{}, false
+	}
+	return store.PendingUpload{ID: id, Initiated: info.ModTime()}, true
+}
+
+// AbortUpload removes an unfinished file.
+func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
+	if err := cause(ctx); err != nil {
+		return fmt.Errorf("dropping the unfinished upload of %s: %w", key, err)
+	}
+	if id == "" || strings.ContainsAny(id, "./\x00") {
+		return fmt.Errorf("dropping the unfinished upload of %s: %q is no id of this store", key, id)
+	}
+	return s.removeTemp(id)
+}
