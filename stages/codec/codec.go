@@ -1,0 +1,144 @@
+// Package codec compresses archives block by block: gzip, bzip2, xz (lzma) and zstd behind one interface.
+//
+// A [Format] says how large a block is; an [Encoder] turns one block into a [Piece], independent of every other block but for
+// the few bytes before it that the format's window shows; a [Joiner] lays the pieces, in order, into one standard file.
+// Blocks of one archive and of many may therefore be encoded side by side by any number of workers.
+//
+// The package promises that a file's bytes depend on its input, the format and the level alone: not on workers, write sizes,
+// the machine, or what an encoder was used for before. It starts no goroutine while encoding, knows no tar, no file and no store.
+//
+// Every file is read by the format's own tool, GNU tar, bsdtar and Python's tarfile. No piece at all gives a valid empty file.
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrUnknown is wrapped by the errors of [New] and [ByExt] for a format or a level that does not exist.
+var ErrUnknown = errors.New("no such compression")
+
+// DefaultLevel asks [New] for a format's default level.
+const DefaultLevel = 0
+
+// A Format is one compression format at one level. It is immutable and safe for concurrent use.
+type Format interface {
+	// Name is what --compression-algorithm takes: "gzip", "bzip2", "lzma" or "zstd".
+	Name() string
+	// Ext is the file name extension without a dot: "gz", "bz2", "xz" or "zst".
+	Ext() string
+	// Level is the level in force, never [DefaultLevel].
+	Level() int
+	// BlockSize is the number of bytes of input in every block but an archive's last.
+	// It is fixed by format and level.
+	BlockSize() int
+	// Window is how many bytes of input before a block its encoder wants to see; 0 when blocks stand alone.
+	Window() int
+	// BlockMemory is the number of bytes that one block in flight costs at most beside its input:
+	// an encoder's scratch and the piece it makes.
+	BlockMemory() int64
+	// NewEncoder makes one worker's encoder, to be used for many blocks.
+	NewEncoder() Encoder
+	// NewJoiner makes one archive's joiner.
+	NewJoiner() Joiner
+	// NewReader decodes any standard file of the format, several streams one after the other too.
+	// Data that is cut short or damaged ends in an error, never in io.EOF. Close does not close r.
+	NewReader(r io.Reader) (io.ReadCloser, error)
+}
+
+// An Encoder compresses single blocks. It holds one worker's scratch and is not safe for concurrent use.
+type Encoder interface {
+	// Encode appends the encoded block to dst and returns the extended slice as Piece.Data: pass buf[:0] to use buf again.
+	// block holds at least one byte and at most BlockSize bytes. window holds the last Window() bytes before block, fewer only
+	// at the start of an archive. Neither is kept or changed. The piece depends on block and window alone.
+	Encode(dst, window, block []byte) (Piece, error)
+}
+
+// A Piece is one encoded block. Only its own format's Joiner knows how to read it.
+type Piece struct {
+	Data     []byte // the encoded block; owned by whoever passed dst to Encode
+	Bits     int64  // length in bits, where the format is not byte aligned (bzip2)
+	Raw      int    // bytes of input
+	Sum      uint64 // check value of the input, where the joiner needs one (gzip, bzip2)
+	Count    int    // the format's own blocks in the piece (bzip2)
+	Unpadded int64  // size without padding, for the index (xz)
+}
+
+// A Joiner lays pieces, given in order, into one standard file.
+// Its memory grows by a few bytes a piece where the format ends in an index (xz, zstd).
+type Joiner interface {
+	// Join appends to dst what the file gains by p. dst must not alias p.Data.
+	Join(dst []byte, p Piece) []byte
+	// Close appends what ends the file. The joiner is of no use after it.
+	Close(dst []byte) []byte
+}
+
+// kinds lists the formats in the order in which help and errors show them.
+func kinds() []kind {
+	return []kind{gzipKind(), bzip2Kind(), xzKind(), zstdKind()}
+}
+
+// A kind describes a format before a level is chosen.
+type kind struct {
+	name, alias, ext string
+	min, max, def    int
+	make             func(level int) Format
+}
+
+// Names lists the formats that [New] knows, by their main names.
+func Names() []string {
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// New returns the named format ("xz" is taken for "lzma") at a level, or at its default for [DefaultLevel].
+// Its errors wrap [ErrUnknown] and say what there is to choose from.
+func New(name string, level int) (Format, error) {
+	for _, k := range kinds() {
+		if name != k.name && (name != k.alias || name == "") {
+			continue
+		}
+		if level == DefaultLevel {
+			level = k.def
+		}
+		if level < k.min || level > k.max {
+			return nil, fmt.Errorf("%w: %s has levels %d to %d (default %d), not %d", ErrUnknown, k.name, k.min, k.max, k.def, level)
+		}
+		return k.make(level), nil
+	}
+	return nil, fmt.Errorf("%w: algorithm %q; choose one of %s", ErrUnknown, name, strings.Join(Names(), ", "))
+}
+
+// ByExt returns the format whose files bear the extension ext (without a dot), at its default level: what a reader needs.
+// Its error wraps [ErrUnknown].
+func ByExt(ext string) (Format, error) {
+	var exts []string
+	for _, k := range kinds() {
+		if ext == k.ext {
+			return k.make(k.def), nil
+		}
+		exts = append(exts, k.ext)
+	}
+	return nil, fmt.Errorf("%w: extension %q; known are %s", ErrUnknown, ext, strings.Join(exts, ", "))
+}
+
+// params is the part that is the same for every format.
+type params struct {
+	name, ext   string
+	level       int
+	blockSize   int
+	window      int
+	blockMemory int64
+}
+
+func (p *params) Name() string       { return p.name }
+func (p *params) Ext() string        { return p.ext }
+func (p *params) Level() int         { return p.level }
+func (p *params) BlockSize() int     { return p.blockSize }
+func (p *params) Window() int        { return p.window }
+func (p *params) BlockMemory() int64 { return p.blockMemory }

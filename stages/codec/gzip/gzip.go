@@ -1,0 +1,47 @@
+// Package gzip lays separately deflated blocks into one gzip member (RFC 1952).
+//
+// It knows how members begin and end and how the checksums of neighbours become the checksum of the whole; it does not know how
+// a block was deflated, only that each ends at a byte boundary with a block that is not final (RFC 1951, section 3.2.3).
+package gzip
+
+import (
+	"encoding/binary"
+)
+
+// WindowSize is how far a deflate match reaches back, in bytes.
+const WindowSize = 32 << 10
+
+// A Joiner writes one member. Nothing in its header varies: no time, no name, unknown system.
+// The zero value is ready for use.
+type Joiner struct {
+	begun bool
+	crc   uint32
+	size  uint32 // bytes of input modulo 2^32, as the trailer wants them
+	shift shift  // of the last length seen: nearly all blocks are of one size
+}
+
+// Join appends a deflated block of size input bytes whose CRC-32 is crc, before it the header when it is the first.
+func (j *Joiner) Join(dst, block []byte, size int, crc uint32) []byte {
+	dst = append(j.begin(dst), block...)
+	if j.shift.n != size {
+		j.shift = newShift(size)
+	}
+	j.crc = j.shift.apply(j.crc) ^ crc
+	j.size += uint32(size)
+	return dst
+}
+
+func (j *Joiner) begin(dst []byte) []byte {
+	if j.begun {
+		return dst
+	}
+	j.begun = true
+	return append(dst, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255)
+}
+
+// Close appends an empty final block and the trailer.
+func (j *Joiner) Close(dst []byte) []byte {
+	dst = append(j.begin(dst), 0x03, 0x00)
+	dst = binary.LittleEndian.AppendUint32(dst, j.crc)
+	return binary.LittleEndian.AppendUint32(dst, j.size)
+}

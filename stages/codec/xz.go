@@ -1,0 +1,49 @@
+package codec
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	ulixz "github.com/ulikunitz/xz"
+
+	"firn/stages/codec/xz"
+)
+
+func xzKind() kind {
+	return kind{name: "lzma", alias: "xz", ext: "xz", min: 1, max: 9, def: 6, make: newXZ}
+}
+
+type xzFormat struct{ params }
+
+func newXZ(level int) Format {
+	return &xzFormat{params{
+		name: "lzma", ext: "xz", level: level, blockSize: xz.BlockSize,
+		blockMemory: 60<<20 + xz.Bound(xz.BlockSize),
+	}}
+}
+
+func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{} }
+func (f *xzFormat) NewJoiner() Joiner   { return new(xzJoiner) }
+
+func (f *xzFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
+	zr, err := ulixz.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading an xz header: %w", whole(err))
+	}
+	return io.NopCloser(zr), nil
+}
+
+type xzEncoder struct{ enc xz.Encoder }
+
+func (e *xzEncoder) Encode(dst, _, block []byte) (Piece, error) {
+	dst = slices.Grow(dst, int(xz.Bound(len(block))))
+	data, unpadded, err := e.enc.Encode(dst, block)
+	return Piece{Data: data, Raw: len(block), Unpadded: unpadded}, err
+}
+
+type xzJoiner struct{ xz.Joiner }
+
+func (j *xzJoiner) Join(dst []byte, p Piece) []byte {
+	return j.Joiner.Join(dst, p.Data, p.Raw, p.Unpadded)
+}

@@ -1,0 +1,110 @@
+// Package xz writes .xz files (the .xz file format, version 1.2.0, tukaani.org/xz/xz-file-format.txt): separately encoded blocks in
+// one stream, the sizes in each block's header and an index at the end, as xz -T writes them. Decoders can thus work on several
+// blocks at once, and those that stop after the first stream read everything.
+//
+// It does not know where a block's bytes come from or who encodes them beside whom.
+package xz
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"hash/crc64"
+	"math/bits"
+)
+
+const (
+	streamHeaderSize = 12
+	blockHeaderSize  = 20 // fixed, so that it can be written after the data whose size it holds
+	checkSize        = 8  // CRC-64
+	checkID          = 0x04
+	filterLZMA2      = 0x21
+
+	// maxSize bounds a block's two sizes, so that they fit in their header: each has 4 bytes of 7 bits.
+	maxSize = 1<<28 - 1
+)
+
+// ecma is the table of the CRC-64 in use (ECMA-182). MakeTable returns the same table each time.
+func ecma() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
+
+// beginBlock appends room for a block header.
+func beginBlock(dst []byte) []byte { return append(dst, make([]byte, blockHeaderSize)...) }
+
+// endBlock ends a block that begins at dst[start:] with room for its header and goes on to the end of dst with LZMA2 data
+// made from raw. It fills in the header and appends padding and check. unpadded is what the index wants to know.
+func endBlock(dst []byte, start int, raw []byte, dictSize uint32) (block []byte, unpadded int64) {
+	size := len(dst) - start - blockHeaderSize
+	h := dst[start : start : start+blockHeaderSize]
+	h = append(h, blockHeaderSize/4-1, 0xc0) // one filter, both sizes present
+	h = binary.AppendUvarint(h, uint64(size))
+	h = binary.AppendUvarint(h, uint64(len(raw)))
+	h = append(h, filterLZMA2, 1, dictByte(dictSize))
+	for len(h) < blockHeaderSize-4 {
+		h = append(h, 0)
+	}
+	binary.LittleEndian.AppendUint32(h, crc32.ChecksumIEEE(h))
+
+	unpadded = int64(len(dst) - start + checkSize)
+	dst = pad(dst, len(dst)-start)
+	return binary.LittleEndian.AppendUint64(dst, crc64.Checksum(raw, ecma())), unpadded
+}
+
+// pad appends zeros until n, the length so far, is a multiple of four.
+func pad(dst []byte, n int) []byte {
+	for ; n%4 != 0; n++ {
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// dictByte encodes a dictionary size, rounded up to 2^n or 2^n + 2^(n-1) (section 5.3.1).
+func dictByte(size uint32) byte {
+	size = max(size, 4096)
+	n := bits.Len32(size - 1) // size <= 2^n
+	if n > 12 && size <= 3<<(n-2) {
+		return byte(2*(n-12) - 1)
+	}
+	return byte(2 * (n - 12))
+}
+
+// A Joiner writes one stream. The zero value is ready for use. It keeps about seven bytes a block for the index.
+type Joiner struct {
+	begun   bool
+	blocks  uint64
+	records []byte // the index's records, encoded
+}
+
+// Join appends an encoded block of size input bytes, before it the stream's header when it is the first.
+func (j *Joiner) Join(dst, block []byte, size int, unpadded int64) []byte {
+	dst = append(j.begin(dst), block...)
+	j.blocks++
+	j.records = binary.AppendUvarint(j.records, uint64(unpadded))
+	j.records = binary.AppendUvarint(j.records, uint64(size))
+	return dst
+}
+
+func (j *Joiner) begin(dst []byte) []byte {
+	if j.begun {
+		return dst
+	}
+	j.begun = true
+	dst = append(dst, 0xfd, '7', 'z', 'X', 'Z', 0, 0, checkID)
+	return binary.LittleEndian.AppendUint32(dst, crc32.ChecksumIEEE([]byte{0, checkID}))
+}
+
+// Close appends the index and the stream's footer.
+func (j *Joiner) Close(dst []byte) []byte {
+	dst = j.begin(dst)
+	start := len(dst)
+	dst = append(dst, 0)
+	dst = binary.AppendUvarint(dst, j.blocks)
+	dst = append(dst, j.records...)
+	dst = pad(dst, len(dst)-start)
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.ChecksumIEEE(dst[start:]))
+
+	var tail [6]byte // the index's size in units of four bytes, less one, then the stream's flags
+	binary.LittleEndian.PutUint32(tail[:], uint32((len(dst)-start)/4-1))
+	tail[5] = checkID
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.ChecksumIEEE(tail[:]))
+	dst = append(dst, tail[:]...)
+	return append(dst, 'Y', 'Z')
+}

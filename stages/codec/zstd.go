@@ -1,0 +1,106 @@
+package codec
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+func zstdKind() kind {
+	return kind{name: "zstd", ext: "zst", min: 1, max: 19, def: 3, make: newZstd}
+}
+
+const (
+	// zstdBlock is the input of one frame: it bounds how far a match reaches back.
+	zstdBlock = 8 << 20
+
+	// zstdMaxWindow is what zstd itself takes without being asked (--long=27, and -22 --ultra).
+	zstdMaxWindow = 128 << 20
+)
+
+// A zstd file is a row of frames, one a piece, each with its content size and checksum (RFC 8878), and at its end a skippable
+// frame with their sizes (the seekable format, zstd's contrib/seekable_format): tools that know it can start anywhere.
+type zstdFormat struct {
+	params
+	speed zstd.EncoderLevel
+}
+
+func newZstd(level int) Format {
+	return &zstdFormat{
+		params: params{
+			name: "zstd", ext: "zst", level: level, blockSize: zstdBlock,
+			blockMemory: 64<<20 + zstdBound(zstdBlock),
+		},
+		speed: zstd.EncoderLevelFromZstd(level),
+	}
+}
+
+// zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes before each.
+func zstdBound(n int) int64 { return int64(n) + int64(n>>17+1)*3 + 32 }
+
+func (f *zstdFormat) NewEncoder() Encoder {
+	w, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(f.speed), zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderCRC(true), zstd.WithWindowSize(zstdBlock))
+	if err != nil {
+		panic("codec: zstd options: " + err.Error())
+	}
+	return &zstdEncoder{w: w}
+}
+
+func (f *zstdFormat) NewJoiner() Joiner { return new(zstdJoiner) }
+
+func (f *zstdFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
+	br := bufio.NewReaderSize(r, 1<<16)
+	if _, err := br.Peek(1); err != nil { // the library takes nothing at all for a file of no frames
+		return nil, fmt.Errorf("reading a zstd frame: %w", whole(err))
+	}
+	zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdMaxWindow))
+	if err != nil {
+		return nil, fmt.Errorf("reading a zstd frame: %w", whole(err))
+	}
+	return zr.IOReadCloser(), nil
+}
+
+type zstdEncoder struct{ w *zstd.Encoder }
+
+func (e *zstdEncoder) Encode(dst, _, block []byte) (Piece, error) {
+	dst = slices.Grow(dst, int(zstdBound(len(block))))
+	return Piece{Data: e.w.EncodeAll(block, dst), Raw: len(block)}, nil
+}
+
+// zstdEmpty is a frame of no bytes, content size and checksum present.
+const zstdEmpty = "\x28\xb5\x2f\xfd" + "\x24\x00" + "\x01\x00\x00" + "\x99\xe9\xd8\x51"
+
+type zstdJoiner struct {
+	frames uint32
+	table  []byte // the seek table's entries: compressed and uncompressed size, 4 bytes each
+}
+
+func (j *zstdJoiner) Join(dst []byte, p Piece) []byte {
+	j.entry(len(p.Data), p.Raw)
+	return append(dst, p.Data...)
+}
+
+func (j *zstdJoiner) entry(size, raw int) {
+	j.frames++
+	j.table = binary.LittleEndian.AppendUint32(j.table, uint32(size))
+	j.table = binary.LittleEndian.AppendUint32(j.table, uint32(raw))
+}
+
+func (j *zstdJoiner) Close(dst []byte) []byte {
+	if j.frames == 0 {
+		dst = append(dst, zstdEmpty...)
+		j.entry(len(zstdEmpty), 0)
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, 0x184d2a5e)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(j.table)+9))
+	dst = append(dst, j.table...)
+	dst = binary.LittleEndian.AppendUint32(dst, j.frames)
+	dst = append(dst, 0) // no checksums in the table
+	return binary.LittleEndian.AppendUint32(dst, 0x8f92eab1)
+}
