@@ -289,7 +289,7 @@ func (f flow) model() (arrived, failed []int) {
 	for i, kind := range f.stages {
 		if kind != "stream" {
 			level = pass(level, fmt.Sprint(i, " ", kind))
-		} else {
+		} else if f.blocks > 0 {
 			at := func(place string) string { return fmt.Sprint(i, " ", place) }
 			level = pass(level, at("produce"), at("work"), at("consume"), at("fan a"), at("fan b"))
 		}
