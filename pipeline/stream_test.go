@@ -254,6 +254,7 @@ func TestOrderedCancel(t *testing.T) {
 				hold(&c, func(id int) error {
 					if id >= 5 {
 						<-ctx.Done()
+						time.Sleep(time.Second) // the cancel reaches the stream's own context
 					}
 					return nil
 				})
