@@ -52,14 +52,19 @@ func NewDecrypter(p *Passphrase, ciphertext io.Reader) (*Decrypter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Decrypter{src: ciphertext, mode: cipher.NewCBCDecrypter(block, iv)}, nil
+	return newDecrypter(block, iv, ciphertext), nil
+}
+
+// newDecrypter decrypts what comes after the header.
+func newDecrypter(block cipher.Block, iv []byte, body io.Reader) *Decrypter {
+	return &Decrypter{src: body, mode: cipher.NewCBCDecrypter(block, iv)}
 }
 
 // Read fills up to len(p) bytes of p with plaintext, and uses all of p while it does. Errors: ErrTruncated, ErrBadPadding, or the
 // reader's own, wrapped; they stay.
 func (d *Decrypter) Read(p []byte) (int, error) {
 	if len(p) == 0 {
-		return 0, d.err
+		return 0, nil
 	}
 	if len(d.small) == 0 && d.err == nil {
 		if len(p) >= smallRead {

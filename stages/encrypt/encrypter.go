@@ -83,9 +83,13 @@ func ResumeEncrypter(p *Passphrase, salt Salt, plaintext io.Reader) (*Encrypter,
 	if err != nil {
 		return nil, err
 	}
+	return newEncrypter(block, iv, salt, plaintext), nil
+}
+
+func newEncrypter(block cipher.Block, iv []byte, salt Salt, plaintext io.Reader) *Encrypter {
 	e := &Encrypter{src: plaintext, salt: salt, mode: cipher.NewCBCEncrypter(block, iv)}
-	e.ready.set(header(salt))
-	return e, nil
+	e.ready.set(append([]byte(magic), salt[:]...))
+	return e
 }
 
 // Salt returns the salt, for ResumeEncrypter.
@@ -95,7 +99,7 @@ func (e *Encrypter) Salt() Salt { return e.salt }
 // reader comes back wrapped and stays.
 func (e *Encrypter) Read(p []byte) (int, error) {
 	if len(p) == 0 {
-		return 0, e.err
+		return 0, nil
 	}
 	n := e.ready.take(p)
 	if n == len(p) || n > 0 && e.err != nil {
@@ -109,12 +113,10 @@ func (e *Encrypter) Read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		var small [blockSize]byte
-		if m := e.fill(small[:]); m > 0 {
-			e.ready.set(small[:m])
-			return e.ready.take(p), nil
+		if e.ready.from, e.ready.to = 0, e.fill(e.ready.b[:]); e.ready.to == 0 {
+			return 0, e.err
 		}
-		return 0, e.err
+		return e.ready.take(p), nil
 	}
 	p = p[:min(len(p), chunkSize)]
 	n += e.fill(p[:len(p)-len(p)%blockSize])
@@ -159,8 +161,6 @@ func (e *Encrypter) fill(p []byte) int {
 	e.mode.CryptBlocks(p[:full], p[:full])
 	return full
 }
-
-func header(salt Salt) []byte { return append([]byte(magic), salt[:]...) }
 
 // archiveKey derives what an archive is encrypted with.
 func archiveKey(p *Passphrase, salt Salt) (block cipher.Block, iv []byte, err error) {

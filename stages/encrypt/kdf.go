@@ -18,10 +18,10 @@ import (
 // more than half of its time around the compression function; prf spends a third, and what it does is checked against crypto/hmac
 // each time, so that where it can't be done the standard library does it.
 func (p *Passphrase) derive(salt []byte, iterations, size int) ([]byte, error) {
-	if f, err := newPRF(*p.bytes); err == nil {
+	if f, err := newPRF(p.bytes()); err == nil {
 		return f.pbkdf2(salt, iterations, size)
 	}
-	return pbkdf2.Key(sha256.New, string(*p.bytes), salt, iterations, size)
+	return pbkdf2.Key(sha256.New, string(p.bytes()), salt, iterations, size)
 }
 
 // prf is HMAC-SHA256 under one key for messages of 32 bytes, the case that PBKDF2 iterates.

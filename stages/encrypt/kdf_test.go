@@ -86,7 +86,7 @@ func BenchmarkDerive(b *testing.B) {
 	b.Run("crypto-pbkdf2", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := pbkdf2.Key(sha256.New, string(*p.bytes), salt, archiveIterations, keySize+blockSize); err != nil {
+			if _, err := pbkdf2.Key(sha256.New, string(p.bytes()), salt, archiveIterations, keySize+blockSize); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -47,7 +47,7 @@ type Keys struct {
 type derived struct {
 	salt [KeySaltSize]byte
 	id   string
-	mac  []byte
+	mac  secret // the MAC's key
 }
 
 // others keeps what one passphrase gives at the salts of other runs.
@@ -91,7 +91,7 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}
 	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
-	return &derived{salt: salt, id: id, mac: mac}, nil
+	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
 }
 
 // ID returns the key id, 67 characters of ASCII. It tells nothing of the passphrase but whether a guess is right.
@@ -168,7 +168,7 @@ func parseKeyID(id string) (salt [KeySaltSize]byte, err error) {
 func (k *Keys) MAC(objectKey string) hash.Hash {
 	prefix := append([]byte(macDomain), 0)
 	prefix = binary.BigEndian.AppendUint64(prefix, uint64(len(objectKey)))
-	m := &mac{Hash: hmac.New(sha256.New, k.d.mac), prefix: append(prefix, objectKey...)}
+	m := &mac{Hash: hmac.New(sha256.New, k.d.mac()), prefix: append(prefix, objectKey...)}
 	m.Reset()
 	return m
 }

@@ -2,6 +2,7 @@ package encrypt
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -20,11 +21,11 @@ func seeded(t testing.TB, seed uint64) *rand.Rand {
 }
 
 func randomBytes(r *rand.Rand, n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
+	b := make([]byte, 0, n+8)
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 	}
-	return b
+	return b[:n]
 }
 
 // openssl runs the real thing: openssl enc -aes-256-cbc -pbkdf2 -pass file:key, and more arguments.

@@ -27,16 +27,19 @@ func (hidden) LogValue() slog.Value { return slog.StringValue(hiddenText) }
 // and safe for concurrent use.
 type Passphrase struct {
 	hidden
-	// A pointer, so that fmt shows an address where a Passphrase is an unexported field of another struct and
-	// its own Format is out of reach.
-	bytes *[]byte
+	bytes secret
 }
+
+// secret gives away its bytes to callers alone: fmt follows pointers in fields whose methods it can't call, but it can't
+// look into a function.
+type secret func() []byte
+
+func keep(b []byte) secret { return func() []byte { return b } }
 
 // NewPassphrase returns a passphrase of the given bytes, of any length, which it copies.
 func NewPassphrase(b []byte) *Passphrase {
-	c := append([]byte(nil), b...)
-	return &Passphrase{bytes: &c}
+	return &Passphrase{bytes: keep(append([]byte(nil), b...))}
 }
 
 // Weak says that the passphrase has fewer than [MinPassphrase] bytes.
-func (p *Passphrase) Weak() bool { return len(*p.bytes) < MinPassphrase }
+func (p *Passphrase) Weak() bool { return len(p.bytes()) < MinPassphrase }
