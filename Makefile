@@ -1,0 +1,60 @@
+# firn: make run | make test | make lint | make bench | make bench-peers | make bench-codecs | make fuzz
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PLATFORMS   := linux/arm64 darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
+
+export GOFLAGS := -buildvcs=false
+
+.PHONY: build
+build: ## bin/firn, for this machine
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/firn ./cmd/firn
+
+.PHONY: run
+run: build ## back up a real tree to ./run, then open one archive with openssl and tar alone
+	bench/run.sh "$${SRC:-$$(go env GOROOT)/src}"
+
+.PHONY: test
+test: tools ## install what the tests need, and run all of them
+	go test -race -timeout 14m ./...
+	cd bench/s3server && go test -race -timeout 5m ./...
+
+.PHONY: tools
+tools: ## the programs that tests talk to
+	bench/tools.sh test
+	cd bench/dynalite && npm ci --no-audit --no-fund --loglevel=error
+
+.PHONY: lint
+lint: ## format, vet on every platform, staticcheck, known vulnerabilities
+	@unformatted=$$(gofmt -l cmd pipeline stages bench); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	for p in $(PLATFORMS); do GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./cmd/... ./pipeline/... ./stages/...; done
+	cd bench/s3server && go vet ./...
+	go run $(STATICCHECK) ./...
+	.ci/vulncheck $(GOVULNCHECK)
+
+.PHONY: bench
+bench: ## benchmarks of every room, in benchstat's form
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-peers
+bench-peers: build ## firn against tar | pigz or lbzip2 | openssl | aws s3 cp, interleaved
+	bench/tools.sh peers
+	go run ./bench/peers
+
+.PHONY: bench-codecs
+bench-codecs: ## every codec and level beside the native tools
+	bench/tools.sh test peers
+	go run ./bench/codecs
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 60s) each
+	.ci/fuzz "$${FUZZTIME:-60s}"
+
+.PHONY: clean
+clean:
+	rm -rf bin run bench/out

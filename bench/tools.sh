@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the programs that tests ("test") or comparisons ("peers") talk to,
+# from Debian, whose release pins their versions; nothing if all are there.
+set -euo pipefail
+packages() {
+  case $1 in
+    test) echo "openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; git git; node nodejs; npm npm" ;;
+    peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
+    *) echo "usage: $0 test|peers ..." >&2; exit 2 ;;
+  esac
+}
+missing=()
+for set in "$@"; do
+  while read -r program package; do
+    "$program" --version >/dev/null 2>&1 || command -v "$program" >/dev/null 2>&1 || missing+=("$package")
+  done < <(packages "$set" | tr ';' '\n')
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+echo "installing: ${missing[*]}"
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "not root and no sudo: install ${missing[*]} by hand" >&2; exit 1; }
+  sudo=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
