@@ -5,30 +5,58 @@ import (
 	"slices"
 )
 
-// double settles the ties that are left at depth deepest by prefix doubling over
-// the sequence of seeds (Manber and Myers 1990; Larsson and Sadakane 2007): if
-// the members of every tie agree in h steps from seed to seed, then the ranks of
-// the seeds h steps on tell them apart or prove agreement in 2h. Seeds still
-// tied in the end begin equal rotations.
-func (s *seedSorter) double(t []byte) {
+// settle orders the seeds that are still tied at depth deepest by the ranks of
+// the seeds a number of steps further on in the text.
+//
+// One sweep settles nearly all of them. It takes the tie whose last member is the
+// furthest on first: the seeds that its members are compared by lie in a tie
+// that has a member still further on, so that they are told apart by then. Where
+// they are not, for the text repeats itself at a distance of few seeds, prefix
+// doubling follows (Manber and Myers 1990; Larsson and Sadakane 2007): if the
+// members of every tie agree in h steps, then the ranks h steps on tell them apart
+// or prove agreement in 2h. Seeds still tied in the end begin equal rotations.
+func (s *seedSorter) settle(t []byte) {
 	count := len(s.labels) - 1
 	for i, w := range s.words[:count] {
 		s.rank[w&ordinalMask] = uint32(i)
 	}
 	s.splitLong(t)
-	for _, g := range s.ties {
-		s.setRank(g)
+	for i := range s.ties {
+		g := &s.ties[i]
+		s.setRank(*g)
+		g.steps = uint32(s.stepsKnown(t, int(s.words[g.from]&ordinalMask)))
 	}
-	for h := 1; h < count; h *= 2 {
-		todo := s.takeTies()
+	s.sweep(count)
+	for h := uint32(1); h < uint32(count) && len(s.ties) > 0; h *= 2 {
 		split := false
-		for _, g := range todo {
-			if s.split(t, g, h, count) {
+		for _, g := range s.takeTies() {
+			g.steps = max(g.steps, h)
+			if s.split(g, g.steps+h) {
 				split = true
 			}
 		}
 		if !split {
 			return
+		}
+	}
+}
+
+// sweep splits every tie once, in falling order of their last members.
+func (s *seedSorter) sweep(count int) {
+	byLast := s.byLast[:count]
+	clear(byLast)
+	ties := s.takeTies()
+	for i, g := range ties {
+		last := uint64(0)
+		for _, w := range s.words[g.from:g.to] {
+			last = max(last, w&ordinalMask)
+		}
+		byLast[last] = uint32(i) + 1
+	}
+	for k := count - 1; k >= 0; k-- {
+		if i := byLast[k]; i > 0 {
+			g := ties[i-1]
+			s.split(g, g.steps)
 		}
 	}
 }
@@ -46,41 +74,43 @@ func (s *seedSorter) setRank(g tie) {
 	}
 }
 
-// split sorts a tie by what follows h steps on, keeps what is still tied in
-// s.ties and says if it found a difference.
-func (s *seedSorter) split(t []byte, g tie, h, count int) bool {
+// split sorts a tie by what follows g.steps further on. It keeps what is still
+// tied in s.ties, as agreeing in the given number of steps, and says if it found
+// a difference.
+func (s *seedSorter) split(g tie, agree uint32) bool {
 	a := s.words[g.from:g.to]
-	step := h
-	if h < deepest/2 {
-		step = max(h, s.stepsKnown(t, int(a[0]&ordinalMask)))
-	}
+	count := uint32(len(s.labels) - 1)
 	for i, w := range a {
-		k := w & ordinalMask
-		q := int(k) + step
+		q := uint32(w&ordinalMask) + g.steps
 		for q >= count {
 			q -= count
 		}
-		a[i] = uint64(s.rank[q])<<24 | k
+		a[i] = uint64(s.rank[q])<<24 | w&ordinalMask
 	}
-	sortWords(a, s.spare)
+	if len(a) == 2 {
+		a[0], a[1] = min(a[0], a[1]), max(a[0], a[1])
+	} else {
+		sortWords(a, s.spare)
+	}
 	if a[0]>>24 == a[len(a)-1]>>24 {
+		g.steps = agree
 		s.ties = append(s.ties, g)
 		return false
 	}
-	s.regroup(g, func(i, j int) bool { return a[i]>>24 == a[j]>>24 })
+	s.regroup(g, agree, func(i, j int) bool { return a[i]>>24 == a[j]>>24 })
 	return true
 }
 
 // regroup takes up the parts of a sorted tie, neighbours being tied if same says
 // so of their places.
-func (s *seedSorter) regroup(g tie, same func(i, j int) bool) {
+func (s *seedSorter) regroup(g tie, steps uint32, same func(i, j int) bool) {
 	n := int(g.to - g.from)
 	for i := 0; i < n; {
 		j := i + 1
 		for j < n && same(i, j) {
 			j++
 		}
-		part := tie{g.from + uint32(i), g.from + uint32(j)}
+		part := tie{g.from + uint32(i), g.from + uint32(j), steps}
 		s.setRank(part)
 		if j-i > 1 {
 			s.ties = append(s.ties, part)
@@ -135,7 +165,7 @@ func (s *seedSorter) splitLong(t []byte) {
 			continue
 		}
 		slices.SortFunc(a, func(x, y uint64) int { return s.compareLong(t, x, y) })
-		s.regroup(g, func(i, j int) bool { return s.compareLong(t, a[i], a[j]) == 0 })
+		s.regroup(g, 0, func(i, j int) bool { return s.compareLong(t, a[i], a[j]) == 0 })
 	}
 }
 

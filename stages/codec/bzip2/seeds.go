@@ -12,19 +12,21 @@ type seedSorter struct {
 	labels    []uint32 // of the seeds in order of the text, and one past the last
 	words     []uint64 // the seeds, in their order once sorted
 	spare     []uint64
-	rank      []uint32 // by ordinal; used by doubling alone
+	rank      []uint32 // by ordinal; used for ties alone
+	byLast    []uint32
 	ties      []tie
 	spareTies []tie
 	starts    []uint32 // by first two bytes: the first word
 }
 
 // A tie is a run of words whose seeds are not told apart yet.
-type tie struct{ from, to uint32 }
+// They agree in so many steps from seed to seed.
+type tie struct{ from, to, steps uint32 }
 
 const (
 	ordinalMask = 1<<24 - 1
 	keyBytes    = 5
-	deepest     = 2 + 6*keyBytes // bytes by which seeds are sorted before doubling
+	deepest     = 2 + 3*keyBytes // bytes by which seeds are sorted before doubling
 	textSlack   = deepest + 16   // how far behind the text's end the sort may look
 )
 
@@ -35,6 +37,7 @@ func newSeedSorter(capacity int) seedSorter {
 		words:     make([]uint64, most),
 		spare:     make([]uint64, most),
 		rank:      make([]uint32, most),
+		byLast:    make([]uint32, most),
 		ties:      make([]tie, 0, most/2),
 		spareTies: make([]tie, 0, most/2),
 		starts:    make([]uint32, 1<<16+1),
@@ -62,7 +65,7 @@ func (s *seedSorter) sort(t []byte) {
 		from = to
 	}
 	if len(s.ties) > 0 {
-		s.double(t)
+		s.settle(t)
 	}
 }
 
@@ -106,7 +109,7 @@ func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 		}
 		if j-i > 1 {
 			if depth >= deepest {
-				s.ties = append(s.ties, tie{from + uint32(i), from + uint32(j)})
+				s.ties = append(s.ties, tie{from + uint32(i), from + uint32(j), 0})
 			} else {
 				s.rekey(a[i:j], t[depth:])
 				s.refine(t, from+uint32(i), from+uint32(j), depth)
