@@ -77,7 +77,10 @@ func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtre
 	st.begin(ctx, a, w, report)
 	defer st.end()
 	st.comment = s.LongKey
-	if err := t.Entries(ctx, s, st.add, st.walkFault); err != nil {
+	if err := t.Entries(ctx, s, st.add, st.unreadable); err != nil {
+		return st.result, fmt.Errorf("writing the tar of %q: %w", s.Path, err)
+	}
+	if err := st.flush(); err != nil {
 		return st.result, fmt.Errorf("writing the tar of %q: %w", s.Path, err)
 	}
 	if err := st.write(st.zeros[:tarfmt.EndSize]); err != nil {

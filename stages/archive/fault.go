@@ -66,14 +66,6 @@ var (
 	ErrLinks    = errors.New("has further names, but too many such files are remembered already; stored whole under this name")
 )
 
-// notStored tells an entry that is gone from one that can't be read.
-func notStored(err error) Kind {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {
-		return Vanished
-	}
-	return Unreadable
-}
-
 func (st *stream) fault(path string, what Kind, err error) {
 	switch what {
 	case Changed:
@@ -88,5 +80,11 @@ func (st *stream) fault(path string, what Kind, err error) {
 	}
 }
 
-// walkFault takes what the walk could not read.
-func (st *stream) walkFault(path string, err error) { st.fault(path, notStored(err), err) }
+// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and those of opening a file.
+func (st *stream) unreadable(path string, err error) {
+	what := Unreadable
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {
+		what = Vanished
+	}
+	st.fault(path, what, fmt.Errorf("archiving %s: %w", path, err))
+}

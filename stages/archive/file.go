@@ -24,6 +24,8 @@ type file interface {
 	// Xattrs returns names and values, nil where there are none. What could be read is returned along with an error.
 	// scratch is memory to work in; nothing that is returned lies in it.
 	Xattrs(scratch []byte) (map[string][]byte, error)
+	// Ahead tells the system that the file will be read soon.
+	Ahead()
 	Close() error
 }
 
@@ -43,83 +45,52 @@ type filesystem interface {
 
 var errNoData = errors.New("no data behind this offset")
 
-// addFile writes a regular file that has content, and then looks whether it is still what the walk saw.
-func (st *stream) addFile(e *walk.Entry, id identity) error {
-	f, err := st.archiver.files.open(e)
-	if err != nil {
-		st.fault(e.Path, notStored(err), fmt.Errorf("archiving a file: %w", err))
-		return nil
-	}
-	defer func() {
-		// Nothing was written to the file: what close(2) might say is of no account.
-		_ = f.Close()
-	}()
-	h := &st.header
-	h.Size = e.Size
-	st.collect(e, f)
-	if h.Sparse, err = st.findHoles(f, e); err != nil {
-		return err
-	}
-	ok, err := st.writeHeader(e)
-	if err != nil || !ok {
-		return err
-	}
-	stored := h.Stored()
-	st.body.begin(st.ctx, f, h)
-	if err := st.writeBody(stored + tarfmt.Padding(stored)); err != nil {
-		return err
-	}
-	st.result.Files++
-	st.result.Bytes += h.Size
-	st.settle(e, f)
-	st.remember(e, id)
-	return nil
-}
-
 // settle reports what happened to the file since the walk saw it.
-func (st *stream) settle(e *walk.Entry, f file) {
-	now, err := f.State()
+func (st *stream) settle(m *member) {
+	path, size := m.path, m.header.Size
+	now, err := m.file.State()
 	failed, at := st.body.failed, st.body.failedAt
 	switch {
 	case failed != nil && !errors.Is(failed, io.EOF):
-		st.fault(e.Path, Truncated, fmt.Errorf("reading %s at byte %d of %d (zeros stand for the rest): %w", e.Path, at, e.Size, failed))
-	case failed != nil || err == nil && now.size < e.Size:
-		st.fault(e.Path, Changed, fmt.Errorf("%s %w (%d bytes, now %d)", e.Path, ErrShrank, e.Size, now.size))
+		st.fault(path, Truncated, fmt.Errorf("reading %s at byte %d of %d (zeros stand for the rest): %w", path, at, size, failed))
+	case failed != nil || err == nil && now.size < size:
+		st.fault(path, Changed, fmt.Errorf("%s %w (%d bytes, now %d)", path, ErrShrank, size, now.size))
 	case err != nil:
-		st.fault(e.Path, Changed, fmt.Errorf("looking at %s after reading it: %w", e.Path, err))
-	case now.size > e.Size:
-		st.fault(e.Path, Changed, fmt.Errorf("%s %w (%d bytes, now %d)", e.Path, ErrGrew, e.Size, now.size))
-	case !now.modTime.Equal(e.ModTime) || !now.changeTime.Equal(e.ChangeTime):
-		st.fault(e.Path, Changed, fmt.Errorf("%s %w", e.Path, ErrModified))
+		st.fault(path, Changed, fmt.Errorf("looking at %s after reading it: %w", path, err))
+	case now.size > size:
+		st.fault(path, Changed, fmt.Errorf("%s %w (%d bytes, now %d)", path, ErrGrew, size, now.size))
+	case !now.modTime.Equal(m.header.ModTime) || !now.changeTime.Equal(m.changeTime):
+		st.fault(path, Changed, fmt.Errorf("%s %w", path, ErrModified))
 	}
 }
 
 // findHoles returns the map of a file that takes less room than its size says, nil if it has no holes after all, or if the file system can't tell.
 // The error is the context's.
-func (st *stream) findHoles(f file, e *walk.Entry) ([]tarfmt.Segment, error) {
-	if e.Blocks*512 >= e.Size {
+func (st *stream) findHoles(m *member) ([]tarfmt.Segment, error) {
+	size := m.header.Size
+	if m.blocks*512 >= size {
 		return nil, nil
 	}
 	if st.holes == nil {
 		st.holes = make([]tarfmt.Segment, 0, 16)
 	}
 	segments, gap := st.holes[:0], int64(0)
-	for at := int64(0); at < e.Size; {
+	for at := int64(0); at < size; {
 		if st.ctx.Err() != nil {
 			return nil, context.Cause(st.ctx)
 		}
-		data, err := f.NextData(at)
-		if errors.Is(err, errNoData) || err == nil && data >= e.Size {
+		data, err := m.file.NextData(at)
+		if errors.Is(err, errNoData) || err == nil && data >= size {
 			break
 		}
 		if err != nil || data < at {
 			return nil, nil
 		}
-		hole, err := f.NextHole(data)
+		hole, err := m.file.NextHole(data)
 		if err != nil || hole <= data {
 			return nil, nil
 		}
-		at = min(hole, e.Size)
+		at = min(hole, size)
 		if n := len(segments); n > 0 && data-end(segments[n-1]) <= gap {
 			segments[n-1].Length = at - segments[n-1].Offset
 		} else {
@@ -130,7 +101,7 @@ func (st *stream) findHoles(f file, e *walk.Entry) ([]tarfmt.Segment, error) {
 		}
 	}
 	st.holes = segments
-	if len(segments) == 1 && segments[0].Length == e.Size {
+	if len(segments) == 1 && segments[0].Length == size {
 		return nil, nil
 	}
 	return segments, nil

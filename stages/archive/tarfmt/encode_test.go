@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 var update = flag.Bool("update", false, "write the golden files of headers anew; a change of them makes every archive be uploaded again")
