@@ -1,0 +1,116 @@
+package harness
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopTime is how long a server may take to stop before it is killed.
+const stopTime = 10 * time.Second
+
+// server is a child process that prints a line of JSON when it is ready and
+// ends when its standard input does.
+type server struct {
+	name   string
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr *tail
+	ended  chan struct{} // closed when the process is gone
+	err    error         // why it ended; read after ended
+
+	mu      sync.Mutex
+	stopped bool // it was told to end
+}
+
+// start runs cmd and reads its ready line into ready. also, if not nil, gets
+// what the server writes to standard error.
+func start(ctx context.Context, name string, cmd *exec.Cmd, also io.Writer, ready any) (*server, error) {
+	s := &server{name: name, cmd: cmd, stderr: &tail{also: also}, ended: make(chan struct{})}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	s.stdin = stdin
+	cmd.Stderr = s.stderr
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	line := make(chan []byte, 1)
+	go func() {
+		r := bufio.NewReader(stdout)
+		first, _ := r.ReadBytes('\n')
+		line <- first
+		_, _ = io.Copy(io.Discard, r)
+		s.err = cmd.Wait()
+		close(s.ended)
+	}()
+	select {
+	case first := <-line:
+		if err := json.Unmarshal(first, ready); err != nil {
+			s.kill()
+			return nil, fmt.Errorf("starting %s: it did not say where it listens: %w", name, s.failure())
+		}
+		return s, nil
+	case <-ctx.Done():
+		s.kill()
+		return nil, fmt.Errorf("starting %s: %w", name, context.Cause(ctx))
+	}
+}
+
+func (s *server) kill() {
+	_ = s.stdin.Close()
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
+// failure says how the ended server ended.
+func (s *server) failure() error {
+	err := s.err
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	if said := s.stderr.String(); said != "" {
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	return err
+}
+
+// Close stops the server and waits for its end. It reports a server that had
+// died before, or had to be killed. Further calls do nothing.
+func (s *server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	s.stopped = true
+	select {
+	case <-s.ended:
+		_ = s.stdin.Close()
+		return fmt.Errorf("%s died: %w", s.name, s.failure())
+	default:
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.stdin.Close()
+	timer := time.NewTimer(stopTime)
+	defer timer.Stop()
+	select {
+	case <-s.ended:
+		return nil
+	case <-timer.C:
+		s.kill()
+		return fmt.Errorf("%s did not stop within %v: %w", s.name, stopTime, s.failure())
+	}
+}
