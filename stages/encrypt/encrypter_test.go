@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -55,8 +56,9 @@ func (r *raggedReader) Read(p []byte) (int, error) {
 // readIn reads r to its end by buffers of the given sizes in turn.
 func readIn(r io.Reader, bufSizes ...int) ([]byte, error) {
 	var out []byte
+	whole := make([]byte, slices.Max(bufSizes))
 	for i := 0; ; i++ {
-		buf := make([]byte, bufSizes[i%len(bufSizes)])
+		buf := whole[:bufSizes[i%len(bufSizes)]]
 		n, err := r.Read(buf)
 		out = append(out, buf[:n]...)
 		if err == io.EOF {
