@@ -118,6 +118,9 @@ func TestEveryNthFails(t *testing.T) {
 				if !slices.Equal(named, want) {
 					t.Errorf("faults of %v, want %v", named, want)
 				}
+				if c := r.counters("sink"); c.ItemsOut != int64(len(arrived)) {
+					t.Errorf("%+v, want %d out", c, len(arrived))
+				}
 				if c := r.counters(stage); c.Failed != int64(len(failed)) || c.ItemsIn < c.Failed {
 					t.Errorf("%+v, want %d failed", c, len(failed))
 				}
@@ -202,8 +205,10 @@ func TestCancelInEachPlace(t *testing.T) {
 					if where == place {
 						entered.Add(1)
 						<-ctx.Done()
+						time.Sleep(time.Second) // the cancel reaches the run's own context
 					}
 				}
+				f.fail = func(string, int) error { return context.Cause(ctx) }
 				r := f.start(ctx)
 				synctest.Wait()
 				if entered.Load() == 0 {
@@ -219,6 +224,11 @@ func TestCancelInEachPlace(t *testing.T) {
 				}
 				if got := r.book.as("arrived"); place == "source" && len(got) > 0 {
 					t.Errorf("arrived %v", got)
+				}
+				for _, c := range r.Counters() {
+					if c.Failed != 0 {
+						t.Errorf("the echo of the cancel counts as failure: %+v", c)
+					}
 				}
 			})
 		})
@@ -250,6 +260,75 @@ func TestFailWithoutCause(t *testing.T) {
 			t.Errorf("Wait: %v", err)
 		}
 	})
+}
+
+// A cancel lets go at once whoever waits for what comes after, though that
+// goes on for an hour and knows nothing of it.
+func TestCancelLetsWaitersGo(t *testing.T) {
+	deaf := func(int) error { time.Sleep(time.Hour); return nil }
+	pass := func(int) error { return nil }
+	type run struct {
+		*pipeline.Run
+		letGo time.Time
+	}
+	inStream := func(r *run, work, consume func(int) error) {
+		s, pool := r.Stage("from", 1), pipeline.NewPool(r.Stage("pool", 1))
+		r.Go(func(ctx context.Context) error {
+			return pipeline.Ordered(ctx, s, pool, 2,
+				func(_ context.Context, emit func(int) error) error {
+					for {
+						if err := emit(0); err != nil {
+							r.letGo = time.Now()
+							return err
+						}
+					}
+				},
+				func(i int) (int, error) { return i, work(i) }, consume)
+		})
+	}
+	for name, start := range map[string]func(*run){
+		"emit of a source": func(r *run) {
+			items := pipeline.Source(r.Stage("source", 1), func(_ context.Context, emit func(int) error) error {
+				for {
+					if err := emit(0); err != nil {
+						r.letGo = time.Now()
+						return err
+					}
+				}
+			})
+			pipeline.Sink(r.Stage("sink", 1), items, func(context.Context, int) error { return deaf(0) })
+		},
+		"emit of a block, for the pool":     func(r *run) { inStream(r, deaf, pass) },
+		"emit of a block, for the consumer": func(r *run) { inStream(r, pass, deaf) },
+		"send to a fan": func(r *run) {
+			f := pipeline.NewFan(r.Context(), 1, nil, pipeline.Consumer[int]{Stage: r.Stage("consumer", 1), Do: deaf})
+			r.Go(func(context.Context) error {
+				for {
+					if err := f.Send(0); err != nil {
+						r.letGo = time.Now()
+						return f.Close()
+					}
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				r := &run{Run: pipeline.New(t.Context(), pipeline.Options{})}
+				start(r)
+				time.Sleep(time.Second)
+				cause := errors.New("second signal")
+				r.Fail(cause)
+				if err := r.Wait(); !errors.Is(err, cause) {
+					t.Errorf("Wait: %v", err)
+				}
+				if got := r.letGo.Sub(begin); got != time.Second {
+					t.Errorf("let go after %v", got)
+				}
+			})
+		})
+	}
 }
 
 func TestGoErrorEndsTheRun(t *testing.T) {

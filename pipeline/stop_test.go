@@ -143,6 +143,56 @@ func TestStopBeforeTheStart(t *testing.T) {
 	})
 }
 
+// The source waits for a stage that is busy for an hour: the stop lets it go
+// at once, and what it held is not taken.
+func TestStopLetsTheSourceGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pipeline.New(t.Context(), pipeline.Options{})
+		b := newBook()
+		begin := time.Now()
+		var letGo time.Duration
+		items := pipeline.Source(r.Stage("source", 1), func(_ context.Context, emit func(*token) error) error {
+			for id := range 9 {
+				if err := emit(b.token(id, nil)); err != nil {
+					letGo = time.Since(begin)
+					return err
+				}
+			}
+			return nil
+		})
+		pipeline.Sink(r.Stage("sink", 1), items, func(_ context.Context, t *token) error {
+			time.Sleep(time.Hour)
+			t.end("arrived")
+			return nil
+		})
+		time.Sleep(time.Second)
+		r.Stop()
+		if err := r.Wait(); err != pipeline.ErrStopped {
+			t.Errorf("Wait: %v", err)
+		}
+		if letGo != time.Second || !slices.Equal(b.as("arrived"), []int{0}) || !slices.Equal(b.as(stopped), []int{1}) {
+			t.Errorf("let go after %v, ended %v", letGo, b.ended)
+		}
+	})
+}
+
+// A fault of the run beside a soft stop is a fault of the run.
+func TestFatalBesideStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := errors.New("disk full")
+		r := pipeline.New(t.Context(), pipeline.Options{})
+		items := pipeline.Source(r.Stage("source", 1), func(_ context.Context, emit func(int) error) error {
+			<-r.Stopping()
+			return errors.Join(emit(0), pipeline.Fatal(full))
+		})
+		pipeline.Sink(r.Stage("sink", 1), items, func(context.Context, int) error { return nil })
+		r.Stop()
+		if err := r.Wait(); !errors.Is(err, full) {
+			t.Errorf("Wait: %v", err)
+		}
+	})
+}
+
 // A source that swallows the refusal does not make the run look done.
 func TestStopOfASourceThatReturnsNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
