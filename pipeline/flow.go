@@ -111,7 +111,7 @@ func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Con
 	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
 		s.itemsIn.Add(int64(len(b) - 1))
 		err := fn(ctx, b, emit)
-		if err == nil || IsFatal(err) || errors.Is(err, ErrStopped) || ctx.Err() != nil {
+		if err == nil || errors.Is(err, ErrStopped) {
 			return err
 		}
 		for _, item := range b {

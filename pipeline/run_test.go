@@ -1,9 +1,11 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -150,6 +152,24 @@ func TestErrorOfAWholeBatch(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	})
+}
+
+// When Wait returns the last goroutine of the run has left its work, those of
+// its pools too. (In a bubble it would be enough for them to end later.)
+func TestWaitWaitsForAll(t *testing.T) {
+	f := everyKind()
+	f.items = 4
+	f.workers = func(int) int { return 16 }
+	stacks := make([]byte, 1<<20)
+	for range 50 {
+		if err := f.start(t.Context()).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		left := stacks[:runtime.Stack(stacks, true)]
+		if i := bytes.Index(left, []byte("\nfirn/pipeline.")); i >= 0 {
+			t.Fatalf("still there after Wait:\n%s", left[i:])
+		}
+	}
 }
 
 // A fatal fault in any place ends the run with its cause, and the echo of the
