@@ -2,11 +2,14 @@ package stages_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +127,15 @@ func (r *rig) try(ctx context.Context, options ...func(*stages.Backup)) (*outcom
 		return nil, err
 	}
 	o.Summary = h.Wait()
+	if o.MemoryUsed != 0 || o.SpoolUsed != 0 {
+		r.t.Errorf("the run ended with %d bytes of memory and %d of spool not given back", o.MemoryUsed, o.SpoolUsed)
+	}
+	if o.MemoryPeak > b.MemoryLimit || o.SpoolPeak > b.SpoolLimit {
+		r.t.Errorf("budgets exceeded: memory %d of %d, spool %d of %d", o.MemoryPeak, b.MemoryLimit, o.SpoolPeak, b.SpoolLimit)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.cache, "firn-spool", "*")); len(left) > 0 {
+		r.t.Errorf("left in the spool: %v", left)
+	}
 	return o, nil
 }
 
@@ -147,7 +159,13 @@ func (r *rig) objects() map[string]store.Object {
 func (r *rig) extract() string {
 	r.t.Helper()
 	into := r.t.TempDir()
-	for key, object := range r.objects() {
+	objects := r.objects()
+	// A directory's own archive last: what is laid under it changes its time.
+	keys := slices.SortedFunc(maps.Keys(objects), func(a, b string) int {
+		return cmp.Or(strings.Count(b, "/")-strings.Count(a, "/"), strings.Compare(a, b))
+	})
+	for _, key := range keys {
+		object := objects[key]
 		body, err := r.store.Get(context.Background(), key, store.GetOptions{})
 		if err != nil {
 			r.t.Fatal(err)

@@ -110,9 +110,12 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	j.Options.PartSize = size
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
-	j.begin = sync.OnceValues(func() (_ store.Upload, err error) {
-		j.upload, err = s.Store.CreateUpload(ctx, j.Key, j.Options)
-		return j.upload, err
+	j.begin = sync.OnceValues(func() (store.Upload, error) {
+		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
+		if err == nil {
+			j.upload = upload
+		}
+		return upload, err
 	})
 	j.left.Store(int32(count))
 	for n := 1; n <= count; n++ {
