@@ -1,0 +1,221 @@
+// Package awsconf loads AWS settings the way every AWS tool does (environment, shared files and profiles, SSO, instance
+// role, AWS_ENDPOINT_URL, AWS_CA_BUNDLE), and gives the S3 and the DynamoDB driver the one transport, the one manner of
+// retrying and the one explanation of what credentials and networks can do wrong.
+//
+// It knows nothing of objects or records. It promises that the SDK logs nothing, that no connection can stay silent
+// for ever, that the bandwidth limit holds for all connections of one Load together, and that no error it makes
+// carries a secret.
+package awsconf
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/logging"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
+
+	"firn/pipeline"
+)
+
+// Options are what the user may set on the command line. The zero value takes everything from the environment.
+type Options struct {
+	Endpoint string // URL of a server that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL and the profile say
+	Region   string // "" is what the environment and the profile say
+	Profile  string // of the shared files; "" is AWS_PROFILE or the default
+	Version  string // firn's own, for the User-Agent header
+
+	Connections int           // idle connections to keep, at least as many as there are upload workers; 0 is 64
+	Bandwidth   int64         // bytes a second in each direction, all connections together; 0 is no limit
+	Silence     time.Duration // how long a connection may carry nothing in either direction; 0 is 3 minutes
+	Attempts    int           // tries of each request, the first included; 0 is AWS_MAX_ATTEMPTS, or 8
+	MaxBackoff  time.Duration // longest wait between two tries; 0 is 20 seconds
+}
+
+const (
+	defaultConnections = 64
+	defaultSilence     = 3 * time.Minute
+	defaultAttempts    = 8
+	// Credentials are renewed this long before they expire, so that no request is sent with ones about to.
+	renewBefore = 5 * time.Minute
+)
+
+// regionForm is that of a DNS label, which is what a region becomes a part of.
+var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// Check returns an error if a setting can't be right, before anything is asked of anybody.
+func (o Options) Check() error {
+	if o.Region != "" && !regionForm.MatchString(o.Region) {
+		return fmt.Errorf("region %q: a region is written like eu-central-1", o.Region)
+	}
+	if o.Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(o.Endpoint)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New("the endpoint URL must be written like https://host:port")
+	case u.User != nil:
+		return errors.New("the endpoint URL must not hold a user or password: give credentials as AWS tools take them")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the endpoint URL must have no query and no fragment")
+	}
+	return nil
+}
+
+// Load reads the settings. Its error is marked with pipeline.Fatal. A region is not made up: see cfg.Region.
+func Load(ctx context.Context, o Options) (aws.Config, error) {
+	if err := o.Check(); err != nil {
+		return aws.Config{}, pipeline.Fatal(err)
+	}
+	options := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}),
+		config.WithHTTPClient(awshttp.NewBuildableClient()),
+		config.WithCredentialsCacheOptions(func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = renewBefore }),
+		config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue("firn", o.version())}),
+	}
+	if o.Region != "" {
+		options = append(options, config.WithRegion(o.Region))
+	}
+	if o.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(o.Profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, pipeline.Fatal(loadFault(ctx, err))
+	}
+	if cfg.Region != "" && !regionForm.MatchString(cfg.Region) {
+		return aws.Config{}, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
+	}
+	cfg.Retryer = o.retryer(cfg)
+	cfg.HTTPClient = o.client(cfg)
+	return cfg, nil
+}
+
+func (o Options) version() string {
+	if o.Version == "" {
+		return "unreleased"
+	}
+	return o.Version
+}
+
+func loadFault(ctx context.Context, err error) error {
+	var noProfile config.SharedConfigProfileNotExistError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("loading AWS settings: %w", context.Cause(ctx))
+	case errors.As(err, &noProfile):
+		return fmt.Errorf("there is no AWS profile %q: name one that ~/.aws/config or ~/.aws/credentials has", noProfile.Profile)
+	}
+	return fmt.Errorf("loading AWS settings: %w; mend the environment or the files under ~/.aws", err)
+}
+
+// client is the HTTP client for all requests. It is frozen so that the service clients, which would replace its
+// dialer, leave it as it is.
+func (o Options) client(cfg aws.Config) aws.HTTPClient {
+	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		return cfg.HTTPClient
+	}
+	d := newDialer(o.Bandwidth, cmpOr(o.Silence, defaultSilence))
+	return built.WithTransportOptions(func(t *http.Transport) {
+		connections := cmpOr(o.Connections, defaultConnections)
+		t.DialContext = d.dial
+		t.MaxIdleConns = 2 * connections
+		t.MaxIdleConnsPerHost = connections
+		t.MaxConnsPerHost = 0                 // the engine bounds how many requests there are at once
+		t.ForceAttemptHTTP2 = false           // one connection a transfer: none waits for another's window
+		t.ExpectContinueTimeout = time.Second // after which a part is sent unasked
+		t.WriteBufferSize = 64 << 10
+		t.ReadBufferSize = 64 << 10
+	}).Freeze()
+}
+
+func cmpOr[T int | time.Duration](value, otherwise T) T {
+	if value > 0 {
+		return value
+	}
+	return otherwise
+}
+
+// retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of retries over all
+// requests, which one throttled minute of many workers uses up.
+func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
+	attempts := o.Attempts
+	if attempts <= 0 {
+		attempts = cmpOr(cfg.RetryMaxAttempts, defaultAttempts)
+	}
+	standard := func(s *retry.StandardOptions) {
+		s.MaxAttempts = attempts
+		s.MaxBackoff = cmpOr(o.MaxBackoff, retry.DefaultMaxBackoff)
+		s.RateLimiter = ratelimit.None
+		s.Retryables = append([]retry.IsErrorRetryable{
+			retry.IsErrorRetryableFunc(retryable), retry.IsErrorRetryableFunc(renew(cfg.Credentials)),
+		}, s.Retryables...)
+	}
+	return func() aws.Retryer {
+		if cfg.RetryMode == aws.RetryModeAdaptive {
+			return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) { a.StandardOptions = append(a.StandardOptions, standard) })
+		}
+		return retry.NewStandard(standard)
+	}
+}
+
+// retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an answer that was cut
+// off and a conflict with a request in flight pass.
+func retryable(err error) aws.Ternary {
+	if isTLS(err) {
+		return aws.FalseTernary
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) {
+		return aws.TrueTernary
+	}
+	switch Code(err) {
+	case "OperationAborted", "ConditionalRequestConflict", "InternalError", "ServiceUnavailable":
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}
+
+// renew makes credentials that the server calls expired be had anew, where they can be: their own clock may be wrong.
+func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
+	cache, ok := provider.(*aws.CredentialsCache)
+	renewable := ok && !cache.IsCredentialsProvider(credentials.StaticCredentialsProvider{})
+	return func(err error) aws.Ternary {
+		switch Code(err) {
+		case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+			if renewable {
+				cache.Invalidate()
+				return aws.TrueTernary
+			}
+		}
+		return aws.UnknownTernary
+	}
+}
+
+// isTLS tells errors of certificates and of a server that speaks no TLS.
+func isTLS(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert)
+}

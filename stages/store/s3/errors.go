@@ -1,0 +1,115 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+
+	"firn/pipeline"
+	"firn/stages/store"
+	"firn/stages/store/awsconf"
+)
+
+// request is one kind of request: what to call it in a message, and the right it needs.
+type request struct {
+	doing  string
+	action string // IAM action
+	write  bool   // refused for one object, it will be refused for all
+}
+
+var (
+	listing    = request{doing: "listing", action: "s3:ListBucket"}
+	heading    = request{doing: "looking at", action: "s3:GetObject"}
+	reading    = request{doing: "reading", action: "s3:GetObject"}
+	storing    = request{doing: "storing", action: "s3:PutObject", write: true}
+	completing = request{doing: "completing", action: "s3:PutObject", write: true}
+	finding    = request{doing: "looking for unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
+	aborting   = request{doing: "dropping the unfinished upload of", action: "s3:AbortMultipartUpload"}
+	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
+)
+
+// fault tells what err means: one of store's errors, a fault of the run, or the server's refusal of the one object.
+func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
+	if explained, ok := s.access.Explain(ctx, err); ok {
+		return said(explained)
+	}
+	if sentinel := sentinelOf(awsconf.Code(err), awsconf.Status(err)); sentinel != nil {
+		return said(fmt.Errorf("%w (%w)", sentinel, quiet{err}))
+	}
+	brief := awsconf.Brief(err)
+	if region := s.otherRegion(err); region != "" {
+		return pipeline.Fatal(said(fmt.Errorf("the bucket %s is in the region %s, not in %s: use --region %s", s.bucket, region, s.region, region)))
+	}
+	advice, fatal := s.advice(r, err)
+	if advice != "" {
+		brief = fmt.Errorf("%w; %s", brief, advice)
+	}
+	if fatal {
+		return pipeline.Fatal(said(brief))
+	}
+	return said(brief)
+}
+
+// quiet keeps an SDK error for errors.As where the sentinel beside it says all that is to be read.
+type quiet struct{ err error }
+
+func (q quiet) Error() string { return awsconf.Brief(q.err).Error() }
+func (q quiet) Unwrap() error { return q.err }
+
+func sentinelOf(code string, status int) error {
+	switch code {
+	case "NoSuchKey", "NoSuchVersion":
+		return store.ErrNotFound
+	case "NotFound": // what the SDK calls a 404 without a body, which only a HEAD gets
+		return store.ErrNotFound
+	case "NoSuchUpload":
+		return store.ErrNoUpload
+	case "InvalidObjectState":
+		return store.ErrCold
+	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
+		return store.ErrChecksum
+	case "MethodNotAllowed": // GET or HEAD of a version that is a delete marker
+		if status == 405 {
+			return store.ErrNotFound
+		}
+	}
+	return nil
+}
+
+// otherRegion is the region that the server says the bucket is in, "" if it is the one that was asked.
+func (s *Store) otherRegion(err error) string {
+	switch awsconf.Code(err) {
+	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+		"MovedPermanently", "301", "BadRequest":
+		if region := awsconf.Header(err, "X-Amz-Bucket-Region"); region != s.region {
+			return region
+		}
+	}
+	return ""
+}
+
+// advice says what to do about a refusal, and whether it is one of the run.
+func (s *Store) advice(r request, err error) (advice string, fatal bool) {
+	switch awsconf.Code(err) {
+	case "NoSuchBucket":
+		return "there is no bucket " + s.bucket + " there: check its name and the account, or make it first", true
+	case "AccessDenied", "Forbidden", "AllAccessDisabled":
+		return "these credentials need the right " + r.action + " on " + s.URL() + " (and kms: rights if it is encrypted with a key of its own)", r.write
+	case "InvalidStorageClass":
+		return "this server does not know the storage class: use --storage-class with one that it does (STANDARD)", true
+	case "AccessControlListNotSupported":
+		return "the bucket has ACLs disabled: leave out --acl", true
+	case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "EntityQuotaExceeded":
+		return "the server has no room: make some, or raise the quota", true
+	case "InvalidBucketState", "InvalidBucketName":
+		return "the bucket can't be used: check its name and state", true
+	case "NotImplemented":
+		return "this server can't do it (" + r.action + ")", false
+	case "AuthorizationHeaderMalformed", "PermanentRedirect":
+		return "the region " + s.region + " seems to be wrong: use --region", true
+	}
+	return "", false
+}

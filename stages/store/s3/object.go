@@ -1,0 +1,182 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"firn/pipeline"
+	"firn/stages/store"
+	"firn/stages/store/awsconf"
+)
+
+// Check lists one key, which tells a missing bucket, a wrong region, bad credentials and a dead network apart.
+func (s *Store) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
+	}
+	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
+	}, patient(3))
+	if err == nil || ctx.Err() != nil {
+		return s.fault(ctx, listing, s.URL(), err)
+	}
+	return pipeline.Fatal(s.fault(ctx, listing, s.URL(), err))
+}
+
+// patient limits the tries of one request.
+func patient(attempts int) func(*s3.Options) {
+	return func(o *s3.Options) { o.RetryMaxAttempts = attempts }
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// List asks for 1,000 keys at a time.
+func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
+	what := s.URL() + "/" + prefix
+	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return s.fault(ctx, listing, what, err)
+		}
+		for _, o := range page.Contents {
+			key, err := decodeKey(o.Key, page.EncodingType)
+			if err != nil {
+				return fmt.Errorf("listing %s: %w", what, err)
+			}
+			err = fn(store.Object{
+				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: classOf(o.StorageClass),
+				Modified: aws.ToTime(o.LastModified).UTC(),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Head costs one request and reads nothing of the object.
+func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
+	if err := store.CheckKey(key); err != nil {
+		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	return s.head(ctx, key, "")
+}
+
+func (s *Store) head(ctx context.Context, key, version string) (store.Object, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil {
+		return store.Object{}, s.fault(ctx, heading, key, err)
+	}
+	o := store.Object{
+		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
+		Class: classOf(out.StorageClass), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
+		Restore: parseRestore(out.Restore),
+	}
+	for name, value := range out.Metadata {
+		o.Meta[strings.ToLower(name)] = value
+	}
+	o.Restore.Cold = (store.IsCold(o.Class) || out.ArchiveStatus != "") && o.Restore.Until.IsZero()
+	o.CRC32C, o.HasCRC32C = decodeCRC(out.ChecksumCRC32C, out.ChecksumType)
+	return o, nil
+}
+
+// versionOf drops the "null" that S3 gives for objects stored while a bucket kept no versions.
+func versionOf(id *string) string {
+	if v := aws.ToString(id); v != "null" {
+		return v
+	}
+	return ""
+}
+
+// Put sends the object in one request.
+func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	if err := store.CheckPut(key, o); err != nil {
+		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
+	}
+	if size := int64(len(body)); size > s.Limits().MaxPut {
+		return store.Object{}, fmt.Errorf("storing %s: %d bytes are more than one request may have (%d)", key, size, s.Limits().MaxPut)
+	}
+	var out *s3.PutObjectOutput
+	err := s.resend(ctx, storing, key, body, o.CRC32C, func() (err error) {
+		out, err = s.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+			ChecksumCRC32C: encodeCRC(o.CRC32C), Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
+		})
+		return err
+	})
+	if err != nil {
+		return store.Object{}, err
+	}
+	return store.Object{
+		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(o.Class),
+		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
+	}, nil
+}
+
+// resends is how often a body that was damaged on the way is sent again.
+const resends = 3
+
+// resend sends a body, and sends it again when the server found it damaged although it is whole here.
+func (s *Store) resend(ctx context.Context, r request, what string, body []byte, crc uint32, send func() error) error {
+	for try := 1; ; try++ {
+		err := send()
+		if err == nil {
+			return nil
+		}
+		err = s.fault(ctx, r, what, err)
+		if !errors.Is(err, store.ErrChecksum) || try == resends || store.CRC32C(body) != crc {
+			return err
+		}
+	}
+}
+
+// Thaw asks S3 to make the object readable for some days. An object of a class that is never cold is left alone.
+func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
+	if err := store.CheckKey(key); err != nil {
+		return 0, fmt.Errorf("thawing %s: %w", key, err)
+	}
+	out, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
+		Bucket: &s.bucket, Key: &key, VersionId: optional(version), RestoreRequest: &types.RestoreRequest{
+			Days: aws.Int32(int32(days)), GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(tier)},
+		},
+	})
+	if err == nil {
+		if statusOf(out.ResultMetadata) == 200 { // 202 accepts a new thaw, 200 extends one (S3 API reference, RestoreObject)
+			return store.ThawDone, nil
+		}
+		return store.ThawRequested, nil
+	}
+	return s.thawRefused(ctx, key, version, err)
+}
+
+func (s *Store) thawRefused(ctx context.Context, key, version string, err error) (store.ThawResult, error) {
+	err = s.fault(ctx, thawing, key, err)
+	switch awsconf.Code(err) {
+	case "RestoreAlreadyInProgress":
+		return store.ThawOngoing, nil
+	case "InvalidObjectState", "NotImplemented", "InvalidRequest":
+		// Such is the answer for a class that needs no thaw, but not only for that.
+		if o, headErr := s.head(ctx, key, version); headErr == nil && !o.Restore.Cold && !store.IsCold(o.Class) {
+			return store.ThawNotCold, nil
+		}
+	}
+	return 0, err
+}

@@ -1,0 +1,191 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" // what S3 makes ETags of, not a safeguard
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"firn/pipeline"
+	"firn/stages/store"
+	"firn/stages/store/awsconf"
+)
+
+// upload is one multipart upload.
+type upload struct {
+	s       *Store
+	key, id string
+	options store.PutOptions
+}
+
+// CreateUpload begins a multipart upload with a CRC-32C over the whole object (FULL_OBJECT).
+func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	err := store.CheckPut(key, o)
+	if err == nil {
+		err = s.Limits().CheckPartSize(o.PartSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storing %s: %w", key, err)
+	}
+	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: &s.bucket, Key: &key, Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, ChecksumType: types.ChecksumTypeFullObject,
+	})
+	if err != nil {
+		return nil, s.fault(ctx, storing, key, err)
+	}
+	o.Meta = maps.Clone(o.Meta)
+	return &upload{s: s, key: key, id: aws.ToString(out.UploadId), options: o}, nil
+}
+
+func (u *upload) ID() string { return u.id }
+
+func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint32) (store.Part, error) {
+	what := fmt.Sprintf("part %d of %s", number, u.key)
+	if err := u.s.Limits().CheckPart(number, body, u.options.PartSize); err != nil {
+		return store.Part{}, fmt.Errorf("storing %s: %w", what, err)
+	}
+	var out *s3.UploadPartOutput
+	err := u.s.resend(ctx, storing, what, body, crc32c, func() (err error) {
+		out, err = u.s.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &u.s.bucket, Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(int32(number)),
+			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ChecksumCRC32C: encodeCRC(crc32c),
+		})
+		return err
+	})
+	if err != nil {
+		return store.Part{}, err
+	}
+	return store.Part{Number: number, Size: int64(len(body)), ETag: plainETag(out.ETag), CRC32C: crc32c}, nil
+}
+
+func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
+	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
+	if err != nil {
+		return store.Object{}, fmt.Errorf("completing %s: %w", u.key, err)
+	}
+	if crc != crc32c {
+		return store.Object{}, fmt.Errorf("completing %s: %w (CRC-32C of all parts %08x, not %08x)", u.key, store.ErrChecksum, crc, crc32c)
+	}
+	completed := make([]types.CompletedPart, len(sorted))
+	for i, p := range sorted {
+		completed[i] = types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(`"` + p.ETag + `"`), ChecksumCRC32C: encodeCRC(p.CRC32C)}
+	}
+	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: &u.s.bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: completed},
+		ChecksumCRC32C: encodeCRC(crc32c), ChecksumType: types.ChecksumTypeFullObject, MpuObjectSize: aws.Int64(size),
+	})
+	if err != nil {
+		return u.unanswered(ctx, err, sorted, size, crc32c)
+	}
+	return store.Object{
+		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(u.options.Class),
+		Modified: serverTime(out.ResultMetadata), CRC32C: crc32c, HasCRC32C: true,
+	}, nil
+}
+
+// unanswered finds out whether the object was made after all. A server that has made it and whose answer got lost
+// tells the next try that it knows no such upload; a link that is lost tells nothing.
+func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
+	fault := u.s.fault(ctx, completing, u.key, err)
+	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
+	if !lost || ctx.Err() != nil {
+		return store.Object{}, fault
+	}
+	o, headErr := u.s.head(ctx, u.key, "")
+	if headErr != nil {
+		if pipeline.IsFatal(headErr) && !pipeline.IsFatal(fault) {
+			return store.Object{}, headErr
+		}
+		return store.Object{}, fault
+	}
+	if !u.made(o, parts, size, crc) {
+		return store.Object{}, fault
+	}
+	o.Meta, o.CRC32C, o.HasCRC32C = nil, crc, true
+	return o, nil
+}
+
+// made tells whether o is what this upload was to make: its size and metadata, and its bytes by their CRC-32C or, on
+// a server that keeps none, by the ETag that S3 makes of the parts' ETags.
+func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32) bool {
+	if o.Size != size || !maps.Equal(o.Meta, u.metaOrEmpty()) {
+		return false
+	}
+	if o.HasCRC32C {
+		return o.CRC32C == crc
+	}
+	etag, ok := multipartETag(parts)
+	return ok && o.ETag == etag
+}
+
+func (u *upload) metaOrEmpty() map[string]string {
+	if u.options.Meta == nil {
+		return map[string]string{}
+	}
+	return u.options.Meta
+}
+
+// multipartETag is the MD5 of the parts' MD5s and their number; false if the parts' ETags are not their MD5s, as with
+// keys of the user's own.
+func multipartETag(parts []store.Part) (string, bool) {
+	h := md5.New()
+	for _, p := range parts {
+		sum, err := hex.DecodeString(p.ETag)
+		if err != nil || len(sum) != md5.Size {
+			return "", false
+		}
+		h.Write(sum)
+	}
+	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts)), true
+}
+
+func (u *upload) Abort(ctx context.Context) error { return u.s.AbortUpload(ctx, u.key, u.id) }
+
+// AbortUpload needs the right s3:AbortMultipartUpload.
+func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &key, UploadId: &id})
+	if err = s.fault(ctx, aborting, key, err); errors.Is(err, store.ErrNoUpload) {
+		return nil
+	}
+	return err
+}
+
+// Uploads needs the right s3:ListBucketMultipartUploads.
+func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
+	what := s.URL() + "/" + prefix
+	in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl}
+	for {
+		page, err := s.client.ListMultipartUploads(ctx, in)
+		if err != nil {
+			return s.fault(ctx, finding, what, err)
+		}
+		for _, u := range page.Uploads {
+			key, err := decodeKey(u.Key, page.EncodingType)
+			if err != nil {
+				return fmt.Errorf("%s %s: %w", finding.doing, what, err)
+			}
+			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated).UTC()}); err != nil {
+				return err
+			}
+		}
+		if !aws.ToBool(page.IsTruncated) {
+			return nil
+		}
+		next, err := decodeKey(page.NextKeyMarker, page.EncodingType)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", finding.doing, what, err)
+		}
+		if next == aws.ToString(in.KeyMarker) && aws.ToString(page.NextUploadIdMarker) == aws.ToString(in.UploadIdMarker) {
+			return fmt.Errorf("%s %s: the server gives the same page again and again", finding.doing, what)
+		}
+		in.KeyMarker, in.UploadIdMarker = &next, page.NextUploadIdMarker
+	}
+}
