@@ -15,7 +15,7 @@ func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) er
 	out := make(chan T)
 	s.run.flow.Go(func() {
 		defer close(out)
-		err := s.do(func() error { return fn(s.run.ctx, emitter(s, out, s.run.stopping)) })
+		err := s.Busy(func() error { return fn(s.run.ctx, emitter(s, out, s.run.stopping)) })
 		if err != nil && !s.run.stoppedBy(err) && s.run.ctx.Err() == nil {
 			s.failed.Add(1)
 			s.run.Fail(err)
@@ -97,7 +97,7 @@ func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 			continue
 		}
 		s.itemsIn.Add(1)
-		if err := s.do(func() error { return fn(item) }); err != nil && !s.run.stoppedBy(err) {
+		if err := s.Busy(func() error { return fn(item) }); err != nil && !s.run.stoppedBy(err) {
 			s.run.fault(s, item, err)
 		}
 	}

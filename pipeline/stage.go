@@ -73,16 +73,18 @@ func (s *Stage) count(m *meter, change int64) {
 
 // Blocked runs wait, which waits for what comes after the stage (room in a
 // channel, a share of a budget), and counts the time as blocked, not busy.
-// It is for the goroutine that does the stage's work and is not nested: emit
-// and Ordered count their own waiting.
+// It is for a goroutine that does the stage's work (see Busy) and is not
+// nested: emit and Ordered count their own waiting.
 func (s *Stage) Blocked(wait func() error) error {
 	s.count(&s.blocked, 1)
 	defer s.count(&s.blocked, -1)
 	return wait()
 }
 
-// do runs one piece of work and counts its time.
-func (s *Stage) do(work func() error) error {
+// Busy runs work and counts its time as the stage's. What the engine starts
+// for a stage is counted by itself; this is for work beside it, as in a Pipe,
+// so that what it counts as Blocked has something to be subtracted from.
+func (s *Stage) Busy(work func() error) error {
 	s.count(&s.work, 1)
 	defer s.count(&s.work, -1)
 	return work()
@@ -91,7 +93,7 @@ func (s *Stage) do(work func() error) error {
 // block runs one piece of work on a block and counts it.
 func (s *Stage) block(work func() error) error {
 	s.itemsIn.Add(1)
-	err := s.do(work)
+	err := s.Busy(work)
 	if err == nil {
 		s.itemsOut.Add(1)
 	} else if s.run.ctx.Err() == nil {
