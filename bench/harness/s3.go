@@ -20,7 +20,7 @@ import (
 
 // S3Config says how an S3 server is to be. The zero value is usable.
 type S3Config struct {
-	// Dir holds the buckets. Empty takes a new directory, removed by Close.
+	// Dir holds the buckets, perhaps of a server that is gone. Empty takes a new directory, removed by Close.
 	Dir string
 	// Listen is the address, host:port. Empty takes a free loopback port.
 	Listen string
@@ -116,7 +116,8 @@ func StartS3(ctx context.Context, c S3Config) (_ *S3Server, err error) {
 		return nil, errors.Join(err, s.removeDir())
 	}
 	s.Endpoint, s.admin = ready.Endpoint, ready.Admin
-	if err := s.MakeBucket(ctx, s.Bucket); err != nil {
+	var exists *types.BucketAlreadyOwnedByYou
+	if err := s.MakeBucket(ctx, s.Bucket); err != nil && !errors.As(err, &exists) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.ResetCounts()

@@ -87,8 +87,16 @@ func (s *server) failure() error {
 	return err
 }
 
+// Kill ends the server as a crash would, and waits for its end.
+func (s *server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	s.kill()
+}
+
 // Close stops the server and waits for its end. It reports a server that had
-// died before, or had to be killed. Further calls do nothing.
+// died by itself, or had to be killed. Further calls do nothing.
 func (s *server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,6 +22,9 @@ import (
 	"github.com/versity/versitygw/s3api"
 )
 
+// maxCopy is S3's limit of what one CopyObject copies, in bytes.
+const maxCopy = 5 << 30
+
 type config struct {
 	listen, admin, dir     string
 	access, secret, region string
@@ -93,7 +96,8 @@ func newLayer(c config) (*layer, error) {
 		}
 	}
 	l := &layer{thaws: &thaws{delay: c.thawDelay, asks: map[objectID]ask{}}, versioned: c.versioning}
-	opts := posix.PosixOpts{VersioningDir: versions}
+	// Zero would refuse every copy, whatever the option's documentation says.
+	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: maxCopy}
 	xattrs := meta.XattrMeta{}
 	l.meta = xattrs
 	if err := xattrs.Test(buckets); err != nil {
@@ -149,6 +153,7 @@ func run(ctx context.Context, c config) error {
 		served <- embedgw.RunVersityGW(ctx, l, &embedgw.Config{
 			RootUserAccess:    c.access,
 			RootUserSecret:    c.secret,
+			IAMService:        newAccount(c.access, c.secret),
 			Region:            c.region,
 			Ports:             []string{c.listen},
 			MaxConnections:    4096,
