@@ -46,9 +46,7 @@ func RunKeys(t *testing.T, s store.Store, keys []string) {
 		t.Errorf("listed:\n%q\nwant\n%q", got, sorted)
 	}
 	prefixes := []string{"a", "a/", "a/b", "a/b.tar.gz/", "A", "deep/", "dir/", ".firn", "d", "none"}
-	for _, key := range keys {
-		prefixes = append(prefixes, key)
-	}
+	prefixes = append(prefixes, keys...)
 	for _, prefix := range prefixes {
 		want := slices.DeleteFunc(slices.Clone(sorted), func(key string) bool { return !strings.HasPrefix(key, prefix) })
 		if got := Keys(t, s, prefix); !slices.Equal(got, want) {
