@@ -1,7 +1,6 @@
 package bzip2
 
 import (
-	"fmt"
 	"math/bits"
 )
 
@@ -45,7 +44,7 @@ func NewEncoder(level int) *Encoder {
 		sorter: newSorter(limit),
 		last:   make([]byte, limit),
 		mtf:    moveToFront{symbols: make([]uint16, limit+1)},
-		tables: tables{selectors: make([]uint8, 0, limit/groupLen+1)},
+		tables: newTables(limit/groupLen + 1),
 	}
 }
 
@@ -56,38 +55,44 @@ func (e *Encoder) Memory() int64 {
 }
 
 // Encode appends a piece's bits to dst, which it may have to grow, and returns
-// them in Piece.Data from dst's beginning on. The result depends on the block's
-// bytes and the level alone. It fails for a block that is longer than BlockSize.
+// them in Piece.Data. The result depends on the block's bytes and the level alone.
+// A block may be longer than BlockSize: it becomes several of the format's, of
+// about equal size. The error is always nil.
 func (e *Encoder) Encode(dst, block []byte) (Piece, error) {
-	if len(block) > BlockSize(e.level) {
-		return Piece{}, fmt.Errorf("encoding a bzip2 block of %d bytes at level %d: the level takes at most %d; cut the input by BlockSize",
-			len(block), e.level, BlockSize(e.level))
-	}
 	p := Piece{Raw: len(block)}
 	w := bitWriter{dst: dst}
+	room := e.sorter.input()
+	packed, raw := encodeRuns(room, block)
+	if raw < len(block) {
+		room = room[:e.share(packed, block[raw:])]
+		packed, raw = encodeRuns(room, block)
+	}
 	for len(block) > 0 {
-		n, packed := e.pack(block)
-		crc := blockCRC(block[:n])
+		crc := blockCRC(block[:raw])
 		e.encodeBlock(&w, crc, packed)
 		p.Count++
 		p.Sum = bits.RotateLeft32(p.Sum, 1) ^ crc
-		block = block[n:]
+		block = block[raw:]
+		packed, raw = encodeRuns(room, block)
 	}
 	p.Bits = int64(len(w.dst)-len(dst))*8 + int64(w.used)
 	p.Data = w.close()
 	return p, nil
 }
 
-// pack puts what goes into the next block through the run-length stage and
-// returns its size before and after. Input that the stage makes too long for one
-// block is halved, unless what does not fit is so little that the first block is
-// better off with the rest.
-func (e *Encoder) pack(block []byte) (raw, packed int) {
-	packed, raw = encodeRuns(e.sorter.input(), block)
-	if rest := len(block) - raw; rest > len(block)/16 {
-		packed, raw = encodeRuns(e.sorter.input(), block[:len(block)/2])
+// share is the size, after the run-length stage, of equal blocks for an input of
+// which a whole block has been packed already: a small block at the end would
+// cost more than it saves.
+func (e *Encoder) share(packed int, rest []byte) int {
+	for len(rest) > 0 {
+		w, r := encodeRuns(e.last, rest)
+		packed += w
+		rest = rest[r:]
 	}
-	return raw, packed
+	// A token that does not fit leaves up to tokenLen-1 bytes of a block unused.
+	usable := len(e.last) - tokenLen
+	blocks := (packed + usable - 1) / usable
+	return (packed+blocks-1)/blocks + tokenLen
 }
 
 func (e *Encoder) encodeBlock(w *bitWriter, crc uint32, packed int) {

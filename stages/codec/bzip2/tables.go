@@ -1,5 +1,7 @@
 package bzip2
 
+import "math/bits"
+
 const (
 	maxTables = 6
 	groupLen  = 50 // symbols for which one table is chosen
@@ -14,6 +16,7 @@ type tables struct {
 	codes     [maxTables][maxSymbols]uint32
 	freq      [maxTables][maxSymbols]uint32
 	selectors []uint8
+	weights   [maxSymbols]uint8
 	// costs holds, per symbol, its length in all tables, costBits each: a group's
 	// sums are made by adding whole words, for 50 lengths of 17 are below 1024.
 	costs [maxSymbols]uint64
@@ -40,40 +43,71 @@ func tableCount(symbols int) int {
 // them, several times over.
 func (t *tables) choose(m *moveToFront) {
 	t.count = tableCount(len(m.symbols))
-	t.guess(m.freq[:m.alpha], len(m.symbols))
+	t.guess(m.symbols)
+	t.fit(m.alpha)
 	for range passes {
 		t.pack(m.alpha)
-		t.select_(m.symbols, m.alpha)
-		for k := range t.count {
-			codeLengths(t.lengths[k][:m.alpha], t.freq[k][:m.alpha])
-		}
+		t.assign(m.symbols, m.alpha)
+		t.fit(m.alpha)
 	}
 	for k := range t.count {
 		assignCodes(t.codes[k][:m.alpha], t.lengths[k][:m.alpha])
 	}
 }
 
-// guess gives each table a stretch of the alphabet, about equally frequent, to
-// be cheap for.
-func (t *tables) guess(freq []uint32, total int) {
-	from := 0
-	left := uint32(total)
+// guess gives each table an equal share of the groups in order of how much they
+// hold, roughly: the sum of the lengths of their symbols as numbers.
+func (t *tables) guess(symbols []uint16) {
+	var groups [groupLen*weightMax + 1]uint32
+	for at := 0; at < len(symbols); at += groupLen {
+		groups[t.weigh(symbols[at:min(at+groupLen, len(symbols))])]++
+	}
+	// From which weight on which table.
+	var table [len(groups)]uint8
+	total := (len(symbols) + groupLen - 1) / groupLen
+	seen := 0
+	for w, n := range groups {
+		table[w] = uint8(min(seen*t.count/total, t.count-1))
+		seen += int(n)
+	}
 	for k := range t.count {
-		want := left / uint32(t.count-k)
-		got := uint32(0)
-		to := from
-		for to < len(freq) && (got < want || to == from) {
-			got += freq[to]
-			to++
+		clear(t.freq[k][:])
+	}
+	for at := 0; at < len(symbols); at += groupLen {
+		group := symbols[at:min(at+groupLen, len(symbols))]
+		freq := &t.freq[table[t.weigh(group)]]
+		for _, s := range group {
+			freq[s]++
 		}
-		left -= got
-		for s := range freq {
-			t.lengths[k][s] = 15
-			if s >= from && s < to {
-				t.lengths[k][s] = 0
-			}
-		}
-		from = to
+	}
+}
+
+// weightMax is the largest weight of a symbol.
+const weightMax = 16
+
+func newTables(groups int) tables {
+	t := tables{selectors: make([]uint8, 0, groups)}
+	for s := range t.weights {
+		// Twice the binary logarithm of s+1, by the two highest bits.
+		x := 2 * (s + 1)
+		n := bits.Len(uint(x)) - 2
+		t.weights[s] = uint8(2*n + x>>n&1)
+	}
+	return t
+}
+
+func (t *tables) weigh(group []uint16) int {
+	sum := 0
+	for _, s := range group {
+		sum += int(t.weights[s])
+	}
+	return sum
+}
+
+// fit makes each table anew for the symbols counted for it.
+func (t *tables) fit(alpha int) {
+	for k := range t.count {
+		codeLengths(t.lengths[k][:alpha], t.freq[k][:alpha])
 	}
 }
 
@@ -87,14 +121,16 @@ func (t *tables) pack(alpha int) {
 	}
 }
 
-// select_ chooses the cheapest table of each group and counts what each table is
-// chosen for.
-func (t *tables) select_(symbols []uint16, alpha int) {
+// assign chooses the table of each group that costs least, its selector
+// included, and counts what each table is chosen for.
+func (t *tables) assign(symbols []uint16, alpha int) {
 	for k := range t.count {
 		clear(t.freq[k][:alpha])
 	}
 	selectors := t.selectors[:0]
 	costs := &t.costs
+	// A selector's length is its table's place in the list of those lately used.
+	place := [maxTables]uint64{0, 1, 2, 3, 4, 5}
 	for len(symbols) > 0 {
 		group := symbols[:min(groupLen, len(symbols))]
 		symbols = symbols[len(group):]
@@ -102,13 +138,19 @@ func (t *tables) select_(symbols []uint16, alpha int) {
 		for _, s := range group {
 			sum += costs[s]
 		}
-		best, lowest := 0, sum&(1<<costBits-1)
-		for k := 1; k < t.count; k++ {
-			sum >>= costBits
-			if c := sum & (1<<costBits - 1); c < lowest {
+		best, lowest := 0, uint64(1<<63)
+		for k := range t.count {
+			if c := sum&(1<<costBits-1) + place[k]; c < lowest {
 				best, lowest = k, c
 			}
+			sum >>= costBits
 		}
+		was := place[best]
+		for k, p := range place {
+			_, before := bits.Sub64(p, was, 0)
+			place[k] = p + before
+		}
+		place[best] = 0
 		selectors = append(selectors, uint8(best))
 		freq := &t.freq[best]
 		for _, s := range group {
