@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"firn/cmd/firn/ui"
+	"firn/stages"
+	"firn/stages/report"
+)
+
+func newBackup(s *signals, stdout, stderr io.Writer) *cobra.Command {
+	o := newBackupOptions()
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Save a tree: upload what the store does not hold yet",
+		Long: `Save a tree: cut it into subtrees, archive, compress and encrypt each, and upload
+what the store does not hold with the same content.
+
+The tree is cut --depth levels down: each entry there becomes one archive, files
+and hidden entries too, and each directory above becomes one with its own entry
+and its plain files.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, s, stdout, stderr) },
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+// run is firn backup: everything is checked before anything is stored.
+func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
+	if err := o.validate(cmd.Flags()); err != nil {
+		return usageError{err}
+	}
+	ctx := s.ctx
+	totals := new(report.Totals)
+	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Stdout: stdout, Stderr: stderr}, totals)
+	m, err := o.open(ctx, printer)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	handle, err := stages.Backup{
+		Path:        o.backupPath,
+		Walk:        m.walk,
+		Format:      o.format,
+		Cache:       filepath.Clean(o.cachePath),
+		Store:       m.store,
+		Table:       m.table,
+		Passphrase:  m.passphrase,
+		Keys:        m.keys,
+		State:       m.state,
+		Class:       o.storageClass,
+		PartSize:    int64(o.partSize),
+		ForceRead:   o.forceRead,
+		DryRun:      o.dryRun,
+		Workers:     o.workers,
+		MemoryLimit: int64(o.memoryLimit),
+		SpoolLimit:  int64(o.spoolLimit),
+		Report:      printer,
+		Totals:      totals,
+	}.Start(ctx)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	s.onFirst(handle.Stop)
+	printer.Start(handle.Progress)
+	summary := handle.Wait()
+	s.onFirst(nil)
+	printer.Finish(summary)
+	switch {
+	case summary.Err != nil:
+		return toldError{summary.Err}
+	case !summary.Complete(totals):
+		return toldError{errIncomplete}
+	}
+	return nil
+}
+
+// cause prefers the reason why a run was cancelled to what failed because of it.
+func cause(ctx context.Context, err error) error {
+	if c := context.Cause(ctx); c != nil {
+		return fmt.Errorf("%w before anything was stored", c)
+	}
+	return err
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"firn/stages"
+	"firn/stages/encrypt"
+	"firn/stages/key"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/state"
+	"firn/stages/store"
+	"firn/stages/store/awsconf"
+	"firn/stages/store/dir"
+	"firn/stages/store/dynamodb"
+	"firn/stages/store/s3"
+	"firn/stages/walk"
+)
+
+// means are what a backup works with, opened.
+type means struct {
+	walk       walk.Options
+	store      store.Store
+	table      record.Table
+	state      *state.DB
+	passphrase *encrypt.Passphrase
+	keys       *encrypt.Keys
+}
+
+func (m *means) close() error {
+	if m.state == nil {
+		return nil
+	}
+	return m.state.Close()
+}
+
+// open opens everything a backup works with, in the order in which a mistake
+// costs least: what is local first, nothing made before it is known to be of
+// use.
+func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, err error) {
+	m := &means{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	if m.walk, err = o.walkOptions(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(o.backupPath); err != nil {
+		return nil, fmt.Errorf("opening the backup path: %w", err)
+	}
+	if err := o.openStore(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := o.openCache(m, r); err != nil {
+		return nil, err
+	}
+	if err := m.store.Check(ctx); err != nil {
+		return nil, err
+	}
+	if m.table != nil {
+		if err := m.table.Check(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return m, o.openKeys(ctx, m, r)
+}
+
+func (o *backupOptions) walkOptions() (w walk.Options, err error) {
+	w = walk.Options{
+		Depth:         o.depth,
+		Prefix:        o.prefix,
+		Exclude:       new(walk.Exclude),
+		ExcludeCaches: o.excludeCaches,
+		OneFileSystem: o.oneFileSystem,
+		LeaveOut:      []string{o.cachePath},
+	}
+	if path, ok := directoryStore(o.bucket); ok {
+		w.LeaveOut = append(w.LeaveOut, path)
+	}
+	for _, pattern := range o.exclude {
+		if err := w.Exclude.Add(pattern); err != nil {
+			return w, usageError{fmt.Errorf("--exclude: %w", err)}
+		}
+	}
+	for _, file := range o.excludeFrom {
+		if err := addPatterns(w.Exclude, file); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+func addPatterns(x *walk.Exclude, file string) (err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading --exclude-from: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return x.AddFrom(f, file)
+}
+
+// directoryStore returns the path of a store that is a directory.
+func directoryStore(bucket string) (string, bool) { return strings.CutPrefix(bucket, "file://") }
+
+func (o *backupOptions) openStore(ctx context.Context, m *means) (err error) {
+	aws := awsconf.Options{
+		Endpoint: o.endpoint, Region: o.region, Profile: o.profile,
+		Bandwidth: int64(o.bandwidth), Connections: o.workers.Upload, Version: versionText(),
+	}
+	switch {
+	case strings.HasPrefix(o.bucket, "file:"):
+		m.store, err = dir.Open(o.bucket)
+	case strings.Contains(o.bucket, "://"):
+		err = fmt.Errorf("--bucket-name %q: name a bucket without s3:// or a path, or a directory as file:///path", o.bucket)
+	default:
+		m.store, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: o.bucket, ACL: o.acl, Prefix: key.Prefix(o.prefix)})
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	if o.table != "" {
+		aws.Endpoint = o.tableEndpoint
+		m.table, err = dynamodb.Open(ctx, dynamodb.Options{Options: aws, Table: o.table})
+		if err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
+}
+
+// openCache makes the cache path if need be and locks it for this run.
+func (o *backupOptions) openCache(m *means, r report.Reporter) (err error) {
+	if err := os.MkdirAll(o.cachePath, 0o700); err != nil {
+		return fmt.Errorf("making the cache path %s: %w", o.cachePath, err)
+	}
+	var notice string
+	m.state, notice, err = state.Open(o.cachePath)
+	switch {
+	case errors.Is(err, state.ErrLocked):
+		return fmt.Errorf("the cache path %s is in use by another run of firn: wait for it to end, or give this one a --cache-path of its own", o.cachePath)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the cache path %s can't be written: %w", o.cachePath, err)
+	case err != nil:
+		return fmt.Errorf("the cache path %s can't be used: %w", o.cachePath, err)
+	}
+	if notice != "" {
+		r.Event(report.Event{Kind: report.Warning, Text: notice})
+	}
+	if o.spoolLimit == 0 {
+		o.spoolLimit = defaultSpool(o.cachePath)
+	}
+	return nil
+}
+
+func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporter) error {
+	pass, warnings, created, err := stages.OpenKeyfile(ctx, o.keyfile, m.store, stages.KeyfileOptions{
+		AllowWeak: o.allowWeak, Create: !o.dryRun, Prefix: o.prefix,
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		r.Event(report.Event{Kind: report.Warning, Text: w})
+	}
+	if created {
+		r.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("made a new key file, %s: without it nothing that is saved can ever be opened; keep a copy of it elsewhere", o.keyfile)})
+	} else if inside(o.keyfile, o.backupPath) {
+		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(o.keyfile))})
+	}
+	m.passphrase = pass
+	m.keys, err = stages.OpenKeys(pass, m.state)
+	return err
+}

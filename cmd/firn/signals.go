@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// signals turns SIGINT and SIGTERM into a soft stop, then a cancel, then the
+// default: death.
+type signals struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	ch     chan os.Signal
+	done   chan struct{}
+
+	mu   sync.Mutex
+	soft func()
+}
+
+func catchSignals(stderr io.Writer) *signals {
+	s := &signals{ch: make(chan os.Signal, 3), done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	signal.Notify(s.ch, os.Interrupt, syscall.SIGTERM)
+	go s.watch(stderr)
+	return s
+}
+
+func (s *signals) watch(stderr io.Writer) {
+	defer close(s.done)
+	for range s.ch {
+		s.mu.Lock()
+		soft := s.soft
+		s.soft = nil
+		s.mu.Unlock()
+		if soft != nil {
+			fmt.Fprintln(stderr, "\nfirn: stopping: what is in flight is finished, nothing new is taken; once more cancels it")
+			soft()
+			continue
+		}
+		signal.Stop(s.ch) // the next one kills
+		fmt.Fprintln(stderr, "\nfirn: cancelled: clearing up; once more kills firn")
+		s.cancel(errInterrupted)
+		return
+	}
+}
+
+// onFirst sets what the first signal does; without it, it cancels.
+func (s *signals) onFirst(soft func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.soft = soft
+}
+
+func (s *signals) end() {
+	signal.Stop(s.ch)
+	close(s.ch)
+	<-s.done
+	s.cancel(nil)
+}

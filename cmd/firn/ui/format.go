@@ -1,0 +1,88 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bytes writes a number of bytes with a binary unit and three digits.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, units := float64(n), "KMGTPE"
+	i := -1
+	for f >= 1024 && i < len(units)-1 {
+		f /= 1024
+		i++
+	}
+	digits := 2
+	if f >= 100 {
+		digits = 0
+	} else if f >= 10 {
+		digits = 1
+	}
+	return fmt.Sprintf("%.*f %ciB", digits, f, units[i])
+}
+
+// Number writes a number with its thousands set apart.
+func Number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Count writes a number and what is counted, in the plural if need be.
+func Count(n int64, what string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(what, "y"); ok {
+			what = stem + "ies"
+		} else {
+			what += "s"
+		}
+	}
+	return Number(n) + " " + what
+}
+
+// Duration writes a time as people say it.
+func Duration(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+func rate(bytes int64, d time.Duration) string {
+	if d <= 0 {
+		return "0 B/s"
+	}
+	return Bytes(int64(float64(bytes)/d.Seconds())) + "/s"
+}
+
+func ratio(in, out int64) string {
+	if in <= 0 || out <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.2f : 1)", float64(in)/float64(out))
+}
+
+// Quote returns a name as it can be shown: as it is if it is plain text, else
+// quoted as Go quotes strings.
+func Quote(name string) string {
+	plain := utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' || r == utf8.RuneError }) < 0
+	if plain && strings.TrimSpace(name) == name {
+		return name
+	}
+	return strconv.Quote(name)
+}

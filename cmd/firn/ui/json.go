@@ -1,0 +1,161 @@
+package ui
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"firn/pipeline"
+	"firn/stages/report"
+)
+
+// jsonEvery is how often --json tells of progress.
+const jsonEvery = 5 * time.Second
+
+// jsonPrinter writes one event a line on standard output. Warnings and faults
+// are events like all others; standard error stays empty.
+type jsonPrinter struct {
+	totals *report.Totals
+	now    func() time.Time
+	ticker *ticker
+
+	mu  sync.Mutex
+	out *json.Encoder
+}
+
+func newJSON(o Options, t *report.Totals) *jsonPrinter {
+	return &jsonPrinter{totals: t, now: time.Now, out: newEncoder(o.Stdout)}
+}
+
+func newEncoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// jsonEvent is an event as it is printed.
+type jsonEvent struct {
+	Time    time.Time   `json:"time"`
+	Event   report.Kind `json:"event"`
+	Path    string      `json:"path,omitempty"`
+	RawPath string      `json:"path_base64,omitempty"` // when the path is not UTF-8
+	Key     string      `json:"key,omitempty"`
+	Text    string      `json:"text,omitempty"`
+	Error   string      `json:"error,omitempty"`
+	Source  int64       `json:"source_bytes,omitempty"`
+	Stored  int64       `json:"stored_bytes,omitempty"`
+}
+
+// Event implements report.Reporter.
+func (p *jsonPrinter) Event(e report.Event) {
+	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored}
+	if !utf8.ValidString(e.Path) {
+		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
+	}
+	if e.Err != nil {
+		j.Error = e.Err.Error()
+	}
+	p.print(j)
+}
+
+func (p *jsonPrinter) print(v any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(v) // a reader that is gone must not end a backup
+}
+
+// jsonStage is a stage's counters as they are printed.
+type jsonStage struct {
+	Stage    string  `json:"stage"`
+	Workers  int     `json:"workers"`
+	ItemsIn  int64   `json:"items_in"`
+	ItemsOut int64   `json:"items_out"`
+	BytesIn  int64   `json:"bytes_in"`
+	BytesOut int64   `json:"bytes_out"`
+	InFlight int64   `json:"in_flight"`
+	Failed   int64   `json:"failed"`
+	Busy     float64 `json:"busy_seconds"`
+	Starved  float64 `json:"starved_seconds"`
+	Blocked  float64 `json:"blocked_seconds"`
+}
+
+func jsonStages(all []pipeline.Counters) []jsonStage {
+	stages := make([]jsonStage, len(all))
+	for i, c := range all {
+		stages[i] = jsonStage{
+			c.Stage, c.Workers, c.ItemsIn, c.ItemsOut, c.BytesIn, c.BytesOut, c.InFlight, c.Failed,
+			c.Busy.Seconds(), c.Starved.Seconds(), c.Blocked.Seconds(),
+		}
+	}
+	return stages
+}
+
+// jsonTotals are the run's counters as they are printed.
+type jsonTotals struct {
+	Seconds      float64     `json:"seconds"`
+	Subtrees     int64       `json:"subtrees"`
+	Entries      int64       `json:"entries"`
+	SourceBytes  int64       `json:"source_bytes"`
+	Final        bool        `json:"scan_complete"`
+	ReadBytes    int64       `json:"read_bytes"`
+	Saved        int64       `json:"saved"`
+	Unchanged    int64       `json:"unchanged"`
+	Identical    int64       `json:"identical"`
+	Failed       int64       `json:"failed"`
+	EntryFaults  int64       `json:"entry_faults"`
+	Changed      int64       `json:"entries_changed"`
+	Skipped      int64       `json:"entries_skipped"`
+	StoredBytes  int64       `json:"stored_bytes"`
+	SavedBytes   int64       `json:"saved_source_bytes"`
+	SkippedBytes int64       `json:"skipped_source_bytes"`
+	MemoryLimit  int64       `json:"memory_limit_bytes"`
+	SpoolLimit   int64       `json:"spool_limit_bytes"`
+	Stages       []jsonStage `json:"stages"`
+}
+
+func (p *jsonPrinter) totalsOf(now report.Progress) jsonTotals {
+	t := p.totals
+	done, found := progressOf(now, t)
+	return jsonTotals{
+		now.Elapsed.Seconds(), t.Subtrees.Load(), t.Entries.Load(), found, t.Final(), done,
+		t.Saved.Load(), t.Unchanged.Load(), t.Identical.Load(), t.Failed.Load(), t.Faults.Load(), t.Changed.Load(), t.LeftOut.Load(),
+		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
+	}
+}
+
+// Start implements Printer.
+func (p *jsonPrinter) Start(progress func() report.Progress) {
+	p.ticker = startTicker(jsonEvery, func() {
+		p.print(struct {
+			Time  time.Time `json:"time"`
+			Event string    `json:"event"`
+			jsonTotals
+		}{p.now(), "progress", p.totalsOf(progress())})
+	})
+}
+
+// Finish implements Printer.
+func (p *jsonPrinter) Finish(s report.Summary) {
+	if p.ticker != nil {
+		p.ticker.end()
+	}
+	failure := ""
+	if s.Err != nil {
+		failure = fmt.Sprint(s.Err)
+	}
+	p.print(struct {
+		Time  time.Time `json:"time"`
+		Event string    `json:"event"`
+		jsonTotals
+		Complete   bool   `json:"complete"`
+		DryRun     bool   `json:"dry_run"`
+		Error      string `json:"error,omitempty"`
+		Bottleneck string `json:"bottleneck,omitempty"`
+		MemoryPeak int64  `json:"memory_peak_bytes"`
+		SpoolPeak  int64  `json:"spool_peak_bytes"`
+	}{p.now(), "summary", p.totalsOf(s.Progress), s.Complete(p.totals), s.DryRun, failure, s.Bottleneck, s.MemoryPeak, s.SpoolPeak})
+}

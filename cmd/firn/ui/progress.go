@@ -1,0 +1,138 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"firn/pipeline"
+	"firn/stages/report"
+)
+
+// done and found are how far the run is, in bytes of what it reads: what was
+// skipped counts as read. found grows while the scan runs ahead.
+func progressOf(p report.Progress, t *report.Totals) (done, found int64) {
+	found = t.Bytes.Load()
+	done = t.SkippedBytes.Load()
+	for _, c := range p.Stages {
+		if c.Stage == "archive" {
+			done += c.BytesOut
+		}
+	}
+	return min(done, found), found
+}
+
+// eta is the time left at the rate so far, once it is known how much there is.
+func eta(done, found int64, elapsed time.Duration, final bool) string {
+	switch {
+	case !final:
+		return "still scanning"
+	case done <= 0:
+		return "starting"
+	case done >= found:
+		return "all read, finishing"
+	}
+	left := time.Duration(float64(elapsed) * float64(found-done) / float64(done))
+	return Duration(left.Round(time.Second)) + " left"
+}
+
+// activity says what each stage that has work is doing.
+func activity(p report.Progress, before []pipeline.Counters, elapsed time.Duration) string {
+	var parts []string
+	for i, c := range p.Stages {
+		if c.InFlight == 0 && c.Busy == 0 {
+			continue
+		}
+		switch c.Stage {
+		case "cut", "lookup", "record", "spool", "check":
+			continue // seldom of interest; the counters are in --json
+		}
+		var last pipeline.Counters
+		if i < len(before) {
+			last = before[i]
+		}
+		busy := 0.0
+		if elapsed > 0 {
+			busy = min(float64(c.Busy-last.Busy)/float64(elapsed)/float64(c.Workers), 1)
+		}
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", c.Stage, 100*busy))
+	}
+	return strings.Join(parts, "  ")
+}
+
+// counts is how far the run is, in subtrees and stored bytes.
+func counts(t *report.Totals) string {
+	of := fmt.Sprintf("%s of %s", Number(t.DoneSubtrees.Load()), Count(t.Subtrees.Load(), "subtree"))
+	return fmt.Sprintf("%s, %s stored", of, Bytes(t.Stored.Load()))
+}
+
+// bar is the display on a terminal: a bar, and two rows below it.
+type bar struct {
+	w      io.Writer
+	totals *report.Totals
+	bar    *progressbar.ProgressBar
+
+	before []pipeline.Counters
+	at     time.Duration
+	shown  bool
+}
+
+// detailRows are the rows below the bar.
+const detailRows = 2
+
+func newBar(w io.Writer, t *report.Totals) *bar {
+	return &bar{w: w, totals: t, bar: progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionShowTotalBytes(true),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionSetMaxDetailRow(detailRows),
+	)}
+}
+
+// The bar is never told that it is full: it would not draw again. Its errors
+// are those of the terminal, of which there is nobody to tell.
+func (b *bar) update(p report.Progress) {
+	done, found := progressOf(p, b.totals)
+	b.bar.ChangeMax64(max(found, done) + 1)
+	_ = b.bar.Set64(done)
+	rows := []string{
+		fmt.Sprintf("  %s, %s", counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
+		"  " + activity(p, b.before, p.Elapsed-b.at),
+	}
+	for _, row := range rows {
+		_ = b.bar.AddDetail(row)
+	}
+	b.before, b.at, b.shown = p.Stages, p.Elapsed, true
+}
+
+func (b *bar) clear() {
+	if b.shown {
+		fmt.Fprint(b.w, "\r\x1b[J") // erase from the bar's line down
+		b.shown = false
+	}
+}
+
+// lines is the display where no cursor can be moved: a line now and then.
+type lines struct {
+	w      io.Writer
+	totals *report.Totals
+	before []pipeline.Counters
+	at     time.Duration
+}
+
+func (l *lines) update(p report.Progress) {
+	done, found := progressOf(p, l.totals)
+	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s [%s]\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
+		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), activity(p, l.before, p.Elapsed-l.at))
+	l.before, l.at = p.Stages, p.Elapsed
+}
+
+func (l *lines) clear() {}
