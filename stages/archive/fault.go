@@ -86,5 +86,8 @@ func (st *stream) unreadable(path string, err error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {
 		what = Vanished
 	}
+	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == path {
+		err = fmt.Errorf("%s: %w", at.Op, at.Err) // the path is named once
+	}
 	st.fault(path, what, fmt.Errorf("archiving %s: %w", path, err))
 }

@@ -71,7 +71,7 @@ func (st *stream) end() {
 // add takes one entry. The errors it returns are those that end the archive.
 func (st *stream) add(e *walk.Entry) error {
 	if st.ctx.Err() != nil {
-		return context.Cause(st.ctx)
+		return context.Cause(st.ctx) // before another file is opened
 	}
 	if st.count == window {
 		if err := st.advance(); err != nil {
@@ -144,6 +144,9 @@ func (st *stream) put(m *member) (err error) {
 }
 
 func (st *stream) write(p []byte) error {
+	if st.ctx.Err() != nil {
+		return context.Cause(st.ctx)
+	}
 	n, err := st.w.Write(p)
 	st.result.TarSize += int64(n)
 	if err == nil && n < len(p) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -48,9 +49,9 @@ func run(t testing.TB, archive []byte, dir, locale string, name string, args ...
 	cmd.Env = append(os.Environ(), "LC_ALL="+locale)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Logf("%s %q: %v\n%s", name, args, err, out)
+		return fmt.Errorf("%s %q: %w\n%.2000s", name, args, err, out)
 	}
-	return err
+	return nil
 }
 
 // extractor is Python's tarfile, from a file ("r:") or from a pipe ("r|").
@@ -100,7 +101,7 @@ func TestTools(t *testing.T) {
 				t.Fatal(err)
 			}
 			if code != tool.exit {
-				t.Errorf("exit code %d, not %d", code, tool.exit)
+				t.Errorf("exit code %d, not %d: %v", code, tool.exit, err)
 			}
 			same(t, look(t, filepath.Join(dir, "tree")), want, func(p string, s *seen) {
 				s.Xattrs = maps.Clone(s.Xattrs)

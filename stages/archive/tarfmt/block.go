@@ -16,7 +16,12 @@ func appendUstar(dst []byte, u *ustar) []byte {
 	octal(b[offMode:], u.mode, 7)
 	octal(b[offUID:], u.uid, 7)
 	octal(b[offGID:], u.gid, 7)
-	octal(b[offSize:], u.size, 11)
+	if u.size <= max11 {
+		octal(b[offSize:], u.size, 11)
+	} else {
+		b[offSize] = 0x80
+		binary.BigEndian.PutUint64(b[offSize+4:], uint64(u.size))
+	}
 	octal(b[offTime:], u.mtime, 11)
 	b[offType] = u.typeflag
 	copy(b[offLink:offLink+lenLink], u.link)

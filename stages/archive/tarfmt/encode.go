@@ -88,7 +88,7 @@ func check(h *Header) error {
 	return checkSparse(h)
 }
 
-// ustar is what goes into the fields of a header block; everything in it fits.
+// ustar is what goes into the fields of a header block; everything in it fits, except that size may take base 256.
 type ustar struct {
 	prefix, name, link string
 	user, group        string
@@ -129,7 +129,9 @@ func (e *Encoder) plan(u *ustar, h *Header) error {
 	if pathRecord {
 		e.record("path", name)
 	}
-	if u.size = size; size > max11 {
+	// Where both a map and a record of the size are there, Python's tarfile counts the map twice and loses its way: then the
+	// field holds the size in base 256, which GNU tar invented as well as the map, and which every reader of the one knows.
+	if u.size = size; size > max11 && h.Sparse == nil {
 		u.size = 0
 		e.recordInt("size", size)
 	}

@@ -85,6 +85,7 @@ func TestGolden(t *testing.T) {
 			{aclAccess, acl}, {aclDefault, acl}, {"user.a=b", []byte("x\x00\n=y")}, {"user.empty", nil}}}},
 		{"comment", Header{Name: "d", Type: TypeDir, ModTime: whole, Comment: "home/me/a very long key"}},
 		{"sparse", Header{Name: "dir/image", Type: TypeReg, Size: 1 << 40, ModTime: whole, Sparse: []Segment{{0, 4096}, {1 << 30, 8192}}}},
+		{"hugesparse", Header{Name: "dir/image", Type: TypeReg, Size: 1 << 40, ModTime: whole, Sparse: []Segment{{0, 1 << 39}}}},
 		{"hole", Header{Name: "dir/hole", Type: TypeReg, Size: 1 << 40, ModTime: whole, Sparse: []Segment{}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -211,6 +212,19 @@ func TestSparse(t *testing.T) {
 				t.Errorf("%q, %v: came back as %q with %d bytes", name, c.segments, got.Name, got.Size)
 			}
 		}
+	}
+}
+
+// TestHugeSparse has a map before data that a ustar header has no room for.
+func TestHugeSparse(t *testing.T) {
+	b := encode(t, Header{Name: "f", Type: TypeReg, Size: 1 << 40, ModTime: whole, Sparse: []Segment{{5, 1 << 39}}})
+	r := tar.NewReader(bytes.NewReader(b))
+	h, err := r.Next()
+	if err != nil || h.Size != 1<<40 {
+		t.Fatal(h, err)
+	}
+	if _, ok := h.PAXRecords["size"]; ok {
+		t.Error("Python loses its way over a record of the size beside a map")
 	}
 }
 
