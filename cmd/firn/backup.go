@@ -68,7 +68,10 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 	if err != nil {
 		return cause(ctx, err)
 	}
-	s.onFirst(handle.Stop)
+	s.onFirst(func() {
+		printer.Event(report.Event{Kind: report.Warning, Text: "stopping: what is in flight is finished, nothing new is taken; once more cancels it"})
+		handle.Stop()
+	})
 	printer.Start(handle.Progress)
 	summary := handle.Wait()
 	s.onFirst(nil)

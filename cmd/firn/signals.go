@@ -38,7 +38,6 @@ func (s *signals) watch(stderr io.Writer) {
 		s.soft = nil
 		s.mu.Unlock()
 		if soft != nil {
-			fmt.Fprintln(stderr, "\nfirn: stopping: what is in flight is finished, nothing new is taken; once more cancels it")
 			soft()
 			continue
 		}

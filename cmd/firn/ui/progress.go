@@ -104,7 +104,7 @@ func (b *bar) update(p report.Progress) {
 	b.bar.ChangeMax64(max(found, done) + 1)
 	_ = b.bar.Set64(done)
 	rows := []string{
-		fmt.Sprintf("  %s, %s", counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
+		fmt.Sprintf("  %s of %s read, %s, %s", Bytes(done), Bytes(found), counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
 		"  " + activity(p, b.before, p.Elapsed-b.at),
 	}
 	for _, row := range rows {
