@@ -65,8 +65,6 @@ func (c *carry) take(p []byte) int {
 	return n
 }
 
-func (c *carry) len() int { return c.to - c.from }
-
 // NewEncrypter returns the encrypted form of plaintext under a fresh random salt. Deriving its key takes some
 // milliseconds.
 func NewEncrypter(p *Passphrase, plaintext io.Reader) (*Encrypter, error) {
