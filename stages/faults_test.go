@@ -226,6 +226,21 @@ func TestLargerThanTheSpool(t *testing.T) {
 	}
 }
 
+// What is sent while it is made again takes memory for blocks and for parts at
+// once, and must not wait for itself, however little there is.
+func TestLargerThanTheSpoolInLittleMemory(t *testing.T) {
+	r := newRig(t)
+	noise(t, filepath.Join(r.tree, "noise"), 5, 80<<20)
+	o := r.run(func(b *stages.Backup) {
+		b.SpoolLimit, b.MemoryLimit = 1<<20, stages.MemoryNeeded(b.Format, b.PartSize)
+		b.Workers.Compress = 8
+	})
+	if o.Err != nil || !o.Complete(&o.totals) {
+		t.Fatalf("%v %v", o.Err, o.events)
+	}
+	r.same()
+}
+
 // vanishing is a table that removes a subtree between its scan and its
 // archive.
 type vanishing struct{ path string }

@@ -68,7 +68,8 @@ type backup struct {
 	Backup
 	run      *pipeline.Run
 	tree     *walk.Tree
-	memory   *pipeline.Budget
+	blocks   *pipeline.Budget // memory of blocks of archives
+	parts    *pipeline.Budget // memory of parts of objects; apart, for an archive that is made while it is sent needs both
 	spooled  *pipeline.Budget
 	spool    *spool.Dir
 	asker    *check.Asker
@@ -116,7 +117,9 @@ func (o Backup) Start(ctx context.Context) (_ *Handle, err error) {
 			return nil, err
 		}
 	}
-	b.memory, b.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit)
+	parts := max(o.PartSize, min(o.MemoryLimit/2, o.MemoryLimit-pack.BlockMemory(o.Format)))
+	b.parts, b.blocks = pipeline.NewBudget(parts), pipeline.NewBudget(o.MemoryLimit-parts)
+	b.spooled = pipeline.NewBudget(o.SpoolLimit)
 	if err := b.clean(ctx); err != nil {
 		return nil, err
 	}
@@ -212,7 +215,7 @@ func (b *backup) begin(ctx context.Context) {
 	s.hash = b.run.Stage("hash", 3*w.Archive) // SHA-256, MD5 and HMAC side by side
 	s.spool = b.run.Stage("spool", w.Archive)
 	s.check = b.run.Stage("check", lookupWorkers)
-	s.encrypt = b.run.Stage("encrypt", min(w.Encrypt, int((b.MemoryLimit-pack.BlockMemory(b.Format))/b.PartSize)))
+	s.encrypt = b.run.Stage("encrypt", w.Encrypt)
 	s.upload = b.run.Stage("upload", w.Upload)
 	s.record = b.run.Stage("record", lookupWorkers)
 
@@ -220,9 +223,9 @@ func (b *backup) begin(ctx context.Context) {
 	b.run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
 	b.asker = &check.Asker{Store: b.Store, Table: b.Table, Listing: listing, Keys: b.Keys}
 	b.archiver = archive.New(archive.Options{})
-	b.packer = pack.New(b.Format, b.memory, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool}, w.Compress)
+	b.packer = pack.New(b.Format, b.blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool}, w.Compress)
 	b.sender = &upload.Sender{
-		Store: b.Store, PartSize: b.PartSize, Memory: b.memory, Encrypt: s.encrypt, Upload: s.upload,
+		Store: b.Store, PartSize: b.PartSize, Memory: b.parts, Encrypt: s.encrypt, Upload: s.upload,
 		Warn: func(key string, err error) {
 			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "an upload was left unfinished", Err: err})
 		},
@@ -252,10 +255,12 @@ func (h *Handle) Progress() report.Progress {
 	p := report.Progress{
 		Elapsed:     time.Since(b.started),
 		Stages:      b.run.Counters(),
-		MemoryLimit: b.memory.Size(),
+		MemoryLimit: b.MemoryLimit,
 		SpoolLimit:  b.spooled.Size(),
 	}
-	p.MemoryUsed, _ = b.memory.Used()
+	blocks, _ := b.blocks.Used()
+	parts, _ := b.parts.Used()
+	p.MemoryUsed = blocks + parts
 	p.SpoolUsed, _ = b.spooled.Used()
 	return p
 }
@@ -269,7 +274,9 @@ func (h *Handle) Wait() report.Summary {
 	b.spool.Close()
 	err = errors.Join(err, b.tree.Close())
 	s := report.Summary{Progress: h.Progress(), DryRun: b.DryRun, Err: err}
-	_, s.MemoryPeak = b.memory.Used()
+	_, blocks := b.blocks.Used()
+	_, parts := b.parts.Used()
+	s.MemoryPeak = blocks + parts
 	_, s.SpoolPeak = b.spooled.Used()
 	s.Bottleneck = pipeline.Bottleneck(s.Stages)
 	return s

@@ -81,9 +81,11 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) io.ReadCloser {
 	}
 	again := *s
 	return &repeat{
-		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error { return b.pack(ctx, &again, w, nil) }),
-		sum:        hash.NewArchive(nil),
-		want:       s.record,
+		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
+			return b.stages.archive.Busy(func() error { return b.pack(ctx, &again, w, nil) })
+		}),
+		sum:  hash.NewArchive(nil),
+		want: s.record,
 	}
 }
 

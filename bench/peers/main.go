@@ -1,0 +1,183 @@
+// Command peers compares firn with the pipelines a shell can build of the best
+// native tools, over the same generated tree, to the same server, in
+// interleaved runs. It prints medians of wall time, of the client side's CPU
+// seconds (user and system, the server's not counted) and of stored bytes, and
+// their ratios. Run it with make bench-peers.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"firn/bench/harness"
+	"firn/bench/tree"
+)
+
+func main() {
+	rounds := flag.Int("n", 3, "interleaved rounds")
+	firn := flag.String("firn", "bin/firn", "the binary to measure")
+	dir := flag.String("dir", "", "where to make the tree and the caches; default: a temporary directory")
+	flag.Parse()
+	if err := run(context.Background(), *rounds, *firn, *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+// A contender saves the tree to the bucket once.
+type contender struct {
+	name    string
+	peer    string // whose medians its own are compared with; "" for none
+	command func(b *bench, round int) *exec.Cmd
+	results []result
+}
+
+type result struct {
+	wall, cpu time.Duration
+	stored    int64
+}
+
+type bench struct {
+	firn, tree, dir string
+	server          *harness.S3Server
+	bucket          string
+}
+
+func run(ctx context.Context, rounds int, firn, dir string) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "firn-peers-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	if firn, err = filepath.Abs(firn); err != nil {
+		return err
+	}
+	server, err := harness.StartS3(ctx, harness.S3Config{})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	b := &bench{firn: firn, dir: dir, tree: filepath.Join(dir, "tree"), server: server}
+	if _, err := os.Stat(b.tree); err != nil {
+		fmt.Fprintln(os.Stderr, "making the tree of 499 MB")
+		if err := tree.Mixed(b.tree, 1); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte(strings.Repeat("0123456789abcdef", 4)+"\n"), 0o600); err != nil {
+		return err
+	}
+	contenders := []*contender{
+		{name: "pigz -6", command: pipeline("pigz -6 -p 1", "gz")},
+		{name: "firn gzip", peer: "pigz -6", command: backup("gzip", true)},
+		{name: "firn gzip, again", peer: "firn gzip", command: backup("gzip", false)},
+		{name: "lbzip2", command: pipeline("lbzip2 -n 1", "bz2")},
+		{name: "firn bzip2", peer: "lbzip2", command: backup("bzip2", true)},
+		{name: "firn bzip2, again", peer: "firn bzip2", command: backup("bzip2", false)},
+	}
+	for round := range rounds {
+		for _, c := range contenders {
+			r, err := b.measure(ctx, c, round)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			fmt.Fprintf(os.Stderr, "round %d  %-18s %6.2f s wall  %6.2f s CPU\n", round+1, c.name, r.wall.Seconds(), r.cpu.Seconds())
+			c.results = append(c.results, r)
+		}
+	}
+	return table(contenders)
+}
+
+// pipeline is tar, a compressor, openssl and aws s3 cp over each subtree, two
+// at a time, as a shell script does it on two cores.
+func pipeline(compressor, ext string) func(*bench, int) *exec.Cmd {
+	return func(b *bench, _ int) *exec.Cmd {
+		one := fmt.Sprintf(`tar -C "$0" -cf - "$1" | %s | openssl enc -aes-256-cbc -pbkdf2 -pass file:"$2" | aws s3 cp --quiet - "s3://$3/$1.tar.%s"`, compressor, ext)
+		c := exec.Command("bash", "-c", `set -o pipefail; ls "$1" | xargs -P 2 -I{} bash -o pipefail -c "$0" "$1" {} "$2" "$3"`,
+			one, b.tree, filepath.Join(b.dir, "key"), b.bucket)
+		return c
+	}
+}
+
+// backup is firn; a fresh one begins without state and on an empty bucket,
+// any other finds those of the one before.
+func backup(algorithm string, fresh bool) func(*bench, int) *exec.Cmd {
+	return func(b *bench, round int) *exec.Cmd {
+		cache := filepath.Join(b.dir, "cache-"+algorithm)
+		if fresh {
+			os.RemoveAll(cache)
+		}
+		return exec.Command(b.firn, "backup", "--quiet", "--backup-path", b.tree, "--cache-path", cache, "--bucket-name", b.bucket,
+			"--depth", "1", "--keyfile", filepath.Join(b.dir, "key"), "--compression-algorithm", algorithm, "--storage-class", "STANDARD")
+	}
+}
+
+// measure runs one contender. Its bucket is its own and new, but for one that
+// runs again on the bucket of the one before.
+func (b *bench) measure(ctx context.Context, c *contender, round int) (result, error) {
+	if !strings.HasSuffix(c.name, "again") {
+		b.bucket = fmt.Sprintf("peers-%d-%s", round, strings.ToLower(strings.NewReplacer(" ", "-", ".", "-").Replace(c.name)))
+		if err := b.server.MakeBucket(ctx, b.bucket); err != nil {
+			return result{}, err
+		}
+	}
+	cmd := c.command(b, round)
+	cmd.Env = append(os.Environ(), b.server.Env()...)
+	cmd.Stderr = os.Stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return result{}, err
+	}
+	r := result{wall: time.Since(start), cpu: cpuOf(cmd)}
+	stored, err := b.stored(ctx)
+	r.stored = stored
+	return r, err
+}
+
+// cpuOf is what the command and all it waited for took.
+func cpuOf(c *exec.Cmd) time.Duration {
+	u := c.ProcessState.SysUsage().(*syscall.Rusage)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func (b *bench) stored(ctx context.Context) (size int64, err error) {
+	pages := s3.NewListObjectsV2Paginator(b.server.Client(), &s3.ListObjectsV2Input{Bucket: &b.bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return 0, err
+		}
+		for _, o := range page.Contents {
+			size += *o.Size
+		}
+	}
+	return size, nil
+}
+
+func table(all []*contender) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "median of\twall s\tCPU s\tstored MB\tpeer\twall ×\tCPU ×\tstored ×\t")
+	for _, c := range all {
+		m := medians(c.results)
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.1f\t", c.name, m.wall.Seconds(), m.cpu.Seconds(), float64(m.stored)/1e6)
+		for _, p := range all {
+			if p.name == c.peer {
+				q := medians(p.results)
+				fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f\t", p.name, float64(m.wall)/float64(q.wall), float64(m.cpu)/float64(q.cpu), float64(m.stored)/float64(q.stored))
+			}
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
