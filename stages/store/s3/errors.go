@@ -2,7 +2,10 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/aws/smithy-go"
 
 	"firn/pipeline"
 	"firn/stages/store"
@@ -36,7 +39,7 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	if explained, ok := s.access.Explain(ctx, err); ok {
 		return said(explained)
 	}
-	if sentinel := sentinelOf(awsconf.Code(err), awsconf.Status(err)); sentinel != nil {
+	if sentinel := sentinelOf(awsconf.Code(err)); sentinel != nil && r != listing && r != finding {
 		return said(fmt.Errorf("%w (%w)", sentinel, quiet{err}))
 	}
 	brief := awsconf.Brief(err)
@@ -59,11 +62,11 @@ type quiet struct{ err error }
 func (q quiet) Error() string { return awsconf.Brief(q.err).Error() }
 func (q quiet) Unwrap() error { return q.err }
 
-func sentinelOf(code string, status int) error {
+func sentinelOf(code string) error {
 	switch code {
-	case "NoSuchKey", "NoSuchVersion":
-		return store.ErrNotFound
-	case "NotFound": // what the SDK calls a 404 without a body, which only a HEAD gets
+	// NotFound is what the SDK calls a 404 without a body, as a HEAD gets; MethodNotAllowed is the answer for a version
+	// that is a delete marker.
+	case "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed":
 		return store.ErrNotFound
 	case "NoSuchUpload":
 		return store.ErrNoUpload
@@ -71,10 +74,6 @@ func sentinelOf(code string, status int) error {
 		return store.ErrCold
 	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		return store.ErrChecksum
-	case "MethodNotAllowed": // GET or HEAD of a version that is a delete marker
-		if status == 405 {
-			return store.ErrNotFound
-		}
 	}
 	return nil
 }
@@ -111,5 +110,14 @@ func (s *Store) advice(r request, err error) (advice string, fatal bool) {
 	case "AuthorizationHeaderMalformed", "PermanentRedirect":
 		return "the region " + s.region + " seems to be wrong: use --region", true
 	}
+	var unreadable *smithy.DeserializationError
+	status := awsconf.Status(err)
+	switch code := awsconf.Code(err); {
+	case errors.As(err, &unreadable), code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
+		return notS3, false
+	}
 	return "", false
 }
+
+// notS3 is said of answers that no S3 server gives.
+const notS3 = "is it an S3 server that answers? check the endpoint URL"

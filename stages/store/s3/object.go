@@ -21,13 +21,16 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
 	}
-	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
 	}, patient(3))
-	if err == nil || ctx.Err() != nil {
-		return s.fault(ctx, listing, s.URL(), err)
+	if err == nil && out.Name == nil && out.KeyCount == nil && out.IsTruncated == nil {
+		return pipeline.Fatal(fmt.Errorf("listing %s: the answer is empty: %s", s.URL(), notS3))
 	}
-	return pipeline.Fatal(s.fault(ctx, listing, s.URL(), err))
+	if err = s.fault(ctx, listing, s.URL(), err); ctx.Err() != nil {
+		return err
+	}
+	return pipeline.Fatal(err)
 }
 
 // patient limits the tries of one request.

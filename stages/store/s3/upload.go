@@ -41,6 +41,9 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 	if err != nil {
 		return nil, s.fault(ctx, storing, key, err)
 	}
+	if aws.ToString(out.UploadId) == "" {
+		return nil, fmt.Errorf("storing %s: the server began an upload without an id: %s", key, notS3)
+	}
 	o.Meta = maps.Clone(o.Meta)
 	return &upload{s: s, key: key, id: aws.ToString(out.UploadId), options: o}, nil
 }
@@ -62,6 +65,9 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 	})
 	if err != nil {
 		return store.Part{}, err
+	}
+	if plainETag(out.ETag) == "" {
+		return store.Part{}, fmt.Errorf("storing %s: the server took it and named no ETag: %s", what, notS3)
 	}
 	return store.Part{Number: number, Size: int64(len(body)), ETag: plainETag(out.ETag), CRC32C: crc32c}, nil
 }
@@ -85,10 +91,32 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	if err != nil {
 		return u.unanswered(ctx, err, sorted, size, crc32c)
 	}
+	if got, ok := decodeCRC(out.ChecksumCRC32C, out.ChecksumType); !ok || got != crc32c {
+		return u.unproven(ctx, sorted, size, crc32c)
+	}
 	return store.Object{
 		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(u.options.Class),
 		Modified: serverTime(out.ResultMetadata), CRC32C: crc32c, HasCRC32C: true,
 	}, nil
+}
+
+// unproven looks at what is there after an answer that says done but not what was made. Some servers (versitygw among
+// them) answer so for an upload that another has aborted, if only the key has an object.
+func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, crc uint32) (store.Object, error) {
+	o, err := u.s.head(ctx, u.key, "")
+	if err != nil {
+		return store.Object{}, fmt.Errorf("completing %s: %w", u.key, err)
+	}
+	if !u.made(o, parts, size, crc) {
+		return store.Object{}, fmt.Errorf("completing %s: %w: the server says done, but the object it has is another", u.key, store.ErrNoUpload)
+	}
+	return u.result(o, crc), nil
+}
+
+// result is what Complete tells of an object that Head has told of.
+func (u *upload) result(o store.Object, crc uint32) store.Object {
+	o.Meta, o.Restore, o.CRC32C, o.HasCRC32C = nil, store.RestoreState{}, crc, true
+	return o
 }
 
 // unanswered finds out whether the object was made after all. A server that has made it and whose answer got lost
@@ -100,17 +128,13 @@ func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, 
 		return store.Object{}, fault
 	}
 	o, headErr := u.s.head(ctx, u.key, "")
-	if headErr != nil {
-		if pipeline.IsFatal(headErr) && !pipeline.IsFatal(fault) {
-			return store.Object{}, headErr
-		}
+	if pipeline.IsFatal(headErr) && !pipeline.IsFatal(fault) {
+		return store.Object{}, headErr
+	}
+	if headErr != nil || !u.made(o, parts, size, crc) {
 		return store.Object{}, fault
 	}
-	if !u.made(o, parts, size, crc) {
-		return store.Object{}, fault
-	}
-	o.Meta, o.CRC32C, o.HasCRC32C = nil, crc, true
-	return o, nil
+	return u.result(o, crc), nil
 }
 
 // made tells whether o is what this upload was to make: its size and metadata, and its bytes by their CRC-32C or, on
