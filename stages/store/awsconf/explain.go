@@ -11,8 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -106,9 +106,25 @@ func (l linkFault) Unwrap() error { return l.err }
 
 // Client is what Explain needs to know of the settings a request was sent with.
 type Client struct {
-	Credentials aws.CredentialsProvider
 	Endpoint    string // "" is AWS
-	Profile     string
+	credentials aws.CredentialsProvider
+	login       string // the command that opens the profile's SSO session, "" if it has none
+}
+
+// NewClient keeps what Explain needs to know. endpoint is what the service's own client has found, "" for AWS.
+func NewClient(cfg aws.Config, endpoint string) Client {
+	c := Client{Endpoint: endpoint, credentials: cfg.Credentials}
+	for _, source := range cfg.ConfigSources {
+		shared, ok := source.(config.SharedConfig)
+		if !ok || shared.SSOSessionName == "" && shared.SSOStartURL == "" {
+			continue
+		}
+		c.login = "aws sso login"
+		if shared.Profile != "" {
+			c.login += " --profile " + shared.Profile
+		}
+	}
+	return c
 }
 
 // Explain finds the faults that would meet every other request of the run too: a cancelled context, credentials that
@@ -118,7 +134,11 @@ func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true
 	}
-	if advice := c.credentialAdvice(err); advice != "" {
+	// First, because what a role's own service answers is in err's chain as if the server had answered it.
+	if err := c.missing(ctx); err != nil {
+		return pipeline.Fatal(err), true
+	}
+	if advice := credentialAdvice(Code(err)); advice != "" {
 		return pipeline.Fatal(fmt.Errorf("%w; %s", Brief(err), advice)), true
 	}
 	if Status(err) != 0 || Code(err) != "" {
@@ -127,14 +147,11 @@ func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if advice := c.linkAdvice(err); advice != "" {
 		return pipeline.Fatal(fmt.Errorf("%w; %s", Brief(err), advice)), true
 	}
-	if err := c.missing(ctx, err); err != nil {
-		return pipeline.Fatal(err), true
-	}
 	return err, false
 }
 
-func (c Client) credentialAdvice(err error) string {
-	switch Code(err) {
+func credentialAdvice(code string) string {
+	switch code {
 	case "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidToken", "InvalidSecurity", "NotSignedUp":
 		return "the access key is not known there: check which credentials are used (aws sts get-caller-identity)"
 	case "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature":
@@ -172,27 +189,21 @@ func (c Client) linkAdvice(err error) string {
 	return ""
 }
 
-// missing tells whether the request could not be sent because there are no credentials to sign it with.
-func (c Client) missing(ctx context.Context, err error) error {
-	var send *smithyhttp.RequestSendError
-	if c.Credentials == nil || errors.As(err, &send) {
+// missing tells whether there are credentials to sign a request with. While they are good this asks nobody.
+func (c Client) missing(ctx context.Context) error {
+	if c.credentials == nil {
 		return nil
 	}
-	_, cause := c.Credentials.Retrieve(ctx)
+	_, cause := c.credentials.Retrieve(ctx)
 	if cause == nil || ctx.Err() != nil {
 		return nil
 	}
-	var sso *ssocreds.InvalidTokenError
-	if errors.As(cause, &sso) {
-		login := "aws sso login"
-		if c.Profile != "" {
-			login += " --profile " + c.Profile
-		}
-		return fmt.Errorf("the SSO session has expired or was never opened: run %s", login)
-	}
 	var process *processcreds.ProviderError
-	if errors.As(cause, &process) || Code(cause) != "" {
+	switch {
+	case errors.As(cause, &process) || Code(cause) != "" && c.login == "":
 		return fmt.Errorf("no AWS credentials could be had: %w; %s", Brief(cause), noCredentials)
+	case c.login != "":
+		return fmt.Errorf("the SSO session has expired or was never opened: run %s", c.login)
 	}
 	return fmt.Errorf("there are no AWS credentials; %s", noCredentials)
 }

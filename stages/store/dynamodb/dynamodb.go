@@ -83,7 +83,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	return &Table{
 		client: client, name: o.Table, region: cfg.Region, backoff: retry.NewExponentialJitterBackoff(maxBackoff),
-		access: awsconf.Client{Credentials: cfg.Credentials, Endpoint: endpoint, Profile: o.Profile},
+		access: awsconf.NewClient(cfg, endpoint),
 	}, nil
 }
 

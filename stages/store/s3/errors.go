@@ -16,15 +16,18 @@ import (
 type request struct {
 	doing  string
 	action string // IAM action
+	also   string // what else may be missing
 	write  bool   // refused for one object, it will be refused for all
 }
 
+const kms = " (and kms:Decrypt and kms:GenerateDataKey if it is encrypted with a key of your own)"
+
 var (
 	listing    = request{doing: "listing", action: "s3:ListBucket"}
-	heading    = request{doing: "looking at", action: "s3:GetObject"}
-	reading    = request{doing: "reading", action: "s3:GetObject"}
-	storing    = request{doing: "storing", action: "s3:PutObject", write: true}
-	completing = request{doing: "completing", action: "s3:PutObject", write: true}
+	heading    = request{doing: "looking at", action: "s3:GetObject", also: " (and s3:ListBucket, without which an object that is not there looks forbidden)"}
+	reading    = request{doing: "reading", action: "s3:GetObject", also: kms}
+	storing    = request{doing: "storing", action: "s3:PutObject", also: kms, write: true}
+	completing = request{doing: "completing", action: "s3:PutObject", also: kms, write: true}
 	finding    = request{doing: "looking for unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
 	aborting   = request{doing: "dropping the unfinished upload of", action: "s3:AbortMultipartUpload"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
@@ -36,11 +39,11 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 		return nil
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
-	if explained, ok := s.access.Explain(ctx, err); ok {
-		return said(explained)
-	}
 	if sentinel := sentinelOf(awsconf.Code(err)); sentinel != nil && r != listing && r != finding {
 		return said(fmt.Errorf("%w (%w)", sentinel, quiet{err}))
+	}
+	if explained, ok := s.access.Explain(ctx, err); ok {
+		return said(explained)
 	}
 	brief := awsconf.Brief(err)
 	if region := s.otherRegion(err); region != "" {
@@ -96,7 +99,7 @@ func (s *Store) advice(r request, err error) (advice string, fatal bool) {
 	case "NoSuchBucket":
 		return "there is no bucket " + s.bucket + " there: check its name and the account, or make it first", true
 	case "AccessDenied", "Forbidden", "AllAccessDisabled":
-		return "these credentials need the right " + r.action + " on " + s.URL() + " (and kms: rights if it is encrypted with a key of its own)", r.write
+		return "these credentials need the right " + r.action + " on " + s.URL() + r.also, r.write
 	case "InvalidStorageClass":
 		return "this server does not know the storage class: use --storage-class with one that it does (STANDARD)", true
 	case "AccessControlListNotSupported":

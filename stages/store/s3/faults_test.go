@@ -307,6 +307,10 @@ func TestRunFaults(t *testing.T) {
 			mustSay(t, attempt(t, st, tt.op), tt.fatal, tt.want)
 		})
 	}
+	t.Run("HEAD with expired credentials", func(t *testing.T) {
+		s.rule(func(harness.Call) harness.Fault { return harness.ExpiredToken() })
+		mustSay(t, attempt(t, st, "HeadObject"), true, "expired")
+	})
 	s.rule(nil)
 	t.Run("bucket gone", func(t *testing.T) {
 		if err := s.DropBucket(s.Bucket); err != nil {

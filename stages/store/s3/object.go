@@ -86,7 +86,7 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 		Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled,
 	})
 	if err != nil {
-		return store.Object{}, s.fault(ctx, heading, key, err)
+		return store.Object{}, s.headRefused(ctx, key, err)
 	}
 	o := store.Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
@@ -99,6 +99,18 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	o.Restore.Cold = (store.IsCold(o.Class) || out.ArchiveStatus != "") && o.Restore.Until.IsZero()
 	o.CRC32C, o.HasCRC32C = decodeCRC(out.ChecksumCRC32C, out.ChecksumType)
 	return o, nil
+}
+
+// headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so doesn't tell expired
+// credentials from a missing right.
+func (s *Store) headRefused(ctx context.Context, key string, err error) error {
+	if status := awsconf.Status(err); status == 400 || status == 403 {
+		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+		if explained := s.fault(ctx, listing, key, why); pipeline.IsFatal(explained) {
+			return fmt.Errorf("looking at %s: %w", key, explained)
+		}
+	}
+	return s.fault(ctx, heading, key, err)
 }
 
 // versionOf drops the "null" that S3 gives for objects stored while a bucket kept no versions.

@@ -80,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	return &Store{
 		client: client, bucket: o.Bucket, prefix: o.Prefix, acl: types.ObjectCannedACL(o.ACL), region: cfg.Region,
-		access: awsconf.Client{Credentials: cfg.Credentials, Endpoint: endpoint, Profile: o.Profile},
+		access: awsconf.NewClient(cfg, endpoint),
 	}, nil
 }
 
