@@ -2,7 +2,6 @@ package walk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +24,8 @@ func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(pat
 		return fmt.Errorf("opening the backup path %s: %w", t.path, err)
 	}
 	c := &cutter{t: t, ctx: ctx, emit: emit, fault: fault}
-	return errors.Join(c.list(top, 1), top.close())
+	defer top.close()
+	return c.list(top, 1)
 }
 
 // cutter is one call of Cut.
@@ -94,14 +94,18 @@ func (c *cutter) child(d *dir, n *names, i, level int) error {
 	if err := c.emit(c.t.subtree(string(c.rel), true)); err != nil {
 		return err
 	}
+	if !c.t.enters(&st, takeAll) {
+		return nil
+	}
 	child, err := d.openDir(name, idOf(&st))
 	if err != nil {
 		c.fault(c.here(), err)
 		return nil
 	}
+	defer child.close()
 	d.enter()
 	c.rel = append(c.rel, '/')
 	err = c.list(child, level+1)
 	d.back(child)
-	return errors.Join(err, child.close())
+	return err
 }

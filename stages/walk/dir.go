@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -27,7 +26,8 @@ func (d *dir) openDir(name string, id inode) (*dir, error) {
 	}
 	child.level = d.level + 1
 	if child.id != id {
-		return nil, errors.Join(fmt.Errorf("opening the directory: %w", ErrVanished), child.close())
+		child.close()
+		return nil, fmt.Errorf("opening the directory: %w", ErrVanished)
 	}
 	return child, nil
 }
@@ -40,7 +40,8 @@ func openDirAt(dirfd int, name string) (*dir, error) {
 	}
 	var st unix.Stat_t
 	if err := fstat(fd, &st); err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		unix.Close(fd)
+		return nil, err
 	}
 	return &dir{fd: fd, id: idOf(&st)}, nil
 }
@@ -73,13 +74,12 @@ func (d *dir) back(child *dir) {
 	d.fd = again.fd
 }
 
-func (d *dir) close() error {
-	if d.fd < 0 {
-		return nil
+// close has no error to tell: nothing was written.
+func (d *dir) close() {
+	if d.fd >= 0 {
+		unix.Close(d.fd)
+		d.fd = -1
 	}
-	fd := d.fd
-	d.fd = -1
-	return unix.Close(fd)
 }
 
 // vanished gives what openat and lstat answer when a name is gone, or is no longer what it was, ErrVanished as a cause.
@@ -123,7 +123,7 @@ func (t *Tree) find(rel string) (place, error) {
 		}
 		var next *dir
 		next, err = openDirAt(d.fd, name)
-		err = errors.Join(err, d.close())
+		d.close()
 		d, rel = next, rest
 	}
 	return place{}, err

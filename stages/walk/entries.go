@@ -2,7 +2,6 @@ package walk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +24,8 @@ func (t *Tree) Entries(ctx context.Context, s Subtree, fn func(*Entry) error, fa
 	} else {
 		w.base, w.name = -1, []byte(s.Base)
 	}
-	return errors.Join(w.top(p, t.takes(s)), p.dir.close())
+	defer p.dir.close()
+	return w.top(p, t.takes(s))
 }
 
 // children returns what the paths of the entries in the directory rel begin with.
@@ -59,11 +59,8 @@ func (w *entryWalk) top(p place, tk take) error {
 	if err := p.lstat(&st); err != nil {
 		return fmt.Errorf("reading %s: %w", w.path, vanished(err))
 	}
-	if err := w.emit(p, &st); err != nil {
+	if err := w.emit(p, &st); err != nil || !w.t.enters(&st, tk) {
 		return err
-	}
-	if !isDir(&st) {
-		return nil
 	}
 	if w.base < 0 {
 		w.path = append(w.path[:0], w.t.children("")...)
@@ -97,10 +94,11 @@ func (w *entryWalk) open(p place, st *unix.Stat_t, tk take) error {
 		w.fault(w.here(), err)
 		return nil
 	}
+	defer child.close()
 	p.dir.enter()
 	err = w.list(child, tk)
 	p.dir.back(child)
-	return errors.Join(err, child.close())
+	return err
 }
 
 // here is the path of the directory at hand.
@@ -151,7 +149,7 @@ func (w *entryWalk) child(d *dir, n *names, i int, tk take) error {
 		w.name = append(w.name, name...)
 	}
 	p := place{dir: d, name: name}
-	if err := w.emit(p, &st); err != nil || !isDir(&st) {
+	if err := w.emit(p, &st); err != nil || !w.t.enters(&st, takeAll) {
 		return err
 	}
 	w.path = append(w.path, '/')

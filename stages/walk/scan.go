@@ -46,13 +46,13 @@ func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
 		return Scan{}, fmt.Errorf("scanning %s: %w", t.full(s.Path), vanished(err))
 	}
 	r.add(s.Base, len(s.Base), &st)
-	if isDir(&st) {
+	if tk := t.takes(s); t.enters(&st, tk) {
 		w := &scanWalk{t: t, ctx: ctx}
 		rel := []byte(s.Path)
 		if s.Path != "" {
 			rel = append(rel, '/')
 		}
-		below := w.dir(p, idOf(&st), rel, len(s.Base)+1, t.takes(s))
+		below := w.dir(p, idOf(&st), rel, len(s.Base)+1, tk)
 		r.addDigest(&below)
 	}
 	if ctx.Err() != nil {
@@ -130,7 +130,7 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 		}
 		name := n.name(i)
 		r.add(name, nameLen+len(name), &st)
-		if isDir(&st) {
+		if w.t.enters(&st, takeAll) {
 			subdirs = append(subdirs, subdir{at: i, id: idOf(&st)})
 		}
 	}

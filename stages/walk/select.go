@@ -13,13 +13,15 @@ const (
 	cacheSignature = "Signature: 8a477f597d28d172789f06886806bc55"
 )
 
+// enters reports whether an entry is a directory that is opened for what is in it.
+func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
+	return isDir(st) && tk != takeNone && !(t.o.OneFileSystem && uint64(st.Dev) != t.id.dev)
+}
+
 // read lists what is to be taken of a directory, as far as its names and what they are said to be tell; rel is the directory's
 // path below the backup path with a slash at its end, "" for the backup path itself. When listing stops with an error, the
 // names that were got are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
-	if tk == takeNone || t.o.OneFileSystem && d.id.dev != t.id.dev {
-		return new(names), nil
-	}
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)
 	if !tagged && tk == takeAll && t.o.Exclude == nil {
