@@ -1,0 +1,285 @@
+package bzip2
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// An assembler takes a file's segments in order, checks that they make streams,
+// and gives out what the blocks hold.
+type assembler struct {
+	segments       <-chan *segment
+	stop           <-chan struct{}
+	inputs, blocks *freeList
+	own            *blockReader // for what the workers could not decode
+
+	level int
+	sum   uint32 // of the stream's blocks so far
+
+	packed []byte // the current block; nil between blocks
+	runs   runReader
+	crc    uint32 // of what was given out of it, mirrored
+	want   uint32
+	err    error
+	// missing is what comes after the current block instead of the next segment.
+	missing error
+}
+
+func (a *assembler) read(p []byte) (int, error) {
+	for a.err == nil {
+		if a.packed == nil {
+			a.err = a.advance()
+			continue
+		}
+		n := a.runs.read(p)
+		if n > 0 || len(p) == 0 {
+			a.crc = updateMirrored(a.crc, p[:n])
+			return n, nil
+		}
+		a.err = a.endBlock()
+	}
+	return 0, a.err
+}
+
+func (a *assembler) endBlock() error {
+	a.blocks.put(a.packed)
+	a.packed = nil
+	crc := bits.Reverse32(a.crc)
+	if crc != a.want {
+		return fmt.Errorf("%w: a block's check value is %08x, not the %08x that it gives", ErrCorrupt, crc, a.want)
+	}
+	a.sum = bits.RotateLeft32(a.sum, 1) ^ crc
+	return nil
+}
+
+// advance takes the next segment.
+func (a *assembler) advance() error {
+	if a.missing != nil {
+		return a.missing
+	}
+	s, err := a.next()
+	if err != nil {
+		return err
+	}
+	switch s.kind {
+	case blockStart:
+		return a.takeBlock(s)
+	case streamEnd:
+		return a.takeEnd(s)
+	default:
+		err := a.takeHead(s, s.data)
+		if errors.Is(err, errNoHead) {
+			return fmt.Errorf("%w: it does not begin with BZh1 to BZh9", ErrCorrupt)
+		}
+		return err
+	}
+}
+
+func (a *assembler) next() (*segment, error) {
+	select {
+	case s, ok := <-a.segments:
+		if ok {
+			return s, nil
+		}
+	case <-a.stop:
+	}
+	return nil, errClosed
+}
+
+// ended is the error for an input that stops where s does and should not.
+func (s *segment) ended() error {
+	if s.err != nil {
+		return s.err
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// errNoHead says that what should be a stream's head is something else.
+var errNoHead = errors.New("no bzip2 stream begins here")
+
+// takeHead reads a stream's head from data, which go to the end of s.
+func (a *assembler) takeHead(s *segment, data []byte) error {
+	for i, c := range data[:min(len(data), 4)] {
+		if i < 3 && c != "BZh"[i] || i == 3 && (c < '1' || c > '9') {
+			return errNoHead
+		}
+	}
+	if len(data) < 4 && !s.last {
+		return errNoHead
+	}
+	if aligned := (s.bit+s.size)%8 == 0; len(data) > 4 && !(s.last && len(data) < 10) || !aligned {
+		return fmt.Errorf("%w: a stream begins with neither a block nor its end", ErrCorrupt)
+	}
+	if s.last {
+		return s.ended()
+	}
+	a.level = int(data[3] - '0')
+	a.sum = 0
+	a.inputs.put(s.data)
+	return nil
+}
+
+// takeEnd checks a stream's end and looks for another stream.
+func (a *assembler) takeEnd(s *segment) error {
+	for s.size < markBits+32 {
+		joined, err := a.join(s)
+		if err != nil {
+			return err
+		}
+		s = joined
+	}
+	r := newBitReader(s.data, s.bit)
+	r.mark()
+	if want := r.bits(32); want != a.sum {
+		return fmt.Errorf("%w: a stream's check value is %08x, not the %08x that it gives", ErrCorrupt, a.sum, want)
+	}
+	rest := s.data[(s.bit+markBits+32+7)/8:]
+	if len(rest) == 0 && s.last {
+		if s.err != nil {
+			return s.err
+		}
+		return io.EOF
+	}
+	err := a.takeHead(s, rest)
+	if errors.Is(err, errNoHead) {
+		return io.EOF
+	}
+	return err
+}
+
+// takeBlock begins to give out a block.
+func (a *assembler) takeBlock(s *segment) error {
+	select {
+	case <-s.ready:
+	case <-a.stop:
+		return errClosed
+	}
+	// A block that goes beyond its segment had a false mark in it.
+	for errors.Is(s.fault, io.ErrUnexpectedEOF) || s.fault == nil && s.block.bits > s.size {
+		a.blocks.put(s.block.data)
+		joined, err := a.join(s)
+		if err != nil {
+			return err
+		}
+		s = joined
+		if a.own == nil {
+			a.own = newBlockReader()
+		}
+		s.block, s.fault = a.own.read(a.blocks.get()[:maxBlock], s.data, s.bit)
+	}
+	if s.fault != nil {
+		return s.fault
+	}
+	if len(s.block.data) > a.level*100_000 {
+		return fmt.Errorf("%w: a block of %d bytes in a stream of level %d", ErrCorrupt, len(s.block.data), a.level)
+	}
+	if left := s.size - s.block.bits; left > 0 && !(s.last && left < markBits) {
+		return fmt.Errorf("%w: a block is followed by neither a block nor the stream's end", ErrCorrupt)
+	}
+	a.inputs.put(s.data)
+	a.packed = s.block.data
+	a.runs = runReader{src: a.packed}
+	a.crc, a.want = 0, s.block.crc
+	if s.last {
+		// The block is whole, but what has to follow it is not there.
+		a.missing = s.ended()
+	}
+	return nil
+}
+
+// join makes one segment of s and the one that follows it, whose mark is false.
+func (a *assembler) join(s *segment) (*segment, error) {
+	if s.last {
+		return nil, s.ended()
+	}
+	if s.cut {
+		return nil, fmt.Errorf("%w: a block longer than any may be", ErrCorrupt)
+	}
+	next, err := a.next()
+	if err != nil {
+		return nil, err
+	}
+	if next.ready != nil {
+		select {
+		case <-next.ready:
+			a.blocks.put(next.block.data)
+		case <-a.stop:
+			return nil, errClosed
+		}
+	}
+	data := s.data
+	if next.bit > 0 {
+		data = data[:len(data)-1]
+	}
+	joined := &segment{kind: s.kind, bit: s.bit, size: s.size + next.size, cut: next.cut, last: next.last, err: next.err}
+	joined.data = append(data, next.data...)
+	if len(joined.data) > maxSegment {
+		joined.data, joined.cut = joined.data[:maxSegment], true
+	}
+	a.inputs.put(next.data)
+	return joined, nil
+}
+
+// A runReader undoes the first stage.
+type runReader struct {
+	src   []byte
+	c     byte
+	count int // of c, still to be given out
+}
+
+// read fills dst as far as it can and returns how much; 0 only at the end.
+func (r *runReader) read(dst []byte) int {
+	w := 0
+	for w < len(dst) {
+		if r.count > 0 {
+			n := min(r.count, len(dst)-w)
+			fill(dst[w:w+n], r.c)
+			r.count -= n
+			w += n
+			continue
+		}
+		for len(r.src) >= 8 && len(dst)-w >= 8 {
+			word := binary.LittleEndian.Uint64(r.src)
+			binary.LittleEndian.PutUint64(dst[w:], word)
+			n := 5
+			start := runStarts(word)
+			if start != 0 {
+				n = bits.TrailingZeros64(start) / 8
+			}
+			r.src = r.src[n:]
+			w += n
+			if start != 0 {
+				break
+			}
+		}
+		if !r.takeRun() {
+			if len(r.src) == 0 {
+				break
+			}
+			if w < len(dst) {
+				dst[w] = r.src[0]
+				r.src = r.src[1:]
+				w++
+			}
+		}
+	}
+	return w
+}
+
+// takeRun takes a token if one is next. A block may end without the last one's
+// count.
+func (r *runReader) takeRun() bool {
+	p := r.src
+	if len(p) < 4 || p[0] != p[1] || p[0] != p[2] || p[0] != p[3] {
+		return false
+	}
+	r.c, r.count = p[0], 4
+	if len(p) > 4 {
+		r.count += int(p[4])
+	}
+	r.src = p[min(len(p), tokenLen):]
+	return true
+}

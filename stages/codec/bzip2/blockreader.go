@@ -1,0 +1,157 @@
+package bzip2
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrCorrupt is what a reader's error wraps when the data are not bzip2's or do
+// not match their check values.
+var ErrCorrupt = errors.New("corrupt bzip2 data")
+
+// A blockReader decodes single blocks, up to the run-length stage.
+type blockReader struct {
+	codes     [maxTables]prefixCode
+	selectors []uint8
+	bytes     [256]uint8 // that occur in the block
+	walk      walker
+}
+
+func newBlockReader() *blockReader { return &blockReader{walk: newWalker()} }
+
+// A decoded block, still with its runs packed.
+type decoded struct {
+	data []byte
+	crc  uint32
+	bits int // that it took, from the bit on at which it was begun
+}
+
+// read decodes the block whose mark starts at a bit of data into dst, which has
+// room for any block. Whether the stream's head allows a block of that size is
+// the caller's to check: a block's place in a stream is not known here.
+func (b *blockReader) read(dst []byte, data []byte, bit int) (decoded, error) {
+	r := newBitReader(data, bit)
+	r.mark()
+	d := decoded{crc: r.bits(32)}
+	randomised := r.bits(1) == 1
+	origin := int(r.bits(24))
+	symbols := b.readUsed(&r)
+	if symbols == 0 {
+		return d, orOver(&r, "a block of no bytes")
+	}
+	tables := int(r.bits(3))
+	if tables < 2 || tables > maxTables {
+		return d, orOver(&r, "a block with a wrong number of tables")
+	}
+	if err := b.readSelectors(&r, tables); err != nil {
+		return d, err
+	}
+	for k := range tables {
+		if err := b.readTable(&r, &b.codes[k], symbols+2); err != nil {
+			return d, err
+		}
+	}
+	n, err := b.readSymbols(&r, symbols)
+	if err != nil {
+		return d, err
+	}
+	if err := r.over(); err != nil {
+		return d, err
+	}
+	if origin >= n {
+		return d, fmt.Errorf("%w: a block's origin lies outside it", ErrCorrupt)
+	}
+	d.data = dst[:n]
+	b.walk.restore(d.data, origin)
+	if randomised {
+		derandomise(d.data)
+	}
+	d.bits = r.place() - bit
+	return d, nil
+}
+
+// orOver blames the end of the data for what is wrong if that was passed.
+func orOver(r *bitReader, what string) error {
+	if err := r.over(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrCorrupt, what)
+}
+
+// readUsed reads which bytes occur and returns how many.
+func (b *blockReader) readUsed(r *bitReader) int {
+	n := 0
+	parts := r.bits(16)
+	for i := range 16 {
+		if parts&(0x8000>>i) == 0 {
+			continue
+		}
+		in := r.bits(16)
+		for j := range 16 {
+			if in&(0x8000>>j) != 0 {
+				b.bytes[n] = uint8(16*i + j)
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// readSelectors reads the list of tables. Some encoders write more selectors
+// than there are groups; those are never used.
+func (b *blockReader) readSelectors(r *bitReader, tables int) error {
+	n := int(r.bits(15))
+	if n == 0 {
+		return orOver(r, "a block without selectors")
+	}
+	list := [maxTables]uint8{0, 1, 2, 3, 4, 5}
+	b.selectors = b.selectors[:0]
+	for range n {
+		at := 0
+		for r.bits(1) == 1 {
+			at++
+			if at == tables {
+				return orOver(r, "a selector of a table that is not there")
+			}
+		}
+		s := list[at]
+		copy(list[1:], list[:at])
+		list[0] = s
+		b.selectors = append(b.selectors, s)
+	}
+	return r.over()
+}
+
+func (b *blockReader) readTable(r *bitReader, code *prefixCode, symbols int) error {
+	var lengths [maxSymbols]uint8
+	l := int(r.bits(5))
+	for s := range symbols {
+		for {
+			if l < 1 || l > longestCode {
+				return orOver(r, "a code of impossible length")
+			}
+			if r.bits(1) == 0 {
+				break
+			}
+			l += 1 - 2*int(r.bits(1))
+		}
+		lengths[s] = uint8(l)
+	}
+	if err := r.over(); err != nil {
+		return err
+	}
+	return code.init(lengths[:symbols])
+}
+
+// derandomise undoes what bzip2 0.9.0 did to blocks that were hard to sort.
+func derandomise(data []byte) {
+	steps := randomSteps()
+	at := -2 // the first distance is counted from before the block
+	for i := 0; ; i++ {
+		at += int(steps[i%len(steps)])
+		if at >= len(data) {
+			return
+		}
+		data[at] ^= 1
+	}
+}

@@ -1,0 +1,125 @@
+package bzip2
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+)
+
+// Options are what a caller can choose for a reader. The zero value is usable.
+type Options struct {
+	// Workers is how many blocks are decoded at once; 0 stands for the number of
+	// processors. Each worker holds some 14 MB, and up to two blocks more.
+	Workers int
+}
+
+// errClosed ends reads from a closed reader.
+var errClosed = errors.New("reading bzip2 data: the reader is closed")
+
+// A reader joins the goroutines: one cuts the input into segments, several
+// decode the blocks among them, and the caller's Read takes these in order.
+type reader struct {
+	assembler assembler
+	stop      chan struct{}
+	once      sync.Once
+	running   sync.WaitGroup
+}
+
+// NewReader returns a reader of the decoded contents of r: one stream or several
+// one after the other. What follows the last stream and does not begin like
+// another is ignored, as bzip2 does. An input that ends too early gives
+// io.ErrUnexpectedEOF, and one that is wrong an error that wraps ErrCorrupt.
+//
+// r is read from another goroutine, ahead of what has been decoded. Close stops
+// and waits for everything that was started, a Read of r that is under way
+// included; it does not close r. The returned reader is for one goroutine.
+func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	d := &reader{stop: make(chan struct{})}
+	inputs := newFreeList(2*workers+2, 0)
+	blocks := newFreeList(2*workers+2, maxBlock)
+	work := make(chan *segment, workers)
+	ordered := make(chan *segment, workers)
+	d.assembler = assembler{segments: ordered, stop: d.stop, inputs: inputs, blocks: blocks}
+
+	scan := newScanner(r, inputs, func(s *segment) bool {
+		if s.kind == blockStart {
+			s.ready = make(chan struct{})
+			select {
+			case work <- s:
+			case <-d.stop:
+				return false
+			}
+		}
+		select {
+		case ordered <- s:
+			return true
+		case <-d.stop:
+			return false
+		}
+	})
+	d.running.Go(func() {
+		defer close(work)
+		defer close(ordered)
+		scan.run()
+	})
+	for range workers {
+		d.running.Go(func() {
+			b := newBlockReader()
+			for s := range work {
+				s.block, s.fault = b.read(blocks.get()[:maxBlock], s.data, s.bit)
+				close(s.ready)
+			}
+		})
+	}
+	return d, nil
+}
+
+func (d *reader) Read(p []byte) (int, error) {
+	select {
+	case <-d.stop:
+		return 0, errClosed
+	default:
+	}
+	return d.assembler.read(p)
+}
+
+func (d *reader) Close() error {
+	d.once.Do(func() { close(d.stop) })
+	d.running.Wait()
+	return nil
+}
+
+// A freeList keeps buffers that are not in use.
+type freeList struct {
+	list chan []byte
+	size int
+}
+
+func newFreeList(count, size int) *freeList {
+	return &freeList{list: make(chan []byte, count), size: size}
+}
+
+// get returns an empty buffer with a capacity of the list's size or more.
+func (f *freeList) get() []byte {
+	select {
+	case b := <-f.list:
+		return b[:0]
+	default:
+		return make([]byte, 0, f.size)
+	}
+}
+
+func (f *freeList) put(b []byte) {
+	if cap(b) == 0 || cap(b) < f.size {
+		return
+	}
+	select {
+	case f.list <- b:
+	default:
+	}
+}

@@ -1,0 +1,161 @@
+package bzip2
+
+import (
+	"io"
+)
+
+// What a segment of a file begins with.
+type kind int
+
+const (
+	fileStart kind = iota
+	blockStart
+	streamEnd
+)
+
+const (
+	markBits = 48
+	// maxSegment bounds what is kept of a segment. No block is longer: 900,001
+	// symbols of 20 bits, and what goes before them.
+	maxSegment = 2_400_000
+)
+
+// A segment is the part of a file from one mark to the next. Chance puts a false
+// mark into a block once in some 2^47 bits, malice whenever it likes; see
+// assembler.join.
+type segment struct {
+	kind kind
+	data []byte // from the byte in which the mark begins
+	bit  int    // of the first byte, at which the mark begins
+	size int    // bits to the next mark or the end of the file
+	cut  bool   // data does not hold all of size
+	last bool   // no other segment follows
+	err  error  // what ended the input, when last; nil for its proper end
+
+	// Set when ready is closed, for a block.
+	ready chan struct{}
+	block decoded
+	fault error
+}
+
+// A scanner cuts a file into segments.
+type scanner struct {
+	r        io.Reader
+	emit     func(*segment) bool // false to stop
+	buffers  *freeList
+	current  *segment
+	total    int     // bytes of the current segment, kept or not
+	window   uint64  // the bytes last seen
+	low, mid markSet // by the window's second and third lowest byte
+}
+
+// A markSet says for each value of a byte at which shifts it can be a part of a
+// mark: bits 0 to 7 for a block's mark, 8 to 15 for a stream's end.
+type markSet [256]uint16
+
+func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scanner {
+	s := &scanner{r: r, buffers: buffers, emit: emit}
+	for i, mark := range []uint64{blockMark, streamMark} {
+		for shift := range 8 {
+			bit := uint16(1) << (8*i + shift)
+			s.low[byte(mark<<shift>>8)] |= bit
+			s.mid[byte(mark<<shift>>16)] |= bit
+		}
+	}
+	return s
+}
+
+// run reads the whole file.
+func (s *scanner) run() {
+	s.current = &segment{kind: fileStart, data: s.buffers.get()}
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := s.r.Read(chunk)
+		if !s.scan(chunk[:n]) {
+			return
+		}
+		if err != nil {
+			last := s.current
+			last.last = true
+			last.size = s.total*8 - last.bit
+			if err != io.EOF {
+				last.err = err
+			}
+			s.emit(last)
+			return
+		}
+	}
+}
+
+func (s *scanner) scan(p []byte) bool {
+	from := 0
+	window := s.window
+	for i, b := range p {
+		window = window<<8 | uint64(b)
+		maybe := s.low[byte(window>>8)] & s.mid[byte(window>>16)]
+		if maybe == 0 {
+			continue
+		}
+		shift, kind, ok := findMark(window, maybe)
+		if !ok {
+			continue
+		}
+		s.keep(p[from : i+1])
+		from = i + 1
+		if s.total*8-s.current.bit < markBits+shift {
+			continue // before the file's, or the last mark's, end
+		}
+		if !s.cut(window, shift, kind) {
+			return false
+		}
+	}
+	s.window = window
+	s.keep(p[from:])
+	return true
+}
+
+// findMark says which mark ends how many bits before the window's end.
+func findMark(window uint64, maybe uint16) (shift int, k kind, ok bool) {
+	for shift = range 8 {
+		v := window >> shift & (1<<markBits - 1)
+		if maybe>>shift&1 != 0 && v == blockMark {
+			return shift, blockStart, true
+		}
+		if maybe>>(shift+8)&1 != 0 && v == streamMark {
+			return shift, streamEnd, true
+		}
+	}
+	return 0, 0, false
+}
+
+func (s *scanner) keep(p []byte) {
+	s.total += len(p)
+	room := maxSegment - len(s.current.data)
+	if len(p) > room {
+		s.current.cut = true
+		p = p[:room]
+	}
+	s.current.data = append(s.current.data, p...)
+}
+
+// cut ends the current segment where a mark begins that ends shift bits before
+// the end of what was kept.
+func (s *scanner) cut(window uint64, shift int, k kind) bool {
+	bytes := (markBits + shift + 7) / 8
+	bit := bytes*8 - markBits - shift
+	done := s.current
+	done.size = (s.total-bytes)*8 + bit - done.bit
+	if !done.cut {
+		end := len(done.data) - bytes
+		if bit > 0 {
+			end++ // both segments have the byte in which the mark begins
+		}
+		done.data = done.data[:end]
+	}
+	next := &segment{kind: k, bit: bit, data: s.buffers.get()}
+	for i := bytes - 1; i >= 0; i-- {
+		next.data = append(next.data, byte(window>>(8*i)))
+	}
+	s.current, s.total = next, bytes
+	return s.emit(done)
+}
