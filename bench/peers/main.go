@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -134,6 +135,8 @@ func (b *bench) measure(ctx context.Context, c *contender, round int) (result, e
 	}
 	cmd := c.command(b, round)
 	cmd.Env = append(os.Environ(), b.server.Env()...)
+	// The aws command takes an empty profile for one that is named so.
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "AWS_PROFILE=") })
 	cmd.Stderr = os.Stderr
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
