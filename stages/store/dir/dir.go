@@ -95,7 +95,7 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	info, err := os.Stat(s.root)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case absent(err):
 		return s.checkParent()
 	case err != nil:
 		return pipeline.Fatal(fmt.Errorf("looking at the store %s: %w", s.URL(), err))
@@ -132,19 +132,24 @@ func (s *Store) prepare() error {
 	for _, folder := range []string{"", privateDir, uploadsDir, locksDir, oddDir} {
 		err := os.Mkdir(filepath.Join(s.root, folder), 0o700)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return s.fault("making the store's directories", err)
+			return s.unmade(err)
 		}
 		made = made || err == nil
 	}
 	if made {
 		for _, folder := range []string{"..", "", privateDir} {
 			if err := syncDir(filepath.Join(s.root, folder)); err != nil {
-				return s.fault("making the store's directories", err)
+				return s.unmade(err)
 			}
 		}
 	}
 	s.ready = true
 	return nil
+}
+
+// unmade is the fault of a store that can't be set up, which no object gets past.
+func (s *Store) unmade(err error) error {
+	return pipeline.Fatal(fmt.Errorf("setting up the store %s: %w; check the path and that this user may write there", s.URL(), err))
 }
 
 // fault says what was being done to the store when err came, and marks it fatal if it would meet every other object.

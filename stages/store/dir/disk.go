@@ -132,7 +132,7 @@ func (s *Store) lock(key string) (unlock func(), err error) {
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 		if !errors.Is(err, syscall.EINTR) {
-			break // a file system without locks leaves other processes unguarded: see sidecar for what that can cost
+			break // a file system without locks leaves two runs that write the same key at once unguarded
 		}
 	}
 	return func() {

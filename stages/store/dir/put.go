@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"firn/pipeline"
@@ -105,10 +106,11 @@ func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 // commit puts the written file on the disk and in its place, where it is seen from then on.
 func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOptions) (store.Object, error) {
 	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: o.Meta}
+	d.MTime = d.Saved.Unix() &^ 1
 	if d.Class == "" {
 		d.Class = store.ClassStandard
 	}
-	if err := t.file.Sync(); err != nil {
+	if err := t.stamp(d.MTime); err != nil {
 		return store.Object{}, t.s.fault("writing "+t.key, err)
 	}
 	if err := cause(ctx); err != nil {
@@ -171,7 +173,7 @@ func (t *temp) moveTo(p place, d description) error {
 	now, err := os.Lstat(t.s.path(p.data))
 	switch {
 	case err == nil && !now.Mode().IsRegular():
-		return &fs.PathError{Op: "lstat", Path: p.data, Err: fs.ErrExist}
+		return &fs.PathError{Op: "replace", Path: p.data, Err: syscall.EEXIST}
 	case err == nil:
 		if current, err = t.s.stillTrue(p, now, t.key); err != nil {
 			return err
@@ -179,8 +181,13 @@ func (t *temp) moveTo(p place, d description) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if d.MTime, err = t.stamp(d.Saved, current); err != nil {
-		return err
+	if isTaken := func(o description) bool { return o.MTime == d.MTime }; slices.ContainsFunc(current, isTaken) {
+		for slices.ContainsFunc(current, isTaken) {
+			d.MTime += 2
+		}
+		if err := t.stamp(d.MTime); err != nil {
+			return err
+		}
 	}
 	if err := writeFile(t.path(metaExt), sidecar{Version: sidecarVersion, Objects: append([]description{d}, current...)}, true); err != nil {
 		return err
@@ -213,7 +220,7 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 			continue
 		}
 		if d.Key != key {
-			return nil, &fs.PathError{Op: "replace", Path: p.data, Err: fs.ErrExist}
+			return nil, &fs.PathError{Op: "replace", Path: p.data, Err: syscall.EEXIST}
 		}
 		if d.fits(now) {
 			return []description{d}, nil
@@ -223,16 +230,12 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 	return likely, nil
 }
 
-// stamp gives the file a modification time that tells it from what is described already, and puts it on the disk.
-func (t *temp) stamp(saved time.Time, current []description) (int64, error) {
-	seconds := saved.Unix() &^ 1
-	for slices.ContainsFunc(current, func(d description) bool { return d.MTime == seconds }) {
-		seconds += 2
-	}
+// stamp gives the file its modification time, which tells it from what is described already, and puts it on the disk.
+func (t *temp) stamp(seconds int64) error {
 	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
-		return 0, err
+		return err
 	}
-	return seconds, t.file.Sync()
+	return t.file.Sync()
 }
 
 // remove closes the file and drops what is left of it in the uploads folder.

@@ -105,6 +105,7 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) Close() error { return r.file.Close() }
 
 // List goes through the folders in the order of keys. The few objects at odd places are held in memory and merged in.
+// (On a file system that folds names, a key may come where the folded name sorts.)
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	odd, err := s.oddObjects(ctx, prefix)
 	if err != nil {
@@ -112,13 +113,13 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	}
 	last := ""
 	emit := func(o store.Object) error {
-		if o.Key == last {
+		if o.Key == last || !strings.HasPrefix(o.Key, prefix) {
 			return nil
 		}
 		last = o.Key
 		return fn(o)
 	}
-	err = s.walk(ctx, "", prefix, func(o store.Object) error {
+	err = s.walk(ctx, "", strings.ToLower(prefix), func(o store.Object) error {
 		for len(odd) > 0 && odd[0].Key < o.Key {
 			if err := emit(odd[0]); err != nil {
 				return err
@@ -133,7 +134,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	return err
 }
 
-// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below.
+// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below. Names are compared with
+// prefix without case, for a file system that folds names; fn decides by the key.
 func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
 	names, err := s.names(ctx, folder)
 	if err != nil {
@@ -141,17 +143,18 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 	}
 	for _, name := range names {
 		key := folder + name
+		folded := strings.ToLower(key)
 		isFolder := strings.HasSuffix(name, "/")
 		if folder == "" && strings.EqualFold(name, privateDir+"/") || !utf8.ValidString(name) {
 			continue
 		}
-		if isFolder && (strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key)) {
+		if isFolder && (strings.HasPrefix(folded, prefix) || strings.HasPrefix(prefix, folded)) {
 			if err := s.walk(ctx, key, prefix, fn); err != nil {
 				return err
 			}
 		}
 		p, ok := plainPlace(key)
-		if isFolder || !ok || len(key) > store.MaxKey || !strings.HasPrefix(key, prefix) {
+		if isFolder || !ok || len(key) > store.MaxKey || !strings.HasPrefix(folded, prefix) {
 			continue
 		}
 		if err := s.listed(p, key, fn); err != nil {

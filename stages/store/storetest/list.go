@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"firn/stages/store"
@@ -59,10 +60,18 @@ func RunKeys(t *testing.T, s store.Store, keys []string) {
 func testList(t *testing.T, s store.Store) {
 	const n = 1203
 	want := make([]string, n)
-	for i := range want {
-		want[i] = fmt.Sprintf("home/d%02d/file-%d.tar.gz", i%7, i)
-		Put(t, s, want[i], []byte(want[i]), store.PutOptions{})
+	var wg sync.WaitGroup
+	for writer := range 16 {
+		wg.Go(func() {
+			for i := writer; i < n; i += 16 {
+				want[i] = fmt.Sprintf("home/d%02d/file-%d.tar.gz", i%7, i)
+				if _, err := s.Put(t.Context(), want[i], []byte(want[i]), store.PutOptions{CRC32C: store.CRC32C([]byte(want[i]))}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
+	wg.Wait()
 	slices.Sort(want)
 	if got := Keys(t, s, ""); !slices.Equal(got, want) {
 		t.Errorf("%d keys listed of %d, or out of order", len(got), n)
