@@ -81,7 +81,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(files), "ns/file")
 }
 
-// BenchmarkWalkAlone is the part of BenchmarkSmallFiles that is the walk's.
+// BenchmarkLargeFile is what a large file that is in memory costs, without a copy and with one.
 func BenchmarkLargeFile(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "large")
 	if err := os.Mkdir(dir, 0o755); err != nil {

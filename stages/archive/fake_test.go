@@ -107,6 +107,8 @@ func (f *fakeFile) ReadAt(p []byte, offset int64) (int, error) {
 		n = copy(p, f.data[offset:end])
 	}
 	switch {
+	case n == len(p) && offset+int64(n) == int64(len(f.data)):
+		return n, io.EOF // as an io.ReaderAt may
 	case n == len(p):
 		return n, nil
 	case f.readErr != nil:

@@ -45,7 +45,7 @@ func (w boundedFrom) ReadFrom(r io.Reader) (n int64, err error) {
 		m, readErr := r.Read(p)
 		m, err := w.Write(p[:m])
 		n += int64(m)
-		if err != nil {
+		if err != nil || w.failed > 0 {
 			return n, err
 		}
 		if readErr == io.EOF {
@@ -72,7 +72,7 @@ func TestWriterFails(t *testing.T) {
 	a := New(Options{})
 	a.files = fakeFS{tree}
 	for left := 0; left < int(whole.TarSize); left += 13 {
-		for _, w := range []io.Writer{&bounded{left: left, err: full}, boundedFrom{&bounded{left: left, err: full}}, &bounded{left: left}} {
+		for _, w := range []io.Writer{&bounded{left: left, err: full}, boundedFrom{&bounded{left: left, err: full}}, &bounded{left: left}, boundedFrom{&bounded{left: left}}} {
 			r, err := a.Write(context.Background(), w, tree, walk.Subtree{}, func(f Fault) { t.Errorf("a fault of an entry: %v", f) })
 			want := full
 			b, ok := w.(*bounded)

@@ -74,6 +74,7 @@ func TestGolden(t *testing.T) {
 		{"bigdevice", Header{Name: "dir/disk", Type: TypeBlock, Mode: 0o660, Major: 8, Minor: 1 << 22, ModTime: whole}},
 		{"fifo", Header{Name: "dir/fifo", Type: TypeFifo, Mode: 0o600, ModTime: whole}},
 		{"prefix", Header{Name: strings.Repeat("d", 155) + "/" + strings.Repeat("f", 100), Type: TypeReg, ModTime: whole}},
+		{"longdirectory", Header{Name: strings.Repeat("d", 101), Type: TypeDir, ModTime: whole}},
 		{"long", Header{Name: strings.Repeat("d", 156) + "/f", Type: TypeReg, ModTime: whole}},
 		{"utf8", Header{Name: "dir/größe", Type: TypeReg, ModTime: whole}},
 		{"latin1", Header{Name: "dir/gr\xf6\xdfe", Type: TypeReg, ModTime: whole}},
