@@ -248,8 +248,13 @@ type vanishing struct{ path string }
 func (v vanishing) URL() string                                      { return "table" }
 func (v vanishing) Check(context.Context) error                      { return nil }
 func (v vanishing) Put(context.Context, string, record.Record) error { return nil }
-func (v vanishing) Get(context.Context, []string) (map[string]record.Record, error) {
-	return nil, os.RemoveAll(v.path)
+func (v vanishing) Get(_ context.Context, keys []string) (map[string]record.Record, error) {
+	for _, k := range keys {
+		if strings.HasSuffix(k, "/"+filepath.Base(v.path)+".tar.gz") {
+			return nil, os.RemoveAll(v.path) // it has been scanned
+		}
+	}
+	return nil, nil
 }
 
 // An archive of a subtree of which nothing can be read any more must not take
