@@ -45,7 +45,8 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		b.Totals.Subtrees.Add(1)
 		return emit(&subtree{Subtree: s, backup: b})
 	}, func(path string, err error) {
-		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: err})
+		b.cutFaults.Store(path, true)
+		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
 	})
 	if err == nil {
 		b.Totals.Cut.Store(true)
@@ -55,7 +56,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 
 func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
 	if s.scan, err = b.tree.Scan(ctx, s.Subtree); err != nil {
-		return fmt.Errorf("scanning: %w", err)
+		return err
 	}
 	b.Totals.Scanned.Add(1)
 	b.Totals.Entries.Add(s.scan.Entries)
@@ -75,6 +76,7 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 	}
 	for i, s := range batch {
 		s.known = known[i]
+		b.warnOfOtherKey(s)
 		seen, ok := b.State.Get(b.stateName, s.Key)
 		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, b.Keys.ID(), seen, s.scan.Fingerprint) {
 			b.tellOf(s, report.Unchanged, 0)
@@ -98,6 +100,10 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	}
 	if err := b.pack(ctx, s, s.spool, b.entryFault(s)); err != nil {
 		s.Drop(err)
+		if errors.Is(err, errLeftOut) {
+			b.Totals.DoneSubtrees.Add(1)
+			return nil
+		}
 		return err
 	}
 	s.spool.Seal()
@@ -198,6 +204,21 @@ func (b *backup) keepState(s *subtree, md5 string) {
 		})
 	}
 }
+
+// warnOfOtherKey tells, once, that the store's archives open with another key:
+// whoever named the wrong key file would pay for storing everything again.
+func (b *backup) warnOfOtherKey(s *subtree) {
+	if id := s.known.Record.KeyID; id == "" || id == b.Keys.ID() {
+		return
+	}
+	b.otherKeyOnce.Do(func() {
+		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Text: "it was made with another key file, and so may be others: they are stored again under this one; if that is not what you want, stop and name the other --keyfile"})
+	})
+}
+
+// errLeftOut: the subtree is a thing that no archive can hold, which has been
+// reported, and is not a fault.
+var errLeftOut = errors.New("left out")
 
 // errEmpty keeps an archive that holds nothing of its subtree from taking the
 // place of one that does.

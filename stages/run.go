@@ -81,6 +81,9 @@ type backup struct {
 	started   time.Time
 	warnOnce  sync.Once
 
+	otherKeyOnce sync.Once
+	cutFaults    sync.Map // path → true: directories above the depth that could not be read
+
 	stages struct {
 		cut, walk, lookup, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
 	}

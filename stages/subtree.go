@@ -57,6 +57,9 @@ func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, fault fun
 	if err != nil {
 		return fmt.Errorf("making the archive: %w", err)
 	}
+	if s.result.Entries == 0 && s.result.Faults == 0 && s.result.Skipped > 0 {
+		return errLeftOut
+	}
 	if s.result.Entries == 0 || s.result.Entries == 1 && s.result.Faults > 0 && s.scan.Entries != 1 {
 		return errEmpty
 	}
@@ -120,6 +123,9 @@ func (r *repeat) Read(p []byte) (int, error) {
 // entryFault reports what is not in an archive as it was on disk.
 func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 	return func(f archive.Fault) {
+		if _, told := b.cutFaults.Load(f.Path); told && f.What == archive.Unreadable {
+			return // what a cut can't list, its archive can't either
+		}
 		kind := report.Entry
 		switch f.What {
 		case archive.Changed:

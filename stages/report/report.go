@@ -35,7 +35,7 @@ type Event struct {
 	Path   string // of the entry or subtree, as the user would name it; "" for a word on the whole run
 	Key    string // of the object, if it is about one
 	Text   string // what happened, for Notice and Warning
-	Err    error  // why, for faults
+	Err    error  // why, for faults; of an entry it names the path too
 	Source int64  // bytes of regular files in the subtree
 	Stored int64  // bytes of the object
 }
@@ -83,9 +83,10 @@ type Summary struct {
 // Final tells whether the totals of what was found will not grow any more.
 func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
 
-// Complete tells whether everything was saved whole.
+// Complete tells whether everything was saved whole: what changed while it was
+// read was not.
 func (s *Summary) Complete(t *Totals) bool {
-	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0
+	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0
 }
 
 // Tee is a Reporter that counts the faults of entries as it passes events on,
