@@ -1,0 +1,154 @@
+// Package fetch reads objects: ranges of one object are asked for side by
+// side, over all objects as many at a time as the fetch stage has workers, and
+// written in order. It knows nothing of what the bytes mean.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/store"
+)
+
+const (
+	// attempts is how often one range is asked for before its object fails: a
+	// store retries requests, but not a body that breaks off.
+	attempts = 5
+	// firstWait is the pause after the first failure; each further one is twice
+	// as long.
+	firstWait = 200 * time.Millisecond
+)
+
+// A Fetcher reads objects, any number at once.
+type Fetcher struct {
+	store  store.Store
+	size   int64 // bytes of a range
+	memory *pipeline.Budget
+	stage  *pipeline.Stage
+	pool   *pipeline.Pool
+	window int
+
+	buffers sync.Pool // *[]byte of size
+}
+
+// New makes a Fetcher that asks for ranges of size bytes, in buffers that take
+// their memory from a budget, with the workers of stage.
+func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage, workers int) *Fetcher {
+	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage), window: workers}
+}
+
+// An Object is what is to be read: a key, a version ("" is the newest), and
+// how many bytes it has.
+type Object struct {
+	Key, Version string
+	Size         int64
+}
+
+// A span is a range of an object on its way.
+type span struct {
+	fetcher *Fetcher
+	offset  int64
+	buf     *[]byte
+	share   int64
+}
+
+// Drop gives its memory back.
+func (s *span) Drop(error) {
+	s.fetcher.buffers.Put(s.buf)
+	s.fetcher.memory.Release(s.share)
+}
+
+// Fetch writes the object to w, in order. from is the stage of the caller,
+// counted as blocked while it waits. Errors: those of the store and of w;
+// io.ErrUnexpectedEOF if the object is shorter than was said.
+func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
+	return pipeline.Ordered(ctx, from, f.pool, f.window,
+		func(ctx context.Context, emit func(*span) error) error {
+			for offset := int64(0); offset < o.Size; offset += f.size {
+				s, err := f.begin(ctx, from, offset, min(f.size, o.Size-offset))
+				if err != nil {
+					return err
+				}
+				if err := emit(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func(s *span) (*span, error) {
+			if err := f.read(ctx, o, s); err != nil {
+				s.Drop(err)
+				return nil, err
+			}
+			f.stage.AddIn(int64(len(*s.buf)))
+			return s, nil
+		},
+		func(s *span) error {
+			defer s.Drop(nil)
+			_, err := w.Write(*s.buf)
+			return err
+		})
+}
+
+func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, length int64) (*span, error) {
+	s := &span{fetcher: f, offset: offset}
+	err := from.Blocked(func() (err error) {
+		s.share, err = f.memory.Acquire(ctx, f.size)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	buf, ok := f.buffers.Get().(*[]byte)
+	if !ok {
+		b := make([]byte, f.size)
+		buf = &b
+	}
+	*buf = (*buf)[:length]
+	s.buf = buf
+	return s, nil
+}
+
+// read fills the span, asking again when a body breaks off.
+func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
+	wait := firstWait
+	for attempt := 1; ; attempt++ {
+		err := f.readOnce(ctx, o, s)
+		if err == nil || attempt == attempts || !again(ctx, err) {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+		wait *= 2
+	}
+}
+
+// again tells whether asking once more may help.
+func again(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !pipeline.IsFatal(err) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCold)
+}
+
+func (f *Fetcher) readOnce(ctx context.Context, o Object, s *span) (err error) {
+	body, err := f.store.Get(ctx, o.Key, store.GetOptions{Version: o.Version, Offset: s.offset, Length: int64(len(*s.buf))})
+	if err != nil {
+		return fmt.Errorf("fetching %s: %w", o.Key, err)
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	if n, err := io.ReadFull(body, *s.buf); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("fetching %s: after %d bytes from %d on: %w", o.Key, n, s.offset, err)
+	}
+	return nil
+}
