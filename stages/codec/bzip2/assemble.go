@@ -21,7 +21,7 @@ type assembler struct {
 
 	packed []byte // the current block; nil between blocks
 	runs   runReader
-	crc    uint32 // of what was given out of it, mirrored
+	check  checksum // of what was given out of it
 	want   uint32
 	err    error
 	// missing is what comes after the current block instead of the next segment.
@@ -36,7 +36,7 @@ func (a *assembler) read(p []byte) (int, error) {
 		}
 		n := a.runs.read(p)
 		if n > 0 || len(p) == 0 {
-			a.crc = updateMirrored(a.crc, p[:n])
+			a.check.write(p[:n])
 			return n, nil
 		}
 		a.err = a.endBlock()
@@ -47,7 +47,7 @@ func (a *assembler) read(p []byte) (int, error) {
 func (a *assembler) endBlock() error {
 	a.blocks.put(a.packed)
 	a.packed = nil
-	crc := bits.Reverse32(a.crc)
+	crc := a.check.sum()
 	if crc != a.want {
 		return fmt.Errorf("%w: a block's check value is %08x, not the %08x that it gives", ErrCorrupt, crc, a.want)
 	}
@@ -182,7 +182,8 @@ func (a *assembler) takeBlock(s *segment) error {
 	a.inputs.put(s.data)
 	a.packed = s.block.data
 	a.runs = runReader{src: a.packed}
-	a.crc, a.want = 0, s.block.crc
+	a.check.reset()
+	a.want = s.block.crc
 	if s.last {
 		// The block is whole, but what has to follow it is not there.
 		a.missing = s.ended()

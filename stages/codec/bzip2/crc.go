@@ -11,30 +11,30 @@ import (
 // result turns one into the other, and the standard library's IEEE code uses
 // the processor's carry-less multiply.
 
-const crcChunk = 1024
-
-// blockCRC is the check value that bzip2 keeps for a block: of p, the bytes
-// before the run-length stage.
-func blockCRC(p []byte) uint32 {
-	return bits.Reverse32(updateMirrored(0, p))
+// A checksum is bzip2's check value of a block's bytes before the run-length
+// stage. The zero value is that of no bytes.
+type checksum struct {
+	mirrored uint32
+	scratch  [1024]byte // here, because what crc32.Update is given escapes
 }
 
-// updateMirrored carries a mirrored check value on over p; bits.Reverse32 of it
-// is bzip2's.
-func updateMirrored(crc uint32, p []byte) uint32 {
-	var mirror [crcChunk]byte
+// sum is the check value of what was written since the last reset.
+func (c *checksum) sum() uint32 { return bits.Reverse32(c.mirrored) }
+
+func (c *checksum) reset() { c.mirrored = 0 }
+
+func (c *checksum) write(p []byte) {
 	for len(p) > 0 {
-		n := min(len(p), crcChunk)
+		n := min(len(p), len(c.scratch))
 		i := 0
 		for ; i+8 <= n; i += 8 {
 			w := bits.Reverse64(binary.BigEndian.Uint64(p[i:]))
-			binary.LittleEndian.PutUint64(mirror[i:i+8], w)
+			binary.LittleEndian.PutUint64(c.scratch[i:i+8], w)
 		}
 		for ; i < n; i++ {
-			mirror[i] = bits.Reverse8(p[i])
+			c.scratch[i] = bits.Reverse8(p[i])
 		}
-		crc = crc32.Update(crc, crc32.IEEETable, mirror[:n])
+		c.mirrored = crc32.Update(c.mirrored, crc32.IEEETable, c.scratch[:n])
 		p = p[n:]
 	}
-	return crc
 }

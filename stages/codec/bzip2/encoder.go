@@ -32,6 +32,7 @@ type Encoder struct {
 	last   []byte
 	mtf    moveToFront
 	tables tables
+	check  checksum
 }
 
 // NewEncoder returns an Encoder for a level from 1 to 9; other levels count as
@@ -68,7 +69,9 @@ func (e *Encoder) Encode(dst, block []byte) (Piece, error) {
 		packed, raw = encodeRuns(room, block)
 	}
 	for len(block) > 0 {
-		crc := blockCRC(block[:raw])
+		e.check.reset()
+		e.check.write(block[:raw])
+		crc := e.check.sum()
 		e.encodeBlock(&w, crc, packed)
 		p.Count++
 		p.Sum = bits.RotateLeft32(p.Sum, 1) ^ crc

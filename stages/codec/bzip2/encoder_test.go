@@ -3,74 +3,199 @@ package bzip2
 import (
 	"bytes"
 	"compress/bzip2"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"math/rand"
+	"os/exec"
+	"sync"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
-func encodeAll(level int, data []byte) []byte {
-	e := NewEncoder(level)
-	j := NewJoiner(level)
-	var out, buf []byte
-	for rest := data; len(rest) > 0; {
-		n := min(len(rest), BlockSize(level))
-		p, err := e.Encode(buf[:0], rest[:n])
-		if err != nil {
-			panic(err)
-		}
-		buf = p.Data
-		out = j.Join(out, p)
-		rest = rest[n:]
+func TestEveryDecoderReadsWhatIsEncoded(t *testing.T) {
+	tools := map[string][]string{
+		"bzip2":  {"bzip2", "-dc"},
+		"lbzip2": {"lbzip2", "-n2", "-dc"},
+		"python": {"python3", "-c", "import bz2,sys; sys.stdout.buffer.write(bz2.decompress(sys.stdin.buffer.read()))"},
 	}
-	return j.Close(out)
+	for i, c := range cases(t) {
+		enc := encodeAll(t, 1, BlockSize(1), c.data)
+		std, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
+		if err != nil || !bytes.Equal(std, c.data) {
+			t.Errorf("%s: compress/bzip2 gives %d of %d bytes, %v", c.name, len(std), len(c.data), err)
+		}
+		own, err := decodeAll(t, enc, 2)
+		if err != nil || !bytes.Equal(own, c.data) {
+			t.Errorf("%s: NewReader gives %d of %d bytes, %v", c.name, len(own), len(c.data), err)
+		}
+		for name, args := range tools {
+			if len(c.name) > 3 && c.name[:3] == "run" && i%8 != 0 {
+				continue // enough of so many
+			}
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Stdin = bytes.NewReader(enc)
+			got, err := cmd.Output()
+			if err != nil || !bytes.Equal(got, c.data) {
+				t.Errorf("%s: %s gives %d of %d bytes, %v", c.name, name, len(got), len(c.data), err)
+			}
+		}
+	}
 }
 
-func fib(n int) []byte {
-	a, b := []byte("a"), []byte("ab")
-	for len(b) < n {
-		a, b = b, append(append([]byte{}, b...), a...)
+func TestLevelsAndPieces(t *testing.T) {
+	r := rand.New(rand.NewSource(seed))
+	data := append(text(r, 1_900_000), fibonacci(100_000)...)
+	for _, level := range []int{1, 5, 9} {
+		for _, piece := range []int{BlockSize(level), 3 * BlockSize(level), 700_001, len(data)} {
+			enc := encodeAll(t, level, piece, data)
+			got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("level %d, pieces of %d: %d of %d bytes, %v", level, piece, len(got), len(data), err)
+			}
+		}
 	}
-	return b[:n]
 }
 
-func TestQuick(t *testing.T) {
-	r := rand.New(rand.NewSource(1))
-	check := func(name string, data []byte) {
-		enc := encodeAll(9, data)
-		got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
-		if err != nil || !bytes.Equal(got, data) {
-			t.Fatalf("%s: len %d: %v (got %d)", name, len(data), err, len(got))
+// TestOneStreamForAnyWorkers encodes pieces on 1 to 16 encoders, each of which
+// takes whatever piece comes next, in a shuffled order.
+func TestOneStreamForAnyWorkers(t *testing.T) {
+	r := rand.New(rand.NewSource(seed))
+	data := append(text(r, 1_000_000), make([]byte, 300_000)...)
+	want := encodeAll(t, 1, BlockSize(1), data)
+	for _, workers := range []int{1, 2, 3, 7, 16} {
+		size := BlockSize(1)
+		pieces := make([]Piece, (len(data)+size-1)/size)
+		order := make(chan int, len(pieces))
+		for _, i := range r.Perm(len(pieces)) {
+			order <- i
 		}
-		t.Log(name, len(data), len(enc))
+		close(order)
+		var wg sync.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				e := NewEncoder(1)
+				for i := range order {
+					pieces[i], _ = e.Encode(nil, data[i*size:min(len(data), (i+1)*size)])
+				}
+			})
+		}
+		wg.Wait()
+		j := NewJoiner(1)
+		var got []byte
+		for _, p := range pieces {
+			got = append(got, j.Join(nil, p)...)
+		}
+		got = append(got, j.Close(nil)...)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d workers give other bytes than one", workers)
+		}
 	}
-	check("empty", nil)
-	check("one", []byte("a"))
-	check("two", []byte("ab"))
-	check("banana", []byte("banana"))
-	check("periodic", bytes.Repeat([]byte("ab"), 300000))
-	check("fib", fib(1000000))
-	check("zero", make([]byte, 2000000))
-	for i := range 2000 {
-		n := r.Intn(300)
-		k := r.Intn(5) + 1
-		d := make([]byte, n)
-		for i := range d {
-			d[i] = byte(r.Intn(k))
-		}
-		if i%3 == 0 {
-			d = bytes.Repeat(d, 7)
-		}
-		enc := encodeAll(1, d)
-		got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
-		if err != nil || !bytes.Equal(got, d) {
-			t.Fatalf("%d: %v %q %q", i, err, d, got)
+}
+
+// TestGolden pins the bytes: a change of these hashes makes every archive that is
+// already stored look new, and belongs into the change log.
+func TestGolden(t *testing.T) {
+	want := map[string]string{}
+	for _, c := range cases(t) {
+		if pinned, ok := want[c.name]; ok {
+			sum := sha256.Sum256(encodeAll(t, 1, BlockSize(1), c.data))
+			if got := hex.EncodeToString(sum[:]); got != pinned {
+				t.Errorf("%q: %q,", c.name, got)
+			}
+			delete(want, c.name)
 		}
 	}
-	d := make([]byte, 2000000)
-	r.Read(d)
-	check("random", d)
-	for i := range d {
-		d[i] = byte(i / 700)
+	if len(want) > 0 {
+		t.Errorf("no such cases: %v", want)
 	}
-	check("steps", d)
+}
+
+func TestSortIsTheOrderOfRotations(t *testing.T) {
+	s := newSorter(4000)
+	rapid.Check(t, func(t *rapid.T) {
+		letters := rapid.IntRange(1, 5).Draw(t, "letters")
+		unit := rapid.SliceOfN(rapid.ByteRange(0, byte(letters)), 1, 60).Draw(t, "unit")
+		block := bytes.Repeat(unit, rapid.IntRange(1, 60).Draw(t, "times"))
+		if rapid.Bool().Draw(t, "spoilt") {
+			block[len(block)/2] ^= 1
+		}
+		n := len(block)
+		copy(s.input(), block)
+		out := make([]byte, n)
+		origin := s.sort(out)
+		// Undo it and look: each rotation must be no smaller than the last.
+		got := make([]byte, n)
+		w := newWalker()
+		copy(w.last, out)
+		for _, c := range out {
+			w.counts[c]++
+		}
+		w.restore(got, origin)
+		if !bytes.Equal(got, block) {
+			t.Fatalf("%q comes back as %q", block, got)
+		}
+	})
+}
+
+func TestRunsComeBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var data []byte
+		for _, n := range rapid.SliceOfN(rapid.IntRange(1, 600), 0, 20).Draw(t, "runs") {
+			data = append(data, bytes.Repeat([]byte{byte(n % 3)}, n)...)
+		}
+		room := rapid.IntRange(5, 3000).Draw(t, "room")
+		step := rapid.IntRange(1, 3000).Draw(t, "step")
+		var got []byte
+		for rest := data; len(rest) > 0; {
+			dst := make([]byte, room)
+			w, r := encodeRuns(dst, rest)
+			if r == 0 {
+				t.Fatalf("no progress in %d bytes of room", room)
+			}
+			rest = rest[r:]
+			back := runReader{src: dst[:w]}
+			out := make([]byte, step)
+			for n := back.read(out); n > 0; n = back.read(out) {
+				got = append(got, out[:n]...)
+			}
+		}
+		if !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes come back as %d", len(data), len(got))
+		}
+	})
+}
+
+func TestCodeLengthsAreBounded(t *testing.T) {
+	// Weights like Fibonacci's numbers make the deepest trees.
+	var freq [maxSymbols]uint32
+	a, b := uint32(1), uint32(1)
+	for i := range 40 {
+		freq[i] = a
+		a, b = b, a+b
+	}
+	var lengths [maxSymbols]uint8
+	codeLengths(lengths[:], freq[:])
+	sum := 0
+	for _, l := range lengths {
+		if l < 1 || l > maxCodeLen {
+			t.Fatalf("a code of %d bits", l)
+		}
+		sum += 1 << (maxCodeLen - l)
+	}
+	if sum != 1<<maxCodeLen {
+		t.Errorf("the code fills %d of %d", sum, 1<<maxCodeLen)
+	}
+}
+
+func TestEncodeAllocatesNothing(t *testing.T) {
+	r := rand.New(rand.NewSource(seed))
+	data := text(r, BlockSize(1))
+	copy(data[40_000:], bytes.Repeat([]byte("abc"), 3000))
+	e := NewEncoder(1)
+	dst := make([]byte, 0, BlockSize(1)*2)
+	if n := testing.AllocsPerRun(3, func() { e.Encode(dst, data) }); n > 0 {
+		t.Errorf("a block costs %v allocations", n)
+	}
 }

@@ -69,8 +69,11 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	})
 	for range workers {
 		d.running.Go(func() {
-			b := newBlockReader()
+			var b *blockReader
 			for s := range work {
+				if b == nil {
+					b = newBlockReader()
+				}
 				s.block, s.fault = b.read(blocks.get()[:maxBlock], s.data, s.bit)
 				close(s.ready)
 			}

@@ -13,7 +13,7 @@ type walker struct {
 	// next holds for each rotation the following one << 8 | its first byte, or
 	// marked | the number of the walk that begins there.
 	next  *[nextSize]uint32
-	lanes *[laneCount * laneStride]byte
+	lanes *[laneCount * laneStride]byte // nil until a block needs them
 	walks [walkCount]walk
 }
 
@@ -37,9 +37,8 @@ const (
 
 func newWalker() walker {
 	return walker{
-		last:  make([]byte, maxBlock),
-		next:  new([nextSize]uint32),
-		lanes: new([laneCount * laneStride]byte),
+		last: make([]byte, maxBlock),
+		next: new([nextSize]uint32),
 	}
 }
 
@@ -66,6 +65,9 @@ func (w *walker) restore(dst []byte, origin int) {
 			e = next[e>>8&(nextSize-1)]
 		}
 		return
+	}
+	if w.lanes == nil {
+		w.lanes = new([laneCount * laneStride]byte)
 	}
 	w.begin(n, origin)
 	w.run(n)

@@ -1,0 +1,87 @@
+package bzip2
+
+import (
+	"bytes"
+	"io"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// corpora are the Go installation's source text and its own program, cut to a
+// few blocks.
+func corpora(b *testing.B) map[string][]byte {
+	b.Helper()
+	const size = 8_000_000
+	var source []byte
+	root := filepath.Join(runtime.GOROOT(), "src")
+	files, err := filepath.Glob(filepath.Join(root, "*", "*.go"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range files {
+		p, err := os.ReadFile(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		source = append(source, p...)
+	}
+	binary, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "bin", "go"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	random := make([]byte, size/4)
+	rand.New(rand.NewSource(seed)).Read(random)
+	return map[string][]byte{
+		"source":    source[:min(size, len(source))],
+		"binary":    binary[:min(size, len(binary))],
+		"random":    random,
+		"fibonacci": fibonacci(size / 4),
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for name, data := range corpora(b) {
+		b.Run(name, func(b *testing.B) {
+			e := NewEncoder(9)
+			dst := make([]byte, 0, 1<<20)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			bits := int64(0)
+			for b.Loop() {
+				bits = 0
+				for rest := data; len(rest) > 0; {
+					n := min(len(rest), BlockSize(9))
+					p, err := e.Encode(dst[:0], rest[:n])
+					if err != nil {
+						b.Fatal(err)
+					}
+					dst, rest = p.Data, rest[n:]
+					bits += p.Bits
+				}
+			}
+			b.ReportMetric(float64(len(data))*8/float64(bits), "ratio")
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, data := range corpora(b) {
+		enc := encodeAll(b, 9, BlockSize(9), data)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				r, err := NewReader(bytes.NewReader(enc), Options{Workers: 1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, r); err != nil {
+					b.Fatal(err)
+				}
+				r.Close()
+			}
+		})
+	}
+}
