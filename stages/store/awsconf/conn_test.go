@@ -95,6 +95,21 @@ func TestSilence(t *testing.T) {
 			_, _ = near.Close(), far.Close()
 		})
 	}
+	// A download that takes longer than the allowed silence is not silent.
+	synctest.Test(t, func(t *testing.T) {
+		near, far := piped(newDialer(0, silence))
+		go func() {
+			for range 30 {
+				time.Sleep(10 * time.Second)
+				_, _ = far.Write([]byte("x"))
+			}
+			_ = far.Close()
+		}()
+		if b, err := io.ReadAll(near); len(b) != 30 || err != nil {
+			t.Errorf("%d bytes of a slow answer, %v", len(b), err)
+		}
+		_ = near.Close()
+	})
 	// An upload that takes longer than the allowed silence is not silent, and neither is the wait for its answer.
 	synctest.Test(t, func(t *testing.T) {
 		near, far := piped(newDialer(0, silence))

@@ -223,6 +223,17 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestDescriptionFirst: where the description can't be put in place, the file isn't either.
+func TestDescriptionFirst(t *testing.T) {
+	s, root := openRoot(t)
+	must(t, os.MkdirAll(filepath.Join(root, "home/.x.firn-meta/full"), 0o700))
+	storetest.Put(t, s, "home/x", []byte("new"), store.PutOptions{})
+	storetest.MustHold(t, s, "home/x", []byte("new"), store.PutOptions{})
+	if _, err := os.Lstat(filepath.Join(root, "home/x")); err == nil {
+		t.Error("the file came before its description")
+	}
+}
+
 // TestTwoProcesses: two stores over one directory, which share nothing but the disk.
 func TestTwoProcesses(t *testing.T) {
 	a, root := openRoot(t)
