@@ -97,7 +97,16 @@ func TestOneStreamForAnyWorkers(t *testing.T) {
 // TestGolden pins the bytes: a change of these hashes makes every archive that is
 // already stored look new, and belongs into the change log.
 func TestGolden(t *testing.T) {
-	want := map[string]string{}
+	want := map[string]string{
+		"empty":         "c82685296a2d914c9acd6f6f6db1d1ad364f502b26af5e6ca8874c09880d5cf9",
+		"one byte":      "b669cce2c3a7a5b4036c21520b1c68f398b34f5a0357ee0f6726f9a62055959f",
+		"random":        "93b1e3382f43edc3bec270878aa54c7f34910e72ee627690e5237d4b393f37d4",
+		"text":          "d9f1824cb6c5d02bfd02a9f6781c9c5bba42f7c192df81ec81fa31c284fdbc92",
+		"repeated text": "bb0409ce09fb1d69b3508937678397e1e1113c42256a780e25afc526e6db3882",
+		"fibonacci":     "31d7d115b0b20f35620395361304cd3bba61d3f8f6823d96bd0d12169d92ba59",
+		"zeros and one": "0713649f616dcb226b85763856c4e24e350ee6757beab01b3f859607018d062d",
+		"fours":         "23ee55bba3dc5a752cd888774df06cbe4e3f7ab01e652838fec3385e59921a8a",
+	}
 	for _, c := range cases(t) {
 		if pinned, ok := want[c.name]; ok {
 			sum := sha256.Sum256(encodeAll(t, 1, BlockSize(1), c.data))
