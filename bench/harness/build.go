@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,24 +64,19 @@ func removeOld(pattern string, before time.Time) {
 	}
 }
 
-// installDynalite installs what bench/dynalite's lock file names, if that has
-// changed since it was last done, and gives the directory.
+// installDynalite installs what bench/dynalite's lock file names, unless that
+// is what is there, and gives the directory.
 func installDynalite(ctx context.Context) (string, error) {
 	dir, err := sourceDir("dynalite")
 	if err != nil {
 		return "", err
 	}
-	state, err := digest(dir, []string{"package.json", "package-lock.json"})
-	if err != nil {
-		return "", err
-	}
-	installed := filepath.Join(dir, "node_modules", ".firn-state")
 	where, err := digest("", nil, dir)
 	if err != nil {
 		return "", err
 	}
 	err = locked("dynalite-"+where, func() error {
-		if was, err := os.ReadFile(installed); err == nil && string(was) == state {
+		if installed(dir) {
 			return nil
 		}
 		// Install scripts are not needed: dynalite keeps its tables in memory.
@@ -90,7 +86,43 @@ func installDynalite(ctx context.Context) (string, error) {
 			return fmt.Errorf("installing the DynamoDB server for tests: %w\n%s\nIt needs node 18 or newer and npm; with them in PATH, run `npm ci --ignore-scripts` in %s to see what is wrong",
 				err, bytes.TrimSpace(out), dir)
 		}
-		return os.WriteFile(installed, []byte(state), 0o644)
+		return nil
 	})
 	return dir, err
+}
+
+// installed compares what npm has noted of its last installation in dir with
+// what the lock file wants.
+func installed(dir string) bool {
+	want, err := lockedPackages(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return false
+	}
+	have, err := lockedPackages(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if err != nil {
+		return false
+	}
+	for path, p := range want {
+		// The empty path is the project itself; npm may leave out what is
+		// optional.
+		got, ok := have[path]
+		if path != "" && (ok && got.Integrity != p.Integrity || !ok && !p.Optional) {
+			return false
+		}
+	}
+	return true
+}
+
+type lockedPackage struct {
+	Integrity string
+	Optional  bool
+}
+
+func lockedPackages(file string) (map[string]lockedPackage, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var lock struct{ Packages map[string]lockedPackage }
+	return lock.Packages, json.Unmarshal(raw, &lock)
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"testing"
 
@@ -17,6 +18,7 @@ type DynamoDBServer struct {
 	Region   string
 
 	*server
+	http *http.Client
 }
 
 // DynamoDB starts a DynamoDB server for t.
@@ -43,13 +45,19 @@ func StartDynamoDB(ctx context.Context) (*DynamoDBServer, error) {
 	}
 	cmd := exec.Command("node", "server.js")
 	cmd.Dir = dir
-	s := &DynamoDBServer{Region: "us-east-1"}
+	s := &DynamoDBServer{Region: "us-east-1", http: newHTTPClient()}
 	var ready struct{ Endpoint string }
 	if s.server, err = start(ctx, "the DynamoDB server", cmd, nil, &ready); err != nil {
 		return nil, err
 	}
 	s.Endpoint = ready.Endpoint
 	return s, nil
+}
+
+// Close stops the server. It reports a server that had died by itself.
+func (s *DynamoDBServer) Close() error {
+	s.http.CloseIdleConnections()
+	return s.server.Close()
 }
 
 // Env gives environment variables with which any AWS client speaks to the
@@ -66,6 +74,7 @@ func (s *DynamoDBServer) Client() *dynamodb.Client { return s.ClientAt(s.Endpoin
 func (s *DynamoDBServer) ClientAt(endpoint string) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &endpoint,
+		HTTPClient:   s.http,
 		Region:       s.Region,
 		Credentials:  staticCredentials("firn-test-access", "firn-test-secret"),
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -187,6 +188,8 @@ func TestServerEndsWithStandardInput(t *testing.T) {
 		t.Fatalf("ready line %q, %v", line[:n], err)
 	}
 	_ = w.Close()
+	late := time.AfterFunc(time.Minute, func() { _ = p.Kill() })
+	defer late.Stop()
 	state, err := p.Wait()
 	if err != nil || !state.Success() {
 		t.Errorf("%v, %v", state, err)

@@ -105,7 +105,7 @@ func listAll(t *testing.T, srv *harness.S3Server, in s3.ListObjectsV2Input) list
 		}
 		return d
 	}
-	pages := s3.NewListObjectsV2Paginator(srv.Client(), &in)
+	pages := s3.NewListObjectsV2Paginator(srv.Client(), &in, func(o *s3.ListObjectsV2PaginatorOptions) { o.StopOnDuplicateToken = true })
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -209,7 +209,7 @@ func TestListWithoutEncoding(t *testing.T) {
 
 func TestListManyPages(t *testing.T) {
 	srv := harness.S3(t)
-	const n = 2500
+	const n = 1050
 	var keys []string
 	for i := range n {
 		k := fmt.Sprintf("dir%d/%04d", i%3, i)
@@ -221,7 +221,7 @@ func TestListManyPages(t *testing.T) {
 	if got := listAll(t, srv, s3.ListObjectsV2Input{}); !slices.Equal(got.keys, keys) {
 		t.Errorf("%d keys, want %d", len(got.keys), n)
 	}
-	if got := srv.Count("ListObjectsV2"); got != 3 {
+	if got := srv.Count("ListObjectsV2"); got != 2 {
 		t.Errorf("%d requests", got)
 	}
 	if got := listAll(t, srv, s3.ListObjectsV2Input{Delimiter: new("/")}); !slices.Equal(got.prefixes, []string{"dir0/", "dir1/", "dir2/"}) {

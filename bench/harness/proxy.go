@@ -123,9 +123,8 @@ func StartProxy(target string) (*FaultProxy, error) {
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
 		Rewrite: func(r *httputil.ProxyRequest) {
+			// The Host header stays: clients sign the host they know.
 			r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
-			// Clients sign the host they know.
-			r.Out.Host = r.In.Host
 		},
 		ModifyResponse: spoilResponse,
 		// Whatever goes wrong on the way is a lost connection to the client.

@@ -46,7 +46,8 @@ type S3Server struct {
 
 	*server
 	admin string
-	owned bool // Dir is ours to remove
+	owned bool         // Dir is ours to remove
+	http  *http.Client // of all clients, so that they share connections
 }
 
 // firstBucket is the name of the bucket that a server starts with.
@@ -89,6 +90,7 @@ func StartS3(ctx context.Context, c S3Config) (_ *S3Server, err error) {
 	}
 	s := &S3Server{
 		Access: "firn-test-access", Secret: "firn-test-secret", Region: c.Region, Bucket: firstBucket, Dir: c.Dir,
+		http: newHTTPClient(),
 	}
 	if s.Region == "" {
 		s.Region = "us-east-1"
@@ -134,6 +136,7 @@ func (s *S3Server) removeDir() error {
 // Close stops the server, and removes its directory if it was made by StartS3.
 // It reports a server that had died before.
 func (s *S3Server) Close() error {
+	s.http.CloseIdleConnections()
 	return errors.Join(s.server.Close(), s.removeDir())
 }
 
@@ -169,11 +172,18 @@ func (s *S3Server) ClientAt(endpoint string) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint:               &endpoint,
 		Region:                     s.Region,
+		HTTPClient:                 s.http,
 		UsePathStyle:               true,
 		Credentials:                staticCredentials(s.Access, s.Secret),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	})
+}
+
+// newHTTPClient gives a client with connections of its own, so that a test
+// which counts goroutines can close them.
+func newHTTPClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 }
 
 func staticCredentials(access, secret string) aws.CredentialsProvider {
@@ -218,7 +228,7 @@ func (s *S3Server) ask(method, path string, answer any) {
 	if err != nil {
 		panic(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.http.Do(req)
 	if err != nil {
 		panic(fmt.Sprintf("harness: asking the S3 server: %v", err))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -37,5 +38,50 @@ func TestStartSaysWhatTheServerSaid(t *testing.T) {
 	_, err = start(t.Context(), "the server", exec.Command("firn-no-such-program"), nil, &ready)
 	if !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestInstalledSeesWhatIsMissing(t *testing.T) {
+	if _, err := installDynalite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	source, err := sourceDir("dynalite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted, err := os.ReadFile(filepath.Join(source, "node_modules", ".package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name        string
+		lock, noted string
+		want        bool
+	}{
+		{"as it is", string(lock), string(noted), true},
+		{"never installed", string(lock), "", false},
+		{"another version", strings.Replace(string(lock), "sha512-", "sha512-A", 1), string(noted), false},
+		{"a package more", string(lock), `{"packages": {}}`, false},
+	}
+	for _, tt := range tests {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "node_modules"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "package-lock.json"), []byte(tt.lock), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if tt.noted != "" {
+			if err := os.WriteFile(filepath.Join(dir, "node_modules", ".package-lock.json"), []byte(tt.noted), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := installed(dir); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
 	}
 }
