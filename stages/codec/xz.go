@@ -11,19 +11,20 @@ import (
 )
 
 func xzKind() kind {
-	return kind{name: "lzma", alias: "xz", ext: "xz", min: 1, max: 9, def: 6, make: newXZ}
+	return kind{name: "lzma", alias: "xz", ext: "xz", min: xz.MinLevel, max: xz.MaxLevel, def: xz.DefaultLevel, make: newXZ}
 }
 
 type xzFormat struct{ params }
 
 func newXZ(level int) Format {
+	block := xz.BlockSize(level)
 	return &xzFormat{params{
-		name: "lzma", ext: "xz", level: level, blockSize: xz.BlockSize,
-		blockMemory: 60<<20 + xz.Bound(xz.BlockSize),
+		name: "lzma", ext: "xz", level: level, blockSize: block,
+		blockMemory: xz.Memory(level) + xz.Bound(block),
 	}}
 }
 
-func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{} }
+func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{xz.NewEncoder(f.level)} }
 func (f *xzFormat) NewJoiner() Joiner   { return new(xzJoiner) }
 
 func (f *xzFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
@@ -34,7 +35,7 @@ func (f *xzFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(zr), nil
 }
 
-type xzEncoder struct{ enc xz.Encoder }
+type xzEncoder struct{ enc *xz.Encoder }
 
 func (e *xzEncoder) Encode(dst, _, block []byte) (Piece, error) {
 	dst = slices.Grow(dst, int(xz.Bound(len(block))))

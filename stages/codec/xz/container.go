@@ -18,9 +18,6 @@ const (
 	checkSize        = 8  // CRC-64
 	checkID          = 0x04
 	filterLZMA2      = 0x21
-
-	// maxSize bounds a block's two sizes, so that they fit in their header: each has 4 bytes of 7 bits.
-	maxSize = 1<<28 - 1
 )
 
 // ecma is the table of the CRC-64 in use (ECMA-182). MakeTable returns the same table each time.

@@ -1,0 +1,92 @@
+package xz
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A finder looks for earlier places in a block that go on as the one at hand does.
+type finder interface {
+	// begin starts a block.
+	begin(buf []byte)
+	// find appends to ms the matches at position at, each longer and farther than the one before, and remembers at.
+	// Positions have to be given in order, each to find or to skip.
+	find(ms []match, at int) []match
+	// skip remembers n positions from at on.
+	skip(at, n int)
+}
+
+// A match is a length and the distance of its nearest place.
+type match struct {
+	length, distance uint32
+}
+
+const (
+	hash2Bits = 10
+	hash3Bits = 16
+)
+
+// The heads of a finder are the newest places where two, three or four bytes were seen, by a hash; places count from 1, and 0 is none.
+type heads struct {
+	two   [1 << hash2Bits]uint32
+	three [1 << hash3Bits]uint32
+	four  []uint32
+	bits  int // of four
+}
+
+// newHeadBits is the logarithm of the number of heads of four bytes for a dictionary.
+func newHeadBits(dict int) int { return min(max(bits.Len(uint(dict-1))-2, 12), 20) }
+
+func newHeads(dict int) heads {
+	n := newHeadBits(dict)
+	return heads{four: newTable(1 << n), bits: n}
+}
+
+func (h *heads) reset() {
+	clear(h.two[:])
+	clear(h.three[:])
+	clear(h.four)
+}
+
+// update puts place in for the bytes v and returns what was there.
+func (h *heads) update(v, place uint32) (two, three, four uint32) {
+	i2 := v & 0xffff * 40503 >> 6 & (1<<hash2Bits - 1)
+	i3 := v << 8 * 2654435761 >> (32 - hash3Bits)
+	i4 := v * 2654435761 >> (32 - h.bits)
+	two, three, four = h.two[i2], h.three[i3], h.four[i4]
+	h.two[i2], h.three[i3], h.four[i4] = place, place, place
+	return two, three, four
+}
+
+// common returns how many bytes from a and from b on are equal, given that n are; at most limit. a < b.
+func common(buf []byte, a, b, n, limit int) int {
+	for n+8 <= limit {
+		x := binary.LittleEndian.Uint64(buf[a+n:]) ^ binary.LittleEndian.Uint64(buf[b+n:])
+		if x != 0 {
+			return n + bits.TrailingZeros64(x)>>3
+		}
+		n += 8
+	}
+	for n < limit && buf[a+n] == buf[b+n] {
+		n++
+	}
+	return n
+}
+
+// short appends the nearest matches of two and three bytes, extended as far as they go, given the places that the heads had.
+// It returns the length reached.
+func short(ms []match, buf []byte, at, dict, limit int, two, three uint32) ([]match, int) {
+	best := 1
+	place := uint32(at + 1)
+	for i, candidate := range [2]uint32{two, three} {
+		d := int(place - candidate)
+		if candidate == 0 || d > dict || i == 1 && candidate == two {
+			continue
+		}
+		if n := common(buf, at-d, at, 0, limit); n > max(best, i+1) {
+			best = n
+			ms = append(ms, match{uint32(n), uint32(d)})
+		}
+	}
+	return ms, best
+}

@@ -1,0 +1,75 @@
+package xz
+
+import "math/bits"
+
+// A lazy parser takes what looks best at a place, unless the next place looks better still.
+type lazy struct {
+	finder  finder
+	nice    int
+	matches []match
+}
+
+func newLazy(f finder, nice int) *lazy { return &lazy{finder: f, nice: nice} }
+
+// run codes the whole of a chunker's block.
+func (z *lazy) run(c *chunker) {
+	z.finder.begin(c.buf)
+	here, gain := z.look(c, 0)
+	for c.at < len(c.buf) {
+		if here.distance == 0 {
+			c.add(here)
+			here, gain = z.look(c, c.at)
+			continue
+		}
+		seen := 1 // places from c.at on that the finder knows
+		if int(here.length) < z.nice && c.at+1 < len(c.buf) {
+			seen = 2
+			if next, nextGain := z.look(c, c.at+1); nextGain > gain {
+				c.add(symbol{length: 1})
+				here, gain = next, nextGain
+				continue
+			}
+		}
+		z.finder.skip(c.at+seen, int(here.length)-seen)
+		c.add(here)
+		here, gain = z.look(c, c.at)
+	}
+}
+
+// What symbols save, in bits and very roughly: a byte would have taken 6 bits, a match takes 8 and those of its distance.
+const (
+	byteGain  = 6
+	matchCost = 8
+	repCost   = 4
+)
+
+// look returns the symbol at a place that saves most.
+func (z *lazy) look(c *chunker, at int) (best symbol, gain int) {
+	best = symbol{length: 1}
+	if at >= len(c.buf) {
+		return best, 0
+	}
+	limit := min(maxMatch, len(c.buf)-at)
+	z.matches = z.finder.find(z.matches[:0], at)
+	for _, d := range c.reps {
+		back := int(d) + 1
+		if back > at || c.buf[at] != c.buf[at-back] {
+			continue
+		}
+		if n := common(c.buf, at-back, at, 1, limit); n >= minMatch {
+			if g := byteGain*n - repCost; g > gain {
+				best, gain = symbol{uint32(n), d + 1}, g
+			}
+		}
+	}
+	for i, m := range z.matches {
+		n := int(m.length)
+		if i == len(z.matches)-1 && n >= z.nice {
+			n = common(c.buf, at-int(m.distance), at, n, limit)
+		}
+		if g := byteGain*n - matchCost - bits.Len32(m.distance); g > gain {
+			best, gain = symbol{uint32(n), m.distance}, g
+		}
+	}
+	return best, gain
+}
