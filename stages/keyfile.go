@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,17 +16,18 @@ import (
 // KeyfileOptions say how a key file is opened.
 type KeyfileOptions struct {
 	AllowWeak bool
-	Create    bool   // make the file if it is missing and the store holds no archive yet
+	DryRun    bool   // do as if the file had been made, if it would be
 	Prefix    string // below which archives are looked for
 }
 
 // OpenKeyfile reads the passphrase that openssl would read from path. A file
 // that is missing is made only while the store holds no archive: whoever
-// mistypes its path must not get a second key. created tells that it was.
+// mistypes its path must not get a second key. created tells that it was, or, in a
+// dry run, would have been.
 func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encrypt.Passphrase, warnings []string, created bool, err error) {
 	read := encrypt.KeyfileOptions{AllowWeak: o.AllowWeak}
 	pass, warnings, err = encrypt.ReadPassphrase(path, read)
-	if !errors.Is(err, fs.ErrNotExist) || !o.Create {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return pass, warnings, false, err
 	}
 	held, err := holdsArchive(ctx, s, key.Prefix(o.Prefix))
@@ -35,8 +37,11 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 	if held != "" {
 		return nil, nil, false, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens: name the key file they were made with; firn makes a new one only for a store, or a --prefix, that holds none", path, s.URL(), held)
 	}
+	if o.DryRun {
+		return encrypt.NewPassphrase([]byte(rand.Text())), nil, true, nil
+	}
 	if err := encrypt.CreateKeyfile(path); err != nil {
-		return nil, nil, false, err
+		return nil, nil, false, fmt.Errorf("%w; or name another --keyfile", err)
 	}
 	pass, warnings, err = encrypt.ReadPassphrase(path, read)
 	return pass, warnings, true, err

@@ -244,6 +244,9 @@ func (b *backup) fault(f pipeline.Fault) {
 	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err}
 	if s, ok := item.(*subtree); ok {
 		e.Key, e.Source = s.Key, s.scan.Bytes
+		if s.Shell {
+			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
+		}
 	}
 	b.Report.Event(e)
 }

@@ -14,21 +14,42 @@ import (
 	"firn/stages/report"
 )
 
+// backupNotes end firn backup --help.
+const backupNotes = `Sizes are written 64MiB, 1.5GiB or 200MB. Every flag is also taken with
+underscores, as in --backup_path.
+
+To open an archive without firn:
+  openssl enc -d -aes-256-cbc -pbkdf2 -pass file:KEYFILE -in OBJECT | tar -xjf -
+  (tar -xzf for .gz, -xJf for .xz, --zstd -xf for .zst)
+
+Exit codes: 0 everything is saved; 1 the run failed; 2 wrong usage; 3 some entries
+or subtrees were not saved whole, which are named; 130 interrupted: ^C once ends
+the run when what is in flight is stored, twice at once.
+`
+
 func newBackup(s *signals, stdout, stderr io.Writer) *cobra.Command {
 	o := newBackupOptions()
 	cmd := &cobra.Command{
 		Use:   "backup",
 		Short: "Save a tree: upload what the store does not hold yet",
 		Long: `Save a tree: cut it into subtrees, archive, compress and encrypt each, and upload
-what the store does not hold with the same content.
+what the store does not hold with the same content. Run it again to keep it
+current: what did not change is not even read.
 
 The tree is cut --depth levels down: each entry there becomes one archive, files
-and hidden entries too, and each directory above becomes one with its own entry
-and its plain files.`,
+and hidden entries too; each directory above that level becomes one of its own
+entry and its plain files. With --depth 1, /srv/data/photos is stored as
+srv/data/photos.tar.bz2. Many archives of some GB suit S3 best.`,
+		Example: `  firn backup --backup-path /srv/data --cache-path /var/cache/firn \
+    --bucket-name my-bucket --depth 1 --keyfile /root/firn.key`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, s, stdout, stderr) },
 	}
-	o.addFlags(cmd.Flags())
+	groups := o.flagGroups()
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.FlagSet)
+	}
+	cmd.SetHelpFunc(help(groups, backupNotes))
 	return cmd
 }
 
@@ -75,6 +96,9 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 	printer.Start(handle.Progress)
 	summary := handle.Wait()
 	s.onFirst(nil)
+	if err := m.close(); err != nil {
+		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
+	}
 	printer.Finish(summary)
 	switch {
 	case summary.Err != nil:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"firn/cmd/firn/ui"
 	"firn/pipeline"
 )
 
@@ -38,10 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(signals.ctx)
 	code := exitCode(err)
 	if err != nil && !errors.Is(err, errTold) {
-		fmt.Fprintf(stderr, "firn: %v\n", err)
-		if code == exitUsage {
-			fmt.Fprintln(stderr, "Run 'firn --help' for the flags and what they mean.")
-		}
+		fmt.Fprintln(stderr, "firn:", ui.Message(err))
 	}
 	return code
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"firn/stages"
 	"firn/stages/encrypt"
@@ -33,16 +35,19 @@ type means struct {
 	keys       *encrypt.Keys
 }
 
+// close may be called more than once.
 func (m *means) close() error {
 	if m.state == nil {
 		return nil
 	}
-	return m.state.Close()
+	db := m.state
+	m.state = nil
+	return db.Close()
 }
 
 // open opens everything a backup works with, in the order in which a mistake
 // costs least: what is local first, nothing made before it is known to be of
-// use.
+// use, the key file last.
 func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, err error) {
 	m := &means{}
 	defer func() {
@@ -50,13 +55,13 @@ func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, 
 			err = errors.Join(err, m.close())
 		}
 	}()
-	if m.walk, err = o.walkOptions(); err != nil {
+	if err := o.openStore(ctx, m); err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(o.backupPath); err != nil {
-		return nil, fmt.Errorf("opening the backup path: %w", err)
+	if m.walk, err = o.walkOptions(m.store); err != nil {
+		return nil, err
 	}
-	if err := o.openStore(ctx, m); err != nil {
+	if err := checkTree(o.backupPath, o.cachePath, m.walk); err != nil {
 		return nil, err
 	}
 	if err := o.openCache(m, r); err != nil {
@@ -73,7 +78,7 @@ func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, 
 	return m, o.openKeys(ctx, m, r)
 }
 
-func (o *backupOptions) walkOptions() (w walk.Options, err error) {
+func (o *backupOptions) walkOptions(s store.Store) (w walk.Options, err error) {
 	w = walk.Options{
 		Depth:         o.depth,
 		Prefix:        o.prefix,
@@ -82,8 +87,8 @@ func (o *backupOptions) walkOptions() (w walk.Options, err error) {
 		OneFileSystem: o.oneFileSystem,
 		LeaveOut:      []string{o.cachePath},
 	}
-	if path, ok := directoryStore(o.bucket); ok {
-		w.LeaveOut = append(w.LeaveOut, path)
+	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
+		w.LeaveOut = append(w.LeaveOut, u.Path)
 	}
 	for _, pattern := range o.exclude {
 		if err := w.Exclude.Add(pattern); err != nil {
@@ -106,9 +111,6 @@ func addPatterns(x *walk.Exclude, file string) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return x.AddFrom(f, file)
 }
-
-// directoryStore returns the path of a store that is a directory.
-func directoryStore(bucket string) (string, bool) { return strings.CutPrefix(bucket, "file://") }
 
 func (o *backupOptions) openStore(ctx context.Context, m *means) (err error) {
 	aws := awsconf.Options{
@@ -139,17 +141,11 @@ func (o *backupOptions) openStore(ctx context.Context, m *means) (err error) {
 // openCache makes the cache path if need be and locks it for this run.
 func (o *backupOptions) openCache(m *means, r report.Reporter) (err error) {
 	if err := os.MkdirAll(o.cachePath, 0o700); err != nil {
-		return fmt.Errorf("making the cache path %s: %w", o.cachePath, err)
+		return cacheFault(o.cachePath, err)
 	}
 	var notice string
-	m.state, notice, err = state.Open(o.cachePath)
-	switch {
-	case errors.Is(err, state.ErrLocked):
-		return fmt.Errorf("the cache path %s is in use by another run of firn: wait for it to end, or give this one a --cache-path of its own", o.cachePath)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the cache path %s can't be written: %w", o.cachePath, err)
-	case err != nil:
-		return fmt.Errorf("the cache path %s can't be used: %w", o.cachePath, err)
+	if m.state, notice, err = state.Open(o.cachePath); err != nil {
+		return cacheFault(o.cachePath, err)
 	}
 	if notice != "" {
 		r.Event(report.Event{Kind: report.Warning, Text: notice})
@@ -160,9 +156,24 @@ func (o *backupOptions) openCache(m *means, r report.Reporter) (err error) {
 	return nil
 }
 
+// cacheFault says why a cache path can't be used, and what to do.
+func cacheFault(path string, err error) error {
+	switch {
+	case errors.Is(err, state.ErrLocked):
+		return fmt.Errorf("the cache path %s is in use by another run of firn: wait for it to end, or give this one a --cache-path of its own", path)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the cache path %s can't be written: %w; let this user write there, or name another --cache-path", path, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("the cache path %s is a file, or lies below one: name a directory as --cache-path", path)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("the disk of the cache path %s is full: %w; free some space, or name another --cache-path", path, err)
+	}
+	return fmt.Errorf("the cache path %s can't be used: %w; name another --cache-path", path, err)
+}
+
 func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporter) error {
 	pass, warnings, created, err := stages.OpenKeyfile(ctx, o.keyfile, m.store, stages.KeyfileOptions{
-		AllowWeak: o.allowWeak, Create: !o.dryRun, Prefix: o.prefix,
+		AllowWeak: o.allowWeak, DryRun: o.dryRun, Prefix: o.prefix,
 	})
 	if err != nil {
 		return err
@@ -170,9 +181,13 @@ func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporte
 	for _, w := range warnings {
 		r.Event(report.Event{Kind: report.Warning, Text: w})
 	}
-	if created {
+	switch {
+	case created && o.dryRun:
+		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("there is no key file %s yet: the run itself would make it", o.keyfile)})
+	case created:
 		r.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("made a new key file, %s: without it nothing that is saved can ever be opened; keep a copy of it elsewhere", o.keyfile)})
-	} else if inside(o.keyfile, o.backupPath) {
+	}
+	if inside(o.keyfile, o.backupPath) {
 		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(o.keyfile))})
 	}
 	m.passphrase = pass

@@ -52,46 +52,67 @@ func newBackupOptions() *backupOptions {
 	}
 }
 
-func (o *backupOptions) addFlags(f *pflag.FlagSet) {
-	f.SortFlags = false
-	f.StringVar(&o.backupPath, "backup-path", "", "the tree to save (required)")
-	f.StringVar(&o.cachePath, "cache-path", "", "a directory for archives on their way and for what is known of earlier runs; one for each backup path (required)")
-	f.StringVar(&o.bucket, "bucket-name", "", "the S3 bucket, or file:///dir for a directory (required)")
-	f.IntVar(&o.depth, "depth", 0, "how many levels down the tree is cut into archives; 0 makes one of all (required)")
-	f.StringVar(&o.keyfile, "keyfile", "", "the file whose first line is the passphrase, as for openssl -pass file:; made if it is missing and the store holds no archive yet (required)")
-	f.StringVar(&o.prefix, "prefix", "", "put before every key, with a slash")
-	f.StringVar(&o.table, "dynamodb-table-name", "", "keep records in this DynamoDB table too (partition key s3_key)")
-	f.StringVar(&o.algorithm, "compression-algorithm", o.algorithm, strings.Join(codec.Names(), ", "))
-	f.IntVar(&o.level, "compression-level", codec.DefaultLevel, "the algorithm's level; 0 is its default")
-	f.StringVar(&o.storageClass, "storage-class", o.storageClass, "S3 storage class of the archives")
-	f.StringVar(&o.acl, "acl", "", "canned ACL of the objects; none is sent by default")
+// flagGroup is flags that --help shows under one heading.
+type flagGroup struct {
+	title string
+	*pflag.FlagSet
+}
 
-	f.StringArrayVar(&o.exclude, "exclude", nil, "leave out what matches this pattern (gitignore's syntax, relative to the backup path); may be repeated")
-	f.StringArrayVar(&o.excludeFrom, "exclude-from", nil, "read such patterns from this file; may be repeated")
-	f.BoolVar(&o.excludeCaches, "exclude-caches", false, "leave out what is in directories with a CACHEDIR.TAG")
-	f.BoolVar(&o.oneFileSystem, "one-file-system", false, "do not descend into other file systems")
+// flagGroups are the flags of a backup. A word in back quotes is what --help
+// calls the flag's argument.
+func (o *backupOptions) flagGroups() []flagGroup {
+	var groups []flagGroup
+	group := func(title string) *pflag.FlagSet {
+		f := pflag.NewFlagSet(title, pflag.ContinueOnError)
+		f.SortFlags = false
+		groups = append(groups, flagGroup{title, f})
+		return f
+	}
 
-	f.BoolVar(&o.forceRead, "force-read", false, "read every file, even in subtrees that did not change")
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and store nothing")
-	f.BoolVar(&o.json, "json", false, "print one event a line, as JSON, on standard output")
-	f.BoolVar(&o.quiet, "quiet", false, "print nothing but what is wrong")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "name each archive that is saved or skipped")
+	f := group("Required")
+	f.StringVar(&o.backupPath, "backup-path", "", "the tree to save: a `path` to a directory or a file")
+	f.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives on their way to the store, and for what is known of earlier runs; it is made if it is missing. Give each backup path one of its own, and keep it: without it the next run reads everything again")
+	f.StringVar(&o.bucket, "bucket-name", "", "where archives are stored: the `bucket`'s name, or file:///path for a directory")
+	f.Var((*number)(&o.depth), "depth", "how many `levels` down the tree is cut into archives: 0 makes one archive of it all, 1 one of each entry of the backup path")
+	f.StringVar(&o.keyfile, "keyfile", "", "`file` with the passphrase in its first line, as openssl -pass file: reads it. It is made if it is missing and the store holds no archive yet. Keep a copy elsewhere: without it nothing can be opened")
+
+	f = group("What is saved, and as what")
+	f.StringArrayVar(&o.exclude, "exclude", nil, "leave out what matches this `pattern` (gitignore's syntax, relative to the backup path); may be repeated")
+	f.StringArrayVar(&o.excludeFrom, "exclude-from", nil, "read such patterns from a `file`, one a line; may be repeated")
+	f.BoolVar(&o.excludeCaches, "exclude-caches", false, "leave out what is in directories that hold a CACHEDIR.TAG")
+	f.BoolVar(&o.oneFileSystem, "one-file-system", false, "leave out what is on other file systems than the backup path")
+	f.BoolVar(&o.forceRead, "force-read", false, "read every file again, even where names, sizes and times are as they were")
+	f.StringVar(&o.algorithm, "compression-algorithm", o.algorithm, "one of "+strings.Join(codec.Names(), ", ")+" (lzma makes .xz); another `algorithm` than before stores everything anew, under other names")
+	f.Var((*number)(&o.level), "compression-level", "the algorithm's `level`; 0 is its own default")
 	f.BoolVar(&o.allowWeak, "allow-weak-keyfile", false, "take a passphrase shorter than 16 bytes")
 
-	f.StringVar(&o.endpoint, "endpoint-url", "", "address of a server that speaks S3; default: AWS, or AWS_ENDPOINT_URL_S3")
-	f.StringVar(&o.tableEndpoint, "dynamodb-endpoint-url", "", "address of a server that speaks DynamoDB; default: AWS, or AWS_ENDPOINT_URL_DYNAMODB")
-	f.StringVar(&o.region, "region", "", "AWS region; default: as every AWS tool finds it")
-	f.StringVar(&o.profile, "profile", "", "AWS profile; default: as every AWS tool finds it")
+	f = group("Where it is stored")
+	f.StringVar(&o.prefix, "prefix", "", "`text` put before every key, with a slash")
+	f.StringVar(&o.storageClass, "storage-class", o.storageClass, "S3 storage `class` of the archives: GLACIER, DEEP_ARCHIVE, GLACIER_IR, STANDARD …")
+	f.StringVar(&o.table, "dynamodb-table-name", "", "keep records in this DynamoDB `table` too (partition key s3_key, a string)")
+	f.StringVar(&o.acl, "acl", "", "canned `ACL` of the objects; none is sent by default")
+	f.StringVar(&o.region, "region", "", "AWS `region`; default: as every AWS tool finds it")
+	f.StringVar(&o.profile, "profile", "", "AWS `profile`; default: as every AWS tool finds it")
+	f.StringVar(&o.endpoint, "endpoint-url", "", "`URL` of a server that speaks S3; default: AWS, or AWS_ENDPOINT_URL_S3")
+	f.StringVar(&o.tableEndpoint, "dynamodb-endpoint-url", "", "`URL` of a server that speaks DynamoDB; default: AWS, or AWS_ENDPOINT_URL_DYNAMODB")
 
-	f.IntVar(&o.workers.Walk, "walk-workers", o.workers.Walk, "subtrees scanned at once: bounds requests to the disk")
-	f.IntVar(&o.workers.Archive, "archive-workers", o.workers.Archive, "subtrees read at once: bounds open files and half-filled blocks")
-	f.IntVar(&o.workers.Compress, "compress-workers", o.workers.Compress, "blocks compressed at once, over all archives: bounds processor use")
-	f.IntVar(&o.workers.Encrypt, "encrypt-workers", o.workers.Encrypt, "archives encrypted at once: bounds processor use and half-filled parts")
-	f.IntVar(&o.workers.Upload, "upload-workers", o.workers.Upload, "parts uploaded at once, over all archives: bounds connections")
+	f = group("What is shown")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be archived, and store nothing")
+	f.BoolVar(&o.json, "json", false, "one event a line, as JSON, on standard output")
+	f.BoolVar(&o.quiet, "quiet", false, "nothing but warnings and faults")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "name each archive that is saved or skipped")
+
+	f = group("How much of the machine is used (the defaults suit it)")
+	f.Var((*number)(&o.workers.Walk), "walk-workers", "subtrees scanned at once: bounds requests to the disk")
+	f.Var((*number)(&o.workers.Archive), "archive-workers", "subtrees read at once: bounds open files and half-filled blocks")
+	f.Var((*number)(&o.workers.Compress), "compress-workers", "blocks compressed at once, over all archives: bounds processor use")
+	f.Var((*number)(&o.workers.Encrypt), "encrypt-workers", "archives encrypted at once: bounds processor use and half-filled parts")
+	f.Var((*number)(&o.workers.Upload), "upload-workers", "parts uploaded at once, over all archives: bounds connections")
 	f.Var(&o.memoryLimit, "memory-limit", "bytes of blocks and parts in flight; firn uses some 100MiB beside")
 	f.Var(&o.spoolLimit, "spool-limit", "bytes of archives in the cache path at once; default: half of what is free there")
 	f.Var(&o.partSize, "part-size", "bytes a part of an upload has, and the most that is sent in one request; larger by itself for objects of more than 10,000 parts")
 	f.Var(&o.bandwidth, "bandwidth-limit", "bytes a second sent to S3 at most; 0 is no limit")
+	return groups
 }
 
 // validate checks what can be checked without a look at disk or network.
@@ -103,11 +124,11 @@ func (o *backupOptions) validate(f *pflag.FlagSet) (err error) {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
+		return fmt.Errorf("missing: %s; 'firn backup --help' tells what they mean", strings.Join(missing, ", "))
 	}
-	for name, value := range map[string]string{"backup-path": o.backupPath, "cache-path": o.cachePath, "bucket-name": o.bucket, "keyfile": o.keyfile} {
-		if value == "" {
-			return fmt.Errorf("--%s is empty", name)
+	for _, name := range []string{"backup-path", "cache-path", "bucket-name", "keyfile"} {
+		if f.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("--%s is empty: if it came from a variable, that is not set", name)
 		}
 	}
 	if o.depth < 0 {
@@ -119,15 +140,13 @@ func (o *backupOptions) validate(f *pflag.FlagSet) (err error) {
 	if err := store.CheckClass(o.storageClass); err != nil {
 		return fmt.Errorf("--storage-class: %w", err)
 	}
-	if o.json && o.quiet {
-		return errors.New("--json and --quiet contradict each other")
+	if o.json && o.quiet || o.quiet && o.verbose {
+		return errors.New("--quiet contradicts --json and --verbose: give one of them")
 	}
-	for name, n := range map[string]int{
-		"walk-workers": o.workers.Walk, "archive-workers": o.workers.Archive, "compress-workers": o.workers.Compress,
-		"encrypt-workers": o.workers.Encrypt, "upload-workers": o.workers.Upload,
-	} {
+	w := o.workers
+	for i, n := range []int{w.Walk, w.Archive, w.Compress, w.Encrypt, w.Upload} {
 		if n < 1 || n > 10_000 {
-			return fmt.Errorf("--%s %d: it must be from 1 to 10,000", name, n)
+			return fmt.Errorf("--%s-workers %d: it must be from 1 to 10,000", []string{"walk", "archive", "compress", "encrypt", "upload"}[i], n)
 		}
 	}
 	if f.Changed("spool-limit") && o.spoolLimit < mib {

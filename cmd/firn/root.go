@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,14 +19,11 @@ func newRoot(s *signals, stdout, stderr io.Writer) *cobra.Command {
 		Short: "Lay directory trees down in S3's Glacier classes",
 		Long: `firn saves directory trees as encrypted tar archives in S3's Glacier classes (or
 in a directory), many subtrees at once, and keeps them current: what did not
-change costs a walk. Every archive opens with nothing but openssl and tar.
-
-firn without a command is 'firn backup'. Every flag is also taken with
-underscores: --backup_path.`,
+change costs a walk. Every archive opens with nothing but openssl and tar.`,
 		Example: `  firn backup --backup-path /srv/data --cache-path /var/cache/firn \
     --bucket-name my-bucket --depth 2 --keyfile /root/firn.key
 
-  firn backup --backup-path ~/photos --cache-path /tmp/firn \
+  firn backup --backup-path ~/photos --cache-path ~/.cache/firn-photos \
     --bucket-name file:///mnt/disk/firn --depth 1 --keyfile ~/firn.key`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -37,27 +35,51 @@ underscores: --backup_path.`,
 			return o.run(cmd, s, stdout, stderr)
 		},
 	}
-	o.addFlags(root.Flags())
+	for _, g := range o.flagGroups() {
+		root.Flags().AddFlagSet(g.FlagSet)
+	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(help(nil, `firn without a command is 'firn backup', whose flags 'firn backup --help' tells.
+`))
 	root.AddCommand(newBackup(s, stdout, stderr), newVersion(stdout))
 	return root
 }
 
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown command or stray argument %q: %s takes flags only", args[0], cmd.CommandPath())}
+// flagError is an error of the command line, with the flag that was meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usageError{err}
 	}
-	return nil
+	if meant := nearest(cmd.Flags(), unknown.GetSpecifiedName()); meant != "" {
+		return usageError{fmt.Errorf("%w: did you mean --%s?", err, meant)}
+	}
+	return usageError{fmt.Errorf("%w: 'firn backup --help' tells the flags", err)}
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasParent() && cmd.Flags().NFlag() == 0 {
+		err := fmt.Errorf("unknown command %q: 'firn --help' tells what there is", args[0])
+		if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+			err = fmt.Errorf("unknown command %q: did you mean %s?", args[0], meant[0])
+		}
+		return usageError{err}
+	}
+	return usageError{fmt.Errorf("stray argument %q: %s takes flags only; put quotes around a value that holds spaces", args[0], cmd.CommandPath())}
 }
 
 func newVersion(stdout io.Writer) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print firn's version",
 		Args:  noArguments,
@@ -66,4 +88,6 @@ func newVersion(stdout io.Writer) *cobra.Command {
 			return err
 		},
 	}
+	cmd.SetHelpFunc(help(nil, ""))
+	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -57,3 +58,22 @@ func (s *size) String() string {
 
 // Type implements pflag.Value: what --help calls the argument.
 func (s *size) Type() string { return "size" }
+
+// number is a whole number as a flag.
+type number int
+
+// Set implements pflag.Value.
+func (n *number) Set(text string) error {
+	i, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return errors.New("write a whole number")
+	}
+	*n = number(i)
+	return nil
+}
+
+// String implements pflag.Value.
+func (n *number) String() string { return strconv.Itoa(int(*n)) }
+
+// Type implements pflag.Value: what --help calls the argument.
+func (n *number) Type() string { return "number" }

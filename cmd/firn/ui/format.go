@@ -77,6 +77,47 @@ func ratio(in, out int64) string {
 	return fmt.Sprintf(" (%.2f : 1)", float64(in)/float64(out))
 }
 
+// Plain returns a message as it can be shown: on one line, and without what
+// could move the cursor, whatever names and servers' answers are in it.
+func Plain(text string) string {
+	if utf8.ValidString(text) && strings.IndexFunc(text, unprintable) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case unprintable(r):
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteRune(r)
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
+
+// Message returns an error as it can be shown, on one line.
+func Message(err error) string {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return Plain(err.Error())
+	}
+	var parts []string
+	for _, e := range joined.Unwrap() {
+		parts = append(parts, e.Error())
+	}
+	if strings.Join(parts, "\n") != err.Error() { // not errors.Join's
+		return Plain(err.Error())
+	}
+	return Plain(strings.Join(parts, "; "))
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
 // Quote returns a name as it can be shown: as it is if it is plain text, else
 // quoted as Go quotes strings.
 func Quote(name string) string {

@@ -51,11 +51,11 @@ func (p *text) line(e report.Event) string {
 	name := Quote(e.Path)
 	switch e.Kind {
 	case report.Failed:
-		return fmt.Sprintf("firn: not saved: %s: %v", name, e.Err)
+		return fmt.Sprintf("firn: not saved: %s: %s", name, Message(e.Err))
 	case report.Entry:
-		return fmt.Sprintf("firn: %s: %v", name, e.Err)
+		return "firn: not saved whole: " + Message(e.Err)
 	case report.Changed:
-		return fmt.Sprintf("firn: changed: %s: %v", name, e.Err)
+		return "firn: changed: " + Message(e.Err)
 	case report.Warning:
 		return "firn: warning: " + message(e)
 	}
@@ -66,7 +66,7 @@ func (p *text) line(e report.Event) string {
 	case report.Notice:
 		return "firn: " + message(e)
 	case report.Left:
-		return fmt.Sprintf("firn: left out: %s: %v", name, e.Err)
+		return "firn: left out: " + Message(e.Err)
 	case report.WouldSave:
 		return fmt.Sprintf("would save %s as %s (%s)", name, Quote(e.Key), Bytes(e.Source))
 	}
@@ -87,13 +87,13 @@ func (p *text) line(e report.Event) string {
 // message joins what a word to the user consists of.
 func message(e report.Event) string {
 	var parts []string
-	for _, s := range []string{Quote(e.Path), Quote(e.Key), e.Text} {
+	for _, s := range []string{Quote(e.Path), Quote(e.Key), Plain(e.Text)} {
 		if s != "" {
 			parts = append(parts, s)
 		}
 	}
 	if e.Err != nil {
-		parts = append(parts, e.Err.Error())
+		parts = append(parts, Message(e.Err))
 	}
 	return strings.Join(parts, ": ")
 }
@@ -158,8 +158,8 @@ func summary(s report.Summary, t *report.Totals) []string {
 	}
 	lines = append(lines, row("entries", "%s", entries))
 	took := fmt.Sprintf("%s, %s", Duration(s.Elapsed), rate(t.DoneBytes.Load(), s.Elapsed))
-	if s.Bottleneck != "" {
-		took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, 100*share(s, s.Bottleneck))
+	if busy := 100 * share(s, s.Bottleneck); busy >= 1 {
+		took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
 	}
 	lines = append(lines, row("took", "%s", took))
 	lines = append(lines, row("peak", "memory %s of %s, spool %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit), Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
@@ -182,9 +182,9 @@ func verdict(s report.Summary, t *report.Totals) string {
 	case errors.Is(s.Err, pipeline.ErrStopped):
 		return "stopped: what was begun is saved, the rest is left for the next run"
 	case s.Err != nil:
-		return fmt.Sprintf("the run ended early: %v", s.Err)
-	case t.Failed.Load() > 0 || t.Faults.Load() > 0:
-		return fmt.Sprintf("done, but not everything was saved whole: %s, %s (named above)", Count(t.Failed.Load(), "subtree"), Count(t.Faults.Load(), "entry"))
+		return "the run ended early: " + Message(s.Err)
+	case !s.Complete(t):
+		return "done, but not everything is saved whole: see what is named above"
 	case s.DryRun:
 		return "nothing was stored: this was a dry run"
 	}

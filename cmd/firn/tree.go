@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"firn/stages/walk"
+)
+
+// checkTree makes sure that there is something to save before anything is
+// made. An empty directory is refused: it is where a disk was to be mounted
+// more often than all that somebody has, and its archive would take the place
+// of the one that holds the disk's content.
+func checkTree(path, cache string, o walk.Options) (err error) {
+	if _, err := os.Stat(cache); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cacheFault(cache, err)
+	}
+	for i, what := range []string{"cache path", "store"}[:len(o.LeaveOut)] {
+		if sameFile(path, o.LeaveOut[i]) {
+			return fmt.Errorf("the %s %s is the backup path itself: name another directory for one of them", what, o.LeaveOut[i])
+		}
+	}
+	tree, err := walk.Open(path, o)
+	if err == nil {
+		err = tree.Close()
+	}
+	if err == nil {
+		err = readable(path)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: check --backup-path for a slip, or mount the disk that it is on", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run firn as a user who may read it", err)
+	}
+	return err
+}
+
+// readable reads the first thing in a directory, or opens a file.
+func readable(path string) (err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return nil // the walk takes such paths step by step
+	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
+		return err
+	case info.IsDir():
+		path += "/." // which has to be entered, not only listed
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening the backup path: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if !info.IsDir() {
+		return nil
+	}
+	_, err = f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the backup path %s is an empty directory, there is nothing to save: check --backup-path for a slip, or mount the disk that belongs there", path[:len(path)-2])
+	}
+	return err
+}
+
+func sameFile(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
