@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 
@@ -134,7 +135,17 @@ func TestSortIsTheOrderOfRotations(t *testing.T) {
 		copy(s.input(), block)
 		out := make([]byte, n)
 		origin := s.sort(out)
-		// Undo it and look: each rotation must be no smaller than the last.
+		twice := append(block[:n:n], block...)
+		order := make([]int, n)
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(i, j int) int { return bytes.Compare(twice[i:i+n], twice[j:j+n]) })
+		for k, i := range order {
+			if want := twice[i+n-1]; out[k] != want {
+				t.Fatalf("%q: rotation %d follows %q, not %q", block, k, want, out[k])
+			}
+		}
 		got := make([]byte, n)
 		w := newWalker()
 		copy(w.last, out)
