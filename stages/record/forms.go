@@ -3,6 +3,8 @@ package record
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +49,8 @@ func (r Record) Meta() map[string]string {
 // error: such metadata prove nothing, and the caller treats the object as one without a record.
 func FromMeta(meta map[string]string) (Record, error) {
 	var r Record
-	for name, value := range meta {
-		if err := r.set(strings.ToLower(name), value, false); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(meta)) { // so that of two that differ in case the same one always holds
+		if err := r.set(strings.ToLower(name), meta[name], false); err != nil {
 			return Record{}, fmt.Errorf("object metadata %s: %w", name, err)
 		}
 	}

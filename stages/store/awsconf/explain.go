@@ -104,6 +104,15 @@ func (l linkFault) Error() string {
 }
 func (l linkFault) Unwrap() error { return l.err }
 
+// LinkAdvice says what to do about a connection that broke at every try, "" if err is of another kind.
+func LinkAdvice(err error) string {
+	var send *smithyhttp.RequestSendError
+	if !errors.As(err, &send) {
+		return ""
+	}
+	return "the connection failed at every try: check the network, and start the run again for what is missing"
+}
+
 // Client is what Explain needs to know of the settings a request was sent with.
 type Client struct {
 	Endpoint    string // "" is AWS

@@ -281,5 +281,8 @@ func (t *Table) fault(ctx context.Context, doing, action string, err error) erro
 	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded":
 		return said(fmt.Errorf("%w; the table is throttled: raise its capacity, or let it bill by request", brief))
 	}
+	if advice := awsconf.LinkAdvice(err); advice != "" {
+		brief = fmt.Errorf("%w; %s", brief, advice)
+	}
 	return said(brief)
 }

@@ -119,7 +119,7 @@ func (s *Store) advice(r request, err error) (advice string, fatal bool) {
 	case errors.As(err, &unreadable), code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
 		return notS3, false
 	}
-	return "", false
+	return awsconf.LinkAdvice(err), false
 }
 
 // notS3 is said of answers that no S3 server gives.

@@ -304,56 +304,21 @@ func TestRunFaults(t *testing.T) {
 	} {
 		t.Run(tt.op+" "+tt.fault.Code, func(t *testing.T) {
 			s.rule(once(tt.op, 1000, tt.fault))
-			mustSay(t, attempt(t, st, tt.op), tt.fatal, tt.want)
+			mustSay(t, attempt(t.Context(), st, tt.op), tt.fatal, tt.want)
 		})
 	}
 	t.Run("HEAD with expired credentials", func(t *testing.T) {
 		s.rule(func(harness.Call) harness.Fault { return harness.ExpiredToken() })
-		mustSay(t, attempt(t, st, "HeadObject"), true, "expired")
+		mustSay(t, attempt(t.Context(), st, "HeadObject"), true, "expired")
 	})
 	s.rule(nil)
 	t.Run("bucket gone", func(t *testing.T) {
 		if err := s.DropBucket(s.Bucket); err != nil {
 			t.Fatal(err)
 		}
-		mustSay(t, attempt(t, st, "PutObject"), true, "there is no bucket")
-		mustSay(t, attempt(t, st, "CreateMultipartUpload"), true, "there is no bucket")
+		mustSay(t, attempt(t.Context(), st, "PutObject"), true, "there is no bucket")
+		mustSay(t, attempt(t.Context(), st, "CreateMultipartUpload"), true, "there is no bucket")
 	})
-}
-
-// attempt does what sends an op, and gives its error.
-func attempt(t *testing.T, st store.Store, op string) error {
-	body := []byte("body")
-	crc := store.CRC32C(body)
-	switch op {
-	case "PutObject":
-		_, err := st.Put(t.Context(), "k", body, store.PutOptions{CRC32C: crc})
-		return err
-	case "GetObject":
-		r, err := st.Get(t.Context(), "there", store.GetOptions{})
-		if err == nil {
-			_ = r.Close()
-		}
-		return err
-	case "HeadObject":
-		_, err := st.Head(t.Context(), "there")
-		return err
-	case "ListMultipartUploads":
-		return st.Uploads(t.Context(), "", func(store.PendingUpload) error { return nil })
-	}
-	u, err := st.CreateUpload(t.Context(), "k", store.PutOptions{PartSize: 5 * mib})
-	if err != nil {
-		return err
-	}
-	part, err := u.Part(t.Context(), 1, body, crc)
-	if err != nil {
-		return err
-	}
-	if op == "AbortMultipartUpload" {
-		return u.Abort(t.Context())
-	}
-	_, err = u.Complete(t.Context(), []store.Part{part}, crc)
-	return err
 }
 
 // TestCancelledInFlight: whatever the server does, a cancelled request returns.
@@ -372,7 +337,7 @@ func TestCancelledInFlight(t *testing.T) {
 				cancel(reason)
 				return harness.Fault{Hold: make(chan struct{})}
 			})
-			if err := attemptWith(ctx, st, op); !errors.Is(err, reason) || pipeline.IsFatal(err) {
+			if err := attempt(ctx, st, op); !errors.Is(err, reason) || pipeline.IsFatal(err) {
 				t.Errorf("%v, want the cause", err)
 			}
 		})
@@ -380,29 +345,38 @@ func TestCancelledInFlight(t *testing.T) {
 	s.rule(nil)
 }
 
-func attemptWith(ctx context.Context, st store.Store, op string) error {
+// attempt does what sends an op, and gives its error.
+func attempt(ctx context.Context, st store.Store, op string) error {
 	body := []byte("body")
 	crc := store.CRC32C(body)
-	var err error
 	switch op {
 	case "PutObject":
-		_, err = st.Put(ctx, "k", body, store.PutOptions{CRC32C: crc})
+		_, err := st.Put(ctx, "k", body, store.PutOptions{CRC32C: crc})
+		return err
 	case "GetObject":
-		_, err = st.Get(ctx, "there", store.GetOptions{})
+		r, err := st.Get(ctx, "there", store.GetOptions{})
+		if err == nil {
+			err = r.Close()
+		}
+		return err
 	case "HeadObject":
-		_, err = st.Head(ctx, "there")
+		_, err := st.Head(ctx, "there")
+		return err
 	case "ListMultipartUploads":
-		err = st.Uploads(ctx, "", func(store.PendingUpload) error { return nil })
-	default:
-		var u store.Upload
-		if u, err = st.CreateUpload(ctx, "k", store.PutOptions{PartSize: 5 * mib}); err != nil {
-			return err
-		}
-		var part store.Part
-		if part, err = u.Part(ctx, 1, body, crc); err == nil {
-			_, err = u.Complete(ctx, []store.Part{part}, crc)
-		}
+		return st.Uploads(ctx, "", func(store.PendingUpload) error { return nil })
 	}
+	u, err := st.CreateUpload(ctx, "k", store.PutOptions{PartSize: 5 * mib})
+	if err != nil {
+		return err
+	}
+	part, err := u.Part(ctx, 1, body, crc)
+	if err != nil {
+		return err
+	}
+	if op == "AbortMultipartUpload" {
+		return u.Abort(ctx)
+	}
+	_, err = u.Complete(ctx, []store.Part{part}, crc)
 	return err
 }
 
