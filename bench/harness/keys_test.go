@@ -67,6 +67,10 @@ func TestOddKeysAreAllKept(t *testing.T) {
 		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &srv.Bucket, Key: &k, Body: strings.NewReader("x")})
 		wantCode(t, "a key that is too long", err, "KeyTooLongError")
 	}
+	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &srv.Bucket, Key: new("bad\xff"), Body: strings.NewReader("x")})
+	wantCode(t, "a key that is not UTF-8", err, "InvalidURI")
+	_, err = client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &srv.Bucket, Key: new("missing")})
+	wantCode(t, "deleting what is not there", err, "")
 }
 
 // listing is what a listing shows, keys decoded.

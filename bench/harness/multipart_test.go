@@ -130,6 +130,43 @@ func TestMultipartChecksItsChecksums(t *testing.T) {
 	wantCode(t, "a part of no upload", small.part(1, b, crc32c(b)), "NoSuchUpload")
 }
 
+// What the server wants of a client beside right checksums.
+func TestMultipartWantsItsAlgorithmThroughout(t *testing.T) {
+	srv := harness.S3(t)
+	body := "the end"
+	u := create(t, srv, "k")
+	_, err := u.client.UploadPart(t.Context(), &s3.UploadPartInput{
+		Bucket: &srv.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: new(int32(1)), Body: strings.NewReader(body),
+	})
+	wantCode(t, "a part with the CRC-32 that the SDK adds by itself", err, "InvalidRequest")
+	wantCode(t, "part", u.part(1, body, crc32c(body)), "")
+	u.parts[0].ChecksumCRC32C = nil
+	_, err = u.complete(crc32c(body))
+	wantCode(t, "complete without the parts' CRCs", err, "InvalidRequest")
+	u.parts[0].ChecksumCRC32C = new(crc32c(body))
+	_, err = u.complete(crc32c(body))
+	wantCode(t, "complete", err, "")
+	_, err = u.complete(crc32c(body))
+	wantCode(t, "complete once more, as after a lost answer", err, "")
+
+	plain, err := u.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &srv.Bucket, Key: &u.key})
+	wantCode(t, "create without an algorithm", err, "")
+	u.id, u.parts = *plain.UploadId, nil
+	wantCode(t, "a part with a CRC all the same", u.part(1, body, crc32c(body)), "")
+	_, err = u.client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+		Bucket: &srv.Bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+	})
+	wantCode(t, "complete with CRCs that create did not name", err, "InvalidPart")
+
+	v := create(t, srv, "k")
+	wantCode(t, "part", v.part(1, body, crc32c(body)), "")
+	_, err = v.client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+		Bucket: &srv.Bucket, Key: &v.key, UploadId: &v.id, IfNoneMatch: new("*"), ChecksumCRC32C: new(crc32c(body)),
+		ChecksumType: types.ChecksumTypeFullObject, MultipartUpload: &types.CompletedMultipartUpload{Parts: v.parts},
+	})
+	wantCode(t, "complete where an object is", err, "PreconditionFailed")
+}
+
 func TestMultipartCRC64NVME(t *testing.T) {
 	srv := harness.S3(t)
 	client := srv.Client()

@@ -7,8 +7,9 @@
 //   - storage classes: x-amz-storage-class is remembered and reported;
 //   - cold objects: a GLACIER or DEEP_ARCHIVE object cannot be read until
 //     RestoreObject has run for --thaw-delay;
-//   - any key: 1 to 1,024 bytes, segments of any length, `a` beside `a/b`,
-//     `a//b`, names that end in a slash (see encodeKey);
+//   - any key: 1 to 1,024 bytes of UTF-8, segments of any length, `a` beside
+//     `a/b`, `a//b`, names that end in a slash (see encodeKey). Keys whose `..`
+//     lead out of the bucket are refused, as S3 refuses them;
 //   - listings that page and fold by key, url encoding of keys, and
 //     ListMultipartUploads with markers;
 //   - counters of requests by S3 operation, on a listener of their own.

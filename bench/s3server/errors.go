@@ -34,6 +34,10 @@ func errStorageClass() error {
 	return apiError(http.StatusBadRequest, "InvalidStorageClass", "The storage class you specified is not valid")
 }
 
+func errInvalidURI() error {
+	return apiError(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI.")
+}
+
 func errInvalidArgument(message string) error {
 	return apiError(http.StatusBadRequest, "InvalidArgument", message)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -28,6 +30,9 @@ type layer struct {
 func (l *layer) path(key *string) (*string, error) {
 	if key == nil || *key == "" {
 		return nil, s3err.GetAPIError(s3err.ErrNoSuchKey)
+	}
+	if !utf8.ValidString(*key) {
+		return nil, errInvalidURI()
 	}
 	if len(*key) > maxKey {
 		return nil, s3err.GetKeyTooLongErr(int64(len(*key)), maxKey)
@@ -154,17 +159,21 @@ func (l *layer) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3
 	key := *in.Key
 	in.Key = path
 	out, err := l.Posix.DeleteObject(ctx, in)
+	if errors.Is(err, s3err.GetAPIError(s3err.ErrNoSuchKey)) && str(in.VersionId) == "" {
+		// To delete what is not there is a success in S3.
+		return &s3.DeleteObjectOutput{}, nil
+	}
 	return out, asSeen(err, key)
 }
 
 func (l *layer) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	keys := map[string]*string{}
-	var tooLong []types.Error
+	var refused []types.Error
 	objects := make([]types.ObjectIdentifier, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
 		path, err := l.path(o.Key)
 		if err != nil {
-			tooLong = append(tooLong, types.Error{Key: o.Key, Code: new("KeyTooLongError"), Message: new("Your key is too long")})
+			refused = append(refused, types.Error{Key: o.Key, Code: new("InvalidRequest"), Message: new("The key is not one that S3 has")})
 			continue
 		}
 		keys[*path] = o.Key
@@ -179,7 +188,7 @@ func (l *layer) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s
 	for i := range out.Error {
 		out.Error[i].Key = keys[*out.Error[i].Key]
 	}
-	out.Error = append(out.Error, tooLong...)
+	out.Error = append(out.Error, refused...)
 	return out, err
 }
 
