@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"firn/stages/store"
 	"firn/stages/store/dir"
@@ -102,8 +104,19 @@ func TestKilled(t *testing.T) {
 		}
 		dropUploads(t, s)
 	}
-	if left := files(t, root+"/.firn-store/uploads"); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+	// A kill in the moment before a file says what it is to become leaves one that is found when it is old enough.
+	uploads := filepath.Join(root, ".firn-store/uploads")
+	long := time.Now().Add(-24 * time.Hour)
+	for _, name := range files(t, uploads) {
+		info, err := os.Stat(filepath.Join(uploads, name))
+		if err != nil || info.Size() != 0 {
+			t.Errorf("left behind: %s, %v", name, err)
+		}
+		must(t, os.Chtimes(filepath.Join(uploads, name), long, long))
+	}
+	dropUploads(t, s)
+	if left := files(t, uploads); len(left) != 0 {
+		t.Errorf("left behind for ever: %q", left)
 	}
 }
 
