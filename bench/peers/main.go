@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"firn/bench/harness"
+	"firn/bench/stat"
 	"firn/bench/tree"
 )
 
@@ -183,4 +184,13 @@ func table(all []*contender) error {
 		fmt.Fprintln(w)
 	}
 	return w.Flush()
+}
+
+// medians of each figure, which need not be of the same run.
+func medians(rs []result) result {
+	return result{
+		wall:   stat.Median(rs, func(r result) time.Duration { return r.wall }),
+		cpu:    stat.Median(rs, func(r result) time.Duration { return r.cpu }),
+		stored: stat.Median(rs, func(r result) int64 { return r.stored }),
+	}
 }
