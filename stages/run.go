@@ -149,8 +149,8 @@ func (b *backup) clean(ctx context.Context) error {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
 		err := b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
-			if !isArchive(u.Key) || u.Initiated.After(b.started) {
-				return nil
+			if u.Key != "" && !isArchive(u.Key) || u.Initiated.After(b.started) {
+				return nil // a directory store shows what was left before it had a key
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
 				return err

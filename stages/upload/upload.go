@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -162,13 +161,11 @@ func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) 
 		p.release()
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}
-	p.crc = crc32.Checksum(*p.buf, castagnoli)
-	j.sum = crc32.Update(j.sum, castagnoli, *p.buf)
+	p.crc = store.CRC32C(*p.buf)
+	j.sum = store.CombineCRC32C(j.sum, p.crc, want)
 	s.Encrypt.AddOut(want)
 	return p, nil
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s *Sender) buffer(size int64) *[]byte {
 	if b, ok := s.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= size {
