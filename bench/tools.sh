@@ -4,7 +4,7 @@
 set -euo pipefail
 packages() {
   case $1 in
-    test) echo "openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; git git; node nodejs; npm npm" ;;
+    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; git git; node nodejs; npm npm" ;;
     peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
     *) echo "usage: $0 test|peers ..." >&2; exit 2 ;;
   esac
@@ -24,4 +24,4 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" libc6-dev >/dev/null
