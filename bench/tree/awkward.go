@@ -177,7 +177,7 @@ func (a awkward) modes(m *maker) {
 		m.file("owner", "someone else's\n")
 		m.chown("owner", 12345, 54321)
 		m.file("owner beyond octal", "2097152 and more\n")
-		m.chown("owner beyond octal", 3_000_000_000, 2_097_152)
+		m.chown("owner beyond octal", 2_000_000_000, 2_097_152)
 		m.symlink("owner", "owner of link")
 		m.chown("owner of link", 12345, 54321)
 		m.dir("owner of dir", func(*maker) {})

@@ -133,3 +133,12 @@ func randomBytes(rng *rand.Rand, b []byte) {
 		b[i] = byte(rng.Uint32())
 	}
 }
+
+// Wide fills one directory with n empty files.
+func Wide(dir string, n int) error {
+	m := begin(dir)
+	for i := 0; i < n && m.err == nil; i++ {
+		m.file(fmt.Sprintf("file %07d", i), "")
+	}
+	return m.end()
+}

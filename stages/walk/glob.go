@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// glob is a compiled pattern: a literal, followed by what is not.
+// glob is a compiled pattern: a literal, followed by what is not. The literals at its ends are looked at first: that decides
+// most comparisons.
 type glob struct {
 	prefix string
 	rest   []token
-	suffix bool // rest is one '*' and a literal that has no slash, which is in tail
-	tail   string
+	tail   string // the bytes that rest ends in
+	star   bool   // rest is one '*', and tail
 }
 
 type op uint8
@@ -75,7 +76,7 @@ func compile(p string) (glob, error) {
 			i++
 		}
 	}
-	g.findSuffix()
+	g.findTail()
 	return g, nil
 }
 
@@ -92,19 +93,19 @@ func (g *glob) addStars(deep bool, after string) {
 	}
 }
 
-// findSuffix marks the patterns most in use, "*.ext", which can be compared at once.
-func (g *glob) findSuffix() {
-	if g.rest[0].op != opStar {
-		return
+func (g *glob) findTail() {
+	i := len(g.rest)
+	for i > 0 && g.rest[i-1].op == opByte {
+		i--
+	}
+	if i > 1 && g.rest[i-2].op == opOption {
+		i++ // the slash may be missing
 	}
 	var tail []byte
-	for _, t := range g.rest[1:] {
-		if t.op != opByte || t.char == '/' {
-			return
-		}
+	for _, t := range g.rest[i:] {
 		tail = append(tail, t.char)
 	}
-	g.suffix, g.tail = true, string(tail)
+	g.tail, g.star = string(tail), i == 1 && g.rest[0].op == opStar
 }
 
 func negate(c *class) {

@@ -8,12 +8,15 @@ func (g *glob) match(s []byte) bool {
 		return false
 	}
 	s = s[len(g.prefix):]
-	switch {
-	case g.rest == nil:
+	if g.rest == nil {
 		return len(s) == 0
-	case g.suffix:
-		return len(s) >= len(g.tail) && string(s[len(s)-len(g.tail):]) == g.tail &&
-			bytes.IndexByte(s[:len(s)-len(g.tail)], '/') < 0
+	}
+	head := len(s) - len(g.tail)
+	if head < 0 || string(s[head:]) != g.tail {
+		return false
+	}
+	if g.star {
+		return bytes.IndexByte(s[:head], '/') < 0
 	}
 	return g.run(s)
 }

@@ -96,6 +96,9 @@ func Open(name string, o Options) (*Tree, error) {
 	}
 	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name)), share: newShare(o.Workers)}
 	if err := t.openRoot(name); err != nil {
+		if target, linkErr := os.Readlink(name); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("it is a link to %q, which is not there: %w", target, err)
+		}
 		return nil, fmt.Errorf("opening the backup path %s: %w", name, err)
 	}
 	if err := t.resolveLeaveOut(); err != nil {

@@ -23,11 +23,16 @@ const usage = `gentree makes trees for tests and benchmarks:
 Flags go before the arguments: gentree many -n 200000 /tmp/many
 `
 
-// errDiffer is the end of a comparison that found something.
-var errDiffer = errors.New("the trees differ")
+var (
+	errUsage  = errors.New("that is no way to call it")
+	errDiffer = errors.New("the trees differ")
+)
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
+		if errors.Is(err, errUsage) {
+			fmt.Fprint(os.Stderr, usage)
+		}
 		fmt.Fprintln(os.Stderr, "gentree:", err)
 		os.Exit(1)
 	}
@@ -35,22 +40,22 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New(usage)
+		return errUsage
 	}
 	flags := flag.NewFlagSet("gentree "+args[0], flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	flags.Usage = func() {}
 	seed := flags.Uint64("seed", 1, "")
 	size := flags.Int64("bytes", 8<<30, "")
 	n := flags.Int("n", 200_000, "")
 	noDeep := flags.Bool("no-deep", false, "")
 	if err := flags.Parse(args[1:]); err != nil {
-		return err
+		return errors.Join(err, errUsage)
 	}
 	switch to := flags.Arg(0); {
 	case args[0] == "diff" && flags.NArg() == 2:
 		return diff(flags.Arg(0), flags.Arg(1))
 	case flags.NArg() != 1:
-		return errors.New(usage)
+		return errUsage
 	case args[0] == "awkward":
 		return awkward(to, *noDeep)
 	case args[0] == "text":
@@ -64,7 +69,7 @@ func run(args []string) error {
 	case args[0] == "sparse":
 		return tree.Sparse(to, *size)
 	}
-	return errors.New(usage)
+	return errUsage
 }
 
 func awkward(dir string, noDeep bool) error {
