@@ -1,0 +1,124 @@
+package extract
+
+import (
+	"encoding/binary"
+	"errors"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The tags of an ACL's entries, in the order in which Linux wants them (linux/posix_acl.h).
+const (
+	tagUserObj  = 0x01
+	tagUser     = 0x02
+	tagGroupObj = 0x04
+	tagGroup    = 0x08
+	tagMask     = 0x10
+	tagOther    = 0x20
+)
+
+var errACL = errors.New("not an ACL")
+
+type aclEntry struct {
+	tag, perm uint16
+	id        uint32
+}
+
+// parseACL turns an ACL in star's text form ("user::rw-,user:joe:r--:1000,group::r--,mask::r--,other::---", with commas or
+// newlines) into the form that Linux keeps in an attribute. A name's number, if there is one behind the permissions, counts
+// when the name is unknown here.
+func parseACL(text string) (string, error) {
+	var entries []aclEntry
+	for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+		item, _, _ = strings.Cut(item, "#")
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		e, err := parseACLEntry(strings.Split(strings.TrimPrefix(item, "default:"), ":"))
+		if err != nil {
+			return "", err
+		}
+		entries = append(entries, e)
+	}
+	if len(entries) < 3 {
+		return "", errACL
+	}
+	slices.SortStableFunc(entries, func(a, b aclEntry) int {
+		if a.tag != b.tag {
+			return int(a.tag) - int(b.tag)
+		}
+		return int(int64(a.id) - int64(b.id))
+	})
+	b := binary.LittleEndian.AppendUint32(nil, 2) // the version
+	for _, e := range entries {
+		b = binary.LittleEndian.AppendUint16(b, e.tag)
+		b = binary.LittleEndian.AppendUint16(b, e.perm)
+		b = binary.LittleEndian.AppendUint32(b, e.id)
+	}
+	return string(b), nil
+}
+
+func parseACLEntry(f []string) (aclEntry, error) {
+	if len(f) == 2 { // "other:r--", "mask:rwx", as Solaris writes them
+		f = []string{f[0], "", f[1]}
+	}
+	if len(f) < 3 || len(f) > 4 {
+		return aclEntry{}, errACL
+	}
+	e := aclEntry{id: ^uint32(0)}
+	switch f[0] {
+	case "user", "u":
+		e.tag = tagUserObj
+	case "group", "g":
+		e.tag = tagGroupObj
+	case "mask", "m":
+		e.tag = tagMask
+	case "other", "o":
+		e.tag = tagOther
+	default:
+		return e, errACL
+	}
+	for _, c := range f[2] {
+		bit := map[rune]uint16{'r': 4, 'w': 2, 'x': 1, '-': 0}
+		v, ok := bit[c]
+		if !ok {
+			return e, errACL
+		}
+		e.perm |= v
+	}
+	if f[1] == "" {
+		return e, nil
+	}
+	if e.tag != tagUserObj && e.tag != tagGroupObj {
+		return e, errACL
+	}
+	number := f[1]
+	if id, ok := lookup(e.tag, f[1]); ok {
+		number = id
+	} else if len(f) == 4 {
+		number = f[3]
+	}
+	id, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return e, errACL
+	}
+	e.tag, e.id = e.tag<<1, uint32(id)
+	return e, nil
+}
+
+// lookup finds the number of a name that is none itself.
+func lookup(tag uint16, name string) (id string, ok bool) {
+	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return name, true
+	}
+	if tag == tagUserObj {
+		if u, err := user.Lookup(name); err == nil {
+			return u.Uid, true
+		}
+	} else if g, err := user.LookupGroup(name); err == nil {
+		return g.Gid, true
+	}
+	return "", false
+}

@@ -1,0 +1,151 @@
+package extract
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// chain is a directory that entries are laid down in, and those above it up to the target, each opened from the one above without following links.
+// Entries come directory by directory, so that most find theirs open. Paths may be longer than any call of the system takes.
+//
+// Of a long chain, the directories amid are closed again; they are opened anew when the way leads back to them.
+type chain struct {
+	x      *Extractor
+	levels []level // [0] is the target
+	path   string  // of the last level, relative to the target
+}
+
+type level struct {
+	name string
+	end  int // length of the path to here
+	fd   int // -1 if closed
+	node *node
+}
+
+// nearby is how many levels are kept open at the top of a chain, and again at its bottom.
+const nearby = 16
+
+// missing is called when a directory on the way is not there, to make it.
+type missing func(parent *level, path, name string) error
+
+// enter goes to the directory at a clean path. Those that are missing are made by absent, or if it is nil, an error.
+// The level is good until the next call.
+func (c *chain) enter(path string, absent missing) (*level, error) {
+	if len(c.levels) == 0 {
+		fd := int(c.x.top.Fd())
+		c.levels = append(c.levels, level{fd: fd, node: &c.x.dirs.root})
+		c.path = ""
+	}
+	common, rest := 1, path
+	if path == c.path {
+		common, rest = len(c.levels), ""
+	}
+	for common < len(c.levels) && rest != "" {
+		name, after, _ := strings.Cut(rest, "/")
+		if name != c.levels[common].name {
+			break
+		}
+		common, rest = common+1, after
+	}
+	c.cut(common)
+	if err := c.reopen(); err != nil {
+		return nil, err
+	}
+	for rest != "" {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		if err := c.push(path, name, absent); err != nil {
+			return nil, err
+		}
+	}
+	return c.last(), nil
+}
+
+func (c *chain) last() *level { return &c.levels[len(c.levels)-1] }
+
+// push goes one level down, into name, on the way to path.
+func (c *chain) push(path, name string, absent missing) error {
+	parent := c.last()
+	end := parent.end + len(name)
+	if parent.end > 0 {
+		end++
+	}
+	n := c.x.dirs.get(parent.node, name)
+	fd, err := c.x.openDir(parent, name, n)
+	if errors.Is(err, unix.ENOENT) && absent != nil {
+		if err := absent(parent, path[:end], name); err != nil {
+			return err
+		}
+		n = c.x.dirs.get(parent.node, name)
+		fd, err = c.x.openDir(parent, name, n)
+	}
+	if err != nil {
+		return fmt.Errorf("opening the directory %q: %w", path[:end], err)
+	}
+	c.add(level{name: n.name, end: end, fd: fd, node: n}, path[:end])
+	return nil
+}
+
+func (c *chain) add(l level, path string) {
+	c.levels = append(c.levels, l)
+	c.path = path
+	c.trim(len(c.levels) - 1)
+}
+
+// trim closes what is no longer near the level i, just opened.
+func (c *chain) trim(i int) {
+	if far := &c.levels[max(i-nearby, 0)]; i-nearby > nearby && far.fd >= 0 {
+		closeFD(far.fd)
+		far.fd = -1
+	}
+}
+
+// reopen opens the last level, and those near it, if it was closed.
+func (c *chain) reopen() error {
+	top := len(c.levels) - 1
+	i := top
+	for c.levels[i].fd < 0 {
+		i--
+	}
+	for i++; i <= top; i++ {
+		l := &c.levels[i]
+		fd, err := c.x.openDir(&c.levels[i-1], l.name, l.node)
+		if err != nil {
+			c.cut(i)
+			return fmt.Errorf("opening the directory %q again: %w", l.name, err)
+		}
+		l.fd = fd
+		c.trim(i)
+	}
+	return nil
+}
+
+// cut leaves the first n levels.
+func (c *chain) cut(n int) {
+	for i := n; i < len(c.levels); i++ {
+		if c.levels[i].fd >= 0 {
+			closeFD(c.levels[i].fd)
+		}
+	}
+	clear(c.levels[n:])
+	c.levels = c.levels[:n]
+	if n > 0 {
+		c.path = c.path[:c.last().end]
+	}
+}
+
+// close closes all but the target.
+func (c *chain) close() {
+	if len(c.levels) > 0 {
+		c.cut(1)
+	}
+	c.levels, c.path = c.levels[:0], ""
+}
+
+func closeFD(fd int) {
+	// Nothing was written to the directory: what close(2) might say is of no account.
+	_ = unix.Close(fd)
+}

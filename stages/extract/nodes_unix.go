@@ -1,0 +1,9 @@
+//go:build linux || openbsd || netbsd
+
+package extract
+
+import "golang.org/x/sys/unix"
+
+func mknodat(dirfd int, name string, mode uint32, dev uint64) error {
+	return retry(func() error { return unix.Mknodat(dirfd, name, mode, int(dev)) })
+}

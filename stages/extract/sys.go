@@ -1,0 +1,91 @@
+package extract
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+func openat(dirfd int, name string, flags int, perm uint32) (int, error) {
+	for {
+		fd, err := unix.Openat(dirfd, name, flags, perm)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func lstat(dirfd int, name string, st *unix.Stat_t) error {
+	return retry(func() error { return unix.Fstatat(dirfd, name, st, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+func fstat(fd int, st *unix.Stat_t) error {
+	return retry(func() error { return unix.Fstat(fd, st) })
+}
+
+func unlinkat(dirfd int, name string, flags int) error {
+	return retry(func() error { return unix.Unlinkat(dirfd, name, flags) })
+}
+
+func symlinkat(target string, dirfd int, name string) error {
+	return retry(func() error { return unix.Symlinkat(target, dirfd, name) })
+}
+
+func renameat(dirfd int, from, to string) error {
+	return retry(func() error { return unix.Renameat(dirfd, from, dirfd, to) })
+}
+
+// renameIfNone is rename for what must not be overwritten, where the system has no call for that.
+func renameIfNone(dirfd int, from, to string) error {
+	var st unix.Stat_t
+	switch err := lstat(dirfd, to, &st); {
+	case err == nil:
+		return unix.EEXIST
+	case !errors.Is(err, unix.ENOENT):
+		return err
+	}
+	return renameat(dirfd, from, to)
+}
+
+// sweep removes from a directory what killed runs left there, once a run.
+func (x *Extractor) sweep(d *level) error {
+	if d.node.is(swept) {
+		return nil
+	}
+	fd, err := openat(d.fd, ".", dirFlags, 0)
+	if err != nil {
+		return err
+	}
+	dir := os.NewFile(uintptr(fd), d.name)
+	defer dir.Close()
+	for {
+		names, err := dir.Readdirnames(4096)
+		for _, name := range names {
+			if strings.HasPrefix(name, TempPrefix) && x.left(name) {
+				// If it is a directory, or can't be removed, it is not what it seems, and harms nobody.
+				_ = unlinkat(d.fd, name, 0)
+			}
+		}
+		if err != nil || len(names) == 0 {
+			// What can't be listed can't be swept; whether entries can be made there is another matter.
+			d.node.mark(swept)
+			return nil
+		}
+	}
+}
+
+// left tells whether an unfinished file's process is no more. A restore that runs beside this one keeps its files.
+func (x *Extractor) left(name string) bool {
+	if strings.HasPrefix(name, x.own) {
+		return false
+	}
+	text, _, _ := strings.Cut(strings.TrimPrefix(name, TempPrefix), "-")
+	pid, err := strconv.Atoi(text)
+	if err != nil || pid <= 0 || pid == os.Getpid() {
+		return true
+	}
+	return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}

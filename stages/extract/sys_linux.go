@@ -1,0 +1,110 @@
+package extract
+
+import (
+	"errors"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// renameNew renames, and fails with EEXIST if something is there already.
+func renameNew(dirfd int, from, to string) error {
+	err := retry(func() error { return unix.Renameat2(dirfd, from, dirfd, to, unix.RENAME_NOREPLACE) })
+	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP { // some network file systems, FUSE
+		return renameIfNone(dirfd, from, to)
+	}
+	return err
+}
+
+// chmodat sets the mode of anything but a symbolic link, which it does not follow.
+func chmodat(dirfd int, name string, mode uint32) error {
+	err := retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != unix.EOPNOTSUPP { // before Linux 6.6
+		return err
+	}
+	fd, err := openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	var st unix.Stat_t
+	if err := fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return unix.EOPNOTSUPP
+	}
+	return retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
+}
+
+// throughProc is a path to an entry of an open directory, for calls that take no directory.
+func throughProc(dirfd int, name string) string {
+	return "/proc/self/fd/" + strconv.Itoa(dirfd) + "/" + name
+}
+
+func setXattrs(fd int, list []xattr) error {
+	return each(list, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
+}
+
+func setXattrsAt(dirfd int, name string, list []xattr) error {
+	return each(list, func(attr string, value []byte) error {
+		return unix.Lsetxattr(throughProc(dirfd, name), attr, value, 0)
+	})
+}
+
+func each(list []xattr, set func(name string, value []byte) error) error {
+	var errs []error
+	for _, a := range list {
+		err := retry(func() error { return set(a.name, []byte(a.value)) })
+		if err != nil && a.name != "security.selinux" { // the policy of this system labels what it can't be told
+			errs = append(errs, attrError(a.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// attrError is an error without the system's own word for it where that would mislead: a full attribute block is no full disk.
+func attrError(name string, err error) error {
+	if err == unix.ENOSPC || err == unix.E2BIG {
+		return errors.New("setting the attribute " + name + ": there is no room for it on this file system")
+	}
+	return doing("setting the attribute "+name, err)
+}
+
+func setACLs(fd int, a acls) error {
+	var list []xattr
+	if a.access != "" {
+		list = append(list, xattr{aclAccess, a.access})
+	}
+	if a.def != "" {
+		list = append(list, xattr{aclDefault, a.def})
+	}
+	return setXattrs(fd, list)
+}
+
+func setACLsAt(dirfd int, name string, a acls, inherited bool) error {
+	if a.access != "" {
+		return setXattrsAt(dirfd, name, []xattr{{aclAccess, a.access}})
+	}
+	if inherited {
+		return without(unix.Lremovexattr(throughProc(dirfd, name), aclAccess))
+	}
+	return nil
+}
+
+// dropACLs removes the ACLs that a new entry inherited.
+func dropACLs(fd int) error {
+	return errors.Join(without(unix.Fremovexattr(fd, aclAccess)), without(unix.Fremovexattr(fd, aclDefault)))
+}
+
+func without(err error) error {
+	if err == unix.ENODATA || err == unix.EOPNOTSUPP || err == unix.EACCES { // only directories have default ACLs
+		return nil
+	}
+	return doing("removing an inherited ACL", err)
+}
+
+func hasDefaultACL(fd int) bool {
+	n, err := unix.Fgetxattr(fd, aclDefault, nil)
+	return err == nil && n > 0
+}

@@ -1,0 +1,42 @@
+//go:build !linux
+
+package extract
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+func renameNew(dirfd int, from, to string) error { return renameIfNone(dirfd, from, to) }
+
+// chmodat sets the mode of anything but a symbolic link, which it does not follow.
+func chmodat(dirfd int, name string, mode uint32) error {
+	return retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+// Extended attributes and ACLs are set on Linux only; elsewhere each entry that has some is reported.
+
+var errAttributes = errors.New("extended attributes and ACLs are not restored on this system")
+
+func setXattrs(_ int, list []xattr) error {
+	if len(list) > 0 {
+		return errAttributes
+	}
+	return nil
+}
+
+func setXattrsAt(_ int, _ string, list []xattr) error { return setXattrs(-1, list) }
+
+func setACLs(_ int, a acls) error {
+	if a != (acls{}) {
+		return errAttributes
+	}
+	return nil
+}
+
+func setACLsAt(_ int, _ string, a acls, _ bool) error { return setACLs(-1, a) }
+
+func dropACLs(int) error { return nil }
+
+func hasDefaultACL(int) bool { return false }
