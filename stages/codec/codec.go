@@ -1,7 +1,8 @@
 // Package codec compresses archives block by block: gzip, bzip2, xz (lzma) and zstd behind one interface.
 //
-// A [Format] says how large a block is; an [Encoder] turns one block into a [Piece], independent of every other block but for
-// the few bytes before it that the format's window shows; a [Joiner] lays the pieces, in order, into one standard file.
+// A [Format] says how large a block is; a [Cut] finds where each one ends; an [Encoder] turns one block into a [Piece],
+// independent of every other block but for the few bytes before it that the format's window shows; a [Joiner] lays the
+// pieces, in order, into one standard file.
 // Blocks of one archive and of many may therefore be encoded side by side by any number of workers.
 //
 // The package promises that a file's bytes depend on its input, the format and the level alone: not on workers, write sizes,
@@ -31,8 +32,8 @@ type Format interface {
 	Ext() string
 	// Level is the level in force, never [DefaultLevel].
 	Level() int
-	// BlockSize is the number of bytes of input in every block but an archive's last.
-	// It is fixed by format and level.
+	// BlockSize is the number of bytes of input in every block but an archive's last; in the largest, if the format is a
+	// [Cutter]. It is fixed by format and level.
 	BlockSize() int
 	// Window is how many bytes of input before a block its encoder wants to see; 0 when blocks stand alone.
 	Window() int

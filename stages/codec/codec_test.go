@@ -89,8 +89,11 @@ func parallel(t testing.TB, f codec.Format, data []byte, workers int) []byte {
 		piece         codec.Piece
 	}
 	var jobs []*job
-	for at := 0; at < len(data); at += f.BlockSize() {
-		jobs = append(jobs, &job{window: data[max(0, at-f.Window()):at], block: data[at:min(len(data), at+f.BlockSize())]})
+	cut := codec.NewCut(f)
+	for at := 0; at < len(data); {
+		n, _ := cut.Scan(data[at:])
+		jobs = append(jobs, &job{window: data[max(0, at-f.Window()):at], block: data[at : at+n]})
+		at += n
 	}
 	feed := make(chan *job)
 	var wg sync.WaitGroup

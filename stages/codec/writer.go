@@ -12,12 +12,13 @@ var errClosed = errors.New("codec: writer is closed")
 // NewWriter returns a writer that compresses to w, block after block in the caller's goroutine: the same bytes as any number of
 // workers would make. Close ends the file and does not close w. After an error every call returns that error.
 func NewWriter(f Format, w io.Writer) io.WriteCloser {
-	return &writer{f: f, w: w, enc: f.NewEncoder(), join: f.NewJoiner()}
+	return &writer{f: f, w: w, cut: NewCut(f), enc: f.NewEncoder(), join: f.NewJoiner()}
 }
 
 type writer struct {
 	f    Format
 	w    io.Writer
+	cut  Cut
 	enc  Encoder
 	join Joiner
 	buf  []byte // the window before the block, then the block so far
@@ -36,10 +37,10 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	n := 0
 	for n < len(p) {
-		k := min(len(p)-n, w.win+w.f.BlockSize()-len(w.buf))
+		k, full := w.cut.Scan(p[n:])
 		w.buf = append(w.buf, p[n:n+k]...)
 		n += k
-		if len(w.buf) == w.win+w.f.BlockSize() {
+		if full {
 			if w.err = w.flush(); w.err != nil {
 				return n, w.err
 			}

@@ -73,23 +73,23 @@ type cutter struct {
 	ctx    context.Context
 	packer *Packer
 	emit   func(*block) error
+	cut    codec.Cut
 	now    *block
 	last   []byte // the end of the block before: the next one's window
+	over   []byte // what was read into a block and belongs to the next
 	err    error  // sticky
 }
 
-// room returns what is free of the current block, at least one byte.
-func (c *cutter) room() ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	if c.now == nil {
+// atLeast is how much is read at a time where a block's end is near: what is
+// read beyond it is copied.
+const atLeast = 16 << 10
+
+// open sees to it that there is a current block.
+func (c *cutter) open() error {
+	if c.now == nil && c.err == nil {
 		c.now, c.err = c.begin()
-		if c.err != nil {
-			return nil, c.err
-		}
 	}
-	return c.now.buf[c.now.filled:], nil
+	return c.err
 }
 
 func (c *cutter) begin() (*block, error) {
@@ -114,16 +114,6 @@ func (c *cutter) begin() (*block, error) {
 	return b, nil
 }
 
-// fill notes that n bytes of room are in use now, and hands a full block on.
-func (c *cutter) fill(n int) error {
-	c.packer.stages.Archive.AddOut(int64(n))
-	c.now.filled += n
-	if c.now.filled < len(c.now.buf) {
-		return nil
-	}
-	return c.hand()
-}
-
 func (c *cutter) hand() error {
 	b := c.now
 	c.now = nil
@@ -138,32 +128,31 @@ func (c *cutter) hand() error {
 // Write implements io.Writer.
 func (c *cutter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		room, err := c.room()
-		if err != nil {
+		if err := c.open(); err != nil {
 			return n, err
 		}
-		m := copy(room, p[n:])
+		m, full := c.cut.Scan(p[n:])
+		copy(c.now.buf[c.now.filled:], p[n:n+m])
 		n += m
-		if err := c.fill(m); err != nil {
+		if err := c.fill(m, full); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: it reads r to its end with no copy.
+// ReadFrom implements io.ReaderFrom: it reads r to its end with hardly a copy.
 func (c *cutter) ReadFrom(r io.Reader) (n int64, err error) {
 	for {
-		room, err := c.room()
-		if err != nil {
+		if err := c.open(); err != nil {
 			return n, err
 		}
+		room := c.now.buf[c.now.filled:]
+		room = room[:min(len(room), max(c.cut.Room(), atLeast))]
 		m, err := r.Read(room)
 		n += int64(m)
-		if m > 0 {
-			if err := c.fill(m); err != nil {
-				return n, err
-			}
+		if err := c.take(room[:m]); err != nil {
+			return n, err
 		}
 		if errors.Is(err, io.EOF) {
 			return n, nil
@@ -172,6 +161,30 @@ func (c *cutter) ReadFrom(r io.Reader) (n int64, err error) {
 			return n, err
 		}
 	}
+}
+
+// take makes what was read into the current block a part of it, as far as it
+// belongs to it, and of the next.
+func (c *cutter) take(read []byte) error {
+	m, full := c.cut.Scan(read)
+	// Once handed on, the block is no longer ours to read.
+	c.over = append(c.over[:0], read[m:]...)
+	if err := c.fill(m, full); err != nil {
+		return err
+	}
+	_, err := c.Write(c.over)
+	return err
+}
+
+// fill notes that n more bytes of the current block are in use, and hands it on
+// if it is full.
+func (c *cutter) fill(n int, full bool) error {
+	c.packer.stages.Archive.AddOut(int64(n))
+	c.now.filled += n
+	if !full {
+		return nil
+	}
+	return c.hand()
 }
 
 // close hands the last block on, or gives it up if the tar could not be made.

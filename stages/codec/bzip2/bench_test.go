@@ -52,13 +52,12 @@ func BenchmarkEncode(b *testing.B) {
 			bits := int64(0)
 			for b.Loop() {
 				bits = 0
-				for rest := data; len(rest) > 0; {
-					n := min(len(rest), BlockSize(9))
-					p, err := e.Encode(dst[:0], rest[:n])
+				for _, piece := range pieces(9, 0, data) {
+					p, err := e.Encode(dst[:0], piece)
 					if err != nil {
 						b.Fatal(err)
 					}
-					dst, rest = p.Data, rest[n:]
+					dst = p.Data
 					bits += p.Bits
 				}
 			}
@@ -67,9 +66,24 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
+func BenchmarkScan(b *testing.B) {
+	for name, data := range corpora(b) {
+		b.Run(name, func(b *testing.B) {
+			cut := NewCut(9)
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				for rest := data; len(rest) > 0; {
+					n, _ := cut.Scan(rest)
+					rest = rest[n:]
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	for name, data := range corpora(b) {
-		enc := encodeAll(b, 9, BlockSize(9), data)
+		enc := encodeAll(b, 9, 0, data)
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {

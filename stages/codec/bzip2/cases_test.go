@@ -60,21 +60,20 @@ func cases(t testing.TB) []testCase {
 		{"marks", markText()},
 	}
 	for _, d := range []int{-1, 0, 1} {
-		n := BlockSize(1) + d
+		n := blockLimit(1) + d
 		list = append(list,
 			testCase{fmt.Sprint("block of ", n, " random"), random[:n]},
 			testCase{fmt.Sprint("block of ", n, " equal"), bytes.Repeat([]byte{7}, n)},
 			testCase{fmt.Sprint("two blocks of ", n), append(random[:n:n], text(r, n)...)})
 	}
 	for _, run := range []int{3, 4, 5, 254, 255, 256, 258, 259, 260, 263, 518, 519} {
-		for _, before := range []int{0, 1, BlockSize(1) - run, BlockSize(1) - run/2, BlockSize(1) - 1} {
+		for _, before := range []int{0, 1, blockLimit(1) - run, blockLimit(1) - run/2, blockLimit(1) - 4, blockLimit(1) - 1} {
 			data := append(random[:before:before], bytes.Repeat([]byte{random[before] ^ 1}, run)...)
 			list = append(list, testCase{fmt.Sprintf("run of %d at %d", run, before), append(data, 1, 2, 3)})
 		}
 	}
-	// Input that the run-length stage makes a quarter longer, so that a piece is
-	// more than one block.
-	fours := make([]byte, BlockSize(1))
+	// Input that the run-length stage makes a quarter longer.
+	fours := make([]byte, blockLimit(1))
 	for i := range fours {
 		fours[i] = byte(i/4*7) ^ byte(i/4/256)
 	}
@@ -145,22 +144,39 @@ func markText() []byte {
 	return bytes.Repeat(set, 50)
 }
 
-func encodeAll(t testing.TB, level, piece int, data []byte) []byte {
+// pieces cuts data as a Cut says, or into equal pieces if size is not 0.
+func pieces(level, size int, data []byte) [][]byte {
+	var list [][]byte
+	cut := NewCut(level)
+	for len(data) > 0 {
+		n := min(size, len(data))
+		if size == 0 {
+			n, _ = cut.Scan(data)
+		}
+		list = append(list, data[:n])
+		data = data[n:]
+	}
+	return list
+}
+
+func encodeAll(t testing.TB, level, size int, data []byte) []byte {
 	t.Helper()
 	e, j := NewEncoder(level), NewJoiner(level)
 	var out, buf []byte
-	for len(data) > 0 {
-		n := min(len(data), piece)
-		p, err := e.Encode(buf[:0], data[:n])
+	for _, piece := range pieces(level, size, data) {
+		n := len(piece)
+		p, err := e.Encode(buf[:0], piece)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if p.Raw != n || p.Bits > int64(len(p.Data))*8 || p.Bits <= int64(len(p.Data))*8-8 {
 			t.Fatalf("a piece of %d bytes says it is %d, %d bits in %d bytes", n, p.Raw, p.Bits, len(p.Data))
 		}
+		if size == 0 && (p.Count != 1 || int64(len(p.Data)) > PieceBound(level)) {
+			t.Fatalf("a piece of %d bytes becomes %d blocks of %d bytes", n, p.Count, len(p.Data))
+		}
 		buf = p.Data
 		out = j.Join(out, p)
-		data = data[n:]
 	}
 	return j.Close(out)
 }

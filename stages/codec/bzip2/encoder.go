@@ -1,8 +1,6 @@
 package bzip2
 
-import (
-	"math/bits"
-)
+import "math/bits"
 
 // A Piece is a run of whole blocks as a string of bits, without the head and the
 // end of a stream. Only a Joiner of the same level can make use of it.
@@ -14,11 +12,14 @@ type Piece struct {
 	Sum   uint32 // the blocks' check values, folded as a stream folds its own
 }
 
-// BlockSize is the size in bytes of the pieces that an input is to be cut into
-// at a level from 1 to 9: all but the last, for the bytes of a stream to be what
-// this package promises. It is a little less than the format's block, so that
-// input which the run-length stage makes somewhat longer still fits in one.
-func BlockSize(level int) int { return level * 99_000 }
+// BlockSize is the largest piece that a Cut of a level from 1 to 9 makes, in
+// bytes. It bounds what has to be held of an input that the run-length stage makes
+// much shorter; other inputs are cut before it.
+func BlockSize(level int) int { return level * 400_000 }
+
+// PieceBound is more than Piece.Data ever takes of a piece that a Cut of a level
+// made, in bytes: a code of 8 bits for each byte, and the tables.
+func PieceBound(level int) int64 { return int64(blockLimit(level))*51/50 + 1024 }
 
 // blockLimit is the size of a block after the run-length stage. bzip2 itself
 // stays as far below the format's limit.
@@ -49,53 +50,36 @@ func NewEncoder(level int) *Encoder {
 	}
 }
 
+// fixedMemory is more than what does not grow with the level, and what the
+// allocator rounds up.
+const fixedMemory = 160 << 10
+
 // Memory is what an Encoder of its level holds, in bytes.
 func (e *Encoder) Memory() int64 {
 	return e.sorter.memory() + int64(len(e.last)) + 2*int64(cap(e.mtf.symbols)) +
-		int64(cap(e.tables.selectors)) + 32<<10
+		int64(cap(e.tables.selectors)) + fixedMemory
 }
 
 // Encode appends a piece's bits to dst, which it may have to grow, and returns
-// them in Piece.Data. The result depends on the block's bytes and the level alone.
-// A block may be longer than BlockSize: it becomes several of the format's, of
-// about equal size. The error is always nil.
-func (e *Encoder) Encode(dst, block []byte) (Piece, error) {
-	p := Piece{Raw: len(block)}
+// them in Piece.Data. The result depends on the piece's bytes and the level alone.
+// A piece that a Cut made becomes one block of the format; any other becomes as
+// many as it needs. The error is always nil.
+func (e *Encoder) Encode(dst, piece []byte) (Piece, error) {
+	p := Piece{Raw: len(piece)}
 	w := bitWriter{dst: dst}
-	room := e.sorter.input()
-	packed, raw := encodeRuns(room, block)
-	if raw < len(block) {
-		room = room[:e.share(packed, block[raw:])]
-		packed, raw = encodeRuns(room, block)
-	}
-	for len(block) > 0 {
+	for len(piece) > 0 {
+		packed, raw := encodeRuns(e.sorter.input(), piece)
 		e.check.reset()
-		e.check.write(block[:raw])
+		e.check.write(piece[:raw])
 		crc := e.check.sum()
 		e.encodeBlock(&w, crc, packed)
 		p.Count++
 		p.Sum = bits.RotateLeft32(p.Sum, 1) ^ crc
-		block = block[raw:]
-		packed, raw = encodeRuns(room, block)
+		piece = piece[raw:]
 	}
 	p.Bits = int64(len(w.dst)-len(dst))*8 + int64(w.used)
 	p.Data = w.close()
 	return p, nil
-}
-
-// share is the size, after the run-length stage, of equal blocks for an input of
-// which a whole block has been packed already: a small block at the end would
-// cost more than it saves.
-func (e *Encoder) share(packed int, rest []byte) int {
-	for len(rest) > 0 {
-		w, r := encodeRuns(e.last, rest)
-		packed += w
-		rest = rest[r:]
-	}
-	// A token that does not fit leaves up to tokenLen-1 bytes of a block unused.
-	usable := len(e.last) - tokenLen
-	blocks := (packed + usable - 1) / usable
-	return (packed+blocks-1)/blocks + tokenLen
 }
 
 func (e *Encoder) encodeBlock(w *bitWriter, crc uint32, packed int) {

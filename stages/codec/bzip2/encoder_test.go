@@ -22,7 +22,7 @@ func TestEveryDecoderReadsWhatIsEncoded(t *testing.T) {
 		"python": {"python3", "-c", "import bz2,sys; sys.stdout.buffer.write(bz2.decompress(sys.stdin.buffer.read()))"},
 	}
 	for i, c := range cases(t) {
-		enc := encodeAll(t, 1, BlockSize(1), c.data)
+		enc := encodeAll(t, 1, 0, c.data)
 		std, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
 		if err != nil || !bytes.Equal(std, c.data) {
 			t.Errorf("%s: compress/bzip2 gives %d of %d bytes, %v", c.name, len(std), len(c.data), err)
@@ -49,7 +49,7 @@ func TestLevelsAndPieces(t *testing.T) {
 	r := rand.New(rand.NewSource(seed))
 	data := append(text(r, 1_900_000), fibonacci(100_000)...)
 	for _, level := range []int{1, 5, 9} {
-		for _, piece := range []int{BlockSize(level), 3 * BlockSize(level), 700_001, len(data)} {
+		for _, piece := range []int{0, 700_001, len(data)} {
 			enc := encodeAll(t, level, piece, data)
 			got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
 			if err != nil || !bytes.Equal(got, data) {
@@ -64,10 +64,10 @@ func TestLevelsAndPieces(t *testing.T) {
 func TestOneStreamForAnyWorkers(t *testing.T) {
 	r := rand.New(rand.NewSource(seed))
 	data := append(text(r, 1_000_000), make([]byte, 300_000)...)
-	want := encodeAll(t, 1, BlockSize(1), data)
+	want := encodeAll(t, 1, 0, data)
 	for _, workers := range []int{1, 2, 3, 7, 16} {
-		size := BlockSize(1)
-		pieces := make([]Piece, (len(data)+size-1)/size)
+		cuts := pieces(1, 0, data)
+		pieces := make([]Piece, len(cuts))
 		order := make(chan int, len(pieces))
 		for _, i := range r.Perm(len(pieces)) {
 			order <- i
@@ -78,7 +78,7 @@ func TestOneStreamForAnyWorkers(t *testing.T) {
 			wg.Go(func() {
 				e := NewEncoder(1)
 				for i := range order {
-					pieces[i], _ = e.Encode(nil, data[i*size:min(len(data), (i+1)*size)])
+					pieces[i], _ = e.Encode(nil, cuts[i])
 				}
 			})
 		}
@@ -101,16 +101,16 @@ func TestGolden(t *testing.T) {
 	want := map[string]string{
 		"empty":         "c82685296a2d914c9acd6f6f6db1d1ad364f502b26af5e6ca8874c09880d5cf9",
 		"one byte":      "b669cce2c3a7a5b4036c21520b1c68f398b34f5a0357ee0f6726f9a62055959f",
-		"random":        "93b1e3382f43edc3bec270878aa54c7f34910e72ee627690e5237d4b393f37d4",
-		"text":          "d9f1824cb6c5d02bfd02a9f6781c9c5bba42f7c192df81ec81fa31c284fdbc92",
-		"repeated text": "bb0409ce09fb1d69b3508937678397e1e1113c42256a780e25afc526e6db3882",
-		"fibonacci":     "31d7d115b0b20f35620395361304cd3bba61d3f8f6823d96bd0d12169d92ba59",
-		"zeros and one": "0713649f616dcb226b85763856c4e24e350ee6757beab01b3f859607018d062d",
-		"fours":         "23ee55bba3dc5a752cd888774df06cbe4e3f7ab01e652838fec3385e59921a8a",
+		"random":        "88ba0c1899357fc8e8ad47c990a5192b6e02bb52dac34d035da2202dd6fe3338",
+		"text":          "2849792493902da80f5e7893e5e79d9bf8f627d957eb1fcd81e2197e688f65e5",
+		"repeated text": "e7dcdc42e0513c3a91d775ba2ef8cd6aee61500d988e0ea008e1f3ee2c7af073",
+		"fibonacci":     "c76743a4cf1190ff75ebf61a619926089ef1a55b30235c04e1a511f04ea227ee",
+		"zeros and one": "94daaeff67ac326e561da72cd77bc6e6db01cc4076efa72ce58abed4f57cc4c7",
+		"fours":         "96af6713df73314bd1e8536b455aa21df42de1b4639ca759e8e830b8bb99f0e1",
 	}
 	for _, c := range cases(t) {
 		if pinned, ok := want[c.name]; ok {
-			sum := sha256.Sum256(encodeAll(t, 1, BlockSize(1), c.data))
+			sum := sha256.Sum256(encodeAll(t, 1, 0, c.data))
 			if got := hex.EncodeToString(sum[:]); got != pinned {
 				t.Errorf("%q: %q,", c.name, got)
 			}
@@ -211,10 +211,10 @@ func TestCodeLengthsAreBounded(t *testing.T) {
 
 func TestEncodeAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewSource(seed))
-	data := text(r, BlockSize(1))
+	data := text(r, blockLimit(1))
 	copy(data[40_000:], bytes.Repeat([]byte("abc"), 3000))
 	e := NewEncoder(1)
-	dst := make([]byte, 0, BlockSize(1)*2)
+	dst := make([]byte, 0, PieceBound(1))
 	if n := testing.AllocsPerRun(3, func() { e.Encode(dst, data) }); n > 0 {
 		t.Errorf("a block costs %v allocations", n)
 	}

@@ -139,7 +139,7 @@ func TestRandomisedBlock(t *testing.T) {
 
 func TestInputInAnyPortions(t *testing.T) {
 	data := text(rand.New(rand.NewSource(seed)), 250_000)
-	enc := encodeAll(t, 1, BlockSize(1), data)
+	enc := encodeAll(t, 1, 0, data)
 	r, err := NewReader(iotest.OneByteReader(bytes.NewReader(enc)), Options{Workers: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestInputInAnyPortions(t *testing.T) {
 
 func TestCloseInTheMiddle(t *testing.T) {
 	data := text(rand.New(rand.NewSource(seed)), 2_000_000)
-	enc := encodeAll(t, 1, BlockSize(1), data)
+	enc := encodeAll(t, 1, 0, data)
 	for _, n := range []int{0, 1, 150_000} {
 		r, _ := NewReader(bytes.NewReader(enc), Options{Workers: 2})
 		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
@@ -192,7 +192,7 @@ func FuzzEncoder(f *testing.F) {
 	f.Add([]byte("banana"), byte(3))
 	f.Fuzz(func(t *testing.T, data []byte, times byte) {
 		data = bytes.Repeat(data, int(times)+1)
-		enc := encodeAll(t, 1, BlockSize(1), data)
+		enc := encodeAll(t, 1, 0, data)
 		got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
 		if err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%d of %d bytes, %v", len(got), len(data), err)

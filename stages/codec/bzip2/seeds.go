@@ -45,7 +45,8 @@ func newSeedSorter(capacity int) seedSorter {
 }
 
 func (s *seedSorter) memory() int64 {
-	return 4*int64(len(s.room)+len(s.rank)+len(s.starts)) + 8*int64(len(s.words)+len(s.spare)+cap(s.ties)+cap(s.spareTies))
+	return 4*int64(len(s.room)+len(s.rank)+len(s.byLast)+len(s.starts)) +
+		8*int64(len(s.words)+len(s.spare)) + 12*int64(cap(s.ties)+cap(s.spareTies))
 }
 
 // of gives the sorted seeds whose first byte is c.
