@@ -2,9 +2,12 @@ package stages_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,9 +17,12 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"firn/stages"
 	"firn/stages/codec"
 	"firn/stages/encrypt"
+	"firn/stages/key"
 	"firn/stages/report"
 	"firn/stages/state"
 	"firn/stages/store"
@@ -158,36 +164,59 @@ func (r *rig) objects() map[string]store.Object {
 // lays the union of all out under a new directory, at the tree's own paths.
 func (r *rig) extract() string {
 	r.t.Helper()
-	into := r.t.TempDir()
-	objects := r.objects()
+	into, scratch := r.t.TempDir(), r.t.TempDir()
+	levels := map[int][]store.Object{}
+	for _, o := range r.objects() {
+		n := strings.Count(o.Key, "/")
+		levels[n] = append(levels[n], o)
+	}
 	// A directory's own archive last: what is laid under it changes its time.
-	keys := slices.SortedFunc(maps.Keys(objects), func(a, b string) int {
-		return cmp.Or(strings.Count(b, "/")-strings.Count(a, "/"), strings.Compare(a, b))
-	})
-	for _, key := range keys {
-		object := objects[key]
-		body, err := r.store.Get(context.Background(), key, store.GetOptions{})
-		if err != nil {
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(levels))) {
+		var g errgroup.Group
+		g.SetLimit(4)
+		for i, o := range levels[n] {
+			g.Go(func() error { return r.extractOne(o, into, filepath.Join(scratch, fmt.Sprint(n, "-", i))) })
+		}
+		if err := g.Wait(); err != nil {
 			r.t.Fatal(err)
 		}
-		at := filepath.Join(into, filepath.Dir(key))
-		if err := os.MkdirAll(at, 0o755); err != nil {
-			r.t.Fatal(err)
-		}
-		archive := filepath.Join(r.t.TempDir(), "archive.tar"+filepath.Ext(key))
-		open := exec.Command("openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+r.keyfile, "-out", archive)
-		open.Stdin = body
-		r.command(open)
-		if err := body.Close(); err != nil {
-			r.t.Error(err)
-		}
-		sum := strings.Fields(r.command(exec.Command("md5sum", archive)))[0]
-		if sum != object.Meta["md5"] {
-			r.t.Errorf("%s: md5 is %s, its record says %s", key, sum, object.Meta["md5"])
-		}
-		r.command(exec.Command("tar", "--xattrs", "--xattrs-include=*", "--acls", "--same-owner", "-C", at, "-xpf", archive))
 	}
 	return into
+}
+
+func (r *rig) extractOne(o store.Object, into, archive string) (err error) {
+	path, _, ok := key.Path("", o.Key)
+	if !ok {
+		return fmt.Errorf("no path can be read from the key %s", o.Key)
+	}
+	at := filepath.Join(into, filepath.Dir(path))
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	body, err := r.store.Get(context.Background(), o.Key, store.GetOptions{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	f, err := os.Create(archive)
+	if err != nil {
+		return err
+	}
+	sum := md5.New()
+	var said bytes.Buffer
+	openssl := exec.Command("openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+r.keyfile)
+	openssl.Stdin, openssl.Stdout, openssl.Stderr = body, io.MultiWriter(f, sum), &said
+	if err := errors.Join(openssl.Run(), f.Close()); err != nil {
+		return fmt.Errorf("%s: openssl: %w: %s", o.Key, err, said.String())
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != o.Meta["md5"] {
+		return fmt.Errorf("%s: md5 is %s, its record says %s", o.Key, got, o.Meta["md5"])
+	}
+	out, err := exec.Command("tar", "--xattrs", "--xattrs-include=*", "--acls", "--same-owner", "-C", at, "-xpf", archive).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: tar: %w: %s", o.Key, err, out)
+	}
+	return os.Remove(archive)
 }
 
 func (r *rig) command(c *exec.Cmd) string {
