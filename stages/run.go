@@ -34,7 +34,7 @@ type Backup struct {
 	Format codec.Format
 	Cache  string // the cache path: the spool lies below it
 
-	Store      store.Store
+	Store      store.Store  // checked by the caller, as the table is
 	Table      record.Table // nil: records are kept in the objects' metadata only
 	Passphrase *encrypt.Passphrase
 	Keys       *encrypt.Keys
@@ -62,6 +62,25 @@ const lookupWorkers = 16
 // MemoryNeeded is the least memory limit, in bytes, that a backup in a format
 // with parts of partSize bytes can go through with.
 func MemoryNeeded(f codec.Format, partSize int64) int64 { return pack.BlockMemory(f) + partSize }
+
+// DefaultMemory is a memory limit, in bytes, with which no worker waits for
+// memory.
+func DefaultMemory(f codec.Format, partSize int64, w Workers) int64 {
+	return blocksWanted(f, w) + int64(w.Encrypt+w.Upload)*partSize
+}
+
+// blocksWanted is what blocks take when every compress worker has one and two
+// more wait.
+func blocksWanted(f codec.Format, w Workers) int64 { return int64(w.Compress+2) * pack.BlockMemory(f) }
+
+// partsShare is how much of the memory is for parts: what blocks do not want,
+// within bounds.
+func partsShare(o Backup) int64 {
+	share := o.MemoryLimit - blocksWanted(o.Format, o.Workers)
+	share = max(share, o.MemoryLimit/4)
+	share = min(share, o.MemoryLimit-pack.BlockMemory(o.Format))
+	return max(share, o.PartSize)
+}
 
 // backup is a Backup under way.
 type backup struct {
@@ -112,15 +131,7 @@ func (o Backup) Start(ctx context.Context) (_ *Handle, err error) {
 			err = errors.Join(err, b.tree.Close())
 		}
 	}()
-	if err := o.Store.Check(ctx); err != nil {
-		return nil, err
-	}
-	if o.Table != nil {
-		if err := o.Table.Check(ctx); err != nil {
-			return nil, err
-		}
-	}
-	parts := max(o.PartSize, min(o.MemoryLimit/2, o.MemoryLimit-pack.BlockMemory(o.Format)))
+	parts := partsShare(o)
 	b.parts, b.blocks = pipeline.NewBudget(parts), pipeline.NewBudget(o.MemoryLimit-parts)
 	b.spooled = pipeline.NewBudget(o.SpoolLimit)
 	if err := b.clean(ctx); err != nil {

@@ -47,8 +47,7 @@ func newBackupOptions() *backupOptions {
 			Encrypt:  max(2, cpus),   // computes, and waits for memory
 			Upload:   8,              // waits for the network
 		},
-		memoryLimit: size(min(128+64*cpus, 4096) * mib),
-		partSize:    8 * mib,
+		partSize: 8 * mib,
 	}
 }
 
@@ -108,10 +107,10 @@ func (o *backupOptions) flagGroups() []flagGroup {
 	f.Var((*number)(&o.workers.Compress), "compress-workers", "blocks compressed at once, over all archives: bounds processor use")
 	f.Var((*number)(&o.workers.Encrypt), "encrypt-workers", "archives encrypted at once: bounds processor use and half-filled parts")
 	f.Var((*number)(&o.workers.Upload), "upload-workers", "parts uploaded at once, over all archives: bounds connections")
-	f.Var(&o.memoryLimit, "memory-limit", "bytes of blocks and parts in flight; firn uses some 100MiB beside")
+	f.Var(&o.memoryLimit, "memory-limit", "bytes of blocks and parts in flight (default: what keeps all workers busy, at most half of the machine's memory; firn takes some 100MiB beside)")
 	f.Var(&o.spoolLimit, "spool-limit", "bytes of archives in the cache path at once; default: half of what is free there")
 	f.Var(&o.partSize, "part-size", "bytes a part of an upload has, and the most that is sent in one request; larger by itself for objects of more than 10,000 parts")
-	f.Var(&o.bandwidth, "bandwidth-limit", "bytes a second sent to S3 at most; 0 is no limit")
+	f.Var(&o.bandwidth, "bandwidth-limit", "bytes a second to and from S3 at most; 0 is no limit")
 	return groups
 }
 
@@ -159,11 +158,11 @@ func (o *backupOptions) validate(f *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--part-size %s: S3 takes parts from 5MiB to 5GiB", o.partSize.String())
 	}
 	need := size(stages.MemoryNeeded(o.format, int64(o.partSize)))
+	if !f.Changed("memory-limit") {
+		o.memoryLimit = max(need, min(size(stages.DefaultMemory(o.format, int64(o.partSize), o.workers)), halfOfMemory()))
+	}
 	if o.memoryLimit < need {
-		if f.Changed("memory-limit") {
-			return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s", o.memoryLimit.String(), o.format.Name(), o.format.Level(), o.partSize.String(), need.String())
-		}
-		o.memoryLimit = need
+		return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s", o.memoryLimit.String(), o.format.Name(), o.format.Level(), o.partSize.String(), need.String())
 	}
 	return nil
 }

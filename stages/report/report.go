@@ -60,6 +60,7 @@ type Totals struct {
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
+	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
 	UploadsAborted, SpoolFilesRemoved atomic.Int64 // left by dead runs
 }
 
@@ -107,6 +108,7 @@ func (t *Tee) Event(e Event) {
 	case Unchanged:
 		t.Totals.Unchanged.Add(1)
 		t.Totals.SkippedBytes.Add(e.Source)
+		t.Totals.UnreadBytes.Add(e.Source)
 	case Identical:
 		t.Totals.Identical.Add(1)
 		t.Totals.SkippedBytes.Add(e.Source)

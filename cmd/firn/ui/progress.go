@@ -16,7 +16,7 @@ import (
 // skipped counts as read. found grows while the scan runs ahead.
 func progressOf(p report.Progress, t *report.Totals) (done, found int64) {
 	found = t.Bytes.Load()
-	done = t.SkippedBytes.Load()
+	done = t.UnreadBytes.Load()
 	for _, c := range p.Stages {
 		if c.Stage == "archive" {
 			done += c.BytesOut

@@ -2,7 +2,8 @@
 // goes: a progress bar on a terminal, a line now and then elsewhere, events as
 // JSON. Its rules:
 //
-//   - Faults and warnings go to standard error, at once, whatever the form.
+//   - Faults and warnings are told at once, whatever the form: on standard
+//     error, or with --json as events on standard output.
 //   - Only --json writes to standard output.
 //   - What is shown as progress is read from counters on a ticker; work never
 //     waits for the screen.
@@ -23,7 +24,7 @@ import (
 
 // Options say what to print, and where.
 type Options struct {
-	JSON    bool // one event a line on Stdout, nothing but warnings and faults on Stderr
+	JSON    bool // one event a line on Stdout, nothing on Stderr
 	Quiet   bool // only what is wrong
 	Verbose bool // each archive that was saved
 	DryRun  bool

@@ -1,17 +1,13 @@
 package main
 
-import (
-	"math"
-
-	"golang.org/x/sys/unix"
-)
+import "math"
 
 // defaultSpool is half of what is free at path, and no bound where that can't
 // be told.
 func defaultSpool(path string) size {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(path, &fs); err != nil {
+	free, err := freeBytes(path)
+	if err != nil || free > math.MaxInt64 {
 		return math.MaxInt64 / 2
 	}
-	return max(size(uint64(fs.Bavail)*uint64(fs.Bsize)/2), mib)
+	return max(size(free/2), mib)
 }

@@ -1,0 +1,10 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// freeBytes is what an ordinary user may still write at path.
+func freeBytes(path string) (uint64, error) {
+	var fs unix.Statfs_t
+	err := unix.Statfs(path, &fs)
+	return uint64(max(fs.F_bavail, 0)) * uint64(fs.F_bsize), err
+}
