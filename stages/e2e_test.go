@@ -26,7 +26,7 @@ import (
 	"firn/stages/key"
 	"firn/stages/report"
 	"firn/stages/store"
-	"firn/stages/store/awsconf"
+	awslink "firn/stages/store/awsconf"
 	"firn/stages/store/s3"
 )
 
@@ -69,7 +69,7 @@ func (s *site) with(t testing.TB, bucket string) *site {
 
 func (s *site) open(t testing.TB) store.Store {
 	t.Helper()
-	st, err := s3.Open(t.Context(), s3.Options{Bucket: s.bucket, Options: awsconf.Options{Endpoint: s.proxy.Endpoint, MaxBackoff: time.Millisecond}})
+	st, err := s3.Open(t.Context(), s3.Options{Bucket: s.bucket, Options: awslink.Options{Endpoint: s.proxy.Endpoint, MaxBackoff: time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
