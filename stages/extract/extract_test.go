@@ -19,10 +19,10 @@ import (
 	"firn/stages/walk"
 )
 
-// archived returns the tar of dir, whose names begin with base.
-func archived(t testing.TB, dir string, s walk.Subtree) []byte {
+// archived returns the tar of a subtree of dir, which is cut at depth.
+func archived(t testing.TB, dir string, depth int, s walk.Subtree) []byte {
 	t.Helper()
-	w, err := walk.Open(dir, walk.Options{})
+	w, err := walk.Open(dir, walk.Options{Depth: depth})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestAwkward(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("skipped: %q", skipped)
-	b := archived(t, src, walk.Subtree{})
+	b := archived(t, src, 0, walk.Subtree{})
 	o := extract.Options{Owners: true}
 	r, f, err := lay(t, dst, o, b, "home/me", nil)
 	if err != nil || len(f.all) > 0 || r.Faults != 0 {

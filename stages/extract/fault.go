@@ -55,11 +55,11 @@ func (f Fault) Unwrap() error { return f.Err }
 
 // The reasons for Refused.
 var (
-	ErrAbsolute = errors.New("its name begins with a slash, which would lead out of the target")
-	ErrDotDot   = errors.New("its name holds \"..\", which would lead out of its place")
-	ErrNUL      = errors.New("its name holds a NUL byte")
-	ErrNoName   = errors.New("it has no name")
-	ErrThrough  = errors.New("its name leads through a symbolic link")
+	ErrAbsolute = errors.New("the name begins with a slash, which would lead out of the target")
+	ErrDotDot   = errors.New("the name holds \"..\", which would lead out of its place")
+	ErrNUL      = errors.New("the name holds a NUL byte")
+	ErrNoName   = errors.New("there is no name")
+	ErrThrough  = errors.New("the name leads through a symbolic link")
 )
 
 // Other reasons.
@@ -131,32 +131,29 @@ func (l *layer) settle(name string, err error) error {
 	if errors.As(err, &end) {
 		return end.error
 	}
-	what := Failed
+	what, at := Failed, path.Join(l.base, name)
 	var refused refusal
 	switch {
 	case errors.As(err, &refused):
-		what = Refused
+		what, at = Refused, name
 	case errors.Is(err, ErrExists):
 		what = Exists
 	}
-	err = l.x.explain(fmt.Errorf("restoring %q: %w", path.Join(l.base, name), err))
+	err = l.x.explain(fmt.Errorf("restoring %q: %w", at, err))
 	if pipeline.IsFatal(err) {
 		return err
 	}
-	l.fault(name, what, err)
+	l.fault(at, what, err)
 	return nil
 }
 
 // partial reports what could not be done to an entry that is there.
 func (l *layer) partial(name string, err error) {
-	l.fault(name, Partial, fmt.Errorf("restoring %q: %w", path.Join(l.base, name), err))
+	at := path.Join(l.base, name)
+	l.fault(at, Partial, fmt.Errorf("restoring %q: %w", at, err))
 }
 
-func (l *layer) fault(name string, what Kind, err error) {
-	at := name
-	if what != Refused {
-		at = path.Join(l.base, name)
-	}
+func (l *layer) fault(at string, what Kind, err error) {
 	if what != Exists {
 		l.result.Faults++
 	}

@@ -78,13 +78,13 @@ func (l *layer) link(e *entry) error {
 		err = refusal{ErrNoName}
 	}
 	if err != nil {
-		return fmt.Errorf("linking it to %q, of which is true: %w", e.header.Linkname, err)
+		return fmt.Errorf("linking it to %q: %w", e.header.Linkname, err)
 	}
 	fromDir, from := split(below(l.base, target))
 	t, err := l.there.enter(fromDir, nil)
 	var refused refusal
 	if errors.As(err, &refused) {
-		return fmt.Errorf("linking it to %q, of which is true: %w", e.header.Linkname, err)
+		return fmt.Errorf("linking it to %q: %w", e.header.Linkname, err)
 	}
 	var st unix.Stat_t
 	if err == nil {
