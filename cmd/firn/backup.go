@@ -90,7 +90,7 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 		return cause(ctx, err)
 	}
 	s.onFirst(func() {
-		printer.Event(report.Event{Kind: report.Warning, Text: "stopping: what is in flight is finished, nothing new is taken; once more cancels it"})
+		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is finished, nothing new is taken; once more cancels it"})
 		handle.Stop()
 	})
 	printer.Start(handle.Progress)

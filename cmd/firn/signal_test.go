@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/md5"
+	"encoding/hex"
+	"io"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"firn/bench/harness"
+)
+
+// A site is a tree, a cache path and a bucket behind a proxy, for firn's own
+// process.
+type site struct {
+	t      *testing.T
+	dir    string // tree, cache and key lie here
+	server *harness.S3Server
+	proxy  *harness.FaultProxy
+}
+
+func newSite(t *testing.T) *site {
+	s := &site{t: t, dir: t.TempDir(), server: harness.S3(t)}
+	s.proxy = harness.Proxy(t, s.server.Endpoint)
+	// Three archives of several parts, and some of one.
+	for i, name := range []string{"a big/noise", "b/noise", "c/noise", "d big/noise", "e big/noise", "plain"} {
+		size := 10_000
+		if strings.Contains(name, "big") {
+			size = 6 << 20
+		}
+		path := filepath.Join(s.tree(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		body := make([]byte, size)
+		rand.New(rand.NewSource(int64(i))).Read(body)
+		if err := os.WriteFile(path, body, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func (s *site) tree() string  { return filepath.Join(s.dir, "tree") }
+func (s *site) cache() string { return filepath.Join(s.dir, "cache") }
+func (s *site) key() string   { return filepath.Join(s.dir, "key") }
+
+// subtrees is how many archives the tree makes.
+const subtrees = 7
+
+// A process is a firn under way. What it says is read line by line.
+type process struct {
+	s      *site
+	cmd    *exec.Cmd
+	stderr *bufio.Scanner
+	said   bytes.Buffer
+}
+
+func (s *site) start(flags ...string) *process {
+	s.t.Helper()
+	cmd := exec.Command("firn", append([]string{
+		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket, "--depth", "1",
+		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--part-size", "5MiB",
+	}, flags...)...)
+	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+	r, err := cmd.StderrPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return &process{s: s, cmd: cmd, stderr: bufio.NewScanner(r)}
+}
+
+// until reads what firn says until a line holds text; "" reads to the end.
+func (p *process) until(text string) {
+	p.s.t.Helper()
+	for p.stderr.Scan() {
+		p.said.WriteString(p.stderr.Text() + "\n")
+		if text != "" && strings.Contains(p.stderr.Text(), text) {
+			return
+		}
+	}
+	if text != "" {
+		p.s.t.Fatalf("firn never said %q, but:\n%s", text, p.said.String())
+	}
+}
+
+// end waits for firn and gives its exit code, -1 if it was killed.
+func (p *process) end() int {
+	p.s.t.Helper()
+	p.until("")
+	_ = p.cmd.Wait() // the exit code says it
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) signal(sig os.Signal) {
+	p.s.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.s.t.Fatal(err)
+	}
+}
+
+// run is a firn that must end with a code; it gives what was said.
+func (s *site) run(code int, flags ...string) string {
+	s.t.Helper()
+	p := s.start(flags...)
+	if got := p.end(); got != code {
+		s.t.Fatalf("exit code %d, not %d:\n%s", got, code, p.said.String())
+	}
+	return p.said.String()
+}
+
+func says(t *testing.T, said string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(said, part) {
+			t.Errorf("firn did not say %q, but:\n%s", part, said)
+		}
+	}
+}
+
+// hold makes the proxy keep the nth call of an operation, and all after it,
+// until release is called; reached is closed when it has come.
+func (s *site) hold(op string, n int) (reached <-chan struct{}, release func()) {
+	arrived, free := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.proxy.ResetCounts()
+	s.proxy.SetRule(func(c harness.Call) harness.Fault {
+		if c.Op != op || c.Number < n {
+			return harness.Fault{}
+		}
+		once.Do(func() { close(arrived) })
+		return harness.Fault{Hold: free}
+	})
+	return arrived, func() {
+		s.proxy.SetRule(nil)
+		close(free)
+	}
+}
+
+func (s *site) unfinished() int {
+	s.t.Helper()
+	out, err := s.server.Client().ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.server.Bucket})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(out.Uploads)
+}
+
+func (s *site) keys() (keys []string) {
+	s.t.Helper()
+	out, err := s.server.Client().ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{Bucket: &s.server.Bucket})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, o := range out.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+// whole makes sure that the tree is in the bucket, as openssl and tar see it,
+// and that nothing is left of what runs have made on the way.
+func (s *site) whole() {
+	s.t.Helper()
+	into, found := s.t.TempDir(), s.keys()
+	for _, k := range found {
+		out, err := s.server.Client().GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: &s.server.Bucket, Key: &k})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		archive := s.pipe(out.Body, "openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+s.key())
+		if err := out.Body.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		if sum := md5.Sum(archive); hex.EncodeToString(sum[:]) != out.Metadata["md5"] {
+			s.t.Errorf("%s: md5 is %x, its record says %s", k, sum, out.Metadata["md5"])
+		}
+		at := filepath.Join(into, filepath.Dir(k))
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			s.t.Fatal(err)
+		}
+		s.pipe(bytes.NewReader(archive), "tar", "-C", at, "-xzf", "-")
+	}
+	s.pipe(nil, "diff", "-r", s.tree(), filepath.Join(into, s.tree()))
+	if len(found) != subtrees {
+		s.t.Errorf("%d objects: %q", len(found), found)
+	}
+	s.clean()
+}
+
+// clean makes sure that no archive lies in the cache path and no part in the
+// bucket.
+func (s *site) clean() {
+	s.t.Helper()
+	left, err := os.ReadDir(s.cache())
+	if err != nil || len(left) != 1 || left[0].Name() != "firn-state.db" {
+		s.t.Errorf("in the cache path: %v, %v", left, err)
+	}
+	if n := s.unfinished(); n != 0 {
+		s.t.Errorf("%d unfinished uploads in the bucket", n)
+	}
+}
+
+func (s *site) pipe(in io.Reader, name string, args ...string) []byte {
+	s.t.Helper()
+	var out, said bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &said
+	if err := cmd.Run(); err != nil {
+		s.t.Fatalf("%s: %v\n%s%s", name, err, out.String(), said.String())
+	}
+	return out.Bytes()
+}
+
+// Whenever firn is killed, the next run ends with everything saved.
+func TestKilled(t *testing.T) {
+	for _, at := range []struct {
+		op string
+		n  int
+	}{{"ListMultipartUploads", 1}, {"PutObject", 2}, {"UploadPart", 2}, {"CompleteMultipartUpload", 1}} {
+		t.Run(at.op, func(t *testing.T) {
+			s := newSite(t)
+			reached, release := s.hold(at.op, at.n)
+			p := s.start()
+			<-reached
+			p.signal(syscall.SIGKILL)
+			if code := p.end(); code != -1 {
+				t.Fatalf("exit code %d", code)
+			}
+			pending := s.unfinished()
+			release()
+			said := s.run(exitDone)
+			if pending > 0 {
+				says(t, said, "unfinished upload", "that an interrupted run had left in s3://"+s.server.Bucket)
+			}
+			if at.op == "UploadPart" {
+				says(t, said, "removed", "that an interrupted run had left in "+s.cache())
+				if pending == 0 {
+					t.Error("no upload was under way when firn was killed")
+				}
+			}
+			s.whole()
+			says(t, s.run(exitDone), "saved      0 subtrees")
+		})
+	}
+}
+
+// The first signal ends the run when what is in flight is stored.
+func TestInterruptedOnce(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			s := newSite(t)
+			reached, release := s.hold("UploadPart", 2)
+			// Only one of the big archives fits into the spool, and one more waits for it.
+			p := s.start("--archive-workers", "1", "--upload-workers", "1", "--spool-limit", "8MiB")
+			<-reached
+			p.signal(sig)
+			p.until("stopping: what is in flight is finished, nothing new is taken; once more cancels it")
+			release()
+			if code := p.end(); code != exitInterrupted {
+				t.Errorf("exit code %d", code)
+			}
+			says(t, p.said.String(), "firn: stopped: what was begun is saved, the rest is left for the next run")
+			if n := len(s.keys()); n == 0 || n == subtrees {
+				t.Errorf("%d objects of %d were stored by a run that was stopped", n, subtrees)
+			}
+			s.clean()
+			s.run(exitDone)
+			s.whole()
+		})
+	}
+}
+
+// The second one cancels what is in flight, and leaves nothing of it.
+func TestInterruptedTwice(t *testing.T) {
+	s := newSite(t)
+	reached, release := s.hold("UploadPart", 2)
+	p := s.start()
+	<-reached
+	p.signal(os.Interrupt)
+	p.until("once more cancels it")
+	p.signal(os.Interrupt)
+	if code := p.end(); code != exitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	says(t, p.said.String(), "cancelled: clearing up; once more kills firn", "firn: the run ended early: interrupted")
+	s.clean()
+	release()
+	s.run(exitDone)
+	s.whole()
+}
+
+// Before anything is stored, one signal is enough.
+func TestInterruptedAtTheStart(t *testing.T) {
+	s := newSite(t)
+	reached, release := s.hold("ListObjectsV2", 1)
+	defer release()
+	p := s.start()
+	<-reached
+	p.signal(os.Interrupt)
+	if code := p.end(); code != exitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	says(t, p.said.String(), "firn: interrupted before anything was stored")
+	if _, err := os.Stat(s.key()); err == nil {
+		t.Error("a key file was made")
+	}
+}
