@@ -23,10 +23,14 @@ const (
 	Unchanged Kind = "unchanged" // a subtree was skipped unread
 	Identical Kind = "identical" // an archive was made, and the store holds its content already
 	WouldSave Kind = "would-save"
-	Entry     Kind = "entry-fault"   // an entry was not saved, or not whole
-	Changed   Kind = "entry-changed" // an entry changed while it was read; stored as read
-	Left      Kind = "entry-skipped" // an entry that no archive can hold (a socket)
-	Failed    Kind = "failed"        // a subtree was not saved
+
+	Restored     Kind = "restored" // an archive was proven and laid down
+	WouldRestore Kind = "would-restore"
+
+	Entry   Kind = "entry-fault"   // an entry was not saved, or not whole
+	Changed Kind = "entry-changed" // an entry changed while it was read; stored as read
+	Left    Kind = "entry-skipped" // an entry that no archive can hold (a socket)
+	Failed  Kind = "failed"        // a subtree was not saved
 )
 
 // An Event is one thing that happened.
@@ -57,6 +61,7 @@ type Totals struct {
 
 	DoneSubtrees, DoneBytes           atomic.Int64 // of what was found: saved, skipped or failed
 	Saved, Unchanged, Identical       atomic.Int64 // subtrees
+	Restored                          atomic.Int64 // archives
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
@@ -105,6 +110,8 @@ func (t *Tee) Event(e Event) {
 		t.Totals.Saved.Add(1)
 		t.Totals.SavedBytes.Add(e.Source)
 		t.Totals.Stored.Add(e.Stored)
+	case Restored:
+		t.Totals.Restored.Add(1)
 	case Unchanged:
 		t.Totals.Unchanged.Add(1)
 		t.Totals.SkippedBytes.Add(e.Source)
@@ -122,7 +129,7 @@ func (t *Tee) Event(e Event) {
 		t.Totals.LeftOut.Add(1)
 	}
 	switch e.Kind {
-	case Saved, Unchanged, Identical, Failed, WouldSave:
+	case Saved, Unchanged, Identical, Failed, WouldSave, Restored, WouldRestore:
 		t.Totals.DoneSubtrees.Add(1)
 		t.Totals.DoneBytes.Add(e.Source)
 	}

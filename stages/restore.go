@@ -1,0 +1,240 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"firn/pipeline"
+	"firn/stages/codec"
+	"firn/stages/encrypt"
+	"firn/stages/fetch"
+	"firn/stages/hash"
+	"firn/stages/key"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/spool"
+	"firn/stages/store"
+)
+
+// flow is the restore, the backup's mirror: what flows from one line to the
+// next is an archive.
+func (r *restore) flow() {
+	wanted := pipeline.Source(r.stages.find, r.find)          // which archives may hold what is asked for
+	ready := pipeline.Map(r.stages.lookup, wanted, r.look)    // refuse what another key made, leave what is cold
+	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch) // ranges ▸ decrypt ▸ spool; then MD5 and HMAC are proven
+	pipeline.Sink(r.stages.extract, fetched, r.extract)       // decompress ▸ lay down
+}
+
+// An archived is one archive on its way back.
+type archived struct {
+	restore *restore
+	key     string
+	path    string // as it was saved, without a leading slash
+	version string
+	size    int64         // bytes of the object
+	record  record.Record // what is known of it
+	spool   *spool.File
+}
+
+// String is the path that was saved.
+func (a *archived) String() string { return a.path }
+
+// Drop lets go of the spool file.
+func (a *archived) Drop(error) {
+	if a.spool == nil {
+		return
+	}
+	if err := a.spool.Remove(); err != nil {
+		a.restore.Report.Event(report.Event{Kind: report.Warning, Path: a.path, Text: "a spool file is left behind; the next run removes it", Err: err})
+	}
+}
+
+// find emits the archives that may hold what is picked, as the store lists
+// them.
+func (r *restore) find(ctx context.Context, emit func(*archived) error) error {
+	err := r.Store.List(ctx, key.Prefix(r.Prefix), func(o store.Object) error {
+		if !isArchive(o.Key) {
+			return nil
+		}
+		saved, _, ok := key.Path(r.Prefix, o.Key)
+		if !ok {
+			r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key; it is not restored"})
+			return nil
+		}
+		if !r.Picks.MayHave(saved) {
+			return nil
+		}
+		r.Totals.Subtrees.Add(1)
+		r.Totals.Bytes.Add(o.Size)
+		return emit(&archived{restore: r, key: o.Key, path: saved, version: o.Version, size: o.Size})
+	})
+	if err == nil {
+		r.Totals.Cut.Store(true)
+	}
+	return err
+}
+
+// look asks what is known of the archive, and lets pass what can be proven and
+// read.
+func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) error) error {
+	r.Totals.Scanned.Add(1)
+	object, err := r.Store.Head(ctx, a.key)
+	if err != nil {
+		return fmt.Errorf("asking what is known of %s: %w", a.key, err)
+	}
+	a.size, a.version = object.Size, object.Version
+	if a.record, err = record.FromMeta(object.Meta); err != nil {
+		return fmt.Errorf("reading the record of %s: %w", a.key, err)
+	}
+	if err := r.checkKey(a); err != nil {
+		return err
+	}
+	if object.Restore.Cold {
+		return coldError(a, object)
+	}
+	if r.DryRun {
+		r.Report.Event(report.Event{Kind: report.WouldRestore, Path: a.path, Key: a.key, Stored: a.size})
+		return nil
+	}
+	return emit(a)
+}
+
+// coldError says of an object in a Glacier class that it must be thawed first.
+func coldError(a *archived, o store.Object) error {
+	if o.Restore.Ongoing {
+		return fmt.Errorf("%w: a thaw was asked for and is under way; run the same command again when it is done", store.ErrCold)
+	}
+	return fmt.Errorf("%w (%s, %d bytes): ask for it with 'aws s3api restore-object', and run the same command again when it is done", store.ErrCold, o.Class, a.size)
+}
+
+// checkKey names a wrong key before anything is fetched.
+func (r *restore) checkKey(a *archived) error {
+	switch {
+	case a.record.Format == 0:
+		r.unprovenOnce.Do(func() {
+			r.Report.Event(report.Event{Kind: report.Warning, Key: a.key, Text: "it was made by the old script: its MD5 is checked, but who made it can't be proven; so for others like it"})
+		})
+		return nil
+	case a.record.KeyID == "":
+		return errors.New("its record names no key: it can't be proven to be what was saved")
+	}
+	mine, err := r.Keys.Mine(a.record.KeyID)
+	if err != nil {
+		return fmt.Errorf("reading the key id in its record: %w", err)
+	}
+	if !mine {
+		return fmt.Errorf("%w than the one given: name the key file it was made with", encrypt.ErrOtherKey)
+	}
+	return nil
+}
+
+// fetch brings the archive into the spool and proves it.
+func (r *restore) fetch(ctx context.Context, a *archived, emit func(*archived) error) (err error) {
+	if a.size > r.SpoolLimit {
+		return fmt.Errorf("its archive of %d bytes does not fit into the spool of %d: raise --spool-limit, or name a --cache-path with more room", a.size, r.SpoolLimit)
+	}
+	if a.spool, err = r.spool.Create(ctx, a.size); err != nil {
+		return err
+	}
+	if err := r.fetchInto(ctx, a); err != nil {
+		a.Drop(err)
+		return err
+	}
+	a.spool.Seal()
+	return emit(a)
+}
+
+func (r *restore) fetchInto(ctx context.Context, a *archived) error {
+	sums, err := r.sumsOf(a)
+	if err != nil {
+		return err
+	}
+	cipher := pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
+		return r.fetcher.Fetch(ctx, r.stages.decrypt, fetch.Object{Key: a.key, Version: a.version, Size: a.size}, w)
+	})
+	defer cipher.Close()
+	plain, err := encrypt.NewDecrypter(r.Passphrase, cipher)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 1<<20)
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(a.spool, writerFunc(func(p []byte) {
+		sums.MD5Block(p)
+		sums.MACBlock(p)
+	}))}, struct{ io.Reader }{plain}, buf)
+	if err != nil {
+		return fmt.Errorf("decrypting %s: %w", a.key, err)
+	}
+	r.stages.decrypt.AddOut(a.spool.Size())
+	return prove(a, sums)
+}
+
+// sumsOf begins the sums of an archive: the HMAC under the key that its record
+// names.
+func (r *restore) sumsOf(a *archived) (*hash.Archive, error) {
+	if a.record.Format == 0 {
+		return hash.NewArchive(nil), nil
+	}
+	keys, err := r.Keys.ForID(a.record.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	return hash.NewArchive(keys.MAC(a.key)), nil
+}
+
+// ErrDamaged: an archive is not what was saved.
+var ErrDamaged = errors.New("the archive is not what was saved")
+
+// prove holds what was fetched against the record, before anything of it is
+// used.
+func prove(a *archived, sums *hash.Archive) error {
+	got, err := sums.Sums()
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.record.Format > 0 && (a.record.HMAC == "" || got.MAC != a.record.HMAC):
+		return fmt.Errorf("%w: its HMAC does not fit its key and content; nothing of it was extracted", ErrDamaged)
+	case a.record.MD5 != "" && got.MD5 != a.record.MD5:
+		return fmt.Errorf("%w: its MD5 is %s, the record says %s; nothing of it was extracted", ErrDamaged, got.MD5, a.record.MD5)
+	}
+	return nil
+}
+
+type writerFunc func([]byte)
+
+func (w writerFunc) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+// extract lays the archive down.
+func (r *restore) extract(ctx context.Context, a *archived) (err error) {
+	defer a.Drop(nil)
+	format, err := codec.ByExt(path.Ext(a.key)[1:])
+	if err != nil {
+		return err
+	}
+	plain, err := format.NewReader(a.spool.Reader())
+	if err != nil {
+		return fmt.Errorf("decompressing %s: %w", a.key, err)
+	}
+	defer func() { err = errors.Join(err, plain.Close()) }()
+	dir := path.Dir(a.path)
+	selected := func(name string) bool { return r.Picks.Has(path.Join(dir, name)) }
+	if r.Picks == nil || r.Picks.Has(a.path) {
+		selected = nil
+	}
+	result, err := r.extractor.Extract(ctx, plain, dir, selected)
+	r.Totals.Entries.Add(result.Entries)
+	r.Totals.Files.Add(result.Files)
+	r.stages.extract.AddOut(result.Bytes)
+	if err != nil {
+		return fmt.Errorf("extracting %s: %w", a.key, err)
+	}
+	r.Report.Event(report.Event{Kind: report.Restored, Path: a.path, Key: a.key, Source: result.Bytes, Stored: a.size})
+	return nil
+}

@@ -1,0 +1,135 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/encrypt"
+	"firn/stages/extract"
+	"firn/stages/fetch"
+	"firn/stages/pick"
+	"firn/stages/report"
+	"firn/stages/spool"
+	"firn/stages/store"
+)
+
+// Restore says what to bring back, where to, and with what means. What is
+// passed stays the caller's, who closes it after Wait.
+type Restore struct {
+	Target    *os.Root   // everything lands below it, at the path it was saved from
+	Prefix    string     // of the keys
+	Picks     pick.Picks // nil: everything
+	Overwrite extract.Overwrite
+	Owners    bool // give files to their owners; needs root
+	DryRun    bool
+
+	Cache      string // the cache path: the spool lies below it
+	Store      store.Store
+	Passphrase *encrypt.Passphrase
+	Keys       *encrypt.Keys
+
+	PartSize    int64 // bytes asked for in one request
+	Workers     RestoreWorkers
+	MemoryLimit int64 // bytes, for ranges in flight
+	SpoolLimit  int64 // bytes, for all spool files together
+
+	Report report.Reporter
+	Totals *report.Totals
+}
+
+// RestoreWorkers are the numbers of workers of each stage.
+type RestoreWorkers struct{ Fetch, Decrypt, Extract int }
+
+// restore is a Restore under way.
+type restore struct {
+	Restore
+	run       *pipeline.Run
+	memory    *pipeline.Budget
+	spooled   *pipeline.Budget
+	spool     *spool.Dir
+	fetcher   *fetch.Fetcher
+	extractor *extract.Extractor
+	started   time.Time
+
+	unprovenOnce sync.Once
+
+	stages struct{ find, lookup, fetch, decrypt, extract *pipeline.Stage }
+}
+
+// Start makes everything ready and starts the restore. Wait must be called
+// after it.
+func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
+	if o.MemoryLimit < 2*o.PartSize {
+		return nil, fmt.Errorf("a memory limit of %d bytes is too small for ranges of %d: at least two must fit", o.MemoryLimit, o.PartSize)
+	}
+	r := &restore{Restore: o, started: time.Now()}
+	r.Report = &report.Tee{Totals: o.Totals, To: o.Report}
+	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit)
+	var err error
+	if r.spool, _, err = spool.Open(o.Cache, r.spooled); err != nil {
+		return nil, err
+	}
+	r.run = pipeline.New(ctx, pipeline.Options{OnFault: r.fault})
+	s := &r.stages
+	s.find = r.run.Stage("find", 1)
+	s.lookup = r.run.Stage("lookup", lookupWorkers).TakesNew()
+	s.fetch = r.run.Stage("fetch", o.Workers.Fetch)
+	s.decrypt = r.run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
+	s.extract = r.run.Stage("extract", o.Workers.Extract)
+	r.fetcher = fetch.New(o.Store, o.PartSize, r.memory, s.fetch, o.Workers.Fetch)
+	r.extractor = extract.New(extract.Options{
+		Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners,
+		Report: r.entryFault,
+	})
+	r.flow()
+	return &RestoreHandle{r}, nil
+}
+
+func (r *restore) entryFault(f extract.Fault) {
+	r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
+}
+
+// fault tells of an archive that was not restored.
+func (r *restore) fault(f pipeline.Fault) {
+	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(f.Item), Err: f.Err}
+	if a, ok := f.Item.(*archived); ok {
+		e.Key = a.key
+	}
+	r.Report.Event(e)
+}
+
+// A RestoreHandle is a restore that was started.
+type RestoreHandle struct{ r *restore }
+
+// Stop ends the restore softly: nothing new is fetched, what is in flight is
+// laid down.
+func (h *RestoreHandle) Stop() { h.r.run.Stop() }
+
+// Progress may be asked for at any time.
+func (h *RestoreHandle) Progress() report.Progress {
+	r := h.r
+	p := report.Progress{Elapsed: time.Since(r.started), Stages: r.run.Counters(), MemoryLimit: r.memory.Size(), SpoolLimit: r.spooled.Size()}
+	p.MemoryUsed, _ = r.memory.Used()
+	p.SpoolUsed, _ = r.spooled.Used()
+	return p
+}
+
+// Wait waits for the end, as Handle.Wait does.
+func (h *RestoreHandle) Wait() report.Summary {
+	r := h.r
+	err := r.run.Wait()
+	if finish := r.extractor.Finish(); finish != nil {
+		err = errors.Join(err, fmt.Errorf("setting times and modes of directories: %w", finish))
+	}
+	r.spool.Close()
+	s := report.Summary{Progress: h.Progress(), DryRun: r.DryRun, Err: err}
+	_, s.MemoryPeak = r.memory.Used()
+	_, s.SpoolPeak = r.spooled.Used()
+	s.Bottleneck = pipeline.Bottleneck(s.Stages)
+	return s
+}
