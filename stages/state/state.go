@@ -49,7 +49,8 @@ type DB struct {
 	mu      sync.Mutex
 	pending map[string]map[string][]byte // bucket → key → value, not committed yet
 	count   int
-	flushed time.Time
+	flushed time.Time // or tried to
+	failed  bool      // the last flush
 }
 
 // Open opens the state file in dir, making it if need be. A file that can't be
@@ -162,7 +163,8 @@ func (db *DB) put(store, key string, value []byte) error {
 	}
 	db.pending[store][key] = value
 	db.count++
-	if db.count < flushItems && db.now().Sub(db.flushed) < flushAfter {
+	wait := db.now().Sub(db.flushed) < flushAfter
+	if wait && (db.count < flushItems || db.failed) {
 		return nil
 	}
 	return db.flush()
@@ -174,6 +176,7 @@ func (db *DB) flush() (err error) {
 		return nil
 	}
 	defer recoverDamage(&err)
+	db.flushed, db.failed = db.now(), true
 	err = db.bolt.Update(func(tx *bolt.Tx) error {
 		for store, entries := range db.pending {
 			b, err := tx.CreateBucketIfNotExists([]byte(store))
@@ -197,7 +200,7 @@ func (db *DB) flush() (err error) {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	clear(db.pending)
-	db.count, db.flushed = 0, db.now()
+	db.count, db.failed = 0, false
 	return nil
 }
 
