@@ -76,9 +76,17 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 	}
 	for i, s := range batch {
 		s.known = known[i]
+		if s.known.Err != nil {
+			b.stages.lookup.Fault(s, s.known.Err)
+			continue
+		}
 		b.warnOfOtherKey(s)
 		seen, ok := b.State.Get(b.stateName, s.Key)
 		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, b.Keys.ID(), seen, s.scan.Fingerprint) {
+			if err := b.mendRow(ctx, s); err != nil {
+				b.stages.lookup.Fault(s, err)
+				continue
+			}
 			b.tellOf(s, report.Unchanged, 0)
 			continue
 		}
@@ -110,19 +118,21 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	return emit(s)
 }
 
-func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) error {
-	identical := check.Identical(s.known, s.record)
-	if !identical && s.known.Stored && b.Table != nil {
-		var err error
-		if identical, err = b.repairRow(ctx, s); err != nil {
+func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
+	if !check.Identical(s.known, s.record) && s.known.Stored && s.known.Object == nil {
+		// Before an archive is uploaded because of what a table says, the store itself is asked.
+		if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
 			s.Drop(err)
 			return err
 		}
 	}
-	if !identical {
+	if !check.Identical(s.known, s.record) {
 		return emit(s)
 	}
 	s.Drop(nil)
+	if err := b.mendRow(ctx, s); err != nil {
+		return err
+	}
 	b.keepState(s, s.known.Record.MD5)
 	b.tellOf(s, report.Identical, 0)
 	return nil
@@ -168,16 +178,14 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	return nil
 }
 
-// repairRow asks the store itself before an archive is uploaded because of
-// what the table says: a run that died between the upload and the table's row
-// left the row behind.
-func (b *backup) repairRow(ctx context.Context, s *subtree) (identical bool, err error) {
-	known, object, err := b.asker.AskStore(ctx, s.Key)
-	if err != nil || !check.Identical(known, s.record) {
-		return false, err
+// mendRow makes the table tell of the object that the store holds, where it
+// told of none or of another: a run that died between the upload and the
+// table's row left the old row behind.
+func (b *backup) mendRow(ctx context.Context, s *subtree) error {
+	if b.Table == nil || s.known.Object == nil || b.DryRun {
+		return nil
 	}
-	s.known = known
-	return true, b.putRow(ctx, s.Key, known.Record, object)
+	return b.putRow(ctx, s.Key, s.known.Record, *s.known.Object)
 }
 
 func (b *backup) putRow(ctx context.Context, key string, r record.Record, o store.Object) error {

@@ -264,7 +264,7 @@ func TestNothingReadStoresNothing(t *testing.T) {
 	write(t, filepath.Join(r.tree, "d", "precious"), "precious")
 	r.run()
 	before := r.objects()
-	o := r.run(func(b *stages.Backup) { b.Table = vanishing{filepath.Join(r.tree, "d")} })
+	o := r.run(func(b *stages.Backup) { b.Table, b.ForceRead = vanishing{filepath.Join(r.tree, "d")}, true })
 	if failed := o.of(report.Failed); len(failed) != 1 || failed[0] != filepath.Join(r.tree, "d") || o.Complete(&o.totals) {
 		t.Errorf("failed: %v", o.events)
 	}

@@ -3,7 +3,9 @@
 // same content is stored under the same passphrase. When in doubt it uploads.
 //
 // It asks as little as it can: many keys of a table at once, and no HEAD for a
-// key that a listing of the prefix does not show.
+// key that a listing of the prefix does not show. A row of a table is believed
+// only of the very object that the listing shows: the row may be another
+// store's, or older than the object.
 package check
 
 import (
@@ -11,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 
+	"firn/pipeline"
 	"firn/stages/record"
 	"firn/stages/state"
 	"firn/stages/store"
@@ -35,10 +38,12 @@ type Asker struct {
 type Known struct {
 	Stored bool          // an object has the key
 	Record record.Record // zero if there is none that could be understood
+	Object *store.Object // what the store told of it; nil if only a table was asked, or nobody
+	Err    error         // why nothing could be learned of this key alone
 }
 
 // Ask returns what is known of each key, in their order. An error belongs to
-// all of them.
+// all of them; that of one key is in its Known.
 func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 	known := make([]Known, len(keys))
 	var ask []string
@@ -55,34 +60,42 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 	if len(ask) == 0 {
 		return known, nil
 	}
-	records, err := a.records(ctx, ask)
+	rows, err := a.rows(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
 	for i, key := range keys {
-		r, ok := records[key]
-		if !ok {
+		if !known[i].Stored {
 			continue
 		}
-		known[i].Record = r
+		if r, ok := rows[key]; ok && (r.ETag == "" || a.Listing.shows(key, r.ETag, r.ObjectSize)) {
+			known[i].Record = r
+			continue
+		}
+		known[i], err = a.AskStore(ctx, key)
+		if ctx.Err() != nil || pipeline.IsFatal(err) {
+			return nil, err
+		}
+		known[i].Err = err
 	}
 	return known, nil
 }
 
-// AskStore asks the store itself about one key, even if there is a table.
-func (a *Asker) AskStore(ctx context.Context, key string) (Known, store.Object, error) {
+// AskStore asks the store itself about one key, even if there is a table: a
+// run that died between the upload and the table's row left the old row behind.
+func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 	object, err := a.Store.Head(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
-		return Known{}, object, nil
+		return Known{}, nil
 	}
 	if err != nil {
-		return Known{}, object, fmt.Errorf("asking the store what is known of %s: %w", key, err)
+		return Known{}, fmt.Errorf("asking the store what is known of %s: %w", key, err)
 	}
-	known := Known{Stored: true}
+	known := Known{Stored: true, Object: &object}
 	if r, err := record.FromMeta(object.Meta); err == nil { // else it proves nothing
 		known.Record = a.ours(r)
 	}
-	return known, object, nil
+	return known, nil
 }
 
 // ours gives a record made with the passphrase of this run the key id of this
@@ -95,26 +108,19 @@ func (a *Asker) ours(r record.Record) record.Record {
 	return r
 }
 
-func (a *Asker) records(ctx context.Context, keys []string) (map[string]record.Record, error) {
-	if a.Table != nil {
-		records, err := a.Table.Get(ctx, keys)
-		if err != nil {
-			return nil, fmt.Errorf("asking %s what is stored: %w", a.Table.URL(), err)
-		}
-		for key, r := range records {
-			records[key] = a.ours(r)
-		}
-		return records, nil
+// rows are the records that the table has of keys, none if there is no table.
+func (a *Asker) rows(ctx context.Context, keys []string) (map[string]record.Record, error) {
+	if a.Table == nil {
+		return nil, nil
 	}
-	records := make(map[string]record.Record, len(keys))
-	for _, key := range keys {
-		known, _, err := a.AskStore(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		records[key] = known.Record
+	rows, err := a.Table.Get(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s what is stored: %w", a.Table.URL(), err)
 	}
-	return records, nil
+	for key, r := range rows {
+		rows[key] = a.ours(r)
+	}
+	return rows, nil
 }
 
 // Unchanged tells whether a subtree can be skipped unread: its fingerprint is

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -9,14 +10,19 @@ import (
 	"firn/stages/store"
 )
 
-// A Listing is the set of keys that a store shows under some prefixes, eight
-// bytes a key: a 64-bit hash that is seeded anew each run. One key in 2^64/n is
+// A Listing is the objects that a store shows under some prefixes, sixteen
+// bytes each: 64-bit hashes that are seeded anew each run. One key in 2^64/n is
 // taken to be listed without being so, which costs a request, no more.
 type Listing struct {
-	seed maphash.Seed
-	done chan struct{}
-	keys []uint64
-	err  error
+	seed    maphash.Seed
+	done    chan struct{}
+	objects []listed
+	err     error
+}
+
+type listed struct {
+	key     uint64
+	content uint64 // of ETag and size
 }
 
 // NewListing returns a listing that Read is to fill.
@@ -29,7 +35,7 @@ func (l *Listing) Read(ctx context.Context, s store.Store, prefixes ...string) e
 	defer close(l.done)
 	for _, prefix := range prefixes {
 		err := s.List(ctx, prefix, func(o store.Object) error {
-			l.keys = append(l.keys, maphash.String(l.seed, o.Key))
+			l.objects = append(l.objects, listed{maphash.String(l.seed, o.Key), l.content(o.ETag, o.Size)})
 			return nil
 		})
 		if err != nil {
@@ -37,8 +43,30 @@ func (l *Listing) Read(ctx context.Context, s store.Store, prefixes ...string) e
 			return l.err
 		}
 	}
-	slices.Sort(l.keys)
+	slices.SortFunc(l.objects, func(a, b listed) int { return cmp.Compare(a.key, b.key) })
 	return nil
+}
+
+func (l *Listing) content(etag string, size int64) uint64 {
+	return maphash.Comparable(l.seed, struct {
+		etag string
+		size int64
+	}{etag, size})
+}
+
+func (l *Listing) find(key string) (listed, bool) {
+	i, found := slices.BinarySearchFunc(l.objects, maphash.String(l.seed, key), func(o listed, h uint64) int { return cmp.Compare(o.key, h) })
+	if !found {
+		return listed{}, false
+	}
+	return l.objects[i], true
+}
+
+// shows tells whether the object with the key had that ETag and size. Has must
+// have answered before.
+func (l *Listing) shows(key, etag string, size int64) bool {
+	o, found := l.find(key)
+	return found && o.content == l.content(etag, size)
 }
 
 // Has tells whether the store showed the key, waiting for Read to end.
@@ -51,6 +79,6 @@ func (l *Listing) Has(ctx context.Context, key string) (bool, error) {
 	if l.err != nil {
 		return false, l.err
 	}
-	_, found := slices.BinarySearch(l.keys, maphash.String(l.seed, key))
+	_, found := l.find(key)
 	return found, nil
 }

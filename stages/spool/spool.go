@@ -2,13 +2,14 @@
 // to be checked, encrypted and uploaded. A file is written once, never
 // changed, and gone when it is no longer needed; what a dead run left is
 // removed when the next one opens the spool. All files together stay inside a
-// budget.
+// budget. What is read is what was written, or an error.
 package spool
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -69,8 +70,9 @@ type File struct {
 	dir      *Dir
 	file     *os.File
 	path     string
-	share    int64 // bytes of the budget it holds
-	size     int64 // bytes written
+	share    int64  // bytes of the budget it holds
+	size     int64  // bytes written
+	crc      uint32 // CRC-32C of them
 	overflow bool
 	removed  atomic.Bool
 }
@@ -108,6 +110,7 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	n, err := f.file.Write(p)
 	f.size += int64(n)
+	f.crc = crc32.Update(f.crc, castagnoli(), p[:n])
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return n, pipeline.Fatal(fmt.Errorf("writing an archive to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", err))
 	}
@@ -133,8 +136,34 @@ func (f *File) Seal() {
 // Size in bytes of what was written and kept.
 func (f *File) Size() int64 { return f.size }
 
-// Reader reads the archive from its start; any number of readers may.
-func (f *File) Reader() io.Reader { return io.NewSectionReader(f.file, 0, f.size) }
+// Reader reads the archive from its start; any number of readers may. It ends
+// in ErrDamaged instead of io.EOF if it was not given what had been written.
+func (f *File) Reader() io.Reader {
+	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
+}
+
+// ErrDamaged: the disk gave back something else than was written to it, or
+// somebody changed a spool file.
+var ErrDamaged = errors.New("the archive in the cache path is not what was written there: check that disk, or name another --cache-path")
+
+type reader struct {
+	file *File
+	from io.Reader
+	crc  uint32
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.crc = crc32.Update(r.crc, castagnoli(), p[:n])
+	if errors.Is(err, io.EOF) && r.crc != r.file.crc {
+		return n, ErrDamaged
+	}
+	return n, err
+}
+
+// castagnoli is the table of CRC-32C, which processors compute faster than a
+// disk reads. crc32 makes it once.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // Remove closes and deletes the file and gives its share back. Further calls
 // do nothing.
