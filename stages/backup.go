@@ -127,6 +127,10 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		}
 	}
 	if !check.Identical(s.known, s.record) {
+		if s.known.Stored && s.lost && s.result.Entries == 1 {
+			s.Drop(errEmpty)
+			return errEmpty
+		}
 		return emit(s)
 	}
 	s.Drop(nil)

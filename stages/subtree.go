@@ -28,6 +28,7 @@ type subtree struct {
 	spool  *spool.File   // archive
 	record record.Record // archive
 	result archive.Result
+	lost   bool         // content of an entry, or what lies in it, could not be read
 	object store.Object // upload
 }
 
@@ -123,6 +124,10 @@ func (r *repeat) Read(p []byte) (int, error) {
 // entryFault reports what is not in an archive as it was on disk.
 func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 	return func(f archive.Fault) {
+		switch f.What {
+		case archive.Unreadable, archive.Vanished, archive.Truncated:
+			s.lost = true
+		}
 		if _, told := b.cutFaults.Load(f.Path); told && f.What == archive.Unreadable {
 			return // what a cut can't list, its archive can't either
 		}
