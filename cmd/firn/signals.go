@@ -26,6 +26,7 @@ func catchSignals(stderr io.Writer) *signals {
 	s := &signals{ch: make(chan os.Signal, 3), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	signal.Notify(s.ch, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a reader of ours that is gone would kill a backup
 	go s.watch(stderr)
 	return s
 }
