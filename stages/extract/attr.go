@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,6 +28,16 @@ const (
 // unescape undoes what GNU tar and package tarfmt do to names of attributes.
 var unescape = strings.NewReplacer("%3D", "=", "%25", "%")
 
+// attrName returns an attribute's name from its keyword. libarchive escapes names as in a URL, and tells so by a record of its own beside it.
+func attrName(h *tar.Header, name string) string {
+	if _, ok := h.PAXRecords["LIBARCHIVE.xattr."+name]; ok {
+		if plain, err := url.PathUnescape(name); err == nil && strings.IndexByte(plain, 0) < 0 {
+			return plain
+		}
+	}
+	return unescape.Replace(name)
+}
+
 // attributes reads them from an entry's records. An ACL stands there as the attribute that Linux keeps it in, or as star's text, or both.
 func attributes(h *tar.Header) (attrs, error) {
 	var a attrs
@@ -36,7 +47,7 @@ func attributes(h *tar.Header) (attrs, error) {
 			continue
 		}
 		if strings.IndexByte(name, '%') >= 0 {
-			name = unescape.Replace(name)
+			name = attrName(h, name)
 		}
 		switch name {
 		case aclAccess:
@@ -84,7 +95,8 @@ func (x *Extractor) owners() bool { return x.root && x.o.Owners }
 
 // dress gives a new file, by its descriptor, all but its time. What can't be done does not keep the rest from being done.
 //
-// The order matters: giving a file away clears setuid, setgid and capabilities, and an ACL changes the mode.
+// The order matters: giving a file away clears setuid, setgid and capabilities. An ACL comes after the mode: where it has a mask, that is the
+// mode's group bits, in a mode from stat(2); but libarchive writes another mode beside an ACL, and then the ACL says more.
 func (x *Extractor) dress(fd int, d *level, h *tar.Header) error {
 	var errs []error
 	if x.owners() {
@@ -94,13 +106,13 @@ func (x *Extractor) dress(fd int, d *level, h *tar.Header) error {
 		}
 		errs = append(errs, doing("setting its owner", err))
 	}
+	var a attrs
 	if len(h.PAXRecords) > 0 {
-		a, err := attributes(h)
-		errs = append(errs, err, setXattrs(fd, a.list), setACLs(fd, a.acls))
-		if a.access == "" && d.node.is(inherits) {
-			errs = append(errs, dropACLs(fd))
-		}
-	} else if d.node.is(inherits) {
+		var err error
+		a, err = attributes(h)
+		errs = append(errs, err, setXattrs(fd, a.list))
+	}
+	if d.node.is(inherits) {
 		errs = append(errs, dropACLs(fd))
 	}
 	m := mode(h)
@@ -110,7 +122,7 @@ func (x *Extractor) dress(fd int, d *level, h *tar.Header) error {
 		errs = append(errs, err)
 	}
 	err := retry(func() error { return unix.Fchmod(fd, m) })
-	errs = append(errs, doing("setting its mode", err))
+	errs = append(errs, doing("setting its mode", err), setACLs(fd, a.acls))
 	return errors.Join(errs...)
 }
 
@@ -148,7 +160,10 @@ func (l *layer) dressNamed(d *level, name string, e *entry) {
 	a, err := attributes(h)
 	errs = append(errs, err, setXattrsAt(d.fd, name, a.list))
 	if h.Typeflag != tar.TypeSymlink {
-		errs = append(errs, setACLsAt(d.fd, name, a.acls, d.node.is(inherits)), doing("setting its mode", chmodat(d.fd, name, mode(h))))
+		if d.node.is(inherits) {
+			errs = append(errs, dropACLAt(d.fd, name))
+		}
+		errs = append(errs, doing("setting its mode", chmodat(d.fd, name, mode(h))), setACLsAt(d.fd, name, a.acls))
 	}
 	errs = append(errs, setTime(d.fd, name, h.ModTime))
 	if err := errors.Join(errs...); err != nil {

@@ -38,6 +38,9 @@ func (c *chain) enter(path string, absent missing) (*level, error) {
 		fd := int(c.x.top.Fd())
 		c.levels = append(c.levels, level{fd: fd, node: &c.x.dirs.root})
 		c.path = ""
+		if err := c.x.learn(fd, &c.x.dirs.root, false); err != nil {
+			return nil, err
+		}
 	}
 	common, rest := 1, path
 	if path == c.path {

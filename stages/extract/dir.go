@@ -116,20 +116,28 @@ func (x *Extractor) openDir(parent *level, name string, n *node) (int, error) {
 	default:
 		return -1, err
 	}
+	if err := x.learn(fd, n, parent.node.is(inherits)); err != nil {
+		closeFD(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// learn finds out, once a run, what is to be known of a directory before entries are made in it.
+func (x *Extractor) learn(fd int, n *node, inherited bool) error {
 	if n.is(looked) {
-		return fd, nil
+		return nil
 	}
 	if !x.root && !n.is(fresh) {
 		if err := x.writable(fd, n); err != nil {
-			closeFD(fd)
-			return -1, err
+			return err
 		}
 	}
-	if (!n.is(fresh) || parent.node.is(inherits)) && hasDefaultACL(fd) {
+	if (!n.is(fresh) || inherited) && hasDefaultACL(fd) {
 		n.mark(inherits)
 	}
 	n.mark(looked)
-	return fd, nil
+	return nil
 }
 
 // unlock opens a directory that its owner, who runs this, may not read. Finish gives it its mode again.

@@ -198,7 +198,9 @@ func made(t testing.TB, headers ...tar.Header) []byte {
 		if h.ModTime.IsZero() {
 			h.ModTime = time.Unix(1_000_000_000, 0)
 		}
-		h.Uid, h.Gid = os.Getuid(), os.Getgid()
+		if h.Uid == 0 {
+			h.Uid, h.Gid = os.Getuid(), os.Getgid()
+		}
 		if err := w.WriteHeader(&h); err != nil {
 			t.Fatal(err)
 		}

@@ -85,15 +85,15 @@ func (x *Extractor) complete(c *chain, n *node) error {
 	var errs []error
 	if n.is(setAll) {
 		// The time comes before the mode, which may bar the way to ".".
-		if n.acl != nil {
-			errs = append(errs, setACLs(fd, *n.acl))
-		}
 		errs = append(errs, setTime(fd, ".", time.Unix(f.sec, int64(f.nsec))))
 		if f.uid != keepID {
 			errs = append(errs, doing("setting its owner", retry(func() error { return unix.Fchown(fd, int(f.uid), int(f.gid)) })))
 		}
 	}
 	errs = append(errs, doing("setting its mode", retry(func() error { return unix.Fchmod(fd, f.mode) })))
+	if n.is(setAll) && n.acl != nil {
+		errs = append(errs, setACLs(fd, *n.acl)) // after the mode, as with files: see dress
+	}
 	err := errors.Join(errs...)
 	if err == nil {
 		return nil

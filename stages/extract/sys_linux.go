@@ -82,14 +82,15 @@ func setACLs(fd int, a acls) error {
 	return setXattrs(fd, list)
 }
 
-func setACLsAt(dirfd int, name string, a acls, inherited bool) error {
-	if a.access != "" {
-		return setXattrsAt(dirfd, name, []xattr{{aclAccess, a.access}})
+func setACLsAt(dirfd int, name string, a acls) error {
+	if a.access == "" {
+		return nil
 	}
-	if inherited {
-		return without(unix.Lremovexattr(throughProc(dirfd, name), aclAccess))
-	}
-	return nil
+	return setXattrsAt(dirfd, name, []xattr{{aclAccess, a.access}})
+}
+
+func dropACLAt(dirfd int, name string) error {
+	return without(unix.Lremovexattr(throughProc(dirfd, name), aclAccess))
 }
 
 // dropACLs removes the ACLs that a new entry inherited.

@@ -35,7 +35,9 @@ func setACLs(_ int, a acls) error {
 	return nil
 }
 
-func setACLsAt(_ int, _ string, a acls, _ bool) error { return setACLs(-1, a) }
+func setACLsAt(_ int, _ string, a acls) error { return setACLs(-1, a) }
+
+func dropACLAt(int, string) error { return nil }
 
 func dropACLs(int) error { return nil }
 
