@@ -61,6 +61,7 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 	ctx := s.ctx
 	totals := new(report.Totals)
 	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Stdout: stdout, Stderr: stderr}, totals)
+	s.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
 	m, err := o.open(ctx, printer)
 	if err != nil {
 		return cause(ctx, err)

@@ -20,22 +20,24 @@ type signals struct {
 
 	mu   sync.Mutex
 	soft func()
+	tell func(text string)
 }
 
 func catchSignals(stderr io.Writer) *signals {
 	s := &signals{ch: make(chan os.Signal, 3), done: make(chan struct{})}
+	s.tell = func(text string) { fmt.Fprintln(stderr, "\nfirn:", text) }
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	signal.Notify(s.ch, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a reader of ours that is gone would kill a backup
-	go s.watch(stderr)
+	go s.watch()
 	return s
 }
 
-func (s *signals) watch(stderr io.Writer) {
+func (s *signals) watch() {
 	defer close(s.done)
 	for range s.ch {
 		s.mu.Lock()
-		soft := s.soft
+		soft, tell := s.soft, s.tell
 		s.soft = nil
 		s.mu.Unlock()
 		if soft != nil {
@@ -43,7 +45,7 @@ func (s *signals) watch(stderr io.Writer) {
 			continue
 		}
 		signal.Stop(s.ch) // the next one kills
-		fmt.Fprintln(stderr, "\nfirn: cancelled: clearing up; once more kills firn")
+		tell("cancelled: clearing up; once more kills firn")
 		s.cancel(errInterrupted)
 		return
 	}
@@ -54,6 +56,13 @@ func (s *signals) onFirst(soft func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.soft = soft
+}
+
+// tellWith makes what is said of signals go through tell.
+func (s *signals) tellWith(tell func(text string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tell = tell
 }
 
 func (s *signals) end() {

@@ -17,7 +17,26 @@ import (
 const jsonEvery = 5 * time.Second
 
 // jsonPrinter writes one event a line on standard output. Warnings and faults
-// are events like all others; standard error stays empty.
+// are events like all others; standard error has only what kept the run from
+// starting. Each event is an object with "time" (RFC 3339) and "event":
+//
+//	notice, warning   "text" for the user; "path", "key" and "error" where they apply
+//	saved             an archive was uploaded: "path", "key", "source_bytes", "stored_bytes"
+//	unchanged         a subtree was skipped unread: "path", "key", "source_bytes"
+//	identical         an archive was made, and is in the store already: the same fields
+//	would-save        in a dry run: the same fields
+//	failed            a subtree was not saved: the same fields, and "error"
+//	entry-fault       an entry was not saved, or not whole: "path", "error", mostly "key"
+//	entry-changed     an entry changed while it was read: the same fields
+//	entry-skipped     a socket, which no archive can hold: the same fields
+//	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
+//	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",
+//	                  "memory_peak_bytes", "spool_peak_bytes"
+//
+// Zero and empty fields of all but the last two are left out. A path that is
+// not UTF-8 comes in base64 too, as "path_base64". source_bytes are those of
+// regular files, stored_bytes those of objects. More fields and events may come
+// with newer versions.
 type jsonPrinter struct {
 	totals *report.Totals
 	now    func() time.Time

@@ -3,10 +3,12 @@ package ui
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	"firn/pipeline"
 	"firn/stages/report"
@@ -18,8 +20,11 @@ func progressOf(p report.Progress, t *report.Totals) (done, found int64) {
 	found = t.Bytes.Load()
 	done = t.UnreadBytes.Load()
 	for _, c := range p.Stages {
-		if c.Stage == "archive" {
+		switch c.Stage {
+		case "archive":
 			done += c.BytesOut
+		case "fetch":
+			done += c.BytesIn
 		}
 	}
 	return min(done, found), found
@@ -39,7 +44,7 @@ func eta(done, found int64, elapsed time.Duration, final bool) string {
 	return Duration(left.Round(time.Second)) + " left"
 }
 
-// activity says what each stage that has work is doing.
+// activity says how busy the workers of each stage were since before.
 func activity(p report.Progress, before []pipeline.Counters, elapsed time.Duration) string {
 	var parts []string
 	for i, c := range p.Stages {
@@ -58,15 +63,23 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 		if elapsed > 0 {
 			busy = min(float64(c.Busy-last.Busy)/float64(elapsed)/float64(c.Workers), 1)
 		}
-		parts = append(parts, fmt.Sprintf("%s %.0f%%", c.Stage, 100*busy))
+		if percent := fmt.Sprintf("%.0f%%", 100*busy); percent != "0%" {
+			parts = append(parts, c.Stage+" "+percent)
+		}
 	}
-	return strings.Join(parts, "  ")
+	if len(parts) == 0 {
+		return "waiting"
+	}
+	return "busy: " + strings.Join(parts, ", ")
 }
 
 // counts is how far the run is, in subtrees and stored bytes.
 func counts(t *report.Totals) string {
 	of := fmt.Sprintf("%s of %s", Number(t.DoneSubtrees.Load()), Count(t.Subtrees.Load(), "subtree"))
-	return fmt.Sprintf("%s, %s stored", of, Bytes(t.Stored.Load()))
+	if n := t.Stored.Load(); n > 0 {
+		of += fmt.Sprintf(", %s stored", Bytes(n))
+	}
+	return of
 }
 
 // bar is the display on a terminal: a bar, and two rows below it.
@@ -87,9 +100,8 @@ func newBar(w io.Writer, t *report.Totals) *bar {
 	return &bar{w: w, totals: t, bar: progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionUseANSICodes(true),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionShowTotalBytes(true),
+		progressbar.OptionShowTotalBytes(false),
+		progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(24),
@@ -102,15 +114,32 @@ func newBar(w io.Writer, t *report.Totals) *bar {
 func (b *bar) update(p report.Progress) {
 	done, found := progressOf(p, b.totals)
 	b.bar.ChangeMax64(max(found, done) + 1)
+	// A row that breaks would draw the next bar below this one.
+	width := b.width()
+	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
+	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
 	_ = b.bar.Set64(done)
-	rows := []string{
-		fmt.Sprintf("  %s of %s read, %s, %s", Bytes(done), Bytes(found), counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
+	for _, row := range []string{
+		fmt.Sprintf("  %s, %s", counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
 		"  " + activity(p, b.before, p.Elapsed-b.at),
-	}
-	for _, row := range rows {
-		_ = b.bar.AddDetail(row)
+	} {
+		_ = b.bar.AddDetail(clip(row, width-1))
 	}
 	b.before, b.at, b.shown = p.Stages, p.Elapsed, true
+}
+
+// width is that of the terminal, in columns.
+func (b *bar) width() int {
+	const usual = 80
+	f, ok := b.w.(*os.File)
+	if !ok {
+		return usual
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns < 2 {
+		return usual
+	}
+	return columns
 }
 
 func (b *bar) clear() {
@@ -130,7 +159,7 @@ type lines struct {
 
 func (l *lines) update(p report.Progress) {
 	done, found := progressOf(p, l.totals)
-	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s [%s]\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
+	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s; %s\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
 		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), activity(p, l.before, p.Elapsed-l.at))
 	l.before, l.at = p.Stages, p.Elapsed
 }

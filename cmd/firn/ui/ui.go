@@ -28,6 +28,7 @@ type Options struct {
 	Quiet   bool // only what is wrong
 	Verbose bool // each archive that was saved
 	DryRun  bool
+	Restore bool // the run brings back what others saved
 
 	Stdout, Stderr io.Writer
 }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/ui"
+	"firn/stages"
+	"firn/stages/encrypt"
+	"firn/stages/extract"
+	"firn/stages/pick"
+	"firn/stages/report"
+)
+
+// restoreNotes end firn restore --help.
+const restoreNotes = `A pattern names a path and all below it: /home/me/docs, or with wildcards
+/home/*/docs/**/*.pdf. Without a slash in front it is looked for at every depth.
+
+Archives that lie in a Glacier class must be thawed first, with 'aws s3api
+restore-object'; those that are cold are named, and the same command goes on when
+they can be read.
+
+Exit codes: 0 everything asked for is restored; 1 the run failed; 2 wrong usage;
+3 some archives or entries were not restored whole, which are named;
+130 interrupted.
+`
+
+// restoreOptions are the flags of a restore; those that it shares with a
+// backup mean the same.
+type restoreOptions struct {
+	backupOptions
+	target    string
+	paths     []string
+	overwrite string
+	noOwner   bool
+	fetchers  int
+}
+
+func newRestore(s *signals, stdout, stderr io.Writer) *cobra.Command {
+	o := &restoreOptions{backupOptions: *newBackupOptions(), overwrite: "never", fetchers: 8}
+	cmd := &cobra.Command{
+		Use:   "restore",
+		Short: "Bring a tree back: fetch, prove and extract archives",
+		Long: `Bring saved trees back below a directory, at the paths they were saved from: with
+--target /mnt/r, /srv/data/photos comes back as /mnt/r/srv/data/photos. The newest
+version of each archive is taken. Nothing of an archive is extracted before it is
+proven to be what was saved. Run it again to go on after an interruption: what is
+there already, as it was saved, is not written again.`,
+		Example: `  firn restore --bucket-name my-bucket --keyfile /root/firn.key \
+    --cache-path /var/cache/firn-restore --target /mnt/restored --path /srv/data/photos`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, s, stdout, stderr) },
+	}
+	groups := o.flagGroups()
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.FlagSet)
+	}
+	cmd.SetHelpFunc(help(groups, restoreNotes))
+	return cmd
+}
+
+func (o *restoreOptions) flagGroups() []flagGroup {
+	required, which, shown, machine := newGroup("Required"), newGroup("What is restored, and how"), newGroup("What is shown"), newGroup("How much of the machine is used (the defaults suit it)")
+	for _, shared := range []struct {
+		group *pflag.FlagSet
+		flags string
+	}{
+		{required, "bucket-name"},
+		{which, "prefix region profile endpoint-url allow-weak-keyfile"},
+		{shown, "json quiet verbose"},
+		{machine, "spool-limit bandwidth-limit"},
+	} {
+		for _, g := range o.backupOptions.flagGroups() {
+			for _, name := range strings.Fields(shared.flags) {
+				if f := g.Lookup(name); f != nil {
+					shared.group.AddFlag(f)
+				}
+			}
+		}
+	}
+	required.StringVar(&o.keyfile, "keyfile", "", "the `file` whose first line is the passphrase that the archives were made with")
+	required.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives between their proof and their extraction; not that of a backup under way")
+	required.StringVar(&o.target, "target", "", "`directory` below which everything is laid down; it is made if it is missing")
+	which.StringArrayVar(&o.paths, "path", nil, "restore only what this `pattern` names, and what lies below it; may be repeated")
+	which.StringVar(&o.overwrite, "overwrite", o.overwrite, "`when` to replace what is there and is not as it was saved: never, if-older or always")
+	which.BoolVar(&o.noOwner, "no-owner", false, "leave files to who restores them, even as root")
+	shown.Lookup("verbose").Usage = "name each archive that is restored"
+	shown.BoolVar(&o.dryRun, "dry-run", false, "say which archives would be restored, and fetch nothing")
+	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
+	return []flagGroup{{"Required", required}, {"What is restored, and how", which}, {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
+}
+
+func newGroup(title string) *pflag.FlagSet {
+	f := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	f.SortFlags = false
+	return f
+}
+
+// validate checks what can be checked without a look at disk or network.
+func (o *restoreOptions) validate(f *pflag.FlagSet) (picks pick.Picks, overwrite extract.Overwrite, err error) {
+	var missing []string
+	for _, name := range []string{"bucket-name", "keyfile", "cache-path", "target"} {
+		if f.Lookup(name).Value.String() == "" {
+			missing = append(missing, "--"+name)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, 0, fmt.Errorf("missing: %s; 'firn restore --help' tells what they mean", strings.Join(missing, ", "))
+	}
+	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
+	overwrite, ok := rules[o.overwrite]
+	switch {
+	case !ok:
+		return nil, 0, fmt.Errorf("--overwrite %q: choose never, if-older or always", o.overwrite)
+	case o.json && o.quiet || o.quiet && o.verbose:
+		return nil, 0, errors.New("--quiet contradicts --json and --verbose: give one of them")
+	case o.fetchers < 1 || o.fetchers > 1000:
+		return nil, 0, fmt.Errorf("--fetch-workers %d: it must be from 1 to 1,000", o.fetchers)
+	}
+	if picks, err = pick.Parse(o.paths); err != nil {
+		return nil, 0, fmt.Errorf("--path: %w", err)
+	}
+	return picks, overwrite, nil
+}
+
+// run is firn restore.
+func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
+	picks, overwrite, err := o.validate(cmd.Flags())
+	if err != nil {
+		return usageError{err}
+	}
+	ctx := s.ctx
+	totals := new(report.Totals)
+	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Restore: true, Stdout: stdout, Stderr: stderr}, totals)
+	m, err := o.openRestore(ctx, printer)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	target, err := openTarget(o.target)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	handle, err := stages.Restore{
+		Target: target, Prefix: o.prefix, Picks: picks, Overwrite: overwrite, Owners: !o.noOwner, DryRun: o.dryRun,
+		Cache: filepath.Clean(o.cachePath), Store: m.store, Passphrase: m.passphrase, Keys: m.keys,
+		PartSize: rangeSize, Workers: stages.RestoreWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Extract: o.workers.Compress},
+		MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit),
+		Report: printer, Totals: totals,
+	}.Start(ctx)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	s.onFirst(func() {
+		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is laid down, nothing new is fetched; once more cancels it"})
+		handle.Stop()
+	})
+	printer.Start(handle.Progress)
+	summary := handle.Wait()
+	s.onFirst(nil)
+	printer.Finish(summary)
+	switch {
+	case summary.Err != nil:
+		return toldError{summary.Err}
+	case !summary.Complete(totals):
+		return toldError{errIncomplete}
+	}
+	return nil
+}
+
+// rangeSize is how many bytes one request of a restore asks for.
+const rangeSize = 8 * mib
+
+// openRestore opens what a restore works with; it makes no key file.
+func (o *restoreOptions) openRestore(ctx context.Context, r report.Reporter) (_ *means, err error) {
+	m := &means{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	pass, warnings, err := encrypt.ReadPassphrase(o.keyfile, encrypt.KeyfileOptions{AllowWeak: o.allowWeak})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		r.Event(report.Event{Kind: report.Warning, Text: w})
+	}
+	m.passphrase = pass
+	if err := o.openStore(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := o.openCache(m, r); err != nil {
+		return nil, err
+	}
+	if err := m.store.Check(ctx); err != nil {
+		return nil, err
+	}
+	m.keys, err = stages.OpenKeys(pass, m.state)
+	return m, err
+}
+
+func openTarget(path string) (*os.Root, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("making the target %s: %w; name another --target", path, err)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the target %s: %w; name another --target", path, err)
+	}
+	return root, nil
+}

@@ -1,0 +1,96 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+
+	"firn/pipeline"
+	"firn/stages/report"
+)
+
+// summary is the closing lines.
+func summary(s report.Summary, t *report.Totals, restore bool) []string {
+	row := func(what, format string, a ...any) string {
+		return fmt.Sprintf("%-10s ", what) + fmt.Sprintf(format, a...)
+	}
+	lines := saved(s, t, row)
+	if restore {
+		lines = restored(s, t, row)
+	}
+	if n := t.Failed.Load(); n > 0 {
+		lines = append(lines, row("failed", "%s", Count(n, "subtree")))
+	}
+	entries := Count(t.Entries.Load(), "entry")
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{t.Faults.Load(), "not " + done(restore) + " whole"}, {t.Changed.Load(), "changed while read"}, {t.LeftOut.Load(), "left out (sockets)"}} {
+		if part.n > 0 {
+			entries += fmt.Sprintf(", %s %s", Number(part.n), part.what)
+		}
+	}
+	lines = append(lines, row("entries", "%s", entries))
+	took := fmt.Sprintf("%s, %s", Duration(s.Elapsed), rate(t.DoneBytes.Load(), s.Elapsed))
+	if busy := 100 * share(s, s.Bottleneck); busy >= 1 {
+		took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
+	}
+	lines = append(lines, row("took", "%s", took))
+	lines = append(lines, row("peak", "memory %s of %s, spool %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit), Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
+	return append(lines, "firn: "+verdict(s, t, restore))
+}
+
+// share is how busy a stage's workers were.
+func share(s report.Summary, stage string) float64 {
+	for _, c := range s.Stages {
+		if c.Stage == stage && s.Elapsed > 0 {
+			return min(float64(c.Busy)/float64(c.Workers)/float64(s.Elapsed), 1)
+		}
+	}
+	return 0
+}
+
+type rower func(what, format string, a ...any) string
+
+// saved is what a backup did.
+func saved(s report.Summary, t *report.Totals, row rower) (lines []string) {
+	if s.DryRun {
+		todo := t.DoneSubtrees.Load() - t.Unchanged.Load() - t.Failed.Load()
+		lines = append(lines, row("would save", "%s, %s", Count(todo, "subtree"), Bytes(t.DoneBytes.Load()-t.SkippedBytes.Load())))
+	} else {
+		lines = append(lines, row("saved", "%s, %s stored as %s%s", Count(t.Saved.Load(), "subtree"), Bytes(t.SavedBytes.Load()), Bytes(t.Stored.Load()), ratio(t.SavedBytes.Load(), t.Stored.Load())))
+	}
+	skipped := t.Unchanged.Load() + t.Identical.Load()
+	return append(lines, row("skipped", "%s, %s: %d unchanged and not read, %d read and found in the store", Count(skipped, "subtree"), Bytes(t.SkippedBytes.Load()), t.Unchanged.Load(), t.Identical.Load()))
+}
+
+// restored is what a restore did.
+func restored(s report.Summary, t *report.Totals, row rower) []string {
+	if s.DryRun {
+		return []string{row("would get", "%s, %s to fetch", Count(t.DoneSubtrees.Load()-t.Failed.Load(), "archive"), Bytes(t.Bytes.Load()))}
+	}
+	return []string{row("restored", "%s, %s of files", Count(t.Restored.Load(), "archive"), Bytes(t.DoneBytes.Load()))}
+}
+
+// done is the word for what a run does to what it is given.
+func done(restore bool) string {
+	if restore {
+		return "restored"
+	}
+	return "saved"
+}
+
+// verdict is the last line: how the run ended.
+func verdict(s report.Summary, t *report.Totals, restore bool) string {
+	word := done(restore)
+	switch {
+	case errors.Is(s.Err, pipeline.ErrStopped):
+		return "stopped: what was begun is " + word + ", the rest is left for the next run"
+	case s.Err != nil:
+		return "the run ended early: " + Message(s.Err)
+	case !s.Complete(t):
+		return "done, but not everything is " + word + " whole: see what is named above"
+	case s.DryRun:
+		return "nothing was " + map[bool]string{false: "stored", true: "restored"}[restore] + ": this was a dry run"
+	}
+	return "done: everything is " + word
+}
