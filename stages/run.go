@@ -152,7 +152,7 @@ func (b *backup) clean(ctx context.Context) error {
 	b.spool = dir
 	b.Totals.SpoolFilesRemoved.Store(int64(removed))
 	if removed > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed %d spool files that an interrupted run had left in %s", removed, b.Cache)})
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, removed)})
 	}
 	if b.DryRun {
 		return nil
@@ -179,7 +179,7 @@ func (b *backup) clean(ctx context.Context) error {
 	}
 	b.Totals.UploadsAborted.Store(int64(aborted))
 	if aborted > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted %d unfinished uploads that an interrupted run had left in %s", aborted, b.Store.URL())})
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted unfinished uploads that an interrupted run had left in %s: %d", b.Store.URL(), aborted)})
 	}
 	return nil
 }
