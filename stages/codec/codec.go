@@ -143,3 +143,11 @@ func (p *params) Level() int         { return p.level }
 func (p *params) BlockSize() int     { return p.blockSize }
 func (p *params) Window() int        { return p.window }
 func (p *params) BlockMemory() int64 { return p.blockMemory }
+
+// room returns dst with space for n bytes more, and for no more than that: what is allocated is what BlockMemory says.
+func room(dst []byte, n int64) []byte {
+	if int64(cap(dst)-len(dst)) >= n {
+		return dst
+	}
+	return append(make([]byte, 0, int64(len(dst))+n), dst...)
+}

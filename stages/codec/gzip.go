@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 
 	"github.com/klauspost/compress/flate"
 	kgzip "github.com/klauspost/compress/gzip"
@@ -24,7 +23,7 @@ type gzipFormat struct{ params }
 func newGzip(level int) Format {
 	return &gzipFormat{params{
 		name: "gzip", ext: "gz", level: level, blockSize: gzipBlock, window: gzip.WindowSize,
-		blockMemory: 2<<20 + deflateBound(gzipBlock),
+		blockMemory: 3<<19 + deflateBound(gzipBlock), // what the library's encoder holds at most, as measured
 	}}
 }
 
@@ -56,7 +55,7 @@ type gzipEncoder struct {
 }
 
 func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
-	e.out = sliceWriter(slices.Grow(dst, int(deflateBound(len(block)))))
+	e.out = sliceWriter(room(dst, deflateBound(len(block))))
 	e.w.ResetDict(&e.out, window)
 	if _, err := e.w.Write(block); err != nil {
 		return Piece{}, err

@@ -3,7 +3,6 @@ package codec
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	ulixz "github.com/ulikunitz/xz"
 
@@ -28,17 +27,36 @@ func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{xz.NewEncoder(f.leve
 func (f *xzFormat) NewJoiner() Joiner   { return new(xzJoiner) }
 
 func (f *xzFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
-	zr, err := ulixz.NewReader(r)
+	end := xz.NewEnding(r)
+	zr, err := ulixz.NewReader(end)
 	if err != nil {
 		return nil, fmt.Errorf("reading an xz header: %w", whole(err))
 	}
-	return io.NopCloser(zr), nil
+	return &xzReader{zr, end}, nil
 }
+
+// An xzReader adds to the library's reader that a file cut where a block could begin is noticed.
+type xzReader struct {
+	zr  io.Reader
+	end *xz.Ending
+}
+
+func (r *xzReader) Read(p []byte) (int, error) {
+	n, err := r.zr.Read(p)
+	if err == io.EOF {
+		if cut := r.end.Check(); cut != nil {
+			err = cut
+		}
+	}
+	return n, err
+}
+
+func (r *xzReader) Close() error { return nil }
 
 type xzEncoder struct{ enc *xz.Encoder }
 
 func (e *xzEncoder) Encode(dst, _, block []byte) (Piece, error) {
-	dst = slices.Grow(dst, int(xz.Bound(len(block))))
+	dst = room(dst, xz.Bound(len(block)))
 	data, unpadded, err := e.enc.Encode(dst, block)
 	return Piece{Data: data, Raw: len(block), Unpadded: unpadded}, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -30,13 +29,27 @@ type zstdFormat struct {
 }
 
 func newZstd(level int) Format {
+	speed := zstd.EncoderLevelFromZstd(level)
 	return &zstdFormat{
 		params: params{
 			name: "zstd", ext: "zst", level: level, blockSize: zstdBlock,
-			blockMemory: 64<<20 + zstdBound(zstdBlock),
+			blockMemory: zstdScratch(speed) + zstdBound(zstdBlock),
 		},
-		speed: zstd.EncoderLevelFromZstd(level),
+		speed: speed,
 	}
+}
+
+// zstdScratch is what the library's encoder holds, as measured with blocks of zstdBlock.
+func zstdScratch(speed zstd.EncoderLevel) int64 {
+	switch speed {
+	case zstd.SpeedFastest:
+		return 18 << 20
+	case zstd.SpeedDefault:
+		return 19 << 20
+	case zstd.SpeedBetterCompression:
+		return 22 << 20
+	}
+	return 53 << 20
 }
 
 // zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes before each.
@@ -69,7 +82,7 @@ func (f *zstdFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
 type zstdEncoder struct{ w *zstd.Encoder }
 
 func (e *zstdEncoder) Encode(dst, _, block []byte) (Piece, error) {
-	dst = slices.Grow(dst, int(zstdBound(len(block))))
+	dst = room(dst, zstdBound(len(block)))
 	return Piece{Data: e.w.EncodeAll(block, dst), Raw: len(block)}, nil
 }
 
