@@ -143,7 +143,11 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
-	plain := b.plaintext(ctx, s)
+	plain, err := b.plaintext(ctx, s)
+	if err != nil {
+		s.Drop(err)
+		return err
+	}
 	defer plain.Close()
 	cipher, err := encrypt.NewEncrypter(b.Passphrase, plain)
 	if err != nil {

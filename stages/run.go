@@ -90,6 +90,7 @@ type backup struct {
 	blocks   *pipeline.Budget // memory of blocks of archives
 	parts    *pipeline.Budget // memory of parts of objects; apart, for an archive that is made while it is sent needs both
 	spooled  *pipeline.Budget
+	repeats  *pipeline.Budget // one archive at a time is made while it is sent: two could each hold the memory that the other waits for
 	spool    *spool.Dir
 	asker    *check.Asker
 	archiver *archive.Archiver
@@ -133,7 +134,7 @@ func (o Backup) Start(ctx context.Context) (_ *Handle, err error) {
 	}()
 	parts := partsShare(o)
 	b.parts, b.blocks = pipeline.NewBudget(parts), pipeline.NewBudget(o.MemoryLimit-parts)
-	b.spooled = pipeline.NewBudget(o.SpoolLimit)
+	b.spooled, b.repeats = pipeline.NewBudget(o.SpoolLimit), pipeline.NewBudget(1)
 	if err := b.clean(ctx); err != nil {
 		return nil, err
 	}

@@ -79,9 +79,16 @@ func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, fault fun
 
 // plaintext reads the archive of s: from its spool or, if it outgrew that,
 // by making it once more.
-func (b *backup) plaintext(ctx context.Context, s *subtree) io.ReadCloser {
+func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, error) {
 	if !s.spool.Overflow() {
-		return io.NopCloser(s.spool.Reader())
+		return io.NopCloser(s.spool.Reader()), nil
+	}
+	err := b.stages.encrypt.Blocked(func() error {
+		_, err := b.repeats.Acquire(ctx, 1)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	again := *s
 	return &repeat{
@@ -90,7 +97,8 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) io.ReadCloser {
 		}),
 		sum:  hash.NewArchive(nil),
 		want: s.record,
-	}
+		turn: b.repeats,
+	}, nil
 }
 
 // errChanging: the second look at a subtree that is too large for the spool
@@ -104,6 +112,14 @@ type repeat struct {
 	sum  *hash.Archive
 	want record.Record
 	size int64
+	turn *pipeline.Budget
+}
+
+// Close waits for the second making to end, and lets the next one begin.
+func (r *repeat) Close() error {
+	err := r.ReadCloser.Close()
+	r.turn.Release(1)
+	return err
 }
 
 func (r *repeat) Read(p []byte) (int, error) {
