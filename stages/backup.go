@@ -82,6 +82,9 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 		}
 		b.warnOfOtherKey(s)
 		seen, ok := b.State.Get(b.stateName, s.Key)
+		if ok && !s.known.Stored {
+			b.warnOfGone(s)
+		}
 		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, b.Keys.ID(), seen, s.scan.Fingerprint) {
 			if err := b.mendRow(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
@@ -229,6 +232,14 @@ func (b *backup) warnOfOtherKey(s *subtree) {
 	}
 	b.otherKeyOnce.Do(func() {
 		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Text: "it was made with another key file, and so may be others: they are stored again under this one; if that is not what you want, stop and name the other --keyfile"})
+	})
+}
+
+// warnOfGone tells, once, that what an earlier run stored is not there: the
+// disk of a directory store is not mounted, or somebody deletes objects.
+func (b *backup) warnOfGone(s *subtree) {
+	b.goneOnce.Do(func() {
+		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Text: fmt.Sprintf("an earlier run stored it, and it is gone from %s, and so may be others: they are stored again; if you did not delete them, check what did, or whether the store's disk is mounted", b.Store.URL())})
 	})
 }
 

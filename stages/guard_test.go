@@ -152,3 +152,30 @@ func TestDamagedSpool(t *testing.T) {
 	r.run()
 	r.same()
 }
+
+// What is gone from the store is stored again, and somebody is told.
+func TestGoneFromTheStore(t *testing.T) {
+	r := newRig(t)
+	for i := range 3 {
+		write(t, filepath.Join(r.tree, fmt.Sprint("d", i), "file"), "content")
+	}
+	if o := r.run(); len(o.of(report.Warning)) != 0 {
+		t.Errorf("a first run warns: %v", o.events)
+	}
+	r.store = elsewhere{newRig(t).store, r.store.URL()} // its disk is not mounted
+	for want := range 2 {
+		o := r.run()
+		if got := len(o.of(report.Warning)); got != 1-want || o.totals.Saved.Load() != int64(4-4*want) {
+			t.Errorf("%d warnings, %d saved: %v", got, o.totals.Saved.Load(), o.events)
+		}
+	}
+	r.same()
+}
+
+// elsewhere is another store than its name says.
+type elsewhere struct {
+	store.Store
+	name string
+}
+
+func (e elsewhere) URL() string { return e.name }

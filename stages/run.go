@@ -102,6 +102,7 @@ type backup struct {
 	warnOnce  sync.Once
 
 	otherKeyOnce sync.Once
+	goneOnce     sync.Once
 	cutFaults    sync.Map // path → true: directories above the depth that could not be read
 
 	stages struct {
