@@ -287,7 +287,7 @@ func TestInterruptedOnce(t *testing.T) {
 // The second one cancels what is in flight, and leaves nothing of it.
 func TestInterruptedTwice(t *testing.T) {
 	s := newSite(t)
-	reached, release := s.hold("UploadPart", 2)
+	reached, release := s.hold("UploadPart", 1)
 	p := s.start()
 	<-reached
 	p.signal(os.Interrupt)

@@ -25,6 +25,26 @@ import (
 // aborted. What is not aborted is found by the next run.
 const abortTimeout = 30 * time.Second
 
+// createTimeout is how long a cancelled run waits for the answer that says
+// which upload was begun.
+const createTimeout = 5 * time.Second
+
+// linger returns a context that ends some time after ctx, with its cause.
+func linger(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(after):
+			cancel(context.Cause(ctx))
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel(context.Canceled)
+	}
+}
+
 // An Item is what an upload is made for. It is handed back with the stored
 // object, or dropped with the reason why there is none.
 type Item interface {
@@ -55,6 +75,7 @@ type Job struct {
 
 	sender   *Sender
 	partSize int64
+	cutOff   atomic.Bool  // a part failed, and nobody knows what the store has of it
 	left     atomic.Int32 // parts neither sent nor dropped
 	sum      uint32       // CRC-32C of the whole object; set before the last part is emitted
 
@@ -110,6 +131,9 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
+		// Cut off while the server answers, an upload would be begun whose id nobody knows to abort.
+		ctx, cancel := linger(ctx, createTimeout)
+		defer cancel()
 		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
 		if err == nil {
 			j.upload = upload
@@ -234,6 +258,7 @@ func (j *Job) sendPart(ctx context.Context, p *Part) error {
 	}
 	part, err := upload.Part(ctx, p.number, *p.buf, p.crc)
 	if err != nil {
+		j.cutOff.Store(true)
 		return fmt.Errorf("part %d: %w", p.number, err)
 	}
 	j.parts[p.number-1] = part
@@ -265,12 +290,37 @@ func (j *Job) settle(ctx context.Context, parts int) {
 	}
 }
 
+// abort drops the upload. A part that was cut off may be stored after that, and
+// brings the upload back (S3 API reference, AbortMultipartUpload), so it looks
+// again, a little later each time.
+func (j *Job) abort(ctx context.Context) error {
+	const first, last = 50 * time.Millisecond, 500 * time.Millisecond
+	for wait := first; ; wait *= 3 {
+		if err := j.upload.Abort(ctx); err != nil || !j.cutOff.Load() || wait > last {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		back := false
+		err := j.sender.Store.Uploads(ctx, j.Key, func(u store.PendingUpload) error {
+			back = back || u.ID == j.upload.ID()
+			return nil
+		})
+		if err != nil || !back && wait > first {
+			return err
+		}
+	}
+}
+
 // giveUp aborts what was begun, in a cancelled run too, and drops the item.
 func (j *Job) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	if j.upload != nil {
-		if err := j.upload.Abort(ctx); err != nil && j.sender.Warn != nil {
+		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
 			j.sender.Warn(j.Key, fmt.Errorf("aborting the upload: %w; the next run will", err))
 		}
 	}
