@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -93,13 +94,13 @@ func mode(h *tar.Header) uint32 { return uint32(h.Mode) & 0o7777 }
 // owners tells whether entries get their owners.
 func (x *Extractor) owners() bool { return x.root && x.o.Owners }
 
-// dress gives a new file, by its descriptor, all but its time. What can't be done does not keep the rest from being done.
+// dress gives a new file, by its descriptor and the mode it was made with, all but its time. What can't be done does not keep the rest from being done.
 //
 // The order matters: giving a file away clears setuid, setgid and capabilities. An ACL comes after the mode: where it has a mask, that is the
 // mode's group bits, in a mode from stat(2); but libarchive writes another mode beside an ACL, and then the ACL says more.
-func (x *Extractor) dress(fd int, d *level, h *tar.Header) error {
+func (x *Extractor) dress(fd int, d *level, h *tar.Header, made uint32) error {
 	var errs []error
-	if x.owners() {
+	if x.owners() && !(x.mine(h) && x.plain(fd, d.node)) {
 		uid, gid, err := ids(h)
 		if err == nil {
 			err = retry(func() error { return unix.Fchown(fd, int(uid), int(gid)) })
@@ -121,9 +122,55 @@ func (x *Extractor) dress(fd int, d *level, h *tar.Header) error {
 		m, err = earned(fd, h)
 		errs = append(errs, err)
 	}
-	err := retry(func() error { return unix.Fchmod(fd, m) })
-	errs = append(errs, doing("setting its mode", err), setACLs(fd, a.acls))
-	return errors.Join(errs...)
+	if m != made || !x.exact.holds(fd, m) {
+		err := retry(func() error { return unix.Fchmod(fd, m) })
+		errs = append(errs, doing("setting its mode", err))
+	}
+	return errors.Join(append(errs, setACLs(fd, a.acls))...)
+}
+
+// mine tells whether an entry belongs to who runs this.
+func (x *Extractor) mine(h *tar.Header) bool {
+	return int64(h.Uid) == int64(x.euid) && int64(h.Gid) == int64(x.egid)
+}
+
+// plain tells whether a new file in a directory belongs to who made it, user and group. It asks of the first file: there are setgid bits,
+// mount options and file servers that make it otherwise.
+func (x *Extractor) plain(fd int, n *node) bool {
+	if !n.is(asked) {
+		var st unix.Stat_t
+		if fstat(fd, &st) == nil && st.Uid == x.euid && st.Gid == x.egid {
+			n.mark(ownsNew)
+		}
+		n.mark(asked)
+	}
+	return n.is(ownsNew)
+}
+
+// firstMode is the mode to make a file with: its own where nobody is to get the file who would not have it then, else one that keeps
+// others out.
+func (x *Extractor) firstMode(d *level, h *tar.Header) uint32 {
+	if m := mode(h); m&^0o777 == 0 && !d.node.is(inherits) && (!x.owners() || x.mine(h)) {
+		return m
+	}
+	return 0o600
+}
+
+// exactModes is the modes that open(2) has been seen to give as asked for: the umask leaves them alone.
+type exactModes [512 / 64]atomic.Uint64
+
+// holds tells whether fd, made with a mode, has it.
+func (e *exactModes) holds(fd int, mode uint32) bool {
+	word, bit := &e[mode/64], uint64(1)<<(mode%64)
+	if word.Load()&bit != 0 {
+		return true
+	}
+	var st unix.Stat_t
+	if fstat(fd, &st) != nil || uint32(st.Mode)&0o7777 != mode {
+		return false
+	}
+	word.Or(bit)
+	return true
 }
 
 // earned returns the mode of a file without setuid or setgid if its user or group is not the one that the bit was meant for.

@@ -53,6 +53,8 @@ const (
 	setMode                     // final.mode is to be set
 	setAll                      // all of final is to be set, as an archive has it
 	gone                        // it is no longer there
+	asked                       // whom new files in it belong to is known
+	ownsNew                     // they belong to who makes them
 )
 
 func (n *node) is(flag uint32) bool { return n.flags.Load()&flag != 0 }
@@ -149,10 +151,11 @@ func (x *Extractor) unlock(parent int, name string, n *node) (int, error) {
 	if st.Uid != x.euid {
 		return -1, unix.EACCES
 	}
+	// It is recorded first: whoever finds the directory open must find its true mode recorded.
+	x.dirs.keep(n, final{mode: uint32(st.Mode) & 0o7777}, nil, setMode)
 	if err := chmodat(parent, name, uint32(st.Mode)&0o7777|0o700); err != nil {
 		return -1, err
 	}
-	x.dirs.keep(n, final{mode: uint32(st.Mode) & 0o7777}, nil, setMode)
 	return openat(parent, name, dirFlags, 0)
 }
 

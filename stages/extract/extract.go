@@ -20,6 +20,7 @@
 package extract
 
 import (
+	"archive/tar"
 	"bufio"
 	"context"
 	"crypto/rand"
@@ -30,8 +31,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-
-	"archive/tar"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,10 +82,12 @@ type Result struct {
 type Extractor struct {
 	o     Options
 	root  bool   // may give files away
-	euid  uint32 // whom new files belong to
+	euid  uint32 // who runs it
+	egid  uint32
 	own   string // what the names of this run's unfinished files begin with
 	temps atomic.Uint64
 	dirs  dirs
+	exact exactModes
 
 	open    sync.Once
 	top     *os.File // the target
@@ -99,7 +100,7 @@ type Extractor struct {
 // New returns an Extractor.
 func New(o Options) *Extractor {
 	euid := os.Geteuid()
-	x := &Extractor{o: o, root: euid == 0, euid: uint32(euid)}
+	x := &Extractor{o: o, root: euid == 0, euid: uint32(euid), egid: uint32(os.Getegid())}
 	x.own = TempPrefix + strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12] + "-"
 	x.layers.New = func() any {
 		return &layer{x: x, buf: make([]byte, bufferSize), in: tap{r: bufio.NewReaderSize(nil, readAhead)}}
@@ -125,7 +126,8 @@ func (x *Extractor) begin() error {
 // leading "./" ("." for the archive's own top); nil wants all. Directories above a selected entry are made, as the archive describes them if it does.
 //
 // The result counts what was done, also when an error is returned: one of r (which may be damaged, or cut off), of a limit
-// (LimitError), ctx's cause, or one marked pipeline.Fatal, when the target is full or can't be written to. r is read to its end, past the end of the archive.
+// (LimitError), ctx's cause, or one marked pipeline.Fatal, when the target is full or can't be written to. Without an error,
+// r has been read to its end, past the end of the archive.
 func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string) bool) (Result, error) {
 	if err := x.begin(); err != nil {
 		return Result{}, err

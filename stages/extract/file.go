@@ -27,12 +27,12 @@ func (l *layer) file(e *entry) error {
 	if err != nil || was == right {
 		return err
 	}
-	temp := l.x.tempName()
-	fd, err := openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	temp, made := l.x.tempName(), l.x.firstMode(d, e.header)
+	fd, err := openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, made)
 	if err != nil {
 		return fmt.Errorf("making the file: %w", err)
 	}
-	err = l.write(fd, d, temp, e)
+	err = l.write(fd, made, d, temp, e)
 	if err == nil {
 		was, err = l.install(d, temp, name, e, was, isRight)
 	}
@@ -45,8 +45,8 @@ func (l *layer) file(e *entry) error {
 	return nil
 }
 
-// write makes the new file fd, whose name is temp, what e is, and closes it.
-func (l *layer) write(fd int, d *level, temp string, e *entry) (err error) {
+// write makes the new file fd, whose name is temp and that was made with this mode, what e is, and closes it.
+func (l *layer) write(fd int, made uint32, d *level, temp string, e *entry) (err error) {
 	if isSparse(e.header) {
 		err = l.sparse(fd, e)
 	} else {
@@ -55,7 +55,7 @@ func (l *layer) write(fd int, d *level, temp string, e *entry) (err error) {
 	if err != nil {
 		return errors.Join(err, unix.Close(fd))
 	}
-	problems := l.x.dress(fd, d, e.header)
+	problems := l.x.dress(fd, d, e.header, made)
 	if err := unix.Close(fd); err != nil {
 		return fmt.Errorf("closing the file: %w", err)
 	}
