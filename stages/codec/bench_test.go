@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -14,15 +14,19 @@ import (
 // corpus is what the benchmarks compress: some of the Go installation's source as a tar, and its programs.
 func corpus(b *testing.B, what string, limit int) []byte {
 	b.Helper()
-	root := filepath.Join(runtime.GOROOT(), "src")
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	root := filepath.Join(strings.TrimSpace(string(goroot)), "src")
 	keep := func(name string) bool { return strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".s") }
 	if what == "binaries" {
-		root = filepath.Join(runtime.GOROOT(), "pkg", "tool")
+		root = filepath.Join(filepath.Dir(root), "pkg", "tool")
 		keep = func(string) bool { return true }
 	}
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !keep(path) {
 			return err
 		}
