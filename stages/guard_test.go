@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"firn/stages"
 	"firn/stages/record"
@@ -43,12 +44,18 @@ func (t *rows) Get(_ context.Context, keys []string) (map[string]record.Record, 
 	return found, nil
 }
 
+// settled makes what was just written count as old enough to be skipped by
+// its times.
+func settled(b *stages.Backup) {
+	b.Walk.Now = func() time.Time { return time.Now().Add(time.Minute) }
+}
+
 // A table that serves two stores tells of the one that was written last: what
 // it says of an object is believed of that very object only.
 func TestTableOfTwoStores(t *testing.T) {
 	r, other := newRig(t), newRig(t).store
 	table := &rows{m: map[string]record.Record{}}
-	r.change = func(b *stages.Backup) { b.Table = table }
+	r.change = func(b *stages.Backup) { b.Table = table; settled(b) }
 	mine := r.store
 	file := filepath.Join(r.tree, "d", "file")
 	write(t, file, "old")
@@ -156,6 +163,7 @@ func TestDamagedSpool(t *testing.T) {
 // What is gone from the store is stored again, and somebody is told.
 func TestGoneFromTheStore(t *testing.T) {
 	r := newRig(t)
+	r.change = settled
 	for i := range 3 {
 		write(t, filepath.Join(r.tree, fmt.Sprint("d", i), "file"), "content")
 	}
