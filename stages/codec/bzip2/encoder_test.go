@@ -122,15 +122,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// repetitive draws a block of up to a size that repeats itself, near and far.
+func repetitive(t *rapid.T, most int) []byte {
+	letters := rapid.ByteRange(0, byte(rapid.IntRange(1, 5).Draw(t, "letters")))
+	block := rapid.SliceOfN(letters, 1, 60).Draw(t, "unit")
+	for range rapid.IntRange(0, 8).Draw(t, "repeats") {
+		part := block[rapid.IntRange(0, len(block)-1).Draw(t, "part"):]
+		part = part[:rapid.IntRange(1, len(part)).Draw(t, "length")]
+		block = append(block, bytes.Repeat(part, rapid.IntRange(1, 60).Draw(t, "times"))...)
+		block = append(block, rapid.SliceOfN(letters, 0, 3).Draw(t, "between")...)
+		block = block[:min(len(block), most)]
+	}
+	return block
+}
+
 func TestSortIsTheOrderOfRotations(t *testing.T) {
 	s := newSorter(4000)
 	rapid.Check(t, func(t *rapid.T) {
-		letters := rapid.IntRange(1, 5).Draw(t, "letters")
-		unit := rapid.SliceOfN(rapid.ByteRange(0, byte(letters)), 1, 60).Draw(t, "unit")
-		block := bytes.Repeat(unit, rapid.IntRange(1, 60).Draw(t, "times"))
-		if rapid.Bool().Draw(t, "spoilt") {
-			block[len(block)/2] ^= 1
-		}
+		block := repetitive(t, 4000)
 		n := len(block)
 		copy(s.input(), block)
 		out := make([]byte, n)

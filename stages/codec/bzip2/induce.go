@@ -28,8 +28,8 @@ func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 		p.counts[uint32(c0)<<1|s]++
 		c1 = c0
 	}
-	room[k] = firstLabel
-	seeds.labels = room[k:]
+	// The first seed is in the list by the label of the text's end.
+	seeds.labels = room[k+1:]
 
 	at := uint32(0)
 	for c := range 256 {
@@ -43,9 +43,6 @@ func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 // a smaller L rotation.
 func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	next := &p.nextL
-	labels := seeds.labels
-	// The first seed's predecessor is the text's last byte.
-	labels[0] = uint32(len(t) - textSlack)
 	for c := range uint32(256) {
 		for i := p.startL[c]; i < next[c]; i++ {
 			e := entries[i]
@@ -58,14 +55,13 @@ func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 			}
 		}
 		for _, w := range seeds.of(c) {
-			label := labels[w&ordinalMask] - 1
+			label := uint32(w&labelMask) - 1
 			before := t[label]
 			at := next[before]
 			entries[at] = uint32(t[label-1])<<byteShift | label
 			next[before] = at + 1
 		}
 	}
-	labels[0] = firstLabel
 }
 
 // backward puts the S rotations in order, each the predecessor of a larger

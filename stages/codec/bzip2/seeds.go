@@ -3,50 +3,57 @@ package bzip2
 import "encoding/binary"
 
 // A seedSorter puts the seeds of a text in order: by a table of their first two
-// bytes, then five bytes at a time down to deepest, then by doubling. Every step
-// works on words that hold a key in their upper bits and a seed's ordinal (its
-// place among the seeds as they come in the text) in the lower, so that a sort
-// moves nothing but integers, and no two are equal.
+// bytes, then five bytes at a time down to deepest, then by the order of seeds
+// further on (see settle). Every step works on words that hold a key in their
+// upper bits and a seed's label in the lower, so that a sort moves nothing but
+// integers, and no two are equal.
+//
+// The text is a ring: its first seed goes by the label of the text's end. Seeds
+// are two bytes apart at least, so half of a label tells which one it is.
 type seedSorter struct {
 	room      []uint32 // labels fill it from its end
-	labels    []uint32 // of the seeds in order of the text, and one past the last
+	labels    []uint32 // of the seeds, rising
 	words     []uint64 // the seeds, in their order once sorted
 	spare     []uint64
-	rank      []uint32 // by ordinal; used for ties alone
-	byLast    []uint32
+	starts    []uint32 // by first two bytes: the first word
+	size      uint32   // of the text
+	end       uint32   // label of its end
+	rank      []uint32 // by half a label: place in words, or begin of a tie; used for ties alone
 	ties      []tie
 	spareTies []tie
-	starts    []uint32 // by first two bytes: the first word
+	at        []tie    // by half of its begin, what was last known of a tie
+	byLast    []uint32 // by half the label of its last member, a tie's begin + 1
 }
 
-// A tie is a run of words whose seeds are not told apart yet.
-// They agree in so many steps from seed to seed.
-type tie struct{ from, to, steps uint32 }
+// A tie is a run of words whose seeds are not told apart yet. At the distance gap
+// from each there is a seed, and so far they agree.
+type tie struct{ from, to, gap uint32 }
 
 const (
-	ordinalMask = 1<<24 - 1
-	keyBytes    = 5
-	deepest     = 2 + 3*keyBytes // bytes by which seeds are sorted before doubling
-	textSlack   = deepest + 16   // how far behind the text's end the sort may look
+	keyMask   = ^uint64(1<<24 - 1) // the part of a word that is a key
+	keyBytes  = 5
+	deepest   = 2 + 3*keyBytes // bytes by which seeds are sorted before settle
+	textSlack = deepest + 16   // how far behind the text's end the sort may look
 )
 
 func newSeedSorter(capacity int) seedSorter {
-	most := capacity/2 + 2
+	most := capacity/2 + firstLabel
 	return seedSorter{
 		room:      make([]uint32, most),
 		words:     make([]uint64, most),
 		spare:     make([]uint64, most),
+		starts:    make([]uint32, 1<<16+1),
 		rank:      make([]uint32, most),
-		byLast:    make([]uint32, most),
 		ties:      make([]tie, 0, most/2),
 		spareTies: make([]tie, 0, most/2),
-		starts:    make([]uint32, 1<<16+1),
+		at:        make([]tie, most/2+1),
+		byLast:    make([]uint32, most),
 	}
 }
 
 func (s *seedSorter) memory() int64 {
 	return 4*int64(len(s.room)+len(s.rank)+len(s.byLast)+len(s.starts)) +
-		8*int64(len(s.words)+len(s.spare)) + 12*int64(cap(s.ties)+cap(s.spareTies))
+		8*int64(len(s.words)+len(s.spare)) + 12*int64(cap(s.ties)+cap(s.spareTies)+len(s.at))
 }
 
 // of gives the sorted seeds whose first byte is c.
@@ -56,6 +63,8 @@ func (s *seedSorter) of(c uint32) []uint64 {
 
 // sort orders the seeds whose labels classify wrote.
 func (s *seedSorter) sort(t []byte) {
+	s.end = uint32(len(t) - textSlack)
+	s.size = s.end - firstLabel
 	s.bucket(t)
 	s.ties = s.ties[:0]
 	from := uint32(0)
@@ -73,10 +82,9 @@ func (s *seedSorter) sort(t []byte) {
 // bucket distributes the seeds by their first two bytes and gives each its next
 // five as key.
 func (s *seedSorter) bucket(t []byte) {
-	seeds := s.labels[:len(s.labels)-1]
 	starts := s.starts
 	clear(starts)
-	for _, label := range seeds {
+	for _, label := range s.labels {
 		starts[binary.BigEndian.Uint16(t[label:])]++
 	}
 	sum := uint32(0)
@@ -85,11 +93,11 @@ func (s *seedSorter) bucket(t []byte) {
 		sum += n
 	}
 	words := s.words
-	for k, label := range seeds {
+	for _, label := range s.labels {
 		x := binary.BigEndian.Uint64(t[label:])
 		at := starts[x>>48]
 		starts[x>>48] = at + 1
-		words[at] = x<<16&^ordinalMask | uint64(k)
+		words[at] = x<<16&keyMask | uint64(label)
 	}
 	// Each start has moved on to the next one's.
 	copy(starts[1:], starts)
@@ -110,9 +118,9 @@ func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 		}
 		if j-i > 1 {
 			if depth >= deepest {
-				s.ties = append(s.ties, tie{from + uint32(i), from + uint32(j), 0})
+				s.ties = append(s.ties, tie{from: from + uint32(i), to: from + uint32(j)})
 			} else {
-				s.rekey(a[i:j], t[depth:])
+				rekey(a[i:j], t[depth:])
 				s.refine(t, from+uint32(i), from+uint32(j), depth)
 			}
 		}
@@ -120,9 +128,9 @@ func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 	}
 }
 
-func (s *seedSorter) rekey(a []uint64, t []byte) {
+func rekey(a []uint64, t []byte) {
 	for i, w := range a {
-		k := w & ordinalMask
-		a[i] = binary.BigEndian.Uint64(t[s.labels[k]:])&^ordinalMask | k
+		label := w & labelMask
+		a[i] = binary.BigEndian.Uint64(t[label:])&keyMask | label
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-const smallSort = 20 // up to this many words, insertion is the fastest
+const smallSort = 16 // up to this many words, insertion is the fastest
 
 // sortWords sorts distinct words; spare is at least as long.
 func sortWords(a, spare []uint64) {
@@ -30,7 +30,7 @@ func sortWordsIn(a, spare []uint64, rounds int) {
 			a = a[:m]
 		}
 	}
-	insertionSort(a)
+	exchangeSort(a)
 }
 
 // partition puts the words below pivot first and returns how many they are:
@@ -52,14 +52,16 @@ func median(x, y, z uint64) uint64 {
 	return max(min(x, y), min(max(x, y), z))
 }
 
-func insertionSort(a []uint64) {
+// exchangeSort puts each word in its place among those before it, without a
+// branch that depends on them.
+func exchangeSort(a []uint64) {
 	for i := 1; i < len(a); i++ {
 		w := a[i]
-		j := i
-		for j > 0 && a[j-1] > w {
-			a[j] = a[j-1]
-			j--
+		before := a[:i]
+		for j, x := range before {
+			before[j] = min(x, w)
+			w = max(x, w)
 		}
-		a[j] = w
+		a[i] = w
 	}
 }
