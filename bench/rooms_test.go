@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"firn/bench/tree"
@@ -24,7 +23,11 @@ const seed = 1
 func corpus(b *testing.B, name string, n int64) []byte {
 	b.Helper()
 	if name == "binaries" {
-		f, err := os.Open(filepath.Join(runtime.GOROOT(), "bin", "go"))
+		root, err := tree.GoRoot()
+		if err != nil {
+			b.Fatal(err)
+		}
+		f, err := os.Open(filepath.Join(root, "bin", "go"))
 		if err != nil {
 			b.Fatal(err)
 		}

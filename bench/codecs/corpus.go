@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"firn/bench/tree"
 	"firn/stages/archive"
@@ -98,9 +97,13 @@ func (h *head) Write(p []byte) (int, error) {
 
 // programs writes the first size bytes of the Go installation's binaries.
 func programs(w io.Writer, size int64) error {
+	root, err := tree.GoRoot()
+	if err != nil {
+		return err
+	}
 	h := &head{w, size}
 	for _, pattern := range []string{"bin/*", "pkg/tool/*/*"} {
-		files, err := filepath.Glob(filepath.Join(runtime.GOROOT(), pattern))
+		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,8 @@ type textDir struct {
 	files []string
 }
 
-// goroot asks the go command: programs built with -trimpath don't know.
-func goroot() (string, error) {
+// GoRoot is where the Go installation lies, as the go command tells it: programs built with -trimpath don't know.
+func GoRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the Go installation: %w", err)
@@ -37,7 +37,7 @@ func goroot() (string, error) {
 
 // openMaterial lists the text, its directories in an order that depends on the seed.
 func openMaterial(rng *rand.Rand) (*material, error) {
-	root, err := goroot()
+	root, err := GoRoot()
 	if err != nil {
 		return nil, err
 	}

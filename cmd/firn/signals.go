@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// signals turns SIGINT and SIGTERM into a soft stop, then a cancel, then the
+// signals turns SIGINT, SIGTERM and the SIGHUP of a lost terminal into a soft stop, then a cancel, then the
 // default: death.
 type signals struct {
 	ctx    context.Context
@@ -28,6 +28,9 @@ func catchSignals(stderr io.Writer) *signals {
 	s.tell = func(text string) { fmt.Fprintln(stderr, "\nfirn:", text) }
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	signal.Notify(s.ch, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(s.ch, syscall.SIGHUP)
+	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a reader of ours that is gone would kill a backup
 	go s.watch()
 	return s

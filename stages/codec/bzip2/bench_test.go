@@ -6,8 +6,9 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
+
+	"firn/bench/tree"
 )
 
 // corpora are the Go installation's source text and its own program, cut to a
@@ -16,8 +17,11 @@ func corpora(b *testing.B) map[string][]byte {
 	b.Helper()
 	const size = 8_000_000
 	var source []byte
-	root := filepath.Join(runtime.GOROOT(), "src")
-	files, err := filepath.Glob(filepath.Join(root, "*", "*.go"))
+	root, err := tree.GoRoot()
+	if err != nil {
+		b.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "src", "*", "*.go"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -28,7 +32,7 @@ func corpora(b *testing.B) map[string][]byte {
 		}
 		source = append(source, p...)
 	}
-	binary, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "bin", "go"))
+	binary, err := os.ReadFile(filepath.Join(root, "bin", "go"))
 	if err != nil {
 		b.Fatal(err)
 	}
