@@ -101,12 +101,12 @@ func TestGolden(t *testing.T) {
 	want := map[string]string{
 		"empty":         "c82685296a2d914c9acd6f6f6db1d1ad364f502b26af5e6ca8874c09880d5cf9",
 		"one byte":      "b669cce2c3a7a5b4036c21520b1c68f398b34f5a0357ee0f6726f9a62055959f",
-		"random":        "88ba0c1899357fc8e8ad47c990a5192b6e02bb52dac34d035da2202dd6fe3338",
-		"text":          "2849792493902da80f5e7893e5e79d9bf8f627d957eb1fcd81e2197e688f65e5",
-		"repeated text": "e7dcdc42e0513c3a91d775ba2ef8cd6aee61500d988e0ea008e1f3ee2c7af073",
+		"random":        "71d0278e5ef882c468fe02de9a55284c2995bef96efa331879ff99d7adcbebb1",
+		"text":          "783fc32df02430e46a1af497b13ea33cd808361f271fc433a8562695b905521a",
+		"repeated text": "92c490222e90ed05927374b6b93e4b860f29b2220b36aece581c05dca0b35595",
 		"fibonacci":     "c76743a4cf1190ff75ebf61a619926089ef1a55b30235c04e1a511f04ea227ee",
 		"zeros and one": "94daaeff67ac326e561da72cd77bc6e6db01cc4076efa72ce58abed4f57cc4c7",
-		"fours":         "96af6713df73314bd1e8536b455aa21df42de1b4639ca759e8e830b8bb99f0e1",
+		"fours":         "f34219ee76ddc0a09285eccce76278175e6de47090606c785f6ecb0b6534b311",
 	}
 	for _, c := range cases(t) {
 		if pinned, ok := want[c.name]; ok {

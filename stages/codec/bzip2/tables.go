@@ -5,7 +5,7 @@ import "math/bits"
 const (
 	maxTables = 6
 	groupLen  = 50 // symbols for which one table is chosen
-	passes    = 5
+	passes    = 4
 )
 
 // tables is what a block's symbols are coded with: two to six Huffman codes and,

@@ -9,42 +9,48 @@ const smallSort = 16 // up to this many words, insertion is the fastest
 
 // sortWords sorts distinct words; spare is at least as long.
 func sortWords(a, spare []uint64) {
-	sortWordsIn(a, spare, 2*bits.Len(uint(len(a))))
-}
-
-// sortWordsIn is a quicksort that moves by arithmetic rather than by branches
-// that a processor cannot foresee. After rounds of bad luck it gives up on that.
-func sortWordsIn(a, spare []uint64, rounds int) {
-	for len(a) > smallSort {
-		if rounds == 0 {
-			slices.Sort(a)
-			return
-		}
-		rounds--
-		m := partition(a, spare[:len(a)], median(a[len(a)/4], a[len(a)/2], a[len(a)/4*3]))
-		if m < len(a)-m {
-			sortWordsIn(a[:m], spare, rounds)
-			a = a[m:]
-		} else {
-			sortWordsIn(a[m:], spare, rounds)
-			a = a[:m]
-		}
+	if len(a) == 2 {
+		a[0], a[1] = min(a[0], a[1]), max(a[0], a[1])
+		return
 	}
-	exchangeSort(a)
+	spare = spare[:len(a)]
+	sortInto(a, a, spare, 2*bits.Len(uint(len(a))))
 }
 
-// partition puts the words below pivot first and returns how many they are:
-// with the median of three distinct words for a pivot, some but not all.
-func partition(a, spare []uint64, pivot uint64) int {
-	low, high := 0, len(a)-1
-	for _, w := range a {
-		spare[low] = w
-		spare[high] = w
+// sortInto sorts from into to, which is from itself or, after an odd number of
+// partitions, other. It is a quicksort that moves by arithmetic rather than by
+// branches that a processor cannot foresee, to and fro between two arrays. After
+// rounds of bad luck it gives up on that.
+func sortInto(to, from, other []uint64, rounds int) {
+	for len(from) > smallSort && rounds > 0 {
+		rounds--
+		m := partition(other, from, median(from[len(from)/4], from[len(from)/2], from[len(from)/4*3]))
+		sortInto(to[:m], other[:m], from[:m], rounds)
+		to, from, other = to[m:], other[m:], from[m:]
+	}
+	if &to[0] != &from[0] {
+		copy(to, from)
+	}
+	if len(to) > smallSort {
+		slices.Sort(to)
+		return
+	}
+	exchangeSort(to)
+}
+
+// partition puts the words of from that are below pivot first in to, and returns
+// how many they are: with the median of three distinct words for a pivot, some
+// but not all.
+func partition(to, from []uint64, pivot uint64) int {
+	low, high := 0, len(from)-1
+	to = to[:len(from)]
+	for _, w := range from {
+		to[low] = w
+		to[high] = w
 		_, below := bits.Sub64(w, pivot, 0)
 		low += int(below)
 		high -= 1 - int(below)
 	}
-	copy(a, spare)
 	return low
 }
 
