@@ -6,7 +6,7 @@ SHELL := /bin/bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-PLATFORMS   := linux/arm64 darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
+PLATFORMS   := darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
 
 export GOFLAGS := -buildvcs=false
 
