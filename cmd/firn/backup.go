@@ -101,10 +101,15 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}
 	printer.Finish(summary)
+	return outcome(summary, totals)
+}
+
+// outcome is the exit code's reason, of which the printer has told.
+func outcome(s report.Summary, t *report.Totals) error {
 	switch {
-	case summary.Err != nil:
-		return toldError{summary.Err}
-	case !summary.Complete(totals):
+	case s.Err != nil:
+		return toldError{s.Err}
+	case !s.Complete(t):
 		return toldError{errIncomplete}
 	}
 	return nil

@@ -168,13 +168,7 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 	summary := handle.Wait()
 	s.onFirst(nil)
 	printer.Finish(summary)
-	switch {
-	case summary.Err != nil:
-		return toldError{summary.Err}
-	case !summary.Complete(totals):
-		return toldError{errIncomplete}
-	}
-	return nil
+	return outcome(summary, totals)
 }
 
 // rangeSize is how many bytes one request of a restore asks for.
