@@ -68,7 +68,7 @@ func cases(t testing.TB) []testCase {
 	}
 	for _, run := range []int{3, 4, 5, 254, 255, 256, 258, 259, 260, 263, 518, 519} {
 		for _, before := range []int{0, 1, blockLimit(1) - run, blockLimit(1) - run/2, blockLimit(1) - 4, blockLimit(1) - 1} {
-			data := append(random[:before:before], bytes.Repeat([]byte{random[before] ^ 1}, run)...)
+			data := append(ramp[:before:before], bytes.Repeat([]byte{ramp[max(before, 1)-1] + 100}, run)...)
 			list = append(list, testCase{fmt.Sprintf("run of %d at %d", run, before), append(data, 1, 2, 3)})
 		}
 	}

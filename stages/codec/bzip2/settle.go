@@ -82,12 +82,12 @@ func (s *seedSorter) sweep() {
 			s.splitPair(g)
 			continue
 		}
-		k := uint32(a[len(a)-1] & labelMask)
-		if s.compare(g) && k+g.gap <= s.end {
+		inside := s.compare(g)
+		if inside {
 			follow(a, g)
 		}
 		kept := len(s.ties)
-		s.regroup(g, false)
+		s.regroup(g, !inside)
 		if work += len(a); work > sweepWork*len(s.labels) {
 			continue
 		}
@@ -130,22 +130,26 @@ func (s *seedSorter) splitPair(g tie) {
 }
 
 // compare gives the members of a tie the ranks of the seeds at its gap as keys.
-// It says if some of these seeds are of the tie.
+// It says if follow can make more of that: some of these seeds are of the tie,
+// and none of them beyond the text's end.
 func (s *seedSorter) compare(g tie) (inside bool) {
 	a := s.words[g.from:g.to]
+	round := false
 	for i, w := range a {
 		label := w & labelMask
 		q := uint32(label) + g.gap
-		if q > s.end {
+		beyond := q > s.end
+		if beyond {
 			q -= s.size
 		}
 		r := s.rank[q/2]
 		if r == g.from {
 			inside = true
+			round = round || beyond
 		}
 		a[i] = uint64(r)<<24 | label
 	}
-	return inside
+	return inside && !round
 }
 
 // follow changes the keys of those members of a tie that are compared by another

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-const smallSort = 16 // up to this many words, insertion is the fastest
+const smallSort = 16 // up to this many words, no partition is worth its while
 
 // sortWords sorts distinct words; spare is at least as long.
 func sortWords(a, spare []uint64) {
@@ -13,8 +13,7 @@ func sortWords(a, spare []uint64) {
 		a[0], a[1] = min(a[0], a[1]), max(a[0], a[1])
 		return
 	}
-	spare = spare[:len(a)]
-	sortInto(a, a, spare, 2*bits.Len(uint(len(a))))
+	sortInto(a, a, spare[:len(a)], 2*bits.Len(uint(len(a))))
 }
 
 // sortInto sorts from into to, which is from itself or, after an odd number of
@@ -24,7 +23,7 @@ func sortWords(a, spare []uint64) {
 func sortInto(to, from, other []uint64, rounds int) {
 	for len(from) > smallSort && rounds > 0 {
 		rounds--
-		m := partition(other, from, median(from[len(from)/4], from[len(from)/2], from[len(from)/4*3]))
+		m := partition(other, from, pivot(from))
 		sortInto(to[:m], other[:m], from[:m], rounds)
 		to, from, other = to[m:], other[m:], from[m:]
 	}
@@ -39,8 +38,8 @@ func sortInto(to, from, other []uint64, rounds int) {
 }
 
 // partition puts the words of from that are below pivot first in to, and returns
-// how many they are: with the median of three distinct words for a pivot, some
-// but not all.
+// how many they are: with a median of three distinct words or more for a
+// pivot, some but not all.
 func partition(to, from []uint64, pivot uint64) int {
 	low, high := 0, len(from)-1
 	to = to[:len(from)]
@@ -52,6 +51,16 @@ func partition(to, from []uint64, pivot uint64) int {
 		high -= 1 - int(below)
 	}
 	return low
+}
+
+// pivot is a median of three words, or of three such.
+func pivot(a []uint64) uint64 {
+	n := len(a)
+	if n < 256 {
+		return median(a[n/4], a[n/2], a[n/4*3])
+	}
+	e := n / 9
+	return median(median(a[e/2], a[e], a[2*e]), median(a[3*e], a[4*e], a[5*e]), median(a[6*e], a[7*e], a[8*e]))
 }
 
 func median(x, y, z uint64) uint64 {
