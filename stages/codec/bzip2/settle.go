@@ -99,15 +99,20 @@ func (s *seedSorter) sweep() {
 	}
 }
 
-// await notes a tie down for its last member before a label.
+// await notes a tie down for its last member before a label. If the last two are
+// closer to each other than the seeds that they were to be compared by, the text
+// repeats itself at that distance, and members are compared by members.
 func (s *seedSorter) await(g tie, before uint32) {
-	for i := g.to; i > g.from; i-- {
-		if label := uint32(s.words[i-1] & labelMask); label < before {
+	a := s.words[g.from:g.to]
+	near := uint32(a[len(a)-1]&labelMask - a[len(a)-2]&labelMask)
+	s.at[g.from/2].gap = min(g.gap, near)
+	for i := len(a) - 1; i >= 0; i-- {
+		if label := uint32(a[i] & labelMask); label < before {
 			s.byLast[label/2] = g.from + 1
 			return
 		}
 	}
-	s.ties = append(s.ties, g)
+	s.ties = append(s.ties, s.at[g.from/2])
 }
 
 // splitPair splits a tie of two whose second is compared by a seed of the text.
