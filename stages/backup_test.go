@@ -150,7 +150,7 @@ func (r *rig) objects() map[string]store.Object {
 	r.t.Helper()
 	found := map[string]store.Object{}
 	err := r.store.List(context.Background(), "", func(o store.Object) error {
-		head, err := r.store.Head(context.Background(), o.Key)
+		head, err := r.store.Head(context.Background(), o.Key, "")
 		found[o.Key] = head
 		return err
 	})

@@ -81,7 +81,7 @@ func (r *restore) find(ctx context.Context, emit func(*archived) error) error {
 // read.
 func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) error) error {
 	r.Totals.Scanned.Add(1)
-	object, err := r.Store.Head(ctx, a.key)
+	object, err := r.Store.Head(ctx, a.key, "")
 	if err != nil {
 		return fmt.Errorf("asking what is known of %s: %w", a.key, err)
 	}

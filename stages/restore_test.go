@@ -146,7 +146,7 @@ func TestRestoreTwice(t *testing.T) {
 func (r *rig) replace(key string, change func([]byte) []byte, from string) {
 	r.t.Helper()
 	ctx := context.Background()
-	head, err := r.store.Head(ctx, key)
+	head, err := r.store.Head(ctx, key, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func (r *rig) replace(key string, change func([]byte) []byte, from string) {
 
 func (r *rig) read(key string) []byte {
 	r.t.Helper()
-	head, err := r.store.Head(context.Background(), key)
+	head, err := r.store.Head(context.Background(), key, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestRestoreRefusesWhatWasTamperedWith(t *testing.T) {
 		"empty":            func(r *rig) { r.replace(r.keyOf("d1"), func(b []byte) []byte { return nil }, r.keyOf("d1")) },
 		"swapped bytes":    func(r *rig) { r.replace(r.keyOf("d1"), same, r.keyOf("d2")) },
 		"swapped with its record": func(r *rig) {
-			head, err := r.store.Head(context.Background(), r.keyOf("d2"))
+			head, err := r.store.Head(context.Background(), r.keyOf("d2"), "")
 			if err != nil {
 				r.t.Fatal(err)
 			}

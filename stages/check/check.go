@@ -84,7 +84,7 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 // AskStore asks the store itself about one key, even if there is a table: a
 // run that died between the upload and the table's row left the old row behind.
 func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
-	object, err := a.Store.Head(ctx, key)
+	object, err := a.Store.Head(ctx, key, "")
 	if errors.Is(err, store.ErrNotFound) {
 		return Known{}, nil
 	}

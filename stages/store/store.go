@@ -53,8 +53,8 @@ type Store interface {
 	// their keys' bytes, without Meta and Restore. An error of fn ends the listing and is returned as it is.
 	List(ctx context.Context, prefix string, fn func(Object) error) error
 
-	// Head tells all that is known of one object without reading it. Errors: ErrNotFound.
-	Head(ctx context.Context, key string) (Object, error)
+	// Head tells all that is known of one object without reading it. version "" is the newest. Errors: ErrNotFound.
+	Head(ctx context.Context, key, version string) (Object, error)
 
 	// Get reads an object or a range of it. The caller closes the reader. A body that ends before its length gives
 	// io.ErrUnexpectedEOF, never io.EOF; a range that begins behind the last byte is an error, but the whole of an

@@ -80,7 +80,7 @@ func TestKilled(t *testing.T) {
 		objects := 0
 		err := s.List(t.Context(), "", func(o store.Object) error {
 			objects++
-			head, err := s.Head(t.Context(), o.Key)
+			head, err := s.Head(t.Context(), o.Key, "")
 			if err != nil {
 				return err
 			}

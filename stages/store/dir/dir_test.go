@@ -112,7 +112,7 @@ func TestFoldedNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Head(t.Context(), "key"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Head(t.Context(), "key", ""); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the object of another key is found: %v", err)
 	}
 	storetest.Put(t, s, "key", []byte("lower"), store.PutOptions{})
@@ -171,7 +171,7 @@ func TestDamaged(t *testing.T) {
 				storetest.MustHold(t, s, "home/x", tt.body, tt.o)
 				storetest.MustHold(t, s, "home/x", tt.body, tt.o) // and again, by the mended time
 			} else {
-				head, err := s.Head(t.Context(), "home/x")
+				head, err := s.Head(t.Context(), "home/x", "")
 				if err != nil || len(head.Meta) != 0 || head.HasCRC32C || head.ETag != "" {
 					t.Errorf("%+v, %v", head, err)
 				}
@@ -209,7 +209,7 @@ func TestForeign(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	for _, key := range []string{"link/secret", "home/link", "home"} {
-		if _, err := s.Head(t.Context(), key); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Head(t.Context(), key, ""); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: %v", key, err)
 		}
 		storetest.Put(t, s, key, []byte(key), store.PutOptions{})
@@ -248,7 +248,7 @@ func TestTwoProcesses(t *testing.T) {
 				if _, err := s.Put(t.Context(), "k", body, o); err != nil {
 					t.Error(err)
 				}
-				head, err := s.Head(t.Context(), "k")
+				head, err := s.Head(t.Context(), "k", "")
 				if err != nil || head.Meta["md5"] == "" {
 					t.Errorf("while others write: %+v, %v", head, err)
 				}
@@ -256,7 +256,7 @@ func TestTwoProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	head, err := a.Head(t.Context(), "k")
+	head, err := a.Head(t.Context(), "k", "")
 	must(t, err)
 	var i, n int
 	_, err = fmt.Sscanf(head.Meta["md5"], "%d-%d", &i, &n)

@@ -15,10 +15,13 @@ import (
 )
 
 // Head tells of an object by its JSON file.
-func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
+func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
 	f, err := s.findFor(ctx, "looking at", key, true)
 	if err != nil {
 		return store.Object{}, err
+	}
+	if version != "" {
+		return store.Object{}, noVersion(key, version)
 	}
 	return f.object(true), nil
 }

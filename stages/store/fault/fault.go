@@ -184,8 +184,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	return runPlain(s, List, prefix, func() error { return s.Store.List(ctx, prefix, fn) })
 }
 
-func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
-	return run(s, Head, key, func() (store.Object, error) { return s.Store.Head(ctx, key) })
+func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
+	return run(s, Head, key, func() (store.Object, error) { return s.Store.Head(ctx, key, version) })
 }
 
 // Get fails at once, or, with After, in the middle of its body.

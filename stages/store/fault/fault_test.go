@@ -55,7 +55,7 @@ func program(t *testing.T, s *fault.Store) error {
 	if err := put(t, s, "a"); err != nil {
 		return err
 	}
-	if _, err := s.Head(t.Context(), "a"); err != nil {
+	if _, err := s.Head(t.Context(), "a", ""); err != nil {
 		return err
 	}
 	u, err := s.CreateUpload(t.Context(), "b", store.PutOptions{PartSize: 10})

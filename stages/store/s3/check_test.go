@@ -123,7 +123,7 @@ func TestWrongRegion(t *testing.T) {
 			}
 		})
 		mustSay(t, st.Check(t.Context()), true, "--region eu-west-3")
-		_, err := st.Head(t.Context(), "k")
+		_, err := st.Head(t.Context(), "k", "")
 		mustSay(t, err, true, "--region eu-west-3")
 	}
 }

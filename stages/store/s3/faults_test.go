@@ -360,7 +360,7 @@ func attempt(ctx context.Context, st store.Store, op string) error {
 		}
 		return err
 	case "HeadObject":
-		_, err := st.Head(ctx, "there")
+		_, err := st.Head(ctx, "there", "")
 		return err
 	case "ListMultipartUploads":
 		return st.Uploads(ctx, "", func(store.PendingUpload) error { return nil })

@@ -74,11 +74,11 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 }
 
 // Head costs one request and reads nothing of the object.
-func (s *Store) Head(ctx context.Context, key string) (store.Object, error) {
+func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
 	if err := store.CheckKey(key); err != nil {
 		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
 	}
-	return s.head(ctx, key, "")
+	return s.head(ctx, key, version)
 }
 
 func (s *Store) head(ctx context.Context, key, version string) (store.Object, error) {

@@ -282,7 +282,7 @@ func testConcurrent(t *testing.T, s store.Store) {
 			MustHold(t, s, fmt.Sprintf("own/%d/%d", writer, i), body(writer, i), store.PutOptions{})
 		}
 	}
-	head, err := s.Head(t.Context(), "shared")
+	head, err := s.Head(t.Context(), "shared", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func Keys(t testing.TB, s store.Store, prefix string) []string {
 // MustHold fails the test unless the object is there with these bytes and metadata, by Head, Get and List.
 func MustHold(t testing.TB, s store.Store, key string, body []byte, o store.PutOptions) store.Object {
 	t.Helper()
-	head, err := s.Head(t.Context(), key)
+	head, err := s.Head(t.Context(), key, "")
 	if err != nil {
 		t.Fatalf("head of %q: %v", key, err)
 	}
@@ -142,7 +142,7 @@ func mustList(t testing.TB, s store.Store, head store.Object) {
 
 func mustMiss(t testing.TB, s store.Store, key string) {
 	t.Helper()
-	if o, err := s.Head(t.Context(), key); !errors.Is(err, store.ErrNotFound) {
+	if o, err := s.Head(t.Context(), key, ""); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("head of %q: %+v, %v; want ErrNotFound", key, o, err)
 	}
 	if r, err := s.Get(t.Context(), key, store.GetOptions{}); !errors.Is(err, store.ErrNotFound) {
@@ -214,6 +214,9 @@ func testNotFound(t *testing.T, s store.Store) {
 	}
 	if _, err := s.Get(t.Context(), "some/thing", store.GetOptions{Version: "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"}); err == nil {
 		t.Error("a version that never was can be read")
+	}
+	if _, err := s.Head(t.Context(), "some/thing", "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"); err == nil {
+		t.Error("a version that never was can be looked at")
 	}
 	if _, err := s.Thaw(t.Context(), "nothing/here", "", store.TierBulk, 1); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("thaw: %v", err)
@@ -310,7 +313,7 @@ func testCancelled(t *testing.T, s store.Store) {
 	for name, call := range map[string]func() error{
 		"Check": func() error { return s.Check(ctx) },
 		"List":  func() error { return s.List(ctx, "", func(store.Object) error { return nil }) },
-		"Head":  func() error { _, err := s.Head(ctx, "k"); return err },
+		"Head":  func() error { _, err := s.Head(ctx, "k", ""); return err },
 		"Get":   func() error { _, err := s.Get(ctx, "k", store.GetOptions{}); return err },
 		"Put":   func() error { _, err := s.Put(ctx, "n", []byte("x"), store.PutOptions{CRC32C: crc}); return err },
 		"CreateUpload": func() error {
