@@ -1,0 +1,153 @@
+package catalogue
+
+import (
+	"time"
+)
+
+// Format is the version of all three streams.
+const Format = 1
+
+// A Run is what is said of one run as a whole: when, where, with which flags, and how it ended.
+type Run struct {
+	Format  int       `json:"firn_run"`
+	ID      string    `json:"run"` // its beginning is Started: ids sort by time
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	Host    string    `json:"host,omitempty"`
+	Firn    string    `json:"firn,omitempty"`    // version
+	Rebuilt bool      `json:"rebuilt,omitempty"` // made of what the store holds, not of a tree
+
+	BackupPath    string   `json:"backup_path"` // as it was given
+	Path          string   `json:"path"`        // as in keys: cleaned, without a leading slash; "/" and "." are themselves
+	Depth         int      `json:"depth"`
+	Ext           string   `json:"ext"`   // of the keys: "tar.bz2"
+	Level         int      `json:"level"` // of the compression
+	Class         string   `json:"class,omitempty"`
+	Exclude       []string `json:"exclude,omitempty"` // the patterns, in order
+	ExcludeCaches bool     `json:"exclude_caches,omitempty"`
+	OneFileSystem bool     `json:"one_file_system,omitempty"`
+	ForceRead     bool     `json:"force_read,omitempty"`
+
+	// Complete tells that the tree was cut to its end and every subtree settled: nothing of it is missing in the
+	// manifest. Single subtrees may have failed.
+	Complete bool   `json:"complete"`
+	Error    string `json:"error,omitempty"` // why it is not complete
+
+	Subtrees  int64 `json:"subtrees"` // lines of the manifest
+	Saved     int64 `json:"saved"`
+	Identical int64 `json:"identical"`
+	Unchanged int64 `json:"unchanged"`
+	Failed    int64 `json:"failed"`
+	Faults    int64 `json:"faults"`  // entries that were not saved whole
+	Changed   int64 `json:"changed"` // entries that changed while they were read
+	Entries   int64 `json:"entries"` // in all subtrees
+	Bytes     int64 `json:"bytes"`   // of regular files in all subtrees
+	Stored    int64 `json:"stored"`  // bytes of the objects that this run uploaded
+
+	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
+	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
+	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
+}
+
+// Status of a subtree in a run.
+type Status string
+
+// What can become of a subtree.
+const (
+	Saved     Status = "saved"     // its archive was uploaded
+	Identical Status = "identical" // its archive was made; the store held its content already
+	Unchanged Status = "unchanged" // it was not read; the store holds it
+	Failed    Status = "failed"    // it was not saved; what is said of an object is of an earlier run's, if there is one
+)
+
+// A Subtree is one line of a manifest: what became of a subtree, and what is known of its object.
+type Subtree struct {
+	Path   string `json:"path"` // as in keys: cleaned, without a leading slash
+	Shell  bool   `json:"shell,omitempty"`
+	Status Status `json:"status"`
+	Error  string `json:"error,omitempty"` // why it failed
+
+	Key         string    `json:"key"`
+	Version     string    `json:"version,omitempty"` // version id, "" if the store keeps none
+	ETag        string    `json:"etag,omitempty"`
+	Class       string    `json:"class,omitempty"`
+	ObjectSize  int64     `json:"object_size,omitempty"` // bytes, encrypted; 0 with no MD5: no object is known
+	Stored      time.Time `json:"stored,omitzero"`
+	MD5         string    `json:"md5,omitempty"`
+	TarSHA256   string    `json:"tar_sha256,omitempty"`
+	HMAC        string    `json:"hmac_sha256,omitempty"`
+	KeyID       string    `json:"key_id,omitempty"`
+	ArchiveSize int64     `json:"archive_size,omitempty"`
+	TarSize     int64     `json:"tar_size,omitempty"`
+
+	Entries int64  `json:"entries,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"` // of regular files
+	List    *Place `json:"list,omitempty"`  // nil: no list is known
+
+	Faults    []Fault `json:"faults,omitempty"`     // entries that are not in the archive as they were on disk, the first MaxFaults
+	AllFaults int64   `json:"all_faults,omitempty"` // how many there were
+}
+
+// HasObject tells whether an object of the subtree is known.
+func (s *Subtree) HasObject() bool { return s.MD5 != "" }
+
+// MaxFaults is how many faults of one subtree a manifest names.
+const MaxFaults = 1000
+
+// A Fault is an entry that is not in an archive as it was on disk.
+type Fault struct {
+	Path  string `json:"path"`
+	Kind  string `json:"kind"`
+	Error string `json:"error"`
+}
+
+// A Place is where a list lies: a gzip member of a pack before the pack's encryption.
+type Place struct {
+	Pack   string `json:"pack"`   // object key
+	Offset int64  `json:"offset"` // bytes
+	Length int64  `json:"length"` // bytes
+}
+
+// A ListHead is the first line of a list.
+type ListHead struct {
+	Format int    `json:"firn_list"`
+	Path   string `json:"path"` // of the subtree, as in keys
+	Key    string `json:"key"`  // of its object
+}
+
+// Types of entries.
+const (
+	File      = "file"
+	Directory = "dir"
+	Symlink   = "symlink"
+	Hardlink  = "hardlink" // one more name of a member that stands before it
+	FIFO      = "fifo"
+	CharDev   = "char"
+	BlockDev  = "block"
+)
+
+// An Entry is one member of an archive.
+type Entry struct {
+	Path    string    `json:"path"` // as in the tar, without a trailing slash: begins at the base name of the subtree's path
+	Type    string    `json:"type"`
+	Size    int64     `json:"size,omitempty"` // bytes of a regular file, holes included
+	ModTime time.Time `json:"mtime"`          // UTC
+	Mode    string    `json:"mode"`           // permissions, set-id and sticky bits in octal, as chmod takes them
+	UID     uint32    `json:"uid,omitempty"`
+	GID     uint32    `json:"gid,omitempty"`
+	Target  string    `json:"target,omitempty"` // of a symbolic link; of a hard link, a path as in the tar
+}
+
+// manifestHead is the first line of a volume of a manifest.
+type manifestHead struct {
+	Format int    `json:"firn_manifest"`
+	Run    string `json:"run"`
+	Volume int    `json:"volume"` // from 1
+}
+
+// An end is the last line of a volume or a list.
+type end struct {
+	End   bool   `json:"end"`
+	Lines int64  `json:"lines"` // between the first and this one
+	MD5   string `json:"md5,omitempty"`
+}

@@ -1,0 +1,88 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// stream writes JSON lines into a gzip member.
+type stream struct {
+	zip   *gzip.Writer
+	json  *json.Encoder
+	lines int64
+}
+
+func newStream(w io.Writer) stream {
+	zip := gzip.NewWriter(w)
+	e := json.NewEncoder(zip)
+	e.SetEscapeHTML(false)
+	return stream{zip: zip, json: e}
+}
+
+func (s *stream) add(v any) error {
+	s.lines++
+	return s.json.Encode(v)
+}
+
+// close writes the last line. The writer below is not closed.
+func (s *stream) close(md5 string) error {
+	return errors.Join(s.json.Encode(end{End: true, Lines: s.lines, MD5: md5}), s.zip.Close())
+}
+
+// WriteRun writes a run, whose paths are raw bytes.
+func WriteRun(w io.Writer, r Run) error {
+	s := newStream(w)
+	r.Format, r.BackupPath, r.Path = Format, Escape(r.BackupPath), Escape(r.Path)
+	r.CutFaults, _ = rewritten(r.CutFaults, escaping)
+	exclude := make([]string, len(r.Exclude))
+	for i, pattern := range r.Exclude {
+		exclude[i] = Escape(pattern)
+	}
+	r.Exclude = exclude
+	return errors.Join(s.json.Encode(r), s.zip.Close())
+}
+
+// A ManifestWriter writes a volume of a manifest line by line. It is not safe for concurrent use.
+type ManifestWriter struct{ stream }
+
+// NewManifest begins a volume, counted from 1, of the manifest of a run.
+func NewManifest(w io.Writer, run string, volume int) (*ManifestWriter, error) {
+	m := &ManifestWriter{newStream(w)}
+	return m, m.json.Encode(manifestHead{Format: Format, Run: run, Volume: volume})
+}
+
+// Add writes the line of one subtree, whose paths are raw bytes.
+func (m *ManifestWriter) Add(s Subtree) error {
+	s.Path = Escape(s.Path)
+	s.Faults, _ = rewritten(s.Faults, escaping)
+	return m.add(s)
+}
+
+// Close writes the last line. A volume without it is cut short.
+func (m *ManifestWriter) Close() error { return m.close("") }
+
+// A ListWriter writes the list of one archive: one gzip member. It is not safe for concurrent use.
+type ListWriter struct {
+	stream
+	line []byte
+}
+
+// NewList begins the list of the archive of a subtree, by its path and key.
+func NewList(w io.Writer, path, key string) (*ListWriter, error) {
+	l := &ListWriter{stream: newStream(w)}
+	return l, l.json.Encode(ListHead{Format: Format, Path: Escape(path), Key: key})
+}
+
+// Add writes one entry, whose paths are raw bytes.
+func (l *ListWriter) Add(e *Entry) error {
+	l.lines++
+	l.line = append(e.append(l.line[:0]), '\n')
+	_, err := l.zip.Write(l.line)
+	return err
+}
+
+// Close ends the member; md5 is that of the archive.
+func (l *ListWriter) Close(md5 string) error { return l.close(md5) }
