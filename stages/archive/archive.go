@@ -66,15 +66,24 @@ type Result struct {
 	Skipped int64 // reports of Skipped
 }
 
-// Write writes the tar of subtree s of t to w, and tells report of every entry that is not in it as it was on disk; report may be nil, and is
-// called from this goroutine only. The result counts what was written, also when an error is returned: one of w, or ctx's cause, or of t.
+// An Observer is told of what becomes of a subtree's entries, from the goroutine of Write or List only. Either may be nil.
+type Observer struct {
+	// Fault is told of every entry that is not in the archive as it was on disk.
+	Fault func(Fault)
+	// Member is told of every member, in order, when it has been written. The header is good until it returns; its error
+	// ends the archive.
+	Member func(*tarfmt.Header) error
+}
+
+// Write writes the tar of subtree s of t to w. The result counts what was written, also when an error is returned: one of w, or of
+// the observer, or ctx's cause, or of t.
 //
 // Where w has a ReadFrom method, file data go straight from the file into the memory that w offers.
 // The tar ends with two blocks of zeros and is not padded to 10 KiB: that is a tape's record size, which no reader asks of a file.
-func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtree, report func(Fault)) (Result, error) {
+func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtree, o Observer) (Result, error) {
 	st := a.streams.Get().(*stream)
 	defer a.streams.Put(st)
-	st.begin(ctx, a, w, report)
+	st.begin(ctx, a, w, o)
 	defer st.end()
 	st.comment = s.LongKey
 	if err := t.Entries(ctx, s, st.add, st.unreadable); err != nil {
@@ -85,6 +94,24 @@ func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtre
 	}
 	if err := st.write(st.zeros[:tarfmt.EndSize]); err != nil {
 		return st.result, fmt.Errorf("writing the end of the tar of %q: %w", s.Path, err)
+	}
+	return st.result, nil
+}
+
+// List tells the observer of the members that Write would write, without opening a file: their types, names, links, sizes, times
+// and owners are there, attributes and holes are not. Bytes and TarSize of the result are 0.
+func (a *Archiver) List(ctx context.Context, t Tree, s walk.Subtree, o Observer) (Result, error) {
+	st := a.streams.Get().(*stream)
+	defer a.streams.Put(st)
+	st.begin(ctx, a, nil, o)
+	defer st.end()
+	st.listing = true
+	err := t.Entries(ctx, s, st.add, st.unreadable)
+	if err == nil {
+		err = st.flush()
+	}
+	if err != nil {
+		return st.result, fmt.Errorf("listing %q: %w", s.Path, err)
 	}
 	return st.result, nil
 }

@@ -73,7 +73,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 	b.SetBytes(bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		r, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "small"}, nil)
+		r, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "small"}, Observer{})
 		if err != nil || r.Files != int64(files) {
 			b.Fatal(r, err)
 		}
@@ -101,7 +101,7 @@ func BenchmarkLargeFile(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "large"}, nil); err != nil {
+				if _, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "large"}, Observer{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -76,7 +76,7 @@ func BenchmarkColdFiles(b *testing.B) {
 					forget(b, dir)
 					b.StartTimer()
 				}
-				if _, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "cold"}, nil); err != nil {
+				if _, err := a.Write(context.Background(), w, tree, walk.Subtree{Base: "cold"}, Observer{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -177,12 +177,12 @@ func (fs *fakes) write(t testing.TB, o Options) (members map[string]string, faul
 	a := New(o)
 	a.files = fakeFS{fs}
 	var b bytes.Buffer
-	r, err := a.Write(context.Background(), &b, fs, walk.Subtree{}, func(f Fault) {
+	r, err := a.Write(context.Background(), &b, fs, walk.Subtree{}, Observer{Fault: func(f Fault) {
 		if f.Err == nil || f.Path == "" || strings.HasPrefix(f.What.String(), "Kind") {
 			t.Errorf("not a fault: %+v", f)
 		}
 		faults = append(faults, f)
-	})
+	}})
 	if !errors.Is(err, fs.end) {
 		t.Fatalf("%v, not %v", err, fs.end)
 	}

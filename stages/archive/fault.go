@@ -75,8 +75,8 @@ func (st *stream) fault(path string, what Kind, err error) {
 	default:
 		st.result.Faults++
 	}
-	if st.report != nil {
-		st.report(Fault{Path: path, What: what, Err: err})
+	if st.observer.Fault != nil {
+		st.observer.Fault(Fault{Path: path, What: what, Err: err})
 	}
 }
 

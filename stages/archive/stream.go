@@ -28,7 +28,8 @@ type stream struct {
 	archiver *Archiver
 	w        io.Writer
 	from     io.ReaderFrom // w, or nil
-	report   func(Fault)
+	observer Observer
+	listing  bool   // nothing is written, and no file opened
 	comment  string // for the next member
 	result   Result
 	links    links
@@ -47,8 +48,8 @@ type stream struct {
 	zeros   [tarfmt.EndSize]byte
 }
 
-func (st *stream) begin(ctx context.Context, a *Archiver, w io.Writer, report func(Fault)) {
-	st.ctx, st.archiver, st.w, st.report = ctx, a, w, report
+func (st *stream) begin(ctx context.Context, a *Archiver, w io.Writer, o Observer) {
+	st.ctx, st.archiver, st.w, st.observer, st.listing = ctx, a, w, o, false
 	st.from, _ = w.(io.ReaderFrom)
 	st.result = Result{}
 	st.links.limit = a.maxLinks
@@ -64,7 +65,7 @@ func (st *stream) end() {
 	for i := range st.queue {
 		st.queue[i].forget()
 	}
-	st.ctx, st.archiver, st.w, st.from, st.report, st.comment = nil, nil, nil, nil, nil, ""
+	st.ctx, st.archiver, st.w, st.from, st.observer, st.comment = nil, nil, nil, nil, Observer{}, ""
 	st.body, st.links, st.names = body{}, links{}, ownerNames{}
 }
 
@@ -109,38 +110,54 @@ func (st *stream) advance() error {
 }
 
 // put writes a member.
-func (st *stream) put(m *member) (err error) {
+func (st *stream) put(m *member) error {
+	if !st.listing {
+		written, err := st.store(m)
+		if err != nil || !written {
+			return err
+		}
+	}
+	st.result.Entries++
+	if m.header.Type == tarfmt.TypeReg {
+		st.result.Files++
+	}
+	st.remember(m)
+	if st.observer.Member == nil {
+		return nil
+	}
+	return st.observer.Member(&m.header)
+}
+
+// store writes a member's header and content, unless no header can tell of it.
+func (st *stream) store(m *member) (written bool, err error) {
 	h := &m.header
 	if m.file != nil {
 		if h.Sparse, err = st.findHoles(m); err != nil {
-			return err
+			return false, err
 		}
 	}
 	h.Comment = st.comment
 	st.block, err = st.encoder.Append(st.block[:0], h)
 	if err != nil {
 		st.unreadable(m.path, err)
-		return nil
+		return false, nil
 	}
 	if err := st.write(st.block); err != nil {
-		return err
+		return false, err
 	}
 	st.comment = ""
-	st.result.Entries++
 	if m.file != nil {
 		stored := h.Stored()
 		st.body.begin(st.ctx, m.file, h)
 		if err := st.writeBody(stored + tarfmt.Padding(stored)); err != nil {
-			return err
+			return false, err
 		}
 		st.settle(m)
 	}
 	if h.Type == tarfmt.TypeReg {
-		st.result.Files++
 		st.result.Bytes += h.Size
 	}
-	st.remember(m)
-	return nil
+	return true, nil
 }
 
 func (st *stream) write(p []byte) error {

@@ -73,7 +73,7 @@ func TestWriterFails(t *testing.T) {
 	a.files = fakeFS{tree}
 	for left := 0; left < int(whole.TarSize); left += 13 {
 		for _, w := range []io.Writer{&bounded{left: left, err: full}, boundedFrom{&bounded{left: left, err: full}}, &bounded{left: left}, boundedFrom{&bounded{left: left}}} {
-			r, err := a.Write(context.Background(), w, tree, walk.Subtree{}, func(f Fault) { t.Errorf("a fault of an entry: %v", f) })
+			r, err := a.Write(context.Background(), w, tree, walk.Subtree{}, Observer{Fault: func(f Fault) { t.Errorf("a fault of an entry: %v", f) }})
 			want := full
 			b, ok := w.(*bounded)
 			if !ok {
@@ -90,7 +90,7 @@ func TestWriterFails(t *testing.T) {
 			}
 		}
 	}
-	if r, err := a.Write(context.Background(), io.Discard, tree, walk.Subtree{}, nil); err != nil || r != whole {
+	if r, err := a.Write(context.Background(), io.Discard, tree, walk.Subtree{}, Observer{}); err != nil || r != whole {
 		t.Errorf("after all the failures: %+v, %v; not %+v", r, err, whole)
 	}
 }
@@ -123,7 +123,7 @@ func TestCancelled(t *testing.T) {
 		}
 		a := New(Options{})
 		a.files = fakeFS{tree}
-		_, err := a.Write(ctx, struct{ io.Writer }{w}, tree, walk.Subtree{}, nil)
+		_, err := a.Write(ctx, struct{ io.Writer }{w}, tree, walk.Subtree{}, Observer{})
 		stopped := ctx.Err() != nil
 		cancel(nil)
 		if !stopped {
@@ -153,7 +153,7 @@ func TestWalkFails(t *testing.T) {
 	var b bytes.Buffer
 	a := New(Options{})
 	a.files = fakeFS{tree}
-	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{Path: "some/where"}, nil); err == nil || !strings.Contains(err.Error(), "some/where") {
+	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{Path: "some/where"}, Observer{}); err == nil || !strings.Contains(err.Error(), "some/where") {
 		t.Error(err)
 	}
 	if bytes.HasSuffix(b.Bytes(), make([]byte, tarfmt.EndSize)) {
@@ -168,7 +168,7 @@ func TestComment(t *testing.T) {
 	a := New(Options{})
 	a.files = fakeFS{tree}
 	var b bytes.Buffer
-	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{LongKey: "the/long/key"}, nil); err != nil {
+	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{LongKey: "the/long/key"}, Observer{}); err != nil {
 		t.Fatal(err)
 	}
 	record := []byte("24 comment=the/long/key\n")
@@ -271,7 +271,7 @@ func TestAnyTree(t *testing.T) {
 		var plain bytes.Buffer
 		for _, w := range []io.Writer{odd, struct{ io.Writer }{&plain}} {
 			shared.files = fakeFS{tree}
-			again, err := shared.Write(context.Background(), w, tree, walk.Subtree{}, nil)
+			again, err := shared.Write(context.Background(), w, tree, walk.Subtree{}, Observer{})
 			if err != nil || again != r {
 				rt.Errorf("%+v, %v; not %+v", again, err, r)
 			}

@@ -70,11 +70,13 @@ type File struct {
 	dir      *Dir
 	file     *os.File
 	path     string
-	share    int64  // bytes of the budget it holds
-	size     int64  // bytes written
-	crc      uint32 // CRC-32C of them
+	share    int64        // bytes of the budget it holds
+	used     atomic.Int64 // of them, by the archive and what is beside it
+	size     int64        // bytes written
+	crc      uint32       // CRC-32C of them
 	overflow bool
 	removed  atomic.Bool
+	beside   *Beside
 }
 
 // Create waits for a share of bound bytes (the most the archive can come to)
@@ -101,7 +103,8 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.overflow {
 		return len(p), nil
 	}
-	if f.size+int64(len(p)) > f.share {
+	if f.used.Add(int64(len(p))) > f.share {
+		f.used.Add(-f.size - int64(len(p)))
 		f.overflow = true
 		if err := f.file.Truncate(0); err != nil {
 			return 0, fmt.Errorf("emptying a spool file: %w", err)
@@ -111,13 +114,18 @@ func (f *File) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
 	f.size += int64(n)
 	f.crc = crc32.Update(f.crc, castagnoli(), p[:n])
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return n, pipeline.Fatal(fmt.Errorf("writing an archive to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", err))
+	return n, full("an archive", err)
+}
+
+// full says of an error of writing something to the spool what to do; it is one of the run.
+func full(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", what, err))
 	}
-	if err != nil {
-		return n, pipeline.Fatal(fmt.Errorf("writing an archive to the cache path: %w", err))
-	}
-	return n, nil
+	return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w", what, err))
 }
 
 // Overflow tells that the archive was larger than its share and is not here.
@@ -127,7 +135,7 @@ func (f *File) Overflow() bool { return f.overflow }
 // archive that overflowed keeps its share: what it takes to send it without a
 // spool goes through alone.
 func (f *File) Seal() {
-	if surplus := f.share - f.size; surplus > 0 && !f.overflow {
+	if surplus := f.share - f.used.Load(); surplus > 0 && !f.overflow {
 		f.share -= surplus
 		f.dir.budget.Release(surplus)
 	}
@@ -172,6 +180,9 @@ func (f *File) Remove() error {
 		return nil
 	}
 	err := errors.Join(f.file.Close(), os.Remove(f.path))
+	if f.beside != nil {
+		err = errors.Join(err, f.beside.close())
+	}
 	f.dir.budget.Release(f.share)
 	if err != nil {
 		return fmt.Errorf("removing a spool file: %w", err)
