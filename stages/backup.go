@@ -9,6 +9,9 @@ import (
 	"fmt"
 
 	"firn/pipeline"
+	"firn/stages/archive"
+	"firn/stages/archive/tarfmt"
+	"firn/stages/catalogue"
 	"firn/stages/check"
 	"firn/stages/encrypt"
 	"firn/stages/record"
@@ -46,6 +49,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		return emit(&subtree{Subtree: s, backup: b})
 	}, func(path string, err error) {
 		b.cutFaults.Store(path, true)
+		b.journal.cutFault(path, err)
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
 	})
 	if err == nil {
@@ -85,11 +89,12 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 		if ok && !s.known.Stored {
 			b.warnOfGone(s)
 		}
-		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, b.Keys.ID(), seen, s.scan.Fingerprint) {
+		if ok && s.scan.Sound && !b.ForceRead && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
 			if err := b.mendRow(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
 				continue
 			}
+			b.journal.unchanged(ctx, s, seen)
 			b.tellOf(s, report.Unchanged, 0)
 			continue
 		}
@@ -109,7 +114,11 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	if s.spool, err = b.spool.Create(ctx, s.bound()); err != nil {
 		return err
 	}
-	if err := b.pack(ctx, s, s.spool, b.entryFault(s)); err != nil {
+	s.list = s.spool.Beside()
+	err = b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
+		return b.pack(ctx, s, s.spool, archive.Observer{Fault: b.entryFault(s), Member: member})
+	})
+	if err != nil {
 		s.Drop(err)
 		if errors.Is(err, errLeftOut) {
 			b.Totals.DoneSubtrees.Add(1)
@@ -136,11 +145,11 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		}
 		return emit(s)
 	}
-	s.Drop(nil)
+	defer s.Drop(nil)
 	if err := b.mendRow(ctx, s); err != nil {
 		return err
 	}
-	b.keepState(s, s.known.Record.MD5)
+	b.keepState(s, s.known.Record.MD5, b.journal.identical(ctx, s))
 	b.tellOf(s, report.Identical, 0)
 	return nil
 }
@@ -178,13 +187,13 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 }
 
 func (b *backup) record(ctx context.Context, s *subtree) error {
-	s.Drop(nil)
+	defer s.Drop(nil)
 	if b.Table != nil {
 		if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
 			return err
 		}
 	}
-	b.keepState(s, s.record.MD5)
+	b.keepState(s, s.record.MD5, b.journal.saved(ctx, s))
 	b.tellOf(s, report.Saved, s.object.Size)
 	return nil
 }
@@ -212,11 +221,11 @@ func (b *backup) putRow(ctx context.Context, key string, r record.Record, o stor
 
 // keepState notes the fingerprint of a subtree that is stored whole, so that
 // the next run need not read it. What changed while it was read is read again.
-func (b *backup) keepState(s *subtree, md5 string) {
+func (b *backup) keepState(s *subtree, md5 string, list catalogue.Place) {
 	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
 		return
 	}
-	err := b.State.Put(b.stateName, s.Key, state.Entry{Fingerprint: s.scan.Fingerprint, MD5: md5})
+	err := b.State.Put(b.stateName, s.Key, state.Entry{Fingerprint: s.scan.Fingerprint, MD5: md5, List: list})
 	if err != nil {
 		b.warnOnce.Do(func() {
 			b.Report.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
@@ -227,7 +236,7 @@ func (b *backup) keepState(s *subtree, md5 string) {
 // warnOfOtherKey tells, once, that the store's archives open with another key:
 // whoever named the wrong key file would pay for storing everything again.
 func (b *backup) warnOfOtherKey(s *subtree) {
-	if id := s.known.Record.KeyID; id == "" || id == b.Keys.ID() {
+	if s.known.Record.KeyID == "" || s.known.Ours {
 		return
 	}
 	b.otherKeyOnce.Do(func() {

@@ -145,11 +145,14 @@ func (r *rig) try(ctx context.Context, options ...func(*stages.Backup)) (*outcom
 	return o, nil
 }
 
-// objects are the keys in the store.
+// objects are the archives in the store.
 func (r *rig) objects() map[string]store.Object {
 	r.t.Helper()
 	found := map[string]store.Object{}
 	err := r.store.List(context.Background(), "", func(o store.Object) error {
+		if _, _, ok := key.Path("", o.Key); !ok {
+			return nil // the catalogue, and what explains the bucket
+		}
 		head, err := r.store.Head(context.Background(), o.Key, "")
 		found[o.Key] = head
 		return err

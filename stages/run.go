@@ -51,6 +51,10 @@ type Backup struct {
 
 	Report report.Reporter
 	Totals *report.Totals
+
+	// Host and Firn are noted in the catalogue: whose tree it is, and which
+	// version of firn saved it.
+	Host, Firn string
 }
 
 // Workers are the numbers of workers of each stage.
@@ -96,6 +100,7 @@ type backup struct {
 	archiver *archive.Archiver
 	packer   *pack.Packer
 	sender   *upload.Sender
+	journal  *journal
 
 	stateName string // of the store, in the state file
 	started   time.Time
@@ -135,8 +140,12 @@ func (o Backup) Start(ctx context.Context) (_ *Handle, err error) {
 	}()
 	parts := partsShare(o)
 	b.parts, b.blocks = pipeline.NewBudget(parts), pipeline.NewBudget(o.MemoryLimit-parts)
-	b.spooled, b.repeats = pipeline.NewBudget(o.SpoolLimit), pipeline.NewBudget(1)
+	volume := volumeLimit(o.SpoolLimit)
+	b.spooled, b.repeats = pipeline.NewBudget(o.SpoolLimit-volumes*volume), pipeline.NewBudget(1)
 	if err := b.clean(ctx); err != nil {
+		return nil, err
+	}
+	if b.journal, err = b.openJournal(ctx, volume); err != nil {
 		return nil, err
 	}
 	b.begin(ctx)
@@ -260,6 +269,7 @@ func (b *backup) fault(f pipeline.Fault) {
 		if s.Shell {
 			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
 		}
+		b.journal.failed(s, f.Err)
 	}
 	b.Report.Event(e)
 }
@@ -290,9 +300,10 @@ func (h *Handle) Progress() report.Progress {
 func (h *Handle) Wait() report.Summary {
 	b := h.b
 	err := b.run.Wait()
+	run, noted := b.journal.finish(err)
 	b.spool.Close()
-	err = errors.Join(err, b.tree.Close())
-	s := report.Summary{Progress: h.Progress(), DryRun: b.DryRun, Err: err}
+	err = errors.Join(err, noted, b.tree.Close())
+	s := report.Summary{Progress: h.Progress(), DryRun: b.DryRun, Err: err, Run: run}
 	_, blocks := b.blocks.Used()
 	_, parts := b.parts.Used()
 	s.MemoryPeak = blocks + parts

@@ -9,6 +9,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/archive"
+	"firn/stages/catalogue"
 	"firn/stages/check"
 	"firn/stages/hash"
 	"firn/stages/record"
@@ -27,9 +28,13 @@ type subtree struct {
 	known  check.Known   // lookup
 	spool  *spool.File   // archive
 	record record.Record // archive
+	list   *spool.Beside // archive; the list of its entries
 	result archive.Result
 	lost   bool         // content of an entry, or what lies in it, could not be read
 	object store.Object // upload
+
+	faults    []catalogue.Fault // archive; the first of them
+	allFaults int64
 }
 
 // String is the subtree's path as the user would name it.
@@ -45,14 +50,16 @@ func (s *subtree) Drop(error) {
 	}
 }
 
-// bound is the most bytes the archive can come to: what does not compress
-// grows, in bzip2 by up to half a percent.
-func (s *subtree) bound() int64 { return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 }
+// bound is the most bytes the archive and the list of its entries can come to:
+// what does not compress grows, in bzip2 by up to half a percent.
+func (s *subtree) bound() int64 {
+	return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 + s.scan.Entries*listBound
+}
 
 // pack makes the archive of s into sink and notes its sums in the record.
-func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, fault func(archive.Fault)) error {
+func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
 	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, func(ctx context.Context, w io.Writer) (err error) {
-		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, fault)
+		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
 		return err
 	})
 	if err != nil {
@@ -93,7 +100,7 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 	again := *s
 	return &repeat{
 		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
-			return b.stages.archive.Busy(func() error { return b.pack(ctx, &again, w, nil) })
+			return b.stages.archive.Busy(func() error { return b.pack(ctx, &again, w, archive.Observer{}) })
 		}),
 		sum:  hash.NewArchive(nil),
 		want: s.record,
@@ -154,6 +161,7 @@ func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 		case archive.Skipped:
 			kind = report.Left
 		}
+		s.note(f)
 		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,8 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 		SpoolLimit:  int64(o.spoolLimit),
 		Report:      printer,
 		Totals:      totals,
+		Host:        hostname(),
+		Firn:        versionText(),
 	}.Start(ctx)
 	if err != nil {
 		return cause(ctx, err)
@@ -121,4 +124,13 @@ func cause(ctx context.Context, err error) error {
 		return fmt.Errorf("%w before anything was stored", c)
 	}
 	return err
+}
+
+// hostname is the machine's name, "" if it has none.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }

@@ -21,7 +21,6 @@ import (
 
 // Keys knows which key ids stand for the passphrase of this run.
 type Keys interface {
-	ID() string
 	Mine(keyID string) (bool, error)
 }
 
@@ -38,6 +37,7 @@ type Asker struct {
 type Known struct {
 	Stored bool          // an object has the key
 	Record record.Record // zero if there is none that could be understood
+	Ours   bool          // its key id stands for the passphrase of this run; a passphrase has one for each salt
 	Object *store.Object // what the store told of it; nil if only a table was asked, or nobody
 	Err    error         // why nothing could be learned of this key alone
 }
@@ -69,7 +69,7 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 			continue
 		}
 		if r, ok := rows[key]; ok && (r.ETag == "" || a.Listing.shows(key, r.ETag, r.ObjectSize)) {
-			known[i].Record = r
+			known[i].Record, known[i].Ours = r, a.ours(r)
 			continue
 		}
 		known[i], err = a.AskStore(ctx, key)
@@ -93,19 +93,19 @@ func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 	}
 	known := Known{Stored: true, Object: &object}
 	if r, err := record.FromMeta(object.Meta); err == nil { // else it proves nothing
-		known.Record = a.ours(r)
+		known.Record, known.Ours = r, a.ours(r)
 	}
 	return known, nil
 }
 
-// ours gives a record made with the passphrase of this run the key id of this
-// run: a passphrase has one for each salt. An id that can't be read proves
-// nothing.
-func (a *Asker) ours(r record.Record) record.Record {
-	if mine, err := a.Keys.Mine(r.KeyID); r.KeyID != "" && err == nil && mine {
-		r.KeyID = a.Keys.ID()
+// ours tells whether a record was made with the passphrase of this run. An id
+// that can't be read proves nothing.
+func (a *Asker) ours(r record.Record) bool {
+	if r.KeyID == "" {
+		return false
 	}
-	return r
+	mine, err := a.Keys.Mine(r.KeyID)
+	return err == nil && mine
 }
 
 // rows are the records that the table has of keys, none if there is no table.
@@ -117,22 +117,22 @@ func (a *Asker) rows(ctx context.Context, keys []string) (map[string]record.Reco
 	if err != nil {
 		return nil, fmt.Errorf("asking %s what is stored: %w", a.Table.URL(), err)
 	}
-	for key, r := range rows {
-		rows[key] = a.ours(r)
-	}
 	return rows, nil
 }
 
 // Unchanged tells whether a subtree can be skipped unread: its fingerprint is
 // what it was when its archive got the MD5 that the stored record still bears.
-func Unchanged(known Known, keyID string, seen state.Entry, fingerprint [32]byte) bool {
+func Unchanged(known Known, seen state.Entry, fingerprint [32]byte) bool {
 	r := known.Record
-	return known.Stored && r.MD5 != "" && r.MD5 == seen.MD5 && seen.Fingerprint == fingerprint &&
-		(r.Format == 0 || r.KeyID == keyID)
+	return known.Stored && r.MD5 != "" && r.MD5 == seen.MD5 && seen.Fingerprint == fingerprint && (r.Format == 0 || known.Ours)
 }
 
 // Identical tells whether the stored object has the content of an archive
 // just made, described by now.
 func Identical(known Known, now record.Record) bool {
-	return known.Stored && known.Record.SameContent(now)
+	r := known.Record
+	if known.Ours {
+		r.KeyID = now.KeyID // another salt's id of the same passphrase
+	}
+	return known.Stored && r.SameContent(now)
 }

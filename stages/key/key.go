@@ -91,6 +91,10 @@ func Path(prefix, key string) (p, ext string, ok bool) {
 	return p, ext, Full(prefix, p, ext) == key
 }
 
+// Clean returns a path as keys and the catalogue have it before any escape: in slashes, cleaned, without a leading slash; "/"
+// and "." are themselves.
+func Clean(p string) string { return clean(p) }
+
 // clean returns a path in slashes, cleaned, without a leading slash; "/" stays.
 func clean(p string) string {
 	p = path.Clean(filepath.ToSlash(p))

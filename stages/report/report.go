@@ -31,6 +31,8 @@ const (
 	Changed Kind = "entry-changed" // an entry changed while it was read; stored as read
 	Left    Kind = "entry-skipped" // an entry that no archive can hold (a socket)
 	Failed  Kind = "failed"        // a subtree was not saved
+
+	NoCatalogue Kind = "catalogue-fault" // what was saved could not be noted in the catalogue, or not all of it
 )
 
 // An Event is one thing that happened.
@@ -67,6 +69,7 @@ type Totals struct {
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
 	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
 	UploadsAborted, SpoolFilesRemoved atomic.Int64 // left by dead runs
+	CatalogueFaults                   atomic.Int64
 }
 
 // Progress is the state of a run at one moment.
@@ -82,6 +85,7 @@ type Summary struct {
 	Progress
 	MemoryPeak, SpoolPeak int64
 	Bottleneck            string // the stage that was busiest
+	Run                   string // its id in the catalogue; "" if it is not there
 	DryRun                bool
 	Err                   error // why the run ended early; nil if it did not
 }
@@ -89,10 +93,10 @@ type Summary struct {
 // Final tells whether the totals of what was found will not grow any more.
 func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
 
-// Complete tells whether everything was saved whole: what changed while it was
-// read was not.
+// Complete tells whether everything was saved whole, and noted: what changed
+// while it was read was not.
 func (s *Summary) Complete(t *Totals) bool {
-	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0
+	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0 && t.CatalogueFaults.Load() == 0
 }
 
 // Tee is a Reporter that counts the faults of entries as it passes events on,
@@ -127,6 +131,8 @@ func (t *Tee) Event(e Event) {
 		t.Totals.Changed.Add(1)
 	case Left:
 		t.Totals.LeftOut.Add(1)
+	case NoCatalogue:
+		t.Totals.CatalogueFaults.Add(1)
 	}
 	switch e.Kind {
 	case Saved, Unchanged, Identical, Failed, WouldSave, Restored, WouldRestore:

@@ -7,9 +7,11 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -18,6 +20,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"firn/stages/catalogue"
 )
 
 // ErrLocked: another run is using the state file.
@@ -35,10 +39,11 @@ const (
 )
 
 // An Entry says that a subtree with this fingerprint gave an archive with
-// this MD5 (hex, lower case).
+// this MD5 (hex, lower case), and where the list of its entries lies.
 type Entry struct {
 	Fingerprint [32]byte
 	MD5         string
+	List        catalogue.Place // the zero Place: nowhere
 }
 
 // DB is an open state file. Its methods may be called from many goroutines.
@@ -246,13 +251,32 @@ func (db *DB) Close() error {
 
 const md5Hex = 32
 
-func encode(e Entry) []byte { return append(e.Fingerprint[:], e.MD5...) }
+// encode lays an entry out as fingerprint, MD5 and, where there is a list, offset and length as varints and the pack's key.
+func encode(e Entry) []byte {
+	value := append(e.Fingerprint[:], e.MD5...)
+	if e.List == (catalogue.Place{}) {
+		return value
+	}
+	value = binary.AppendUvarint(value, uint64(e.List.Offset))
+	value = binary.AppendUvarint(value, uint64(e.List.Length))
+	return append(value, e.List.Pack...)
+}
 
 func decode(value []byte) (e Entry, ok bool) {
-	if len(value) != len(e.Fingerprint)+md5Hex {
+	if len(value) < len(e.Fingerprint)+md5Hex {
 		return Entry{}, false
 	}
 	copy(e.Fingerprint[:], value)
-	e.MD5 = string(value[len(e.Fingerprint):])
+	value = value[len(e.Fingerprint):]
+	e.MD5, value = string(value[:md5Hex]), value[md5Hex:]
+	if len(value) == 0 {
+		return e, true
+	}
+	offset, n := binary.Uvarint(value)
+	length, m := binary.Uvarint(value[max(n, 0):])
+	if n <= 0 || m <= 0 || offset > math.MaxInt64 || length > math.MaxInt64 {
+		return Entry{}, false
+	}
+	e.List = catalogue.Place{Pack: string(value[n+m:]), Offset: int64(offset), Length: int64(length)}
 	return e, true
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,18 @@ import (
 // pattern takes it in again. The backup path itself is never left out.
 //
 // It must not be changed once a tree uses it.
-type Exclude struct{ patterns []pattern }
+type Exclude struct {
+	patterns []pattern
+	lines    []string
+}
+
+// Lines returns the patterns as they were given, in order.
+func (x *Exclude) Lines() []string {
+	if x == nil {
+		return nil
+	}
+	return slices.Clone(x.lines)
+}
 
 // pattern is one line.
 type pattern struct {
@@ -44,6 +56,7 @@ func (x *Exclude) Add(line string) error {
 		return fmt.Errorf("reading the exclude pattern %q: %w", line, err)
 	}
 	x.patterns = append(x.patterns, p)
+	x.lines = append(x.lines, line)
 	return nil
 }
 

@@ -29,9 +29,10 @@ const jsonEvery = 5 * time.Second
 //	entry-fault       an entry was not saved, or not whole: "path", "error", mostly "key"
 //	entry-changed     an entry changed while it was read: the same fields
 //	entry-skipped     a socket, which no archive can hold: the same fields
+//	catalogue-fault   what was saved could not be noted in the catalogue: "error"
 //	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
 //	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",
-//	                  "memory_peak_bytes", "spool_peak_bytes"
+//	                  "run" (its id in the catalogue), "memory_peak_bytes", "spool_peak_bytes"
 //
 // Zero and empty fields of all but the last two are left out. A path that is
 // not UTF-8 comes in base64 too, as "path_base64". source_bytes are those of
@@ -174,7 +175,8 @@ func (p *jsonPrinter) Finish(s report.Summary) {
 		DryRun     bool   `json:"dry_run"`
 		Error      string `json:"error,omitempty"`
 		Bottleneck string `json:"bottleneck,omitempty"`
+		Run        string `json:"run,omitempty"`
 		MemoryPeak int64  `json:"memory_peak_bytes"`
 		SpoolPeak  int64  `json:"spool_peak_bytes"`
-	}{p.now(), "summary", p.totalsOf(s.Progress), s.Complete(p.totals), s.DryRun, failure, s.Bottleneck, s.MemoryPeak, s.SpoolPeak})
+	}{p.now(), "summary", p.totalsOf(s.Progress), s.Complete(p.totals), s.DryRun, failure, s.Bottleneck, s.Run, s.MemoryPeak, s.SpoolPeak})
 }

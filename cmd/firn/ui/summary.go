@@ -36,6 +36,9 @@ func summary(s report.Summary, t *report.Totals, restore bool) []string {
 	}
 	lines = append(lines, row("took", "%s", took))
 	lines = append(lines, row("peak", "memory %s of %s, spool %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit), Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
+	if s.Run != "" {
+		lines = append(lines, row("run", "%s", s.Run))
+	}
 	return append(lines, "firn: "+verdict(s, t, restore))
 }
 

@@ -54,6 +54,8 @@ func (p *text) line(e report.Event) string {
 		return "firn: not saved whole: " + Message(e.Err)
 	case report.Changed:
 		return "firn: changed: " + Message(e.Err)
+	case report.NoCatalogue:
+		return "firn: not noted in the catalogue: " + Message(e.Err) + "; the archives are stored all the same, and restore without it; 'firn catalogue rebuild' makes it again"
 	case report.Warning:
 		return "firn: warning: " + message(e)
 	}
