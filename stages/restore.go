@@ -8,11 +8,12 @@ import (
 	"path"
 
 	"firn/pipeline"
+	"firn/stages/catalogue"
 	"firn/stages/codec"
 	"firn/stages/encrypt"
 	"firn/stages/fetch"
 	"firn/stages/hash"
-	"firn/stages/key"
+	"firn/stages/ledger"
 	"firn/stages/record"
 	"firn/stages/report"
 	"firn/stages/spool"
@@ -22,10 +23,11 @@ import (
 // flow is the restore, the backup's mirror: what flows from one line to the
 // next is an archive.
 func (r *restore) flow() {
-	wanted := pipeline.Source(r.stages.find, r.find)          // which archives may hold what is asked for
-	ready := pipeline.Map(r.stages.lookup, wanted, r.look)    // refuse what another key made, leave what is cold
-	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch) // ranges ▸ decrypt ▸ spool; then MD5 and HMAC are proven
-	pipeline.Sink(r.stages.extract, fetched, r.extract)       // decompress ▸ lay down
+	wanted := pipeline.Source(r.stages.find, r.find)             // which archives may hold what is asked for
+	missing := pipeline.Map(r.stages.compare, wanted, r.compare) // leave out what is in its place already
+	ready := pipeline.Map(r.stages.lookup, missing, r.look)      // refuse what another key made, leave what is cold
+	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch)    // ranges ▸ decrypt ▸ spool; then MD5 and HMAC are proven
+	pipeline.Sink(r.stages.extract, fetched, r.extract)          // decompress ▸ lay down
 }
 
 // An archived is one archive on its way back.
@@ -37,6 +39,10 @@ type archived struct {
 	size    int64         // bytes of the object
 	record  record.Record // what is known of it
 	spool   *spool.File
+
+	catalogued bool             // the record is the catalogue's: proven, and of the run that is restored
+	class      string           // storage class
+	list       *catalogue.Place // of its entries; nil if none is known
 }
 
 // String is the path that was saved.
@@ -52,24 +58,16 @@ func (a *archived) Drop(error) {
 	}
 }
 
-// find emits the archives that may hold what is picked, as the store lists
-// them.
+// find emits the archives that may hold what is picked.
 func (r *restore) find(ctx context.Context, emit func(*archived) error) error {
-	err := r.Store.List(ctx, key.Prefix(r.Prefix), func(o store.Object) error {
-		if !isArchive(o.Key) {
-			return nil
-		}
-		saved, _, ok := key.Path(r.Prefix, o.Key)
-		if !ok {
-			r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key; it is not restored"})
-			return nil
-		}
-		if !r.Picks.MayHave(saved) {
-			return nil
-		}
+	if err := r.search.begin(ctx); err != nil {
+		return err
+	}
+	err := r.search.each(ctx, func(a *archived) error {
+		a.restore = r
 		r.Totals.Subtrees.Add(1)
-		r.Totals.Bytes.Add(o.Size)
-		return emit(&archived{restore: r, key: o.Key, path: saved, version: o.Version, size: o.Size})
+		r.Totals.Bytes.Add(a.size)
+		return emit(a)
 	})
 	if err == nil {
 		r.Totals.Cut.Store(true)
@@ -77,17 +75,33 @@ func (r *restore) find(ctx context.Context, emit func(*archived) error) error {
 	return err
 }
 
+// compare lets pass what is not below the target yet as its list tells: neither fetched nor thawed for nothing.
+func (r *restore) compare(ctx context.Context, a *archived, emit func(*archived) error) error {
+	intact, err := r.intact(ctx, a)
+	if err != nil {
+		return err
+	}
+	if !intact {
+		return emit(a)
+	}
+	r.Totals.Scanned.Add(1)
+	r.Report.Event(report.Event{Kind: report.Intact, Path: a.path, Key: a.key, Stored: a.size})
+	return nil
+}
+
 // look asks what is known of the archive, and lets pass what can be proven and
 // read.
 func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) error) error {
 	r.Totals.Scanned.Add(1)
-	object, err := r.Store.Head(ctx, a.key, "")
+	object, err := r.Store.Head(ctx, a.key, a.version)
+	if errors.Is(err, store.ErrNotFound) && a.version != "" {
+		return fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket: %w", a.version, a.key, err)
+	}
 	if err != nil {
 		return fmt.Errorf("asking what is known of %s: %w", a.key, err)
 	}
-	a.size, a.version = object.Size, object.Version
-	if a.record, err = record.FromMeta(object.Meta); err != nil {
-		return fmt.Errorf("reading the record of %s: %w", a.key, err)
+	if err := r.know(a, object); err != nil {
+		return err
 	}
 	if err := r.checkKey(a); err != nil {
 		return err
@@ -100,6 +114,23 @@ func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) er
 		return nil
 	}
 	return emit(a)
+}
+
+// know takes over what the store tells of an object. The catalogue's record is believed before the object's own.
+func (r *restore) know(a *archived, object store.Object) error {
+	own, err := record.FromMeta(object.Meta)
+	if err != nil {
+		return fmt.Errorf("reading the record of %s: %w", a.key, err)
+	}
+	replaced := a.catalogued && a.version == "" && (own.MD5 != a.record.MD5 || own.HMAC != a.record.HMAC)
+	if replaced && r.Moment != (ledger.Moment{}) {
+		return fmt.Errorf("%s was stored again since that run, and the store keeps no versions: what it held then is gone", a.key)
+	}
+	a.size, a.version = object.Size, object.Version
+	if !a.catalogued || replaced {
+		a.record, a.list, a.catalogued = own, nil, false
+	}
+	return nil
 }
 
 // coldError says of an object in a Glacier class that it must be thawed first.
@@ -223,12 +254,7 @@ func (r *restore) extract(ctx context.Context, a *archived) (err error) {
 		return fmt.Errorf("decompressing %s: %w", a.key, err)
 	}
 	defer func() { err = errors.Join(err, plain.Close()) }()
-	dir := path.Dir(a.path)
-	selected := func(name string) bool { return r.Picks.Has(path.Join(dir, name)) }
-	if r.Picks == nil || r.Picks.Has(a.path) {
-		selected = nil
-	}
-	result, err := r.extractor.Extract(ctx, plain, dir, selected)
+	result, err := r.extractor.Extract(ctx, plain, path.Dir(a.path), r.selected(a))
 	r.Totals.Entries.Add(result.Entries)
 	r.Totals.Files.Add(result.Files)
 	r.stages.extract.AddOut(result.Bytes)

@@ -12,6 +12,7 @@ import (
 	"firn/stages/encrypt"
 	"firn/stages/extract"
 	"firn/stages/fetch"
+	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
 	"firn/stages/spool"
@@ -24,6 +25,7 @@ type Restore struct {
 	Target    *os.Root   // everything lands below it, at the path it was saved from
 	Prefix    string     // of the keys
 	Picks     pick.Picks // nil: everything
+	Moment    ledger.Moment
 	Overwrite extract.Overwrite
 	Owners    bool // give files to their owners; needs root
 	DryRun    bool
@@ -54,12 +56,17 @@ type restore struct {
 	spool     *spool.Dir
 	fetcher   *fetch.Fetcher
 	extractor *extract.Extractor
+	search    *search
+	shelf     *ledger.Shelf
 	started   time.Time
 
 	unprovenOnce sync.Once
 
-	stages struct{ find, lookup, fetch, decrypt, extract *pipeline.Stage }
+	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
 }
+
+// shelfMost is how many packs of lists are at hand at once.
+const shelfMost = 4
 
 // Start makes everything ready and starts the restore. Wait must be called
 // after it.
@@ -77,6 +84,7 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 	r.run = pipeline.New(ctx, pipeline.Options{OnFault: r.fault})
 	s := &r.stages
 	s.find = r.run.Stage("find", 1)
+	s.compare = r.run.Stage("compare", o.Workers.Extract).TakesNew()
 	s.lookup = r.run.Stage("lookup", lookupWorkers).TakesNew()
 	s.fetch = r.run.Stage("fetch", o.Workers.Fetch)
 	s.decrypt = r.run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
@@ -86,6 +94,9 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 		Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners,
 		Report: r.entryFault,
 	})
+	l := &ledger.Ledger{Store: o.Store, Prefix: o.Prefix, Passphrase: o.Passphrase, Keys: o.Keys, Scratch: r.spool.Scratch}
+	r.search = &search{store: o.Store, ledger: l, prefix: o.Prefix, picks: o.Picks, moment: o.Moment, tell: r.Report.Event}
+	r.shelf = l.Shelf(shelfMost)
 	r.flow()
 	return &RestoreHandle{r}, nil
 }
@@ -126,6 +137,7 @@ func (h *RestoreHandle) Wait() report.Summary {
 	if finish := r.extractor.Finish(); finish != nil {
 		err = errors.Join(err, fmt.Errorf("setting times and modes of directories: %w", finish))
 	}
+	r.shelf.Close()
 	r.spool.Close()
 	s := report.Summary{Progress: h.Progress(), DryRun: r.DryRun, Err: err}
 	_, s.MemoryPeak = r.memory.Used()

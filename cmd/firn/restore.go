@@ -40,6 +40,7 @@ type restoreOptions struct {
 	target    string
 	paths     []string
 	overwrite string
+	asOf, at  string
 	noOwner   bool
 	fetchers  int
 }
@@ -90,6 +91,8 @@ func (o *restoreOptions) flagGroups() []flagGroup {
 	required.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives between their proof and their extraction; not that of a backup under way")
 	required.StringVar(&o.target, "target", "", "`directory` below which everything is laid down; it is made if it is missing")
 	which.StringArrayVar(&o.paths, "path", nil, "restore only what this `pattern` names, and what lies below it; may be repeated")
+	which.StringVar(&o.asOf, "run", "", "restore what this `run` saved: its id, or how no other begins, as 'firn list' shows them")
+	which.StringVar(&o.at, "at", "", "restore what was there at this `time`: as of the last run that began by then. 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z")
 	which.StringVar(&o.overwrite, "overwrite", o.overwrite, "`when` to replace what is there and is not as it was saved: never, if-older or always")
 	which.BoolVar(&o.noOwner, "no-owner", false, "leave files to who restores them, even as root")
 	shown.Lookup("verbose").Usage = "name each archive that is restored"
@@ -105,7 +108,7 @@ func newGroup(title string) *pflag.FlagSet {
 }
 
 // validate checks what can be checked without a look at disk or network.
-func (o *restoreOptions) validate(f *pflag.FlagSet) (picks pick.Picks, overwrite extract.Overwrite, err error) {
+func (o *restoreOptions) validate(f *pflag.FlagSet) (r stages.Restore, err error) {
 	var missing []string
 	for _, name := range []string{"bucket-name", "keyfile", "cache-path", "target"} {
 		if f.Lookup(name).Value.String() == "" {
@@ -113,27 +116,29 @@ func (o *restoreOptions) validate(f *pflag.FlagSet) (picks pick.Picks, overwrite
 		}
 	}
 	if len(missing) > 0 {
-		return nil, 0, fmt.Errorf("missing: %s; 'firn restore --help' tells what they mean", strings.Join(missing, ", "))
+		return r, fmt.Errorf("missing: %s; 'firn restore --help' tells what they mean", strings.Join(missing, ", "))
 	}
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
-	overwrite, ok := rules[o.overwrite]
+	var ok bool
+	r.Overwrite, ok = rules[o.overwrite]
 	switch {
 	case !ok:
-		return nil, 0, fmt.Errorf("--overwrite %q: choose never, if-older or always", o.overwrite)
+		return r, fmt.Errorf("--overwrite %q: choose never, if-older or always", o.overwrite)
 	case o.json && o.quiet || o.quiet && o.verbose:
-		return nil, 0, errors.New("--quiet contradicts --json and --verbose: give one of them")
+		return r, errors.New("--quiet contradicts --json and --verbose: give one of them")
 	case o.fetchers < 1 || o.fetchers > 1000:
-		return nil, 0, fmt.Errorf("--fetch-workers %d: it must be from 1 to 1,000", o.fetchers)
+		return r, fmt.Errorf("--fetch-workers %d: it must be from 1 to 1,000", o.fetchers)
 	}
-	if picks, err = pick.Parse(o.paths); err != nil {
-		return nil, 0, fmt.Errorf("--path: %w", err)
+	if r.Picks, err = pick.Parse(o.paths); err != nil {
+		return r, fmt.Errorf("--path: %w", err)
 	}
-	return picks, overwrite, nil
+	r.Moment, err = parseMoment(o.asOf, o.at)
+	return r, err
 }
 
 // run is firn restore.
 func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
-	picks, overwrite, err := o.validate(cmd.Flags())
+	r, err := o.validate(cmd.Flags())
 	if err != nil {
 		return usageError{err}
 	}
@@ -150,13 +155,12 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 		return err
 	}
 	defer target.Close()
-	handle, err := stages.Restore{
-		Target: target, Prefix: o.prefix, Picks: picks, Overwrite: overwrite, Owners: !o.noOwner, DryRun: o.dryRun,
-		Cache: filepath.Clean(o.cachePath), Store: m.store, Passphrase: m.passphrase, Keys: m.keys,
-		PartSize: rangeSize, Workers: stages.RestoreWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Extract: o.workers.Compress},
-		MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit),
-		Report: printer, Totals: totals,
-	}.Start(ctx)
+	r.Target, r.Prefix, r.Owners, r.DryRun = target, o.prefix, !o.noOwner, o.dryRun
+	r.Cache, r.Store, r.Passphrase, r.Keys = filepath.Clean(o.cachePath), m.store, m.passphrase, m.keys
+	r.PartSize, r.Workers = rangeSize, stages.RestoreWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Extract: o.workers.Compress}
+	r.MemoryLimit, r.SpoolLimit = int64(o.fetchers+o.workers.Encrypt)*rangeSize, int64(o.spoolLimit)
+	r.Report, r.Totals = printer, totals
+	handle, err := r.Start(ctx)
 	if err != nil {
 		return cause(ctx, err)
 	}

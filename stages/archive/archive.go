@@ -98,8 +98,7 @@ func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtre
 	return st.result, nil
 }
 
-// List tells the observer of the members that Write would write, without opening a file: their types, names, links, sizes, times
-// and owners are there, attributes and holes are not. Bytes and TarSize of the result are 0.
+// List tells the observer of the members that Write would write, without reading a file: all is there but holes. Bytes and TarSize of the result are 0.
 func (a *Archiver) List(ctx context.Context, t Tree, s walk.Subtree, o Observer) (Result, error) {
 	st := a.streams.Get().(*stream)
 	defer a.streams.Put(st)

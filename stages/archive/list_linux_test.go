@@ -20,7 +20,7 @@ func TestList(t *testing.T) {
 	var written, listed []string
 	keep := func(all *[]string) Observer {
 		return Observer{Member: func(h *tarfmt.Header) error {
-			*all = append(*all, fmt.Sprintf("%q %c %o %d:%d %d %d %q", h.Name, h.Type, h.Mode, h.UID, h.GID, h.Size, h.ModTime.UnixNano(), h.Link))
+			*all = append(*all, fmt.Sprintf("%q %c %o %d:%d %d %d %q %d", h.Name, h.Type, h.Mode, h.UID, h.GID, h.Size, h.ModTime.UnixNano(), h.Link, len(h.Xattrs)))
 			return nil
 		}}
 	}

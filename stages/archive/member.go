@@ -72,10 +72,7 @@ func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 			return linked, err
 		}
 	}
-	if st.listing {
-		return true, nil
-	}
-	if h.Type == tarfmt.TypeReg && h.Size > 0 {
+	if h.Type == tarfmt.TypeReg && h.Size > 0 && !st.listing {
 		m.file, err = st.archiver.files.open(e)
 		if st.count > 0 && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) {
 			// Too many are open; the queue's can be closed.

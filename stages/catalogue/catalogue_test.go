@@ -34,7 +34,7 @@ func entries() *rapid.Generator[catalogue.Entry] {
 		return catalogue.Entry{
 			Path: paths().Draw(t, "path"), Type: rapid.SampledFrom([]string{catalogue.File, catalogue.Symlink}).Draw(t, "type"),
 			Size: rapid.Int64Min(0).Draw(t, "size"), ModTime: times().Draw(t, "mtime"), Mode: "0644",
-			UID: rapid.Uint32().Draw(t, "uid"), GID: rapid.Uint32().Draw(t, "gid"), Target: paths().Draw(t, "target"),
+			UID: rapid.Uint32().Draw(t, "uid"), GID: rapid.Uint32().Draw(t, "gid"), Target: paths().Draw(t, "target"), Attrs: rapid.Bool().Draw(t, "attrs"),
 		}
 	})
 }

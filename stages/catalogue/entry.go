@@ -22,6 +22,9 @@ func (e *Entry) append(b []byte) []byte {
 	if e.Target != "" {
 		b = appendText(append(b, `,"target":`...), e.Target)
 	}
+	if e.Attrs {
+		b = append(b, `,"attrs":true`...)
+	}
 	return append(b, '}')
 }
 

@@ -136,6 +136,7 @@ type Entry struct {
 	UID     uint32    `json:"uid,omitempty"`
 	GID     uint32    `json:"gid,omitempty"`
 	Target  string    `json:"target,omitempty"` // of a symbolic link; of a hard link, a path as in the tar
+	Attrs   bool      `json:"attrs,omitempty"`  // it has extended attributes or ACLs
 }
 
 // manifestHead is the first line of a volume of a manifest.

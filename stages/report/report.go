@@ -25,6 +25,7 @@ const (
 	WouldSave Kind = "would-save"
 
 	Restored     Kind = "restored" // an archive was proven and laid down
+	Intact       Kind = "intact"   // what is wanted of an archive is in its place already; it was not fetched
 	WouldRestore Kind = "would-restore"
 
 	Entry   Kind = "entry-fault"   // an entry was not saved, or not whole
@@ -63,7 +64,7 @@ type Totals struct {
 
 	DoneSubtrees, DoneBytes           atomic.Int64 // of what was found: saved, skipped or failed
 	Saved, Unchanged, Identical       atomic.Int64 // subtrees
-	Restored                          atomic.Int64 // archives
+	Restored, Intact                  atomic.Int64 // archives
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
@@ -116,6 +117,8 @@ func (t *Tee) Event(e Event) {
 		t.Totals.Stored.Add(e.Stored)
 	case Restored:
 		t.Totals.Restored.Add(1)
+	case Intact:
+		t.Totals.Intact.Add(1)
 	case Unchanged:
 		t.Totals.Unchanged.Add(1)
 		t.Totals.SkippedBytes.Add(e.Source)
@@ -135,7 +138,7 @@ func (t *Tee) Event(e Event) {
 		t.Totals.CatalogueFaults.Add(1)
 	}
 	switch e.Kind {
-	case Saved, Unchanged, Identical, Failed, WouldSave, Restored, WouldRestore:
+	case Saved, Unchanged, Identical, Failed, WouldSave, Restored, Intact, WouldRestore:
 		t.Totals.DoneSubtrees.Add(1)
 		t.Totals.DoneBytes.Add(e.Source)
 	}

@@ -29,6 +29,9 @@ const jsonEvery = 5 * time.Second
 //	entry-fault       an entry was not saved, or not whole: "path", "error", mostly "key"
 //	entry-changed     an entry changed while it was read: the same fields
 //	entry-skipped     a socket, which no archive can hold: the same fields
+//	restored          an archive was proven and laid down: "path", "key", "source_bytes", "stored_bytes"
+//	intact            all that is wanted of an archive is in its place; it was not fetched: the same fields
+//	would-restore     in a dry run: the same fields
 //	catalogue-fault   what was saved could not be noted in the catalogue: "error"
 //	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
 //	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",

@@ -71,7 +71,11 @@ func restored(s report.Summary, t *report.Totals, row rower) []string {
 	if s.DryRun {
 		return []string{row("would get", "%s, %s to fetch", Count(t.DoneSubtrees.Load()-t.Failed.Load(), "archive"), Bytes(t.Bytes.Load()))}
 	}
-	return []string{row("restored", "%s, %s of files", Count(t.Restored.Load(), "archive"), Bytes(t.DoneBytes.Load()))}
+	lines := []string{row("restored", "%s, %s of files", Count(t.Restored.Load(), "archive"), Bytes(t.DoneBytes.Load()))}
+	if n := t.Intact.Load(); n > 0 {
+		lines = append(lines, row("intact", "%s in their place already, not fetched", Count(n, "archive")))
+	}
+	return lines
 }
 
 // done is the word for what a run does to what it is given.

@@ -78,6 +78,8 @@ func (p *text) line(e report.Event) string {
 	switch e.Kind {
 	case report.Saved:
 		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, Quote(e.Key), Bytes(e.Source), Bytes(e.Stored))
+	case report.Intact:
+		return "intact " + name + ": it is in its place already"
 	case report.Restored:
 		return fmt.Sprintf("restored %s (%s)", name, Bytes(e.Source))
 	case report.Identical:

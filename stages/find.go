@@ -1,0 +1,230 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"firn/pipeline"
+	"firn/stages/catalogue"
+	"firn/stages/key"
+	"firn/stages/ledger"
+	"firn/stages/pick"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/store"
+)
+
+// A search finds the archives that hold what is asked for: in the catalogue, and in the store itself what the catalogue does not
+// tell of, such as the archives of the old script.
+type search struct {
+	store  store.Store
+	ledger *ledger.Ledger
+	prefix string
+	picks  pick.Picks
+	moment ledger.Moment
+	tell   func(report.Event)
+
+	runs  []catalogue.Run // that tell what was there, the newest first; see ledger.Choose
+	known map[string]bool // keys that the catalogue tells of and from which no path can be read
+	lists *picked
+}
+
+// begin reads the runs. Nothing is told of a catalogue that isn't there: the store's own listing then is all there is.
+func (s *search) begin(ctx context.Context) error {
+	all, faults, err := s.ledger.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		s.tell(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
+	}
+	if s.runs, err = ledger.Choose(all, s.moment); err != nil {
+		return pipeline.Fatal(err)
+	}
+	return s.survey(ctx)
+}
+
+// warn tells of what a run could not save.
+func (s *search) warn(run catalogue.Run) {
+	switch {
+	case !run.Complete:
+		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s of %s did not come to its end (%s): what it had not got to is not restored", run.ID, run.BackupPath, run.Error)})
+	case len(run.CutFaults) > 0:
+		f := run.CutFaults[0]
+		s.tell(report.Event{Kind: report.Warning, Path: f.Path, Text: fmt.Sprintf("run %s could not list this directory (%s), nor %d others: an older --run may hold what is in them", run.ID, f.Error, len(run.CutFaults)-1)})
+	case run.Faults > 0 || run.Changed > 0:
+		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s did not save %d entries whole, and %d changed while they were read: 'firn list %s --long' names them", run.ID, run.Faults, run.Changed, run.ID)})
+	}
+}
+
+// each calls fn for every archive that may hold what is asked for. An error of fn ends it.
+func (s *search) each(ctx context.Context, fn func(*archived) error) error {
+	for i, run := range s.runs {
+		err := s.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
+			if slices.ContainsFunc(s.runs[:i], func(newer catalogue.Run) bool { return newer.Path != "." && ledger.Covers(newer, line.Path) }) {
+				return nil
+			}
+			return s.offer(&line, fn)
+		})
+		if err != nil {
+			return fmt.Errorf("reading what run %s saved: %w", run.ID, err)
+		}
+	}
+	if s.moment != (ledger.Moment{}) {
+		return nil
+	}
+	return s.uncovered(ctx, fn)
+}
+
+// offer passes a line's archive on if it may hold what is asked for.
+func (s *search) offer(line *catalogue.Subtree, fn func(*archived) error) error {
+	if !s.picks.MayHave(line.Path) || !s.lists.mayHave(line) {
+		return nil
+	}
+	switch {
+	case !line.HasObject():
+		s.tell(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("it was not saved in that run, nor before: %s", line.Error)})
+		return nil
+	case line.Status == catalogue.Failed:
+		s.tell(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("it was not saved in that run (%s); what comes back is from %s", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
+	}
+	return fn(&archived{
+		key: line.Key, path: line.Path, version: line.Version, size: line.ObjectSize, record: recordOf(line), catalogued: true, class: line.Class, list: line.List,
+	})
+}
+
+// recordOf is what a manifest tells of an object.
+func recordOf(line *catalogue.Subtree) record.Record {
+	r := record.Record{
+		MD5: line.MD5, TarSHA256: line.TarSHA256, HMAC: line.HMAC, KeyID: line.KeyID, ArchiveSize: line.ArchiveSize, TarSize: line.TarSize,
+		Version: line.Version, ETag: line.ETag, Class: line.Class, ObjectSize: line.ObjectSize, Saved: line.Stored,
+	}
+	if line.HMAC != "" || line.KeyID != "" {
+		r.Format = record.Format
+	}
+	return r
+}
+
+// uncovered passes on the archives that lie where no run of the catalogue tells what was there.
+func (s *search) uncovered(ctx context.Context, fn func(*archived) error) error {
+	return s.store.List(ctx, key.Prefix(s.prefix), func(o store.Object) error {
+		if !isArchive(o.Key) || s.known[o.Key] {
+			return nil
+		}
+		saved, _, ok := key.Path(s.prefix, o.Key)
+		if !ok {
+			s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key, and no run of the catalogue tells of it; it is not restored"})
+			return nil
+		}
+		if slices.ContainsFunc(s.runs, func(run catalogue.Run) bool { return ledger.Covers(run, saved) }) || !s.picks.MayHave(saved) {
+			return nil
+		}
+		return fn(&archived{key: o.Key, path: saved, version: o.Version, size: o.Size, class: o.Class})
+	})
+}
+
+// picked tells which lists hold an entry that is picked: hashes of their places, eight bytes each.
+type picked struct {
+	picks  pick.Picks
+	seed   maphash.Seed
+	found  map[uint64]bool
+	unread map[string]bool // packs that could not be read: their archives may hold anything
+}
+
+func (p *picked) hash(pack string, offset int64) uint64 {
+	return maphash.Comparable(p.seed, struct {
+		pack   string
+		offset int64
+	}{pack, offset})
+}
+
+// undecided tells whether only its list says if a subtree holds something that is picked.
+func (p *picked) undecided(line *catalogue.Subtree) bool {
+	return line.List != nil && p.picks.MayHave(line.Path) && !p.picks.Has(line.Path)
+}
+
+// mayHave tells whether an archive may hold something that is picked.
+func (p *picked) mayHave(line *catalogue.Subtree) bool {
+	return !p.undecided(line) || p.unread[line.List.Pack] || p.found[p.hash(line.List.Pack, line.List.Offset)]
+}
+
+// survey reads the manifests of the runs, and looks into the lists of the subtrees of which their path alone doesn't tell whether they
+// hold something that is picked: one pack after the other, each fetched once.
+func (s *search) survey(ctx context.Context) error {
+	p := &picked{picks: s.picks, seed: maphash.MakeSeed(), found: map[uint64]bool{}, unread: map[string]bool{}}
+	asked, packs := map[uint64]bool{}, map[string]bool{}
+	s.known = map[string]bool{}
+	var sound []catalogue.Run
+	for _, run := range s.runs {
+		err := s.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
+			if _, _, ok := key.Path(s.prefix, line.Key); !ok {
+				s.known[line.Key] = true
+			}
+			if p.undecided(&line) {
+				asked[p.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = true, true
+			}
+			return nil
+		})
+		switch {
+		case err == nil:
+			s.warn(run)
+			sound = append(sound, run)
+		case ctx.Err() != nil || pipeline.IsFatal(err):
+			return err
+		case s.moment != (ledger.Moment{}):
+			return pipeline.Fatal(fmt.Errorf("what run %s saved can't be read: %w; another --run may be sound, or 'firn catalogue rebuild' makes the catalogue anew", run.ID, err))
+		default:
+			s.tell(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("what run %s saved can't be read, so the newest of all archives below %s are taken: %w", run.ID, run.BackupPath, err)})
+		}
+	}
+	s.runs = sound
+	for key := range packs {
+		err := s.lookInto(ctx, p, key, asked)
+		if ctx.Err() != nil || pipeline.IsFatal(err) {
+			return err
+		}
+		if err != nil {
+			p.unread[key] = true
+			s.tell(report.Event{Kind: report.NoCatalogue, Key: key, Err: fmt.Errorf("lists of entries can't be read, so all archives that they tell of are looked into: %w", err)})
+		}
+	}
+	s.lists = p
+	return nil
+}
+
+func (s *search) lookInto(ctx context.Context, p *picked, key string, asked map[uint64]bool) error {
+	pack, err := s.ledger.Pack(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer pack.Close()
+	return pack.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
+		place := p.hash(key, at.Offset)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !asked[place] {
+			return nil
+		}
+		dir := path.Dir(list.Head.Path)
+		for {
+			e, err := list.Next()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if s.picks.Has(strings.TrimPrefix(path.Join(dir, e.Path), "/")) {
+				p.found[place] = true
+				return nil
+			}
+		}
+	})
+}
