@@ -40,9 +40,9 @@ type site struct {
 }
 
 // newSite starts a server; bucket gives further rigs on it.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, options ...func(*harness.S3Config)) *site {
 	t.Helper()
-	server := harness.S3(t)
+	server := harness.S3(t, options...)
 	for _, v := range server.Env() {
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)

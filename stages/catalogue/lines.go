@@ -10,7 +10,7 @@ const Format = 1
 // A Run is what is said of one run as a whole: when, where, with which flags, and how it ended.
 type Run struct {
 	Format  int       `json:"firn_run"`
-	ID      string    `json:"run"` // its beginning is Started: ids sort by time
+	ID      string    `json:"run"` // it begins with Started, to the second
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	Host    string    `json:"host,omitempty"`

@@ -43,7 +43,7 @@ func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
 }
 
-// NewID returns the id of a run that starts now: ids sort by time.
+// NewID returns the id of a run that began at a time: ids sort by it, to the second.
 func NewID(started time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand
