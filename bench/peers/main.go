@@ -1,5 +1,5 @@
 // Command peers compares firn with the pipelines a shell can build of the best
-// native tools, over the same generated tree, to the same server, in
+// native tools, over the same generated tree, to the same server and back, in
 // interleaved runs. It prints medians of wall time, of the client side's CPU
 // seconds (user and system, the server's not counted) and of stored bytes, and
 // their ratios. Run it with make bench-peers.
@@ -36,10 +36,11 @@ func main() {
 	}
 }
 
-// A contender saves the tree to the bucket once.
+// A contender saves the tree to a bucket, or brings it back, once.
 type contender struct {
 	name    string
 	peer    string // whose medians its own are compared with; "" for none
+	follows bool   // on the bucket of the one before
 	command func(b *bench, round int) *exec.Cmd
 	results []result
 }
@@ -82,11 +83,15 @@ func run(ctx context.Context, rounds int, firn, dir string) (err error) {
 	}
 	contenders := []*contender{
 		{name: "pigz -6", command: pipeline("pigz -6 -p 1", "gz")},
+		{name: "pigz -d", follows: true, command: unpipeline("pigz -d")},
 		{name: "firn gzip", peer: "pigz -6", command: backup("gzip", true)},
-		{name: "firn gzip, again", peer: "firn gzip", command: backup("gzip", false)},
+		{name: "firn gzip, again", follows: true, peer: "firn gzip", command: backup("gzip", false)},
+		{name: "firn gzip, back", follows: true, peer: "pigz -d", command: restore},
 		{name: "lbzip2", command: pipeline("lbzip2 -n 1", "bz2")},
+		{name: "lbzip2 -d", follows: true, command: unpipeline("lbzip2 -d -n 1")},
 		{name: "firn bzip2", peer: "lbzip2", command: backup("bzip2", true)},
-		{name: "firn bzip2, again", peer: "firn bzip2", command: backup("bzip2", false)},
+		{name: "firn bzip2, again", follows: true, peer: "firn bzip2", command: backup("bzip2", false)},
+		{name: "firn bzip2, back", follows: true, peer: "lbzip2 -d", command: restore},
 	}
 	for round := range rounds {
 		for _, c := range contenders {
@@ -125,10 +130,32 @@ func backup(algorithm string, fresh bool) func(*bench, int) *exec.Cmd {
 	}
 }
 
-// measure runs one contender. Its bucket is its own and new, but for one that
-// runs again on the bucket of the one before.
+// unpipeline is the way back of pipeline: over each object, two at a time.
+func unpipeline(decompressor string) func(*bench, int) *exec.Cmd {
+	return func(b *bench, _ int) *exec.Cmd {
+		one := fmt.Sprintf(`aws s3 cp --quiet "s3://$2/$0" - | openssl enc -d -aes-256-cbc -pbkdf2 -pass file:"$1" | %s | tar -C "$3" -xpf -`, decompressor)
+		return exec.Command("bash", "-c", `set -o pipefail; aws s3 ls "s3://$2" | awk '{print $4}' | xargs -P 2 -I{} bash -o pipefail -c "$0" {} "$1" "$2" "$3"`,
+			one, filepath.Join(b.dir, "key"), b.bucket, b.emptied())
+	}
+}
+
+// restore is firn's way back.
+func restore(b *bench, _ int) *exec.Cmd {
+	return exec.Command(b.firn, "restore", "--quiet", "--target", b.emptied(), "--cache-path", filepath.Join(b.dir, "cache-restore"), "--bucket-name", b.bucket,
+		"--keyfile", filepath.Join(b.dir, "key"))
+}
+
+// emptied is the directory to which trees are brought back, with nothing in it.
+func (b *bench) emptied() string {
+	target := filepath.Join(b.dir, "back")
+	os.RemoveAll(target)
+	_ = os.Mkdir(target, 0o755) // a command that finds none fails, and says so
+	return target
+}
+
+// measure runs one contender, on a new bucket unless it follows another.
 func (b *bench) measure(ctx context.Context, c *contender, round int) (result, error) {
-	if !strings.HasSuffix(c.name, "again") {
+	if !c.follows {
 		b.bucket = fmt.Sprintf("peers-%d-%s", round, strings.ToLower(strings.NewReplacer(" ", "-", ".", "-").Replace(c.name)))
 		if err := b.server.MakeBucket(ctx, b.bucket); err != nil {
 			return result{}, err
