@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"firn/bench/harness"
 	"firn/bench/tree"
 	"firn/pipeline"
@@ -209,5 +211,27 @@ func TestOldArchivesBesideTheCatalogue(t *testing.T) {
 	r.diff(other.tree, filepath.Join(target, other.tree), tree.DiffOptions{})
 	if _, lines := r.catalogue().last(); len(lines) == 0 || lines[0].Status == catalogue.Failed {
 		t.Errorf("%+v", lines)
+	}
+}
+
+// TestVersionsThatAreGone deletes the object of one subtree, and the very version of another: what S3 keeps under a delete marker comes
+// back, what is gone is named, and all else is restored.
+func TestVersionsThatAreGone(t *testing.T) {
+	s := newSite(t, harness.Versioning())
+	s.plant(37)
+	s.done()
+	marked, gone := key.Full("", filepath.Join(s.tree, "d1"), "tar.gz"), key.Full("", filepath.Join(s.tree, "d2"), "tar.gz")
+	client := s.server.Client()
+	_, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &s.bucket, Key: &marked})
+	s.must(err)
+	version := s.objects()[gone].Version
+	_, err = client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &s.bucket, Key: &gone, VersionId: &version})
+	s.must(err)
+	target, o := s.restore()
+	if failed := o.of(report.Failed); o.Err != nil || len(failed) != 1 || "/"+failed[0] != filepath.Join(s.tree, "d2") || o.totals.Restored.Load() != 6 {
+		t.Errorf("%v: %v", o.Err, o.events)
+	}
+	if _, err := os.Stat(filepath.Join(target, s.tree, "d1", "noise")); err != nil {
+		t.Errorf("what lies under a delete marker: %v", err)
 	}
 }
