@@ -18,14 +18,15 @@ import (
 	"firn/stages/report"
 	"firn/stages/spool"
 	"firn/stages/store"
+	"firn/stages/thaw"
 )
 
 // flow is the restore, the backup's mirror: what flows from one line to the
 // next is an archive.
 func (r *restore) flow() {
-	wanted := pipeline.Source(r.stages.find, r.find)             // which archives may hold what is asked for
+	wanted := pipeline.Source(r.stages.find, r.rounds)           // which archives may hold what is asked for; again, while some of them thaw
 	missing := pipeline.Map(r.stages.compare, wanted, r.compare) // leave out what is in its place already
-	ready := pipeline.Map(r.stages.lookup, missing, r.look)      // refuse what another key made, leave what is cold
+	ready := pipeline.Map(r.stages.lookup, missing, r.look)      // refuse what another key made, ask for what is cold
 	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch)    // ranges ▸ decrypt ▸ spool; then MD5 and HMAC are proven
 	pipeline.Sink(r.stages.extract, fetched, r.extract)          // decompress ▸ lay down
 }
@@ -38,6 +39,7 @@ type archived struct {
 	version string
 	size    int64         // bytes of the object
 	record  record.Record // what is known of it
+	cold    coldness      // what is known of its thaw
 	spool   *spool.File
 
 	catalogued bool             // the record is the catalogue's: proven, and of the run that is restored
@@ -58,31 +60,31 @@ func (a *archived) Drop(error) {
 	}
 }
 
-// find emits the archives that may hold what is picked.
-func (r *restore) find(ctx context.Context, emit func(*archived) error) error {
-	if err := r.search.begin(ctx); err != nil {
-		return err
+// find emits the archives that may hold what is picked. While archives thaw it is called again and again, after search.begin: what it has to say
+// it says when first is true, and it counts nothing (see rounds).
+func (r *restore) find(ctx context.Context, first bool, emit func(*archived) error) error {
+	r.search.tell = r.Report.Event
+	if !first {
+		r.search.tell = report.Discard{}.Event
 	}
-	err := r.search.each(ctx, func(a *archived) error {
+	return r.search.each(ctx, func(a *archived) error {
 		a.restore = r
-		r.Totals.Subtrees.Add(1)
-		r.Totals.Bytes.Add(a.size)
 		return emit(a)
 	})
-	if err == nil {
-		r.Totals.Cut.Store(true)
-	}
-	return err
 }
 
 // compare lets pass what is not below the target yet as its list tells: neither fetched nor thawed for nothing.
 func (r *restore) compare(ctx context.Context, a *archived, emit func(*archived) error) error {
-	intact, err := r.intact(ctx, a)
-	if err != nil {
-		return err
-	}
-	if !intact {
+	if a.cold.waited { // it was compared before
 		return emit(a)
+	}
+	intact, err := r.intact(ctx, a)
+	if !intact && err == nil {
+		return emit(a)
+	}
+	defer r.waits.looked(false)
+	if err != nil || a.cold.survey {
+		return err
 	}
 	r.Totals.Scanned.Add(1)
 	r.Report.Event(report.Event{Kind: report.Intact, Path: a.path, Key: a.key, Stored: a.size})
@@ -92,28 +94,19 @@ func (r *restore) compare(ctx context.Context, a *archived, emit func(*archived)
 // look asks what is known of the archive, and lets pass what can be proven and
 // read.
 func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) error) error {
-	r.Totals.Scanned.Add(1)
-	object, err := r.Store.Head(ctx, a.key, a.version)
-	if errors.Is(err, store.ErrNotFound) && a.version != "" {
-		return fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket: %w", a.version, a.key, err)
-	}
-	if err != nil {
-		return fmt.Errorf("asking what is known of %s: %w", a.key, err)
-	}
-	if err := r.know(a, object); err != nil {
-		return err
-	}
-	if err := r.checkKey(a); err != nil {
-		return err
-	}
-	if object.Restore.Cold {
-		return coldError(a, object)
-	}
-	if r.DryRun {
+	step, err := r.ask(ctx, a)
+	passes := err == nil && step == thaw.Read && !r.DryRun
+	r.waits.decide(a, step, err)
+	defer r.waits.looked(passes)
+	switch {
+	case a.cold.survey && !pipeline.IsFatal(err):
+		return nil // what is wrong is told when it is looked at in earnest
+	case passes:
+		return emit(a)
+	case err == nil && step == thaw.Read:
 		r.Report.Event(report.Event{Kind: report.WouldRestore, Path: a.path, Key: a.key, Stored: a.size})
-		return nil
 	}
-	return emit(a)
+	return err
 }
 
 // know takes over what the store tells of an object. The catalogue's record is believed before the object's own.
@@ -133,12 +126,23 @@ func (r *restore) know(a *archived, object store.Object) error {
 	return nil
 }
 
-// coldError says of an object in a Glacier class that it must be thawed first.
-func coldError(a *archived, o store.Object) error {
-	if o.Restore.Ongoing {
-		return fmt.Errorf("%w: a thaw was asked for and is under way; run the same command again when it is done", store.ErrCold)
+// ask says what to do about an archive: read it, wait for it, or leave it.
+func (r *restore) ask(ctx context.Context, a *archived) (thaw.Step, error) {
+	object, err := r.Store.Head(ctx, a.key, a.version)
+	if errors.Is(err, store.ErrNotFound) && a.version != "" {
+		return thaw.Leave, fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket: %w", a.version, a.key, err)
 	}
-	return fmt.Errorf("%w (%s, %d bytes): ask for it with 'aws s3api restore-object', and run the same command again when it is done", store.ErrCold, o.Class, a.size)
+	if err != nil {
+		return r.unseen(ctx, a, fmt.Errorf("asking what is known of %s: %w", a.key, err))
+	}
+	a.cold.misses = 0
+	if err := r.know(a, object); err != nil {
+		return thaw.Leave, err
+	}
+	if err := r.checkKey(a); err != nil {
+		return thaw.Leave, err
+	}
+	return r.warm(ctx, a, object)
 }
 
 // checkKey names a wrong key before anything is fetched.
@@ -164,6 +168,7 @@ func (r *restore) checkKey(a *archived) error {
 
 // fetch brings the archive into the spool and proves it.
 func (r *restore) fetch(ctx context.Context, a *archived, emit func(*archived) error) (err error) {
+	defer r.waits.settled()
 	if a.size > r.SpoolLimit {
 		return fmt.Errorf("its archive of %d bytes does not fit into the spool of %d: raise --spool-limit, or name a --cache-path with more room", a.size, r.SpoolLimit)
 	}
@@ -172,7 +177,7 @@ func (r *restore) fetch(ctx context.Context, a *archived, emit func(*archived) e
 	}
 	if err := r.fetchInto(ctx, a); err != nil {
 		a.Drop(err)
-		return err
+		return r.coldAgain(a, err)
 	}
 	a.spool.Seal()
 	return emit(a)
@@ -254,12 +259,12 @@ func (r *restore) extract(ctx context.Context, a *archived) (err error) {
 		return fmt.Errorf("decompressing %s: %w", a.key, err)
 	}
 	defer func() { err = errors.Join(err, plain.Close()) }()
-	result, err := r.extractor.Extract(ctx, plain, path.Dir(a.path), r.selected(a))
+	result, err := r.extractor.ExtractWithin(ctx, r.boundedTar(a, plain), path.Dir(a.path), r.selected(a), r.limitsOf(a))
 	r.Totals.Entries.Add(result.Entries)
 	r.Totals.Files.Add(result.Files)
 	r.stages.extract.AddOut(result.Bytes)
 	if err != nil {
-		return fmt.Errorf("extracting %s: %w", a.key, err)
+		return fmt.Errorf("extracting %s: %w", a.key, overLimit(err))
 	}
 	r.Report.Event(report.Event{Kind: report.Restored, Path: a.path, Key: a.key, Source: result.Bytes, Stored: a.size})
 	return nil

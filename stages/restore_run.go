@@ -29,6 +29,8 @@ type Restore struct {
 	Overwrite extract.Overwrite
 	Owners    bool // give files to their owners; needs root
 	DryRun    bool
+	Thaw      Thaw   // what becomes of what is cold
+	Limits    Limits // of each archive
 
 	Cache      string // the cache path: the spool lies below it
 	Store      store.Store
@@ -61,6 +63,8 @@ type restore struct {
 	started   time.Time
 
 	unprovenOnce sync.Once
+	waits        *waits
+	thaws        thaws
 
 	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
 }
@@ -76,6 +80,7 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 	}
 	r := &restore{Restore: o, started: time.Now()}
 	r.Report = &report.Tee{Totals: o.Totals, To: o.Report}
+	r.waits = newWaits(o.Thaw, o.Totals)
 	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit)
 	var err error
 	if r.spool, _, err = spool.Open(o.Cache, r.spooled); err != nil {
@@ -127,6 +132,7 @@ func (h *RestoreHandle) Progress() report.Progress {
 	p := report.Progress{Elapsed: time.Since(r.started), Stages: r.run.Counters(), MemoryLimit: r.memory.Size(), SpoolLimit: r.spooled.Size()}
 	p.MemoryUsed, _ = r.memory.Used()
 	p.SpoolUsed, _ = r.spooled.Used()
+	p.Waits = r.waits.progress()
 	return p
 }
 
@@ -134,6 +140,7 @@ func (h *RestoreHandle) Progress() report.Progress {
 func (h *RestoreHandle) Wait() report.Summary {
 	r := h.r
 	err := r.run.Wait()
+	r.tellCold()
 	if finish := r.extractor.Finish(); finish != nil {
 		err = errors.Join(err, fmt.Errorf("setting times and modes of directories: %w", finish))
 	}

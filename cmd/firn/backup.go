@@ -112,6 +112,8 @@ func outcome(s report.Summary, t *report.Totals) error {
 	switch {
 	case s.Err != nil:
 		return toldError{s.Err}
+	case s.OnlyCold(t):
+		return toldError{errCold}
 	case !s.Complete(t):
 		return toldError{errIncomplete}
 	}

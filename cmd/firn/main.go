@@ -23,6 +23,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitIncomplete  = 3
+	exitCold        = 4
 	exitInterrupted = 130
 )
 
@@ -49,6 +50,9 @@ var (
 	errUsage = errors.New("wrong usage")
 	// errIncomplete: the run came to its end, but not everything was saved.
 	errIncomplete = errors.New("some entries or subtrees were not saved whole")
+	// errCold: all that a restore could read is restored, and the rest must be
+	// thawed first.
+	errCold = errors.New("some archives must be thawed before they can be restored")
 	// errTold marks an error that the summary has told already.
 	errTold = errors.New("told")
 	// errInterrupted is the cause of a run that a second signal cancelled.
@@ -77,6 +81,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, errIncomplete):
 		return exitIncomplete
+	case errors.Is(err, errCold):
+		return exitCold
 	}
 	return exitFailed
 }

@@ -24,13 +24,15 @@ import (
 const restoreNotes = `A pattern names a path and all below it: /home/me/docs, or with wildcards
 /home/*/docs/**/*.pdf. Without a slash in front it is looked for at every depth.
 
-Archives that lie in a Glacier class must be thawed first, with 'aws s3api
-restore-object'; those that are cold are named, and the same command goes on when
-they can be read.
+Archives that lie in a Glacier class must be thawed first. Those that are cold are
+named, with what a thaw takes and costs; --thaw asks for it, for these archives
+alone. What can be read is restored at once. The same command goes on when the rest
+can be read; with --wait it waits for that itself. --dry-run tells the price, and
+asks for nothing.
 
-Exit codes: 0 everything asked for is restored; 1 the run failed; 2 wrong usage;
-3 some archives or entries were not restored whole, which are named;
-130 interrupted.
+Exit codes: 0 everything asked for is restored; 1 the run failed, or --max-cost
+refused it; 2 wrong usage; 3 some archives or entries were not restored whole, which
+are named; 4 nothing is missing but what must thaw first; 130 interrupted.
 `
 
 // restoreOptions are the flags of a restore; those that it shares with a
@@ -43,10 +45,12 @@ type restoreOptions struct {
 	asOf, at  string
 	noOwner   bool
 	fetchers  int
+	thaw      thawOptions
+	limits    limitOptions
 }
 
 func newRestore(s *signals, stdout, stderr io.Writer) *cobra.Command {
-	o := &restoreOptions{backupOptions: *newBackupOptions(), overwrite: "never", fetchers: 8}
+	o := &restoreOptions{backupOptions: *newBackupOptions(), overwrite: "never", fetchers: 8, thaw: newThawOptions()}
 	cmd := &cobra.Command{
 		Use:   "restore",
 		Short: "Bring a tree back: fetch, prove and extract archives",
@@ -97,8 +101,9 @@ func (o *restoreOptions) flagGroups() []flagGroup {
 	which.BoolVar(&o.noOwner, "no-owner", false, "leave files to who restores them, even as root")
 	shown.Lookup("verbose").Usage = "name each archive that is restored"
 	shown.BoolVar(&o.dryRun, "dry-run", false, "say which archives would be restored, and fetch nothing")
+	o.limits.addTo(which)
 	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
-	return []flagGroup{{"Required", required}, {"What is restored, and how", which}, {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
+	return []flagGroup{{"Required", required}, {"What is restored, and how", which}, o.thaw.flagGroup(), {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
 }
 
 func newGroup(title string) *pflag.FlagSet {
@@ -132,7 +137,13 @@ func (o *restoreOptions) validate(f *pflag.FlagSet) (r stages.Restore, err error
 	if r.Picks, err = pick.Parse(o.paths); err != nil {
 		return r, fmt.Errorf("--path: %w", err)
 	}
-	r.Moment, err = parseMoment(o.asOf, o.at)
+	if r.Moment, err = parseMoment(o.asOf, o.at); err != nil {
+		return r, err
+	}
+	if r.Thaw, err = o.thaw.parse(f); err != nil {
+		return r, err
+	}
+	r.Limits, err = o.limits.parse()
 	return r, err
 }
 

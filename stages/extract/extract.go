@@ -129,12 +129,17 @@ func (x *Extractor) begin() error {
 // (LimitError), ctx's cause, or one marked pipeline.Fatal, when the target is full or can't be written to. Without an error,
 // r has been read to its end, past the end of the archive.
 func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string) bool) (Result, error) {
+	return x.ExtractWithin(ctx, r, dir, selected, x.o.Limits)
+}
+
+// ExtractWithin is Extract with limits of the archive's own in place of the Options'.
+func (x *Extractor) ExtractWithin(ctx context.Context, r io.Reader, dir string, selected func(name string) bool, limits Limits) (Result, error) {
 	if err := x.begin(); err != nil {
 		return Result{}, err
 	}
 	l := x.layers.Get().(*layer)
 	defer x.layers.Put(l)
-	l.begin(ctx, r, selected)
+	l.begin(ctx, r, selected, limits)
 	defer l.end()
 	var err error
 	if l.base, err = clean(dir); err != nil {

@@ -35,7 +35,7 @@ func (x *Extractor) Intact(ctx context.Context, dir string, entries iter.Seq2[Ex
 	}
 	l := x.layers.Get().(*layer)
 	defer x.layers.Put(l)
-	l.begin(ctx, nil, nil)
+	l.begin(ctx, nil, nil, Limits{})
 	defer l.end()
 	for e, err := range entries {
 		switch {

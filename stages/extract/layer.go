@@ -18,6 +18,7 @@ type layer struct {
 	tar      *tar.Reader
 	base     string // clean; where the archive's top is, relative to the target
 	selected func(string) bool
+	limits   Limits
 	result   Result
 	entries  int64
 	bytes    int64
@@ -35,11 +36,11 @@ type entry struct {
 	path   string // clean, relative to the target
 }
 
-func (l *layer) begin(ctx context.Context, r io.Reader, selected func(string) bool) {
+func (l *layer) begin(ctx context.Context, r io.Reader, selected func(string) bool, limits Limits) {
 	l.in.r.Reset(r)
 	l.in.ctx, l.in.n, l.in.zeros = ctx, 0, 0
 	l.tar = tar.NewReader(&l.in)
-	l.selected = selected
+	l.selected, l.limits = selected, limits
 	l.result, l.entries, l.bytes = Result{}, 0, 0
 	l.here.x, l.there.x = l.x, l.x
 }
@@ -132,10 +133,10 @@ func (l *layer) count(h *tar.Header) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
-		if most := l.x.o.Limits.MaxBytes; most > 0 && h.Size > most-l.bytes {
+		if most := l.limits.MaxBytes; most > 0 && h.Size > most-l.bytes {
 			return &LimitError{"bytes", most}
 		}
-		if l.x.o.Limits.MaxBytes > 0 {
+		if l.limits.MaxBytes > 0 {
 			l.bytes += h.Size
 		}
 	}
@@ -144,7 +145,7 @@ func (l *layer) count(h *tar.Header) error {
 
 func (l *layer) countEntry() error {
 	l.entries++
-	if most := l.x.o.Limits.MaxEntries; most > 0 && l.entries > most {
+	if most := l.limits.MaxEntries; most > 0 && l.entries > most {
 		return &LimitError{"entries", most}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"firn/pipeline"
+	"firn/stages/thaw"
 )
 
 // Kind of an event.
@@ -28,6 +29,14 @@ const (
 	Intact       Kind = "intact"   // what is wanted of an archive is in its place already; it was not fetched
 	WouldRestore Kind = "would-restore"
 
+	Cold      Kind = "cold"          // an archive must be thawed before it can be read, and was left
+	ThawAsked Kind = "thaw-asked"    // its thaw was asked for
+	Thawing   Kind = "thawing"       // its thaw was asked for before, and is not done
+	Thawed    Kind = "thawed"        // it was waited for, and can be read
+	Estimate  Kind = "thaw-estimate" // what it takes to thaw all that is cold, of one class in one tier
+	AskedSum  Kind = "thaw-sum"      // what was asked for, of one class
+	Waiting   Kind = "thaw-waiting"  // nothing can be done until the next look at what thaws
+
 	Entry   Kind = "entry-fault"   // an entry was not saved, or not whole
 	Changed Kind = "entry-changed" // an entry changed while it was read; stored as read
 	Left    Kind = "entry-skipped" // an entry that no archive can hold (a socket)
@@ -45,6 +54,17 @@ type Event struct {
 	Err    error  // why, for faults; of an entry it names the path too
 	Source int64  // bytes of regular files in the subtree
 	Stored int64  // bytes of the object
+
+	Class, Tier string         // of an archive that is cold: its storage class, and the tier that was asked for
+	Estimate    *thaw.Estimate // of Estimate and AskedSum
+	Waits       *Waits         // of Waiting
+}
+
+// Waits is what a restore waits for.
+type Waits struct {
+	Archives, Bytes int64     // that thaw
+	Since           time.Time // they are waited for
+	Next            time.Time // they are looked at again; zero while that goes on
 }
 
 // A Reporter takes events, from any goroutine. It must return quickly.
@@ -65,6 +85,7 @@ type Totals struct {
 	DoneSubtrees, DoneBytes           atomic.Int64 // of what was found: saved, skipped or failed
 	Saved, Unchanged, Identical       atomic.Int64 // subtrees
 	Restored, Intact                  atomic.Int64 // archives
+	Cold, ColdBytes, Left, LeftBytes  atomic.Int64 // archives that are not thawed now, their objects' bytes; of them those that are not asked for
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
@@ -79,6 +100,7 @@ type Progress struct {
 	Stages                  []pipeline.Counters
 	MemoryUsed, MemoryLimit int64 // bytes of the budgets
 	SpoolUsed, SpoolLimit   int64
+	Waits                   *Waits // nil: it waits for no thaw
 }
 
 // A Summary is what is said at the end.
@@ -95,8 +117,16 @@ type Summary struct {
 func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
 
 // Complete tells whether everything was saved whole, and noted: what changed
-// while it was read was not.
+// while it was read was not, and what is cold can't be restored yet. A dry run
+// restores nothing, so that what is cold is not missing.
 func (s *Summary) Complete(t *Totals) bool {
+	return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun)
+}
+
+// OnlyCold tells whether nothing is missing but what must be thawed.
+func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t) }
+
+func (s *Summary) whole(t *Totals) bool {
 	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0 && t.CatalogueFaults.Load() == 0
 }
 
@@ -132,6 +162,9 @@ func (t *Tee) Event(e Event) {
 		t.Totals.Faults.Add(1)
 	case Changed:
 		t.Totals.Changed.Add(1)
+	case Cold:
+		t.Totals.Left.Add(1)
+		t.Totals.LeftBytes.Add(e.Stored)
 	case Left:
 		t.Totals.LeftOut.Add(1)
 	case NoCatalogue:

@@ -31,6 +31,10 @@ var (
 	ErrNotFound = errors.New("no such object")
 	// ErrCold: the object lies in a Glacier class and must be thawed before it can be read.
 	ErrCold = errors.New("object is in cold storage and must be thawed first")
+	// ErrThawCapacity: the store has no capacity for a thaw in that tier now; later it may.
+	ErrThawCapacity = errors.New("there is no capacity for a thaw in this tier now")
+	// ErrNoThaw: the store does not know what a thaw is.
+	ErrNoThaw = errors.New("this store can't thaw")
 	// ErrNoUpload: the store knows no unfinished upload with that id: it was completed or aborted.
 	ErrNoUpload = errors.New("no such unfinished upload")
 	// ErrChecksum: the bytes that arrived are not those the caller's CRC-32C was computed over.
@@ -77,8 +81,9 @@ type Store interface {
 	// AbortUpload drops an unfinished upload and its parts. One that is not there (any more) is not an error.
 	AbortUpload(ctx context.Context, key, id string) error
 
-	// Thaw asks that a cold object be made readable for some days. version "" is the newest. It never waits for the
-	// thaw: Head's Restore tells when it is done. Errors: ErrNotFound.
+	// Thaw asks that a cold object be made readable for some days; 0 days for one that has an Archive tier. version ""
+	// is the newest. It never waits for the thaw: Head's Restore tells when it is done. To ask for one that is under way in a slower tier
+	// makes it faster, where the store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
 	Thaw(ctx context.Context, key, version string, tier Tier, days int) (ThawResult, error)
 }
 
@@ -123,6 +128,7 @@ type RestoreState struct {
 	Cold    bool      // its class must be thawed before it can be read, and it is not thawed now
 	Ongoing bool      // a thaw was asked for and is not done
 	Until   time.Time // thawed, and readable until then; zero if not thawed
+	Archive string    // the archive tier in which an object of INTELLIGENT_TIERING lies (ARCHIVE_ACCESS …), "" for all others
 }
 
 // PendingUpload is a multipart upload that was neither completed nor aborted.

@@ -25,6 +25,15 @@ const jsonEvery = 5 * time.Second
 //	unchanged         a subtree was skipped unread: "path", "key", "source_bytes"
 //	identical         an archive was made, and is in the store already: the same fields
 //	would-save        in a dry run: the same fields
+//	restored          an archive was laid down: the same fields; would-restore in a dry run
+//	cold              an archive must be thawed before it can be read, and was left: "path", "key", "stored_bytes", "class"
+//	thaw-asked        its thaw was asked for: the same fields, and "tier"
+//	thawing           its thaw was asked for before, and goes on: "path", "key", "stored_bytes", "class"
+//	thawed            it was waited for, and can be read: the same fields
+//	thaw-estimate     what it takes to thaw all that is cold of a class in a tier: "class", "tier", "archives",
+//	                  "stored_bytes", "dollars", "from_seconds", "to_seconds"
+//	thaw-sum          what was asked for, of a class: the same fields
+//	thaw-waiting      there is nothing to do until the next look: "archives", "stored_bytes", "since", "next_look"
 //	failed            a subtree was not saved: the same fields, and "error"
 //	entry-fault       an entry was not saved, or not whole: "path", "error", mostly "key"
 //	entry-changed     an entry changed while it was read: the same fields
@@ -40,7 +49,7 @@ const jsonEvery = 5 * time.Second
 // Zero and empty fields of all but the last two are left out. A path that is
 // not UTF-8 comes in base64 too, as "path_base64". source_bytes are those of
 // regular files, stored_bytes those of objects. More fields and events may come
-// with newer versions.
+// with newer versions. While a restore waits, progress has "waits", with the fields of thaw-waiting.
 type jsonPrinter struct {
 	totals *report.Totals
 	now    func() time.Time
@@ -71,11 +80,53 @@ type jsonEvent struct {
 	Error   string      `json:"error,omitempty"`
 	Source  int64       `json:"source_bytes,omitempty"`
 	Stored  int64       `json:"stored_bytes,omitempty"`
+	Class   string      `json:"class,omitempty"`
+	Tier    string      `json:"tier,omitempty"`
+
+	// Of thaw-estimate, thaw-sum and thaw-waiting.
+	Archives int64      `json:"archives,omitempty"`
+	Dollars  *float64   `json:"dollars,omitempty"`
+	From     *float64   `json:"from_seconds,omitempty"`
+	To       *float64   `json:"to_seconds,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
+	Next     *time.Time `json:"next_look,omitempty"`
+}
+
+// jsonWaits is what a restore waits for as it is printed.
+type jsonWaits struct {
+	Archives int64      `json:"archives"`
+	Bytes    int64      `json:"stored_bytes"`
+	Since    time.Time  `json:"since"`
+	Next     *time.Time `json:"next_look,omitempty"` // none while it looks
+}
+
+func newJSONWaits(w *report.Waits) *jsonWaits {
+	if w == nil {
+		return nil
+	}
+	j := &jsonWaits{Archives: w.Archives, Bytes: w.Bytes, Since: w.Since}
+	if !w.Next.IsZero() {
+		j.Next = &w.Next
+	}
+	return j
+}
+
+// thaw fills in what an event tells of thaws.
+func (j *jsonEvent) thaw(e report.Event) {
+	j.Class, j.Tier = e.Class, e.Tier
+	if x := e.Estimate; x != nil {
+		from, to := x.From.Seconds(), x.To.Seconds()
+		j.Archives, j.Stored, j.Dollars, j.From, j.To = x.Objects, x.Bytes, &x.Dollars, &from, &to
+	}
+	if w := newJSONWaits(e.Waits); w != nil {
+		j.Archives, j.Stored, j.Since, j.Next = w.Archives, w.Bytes, &w.Since, w.Next
+	}
 }
 
 // Event implements report.Reporter.
 func (p *jsonPrinter) Event(e report.Event) {
 	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored}
+	j.thaw(e)
 	if !utf8.ValidString(e.Path) {
 		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
 	}
@@ -135,6 +186,10 @@ type jsonTotals struct {
 	StoredBytes  int64       `json:"stored_bytes"`
 	SavedBytes   int64       `json:"saved_source_bytes"`
 	SkippedBytes int64       `json:"skipped_source_bytes"`
+	Cold         int64       `json:"cold"`
+	ColdBytes    int64       `json:"cold_stored_bytes"`
+	ColdLeft     int64       `json:"cold_not_asked_for"`
+	Waits        *jsonWaits  `json:"waits,omitempty"`
 	MemoryLimit  int64       `json:"memory_limit_bytes"`
 	SpoolLimit   int64       `json:"spool_limit_bytes"`
 	Stages       []jsonStage `json:"stages"`
@@ -146,7 +201,7 @@ func (p *jsonPrinter) totalsOf(now report.Progress) jsonTotals {
 	return jsonTotals{
 		now.Elapsed.Seconds(), t.Subtrees.Load(), t.Entries.Load(), found, t.Final(), done,
 		t.Saved.Load(), t.Unchanged.Load(), t.Identical.Load(), t.Failed.Load(), t.Faults.Load(), t.Changed.Load(), t.LeftOut.Load(),
-		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
+		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), t.Cold.Load(), t.ColdBytes.Load(), t.Left.Load(), newJSONWaits(now.Waits), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
 	}
 }
 

@@ -119,10 +119,11 @@ func (b *bar) update(p report.Progress) {
 	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
 	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
 	_ = b.bar.Set64(done)
-	for _, row := range []string{
-		fmt.Sprintf("  %s, %s", counts(b.totals), eta(done, found, p.Elapsed, b.totals.Final())),
-		"  " + activity(p, b.before, p.Elapsed-b.at),
-	} {
+	left, doing := eta(done, found, p.Elapsed, b.totals.Final()), activity(p, b.before, p.Elapsed-b.at)
+	if idle(p) {
+		left, doing = "the rest thaws", waiting(*p.Waits, time.Now())
+	}
+	for _, row := range []string{fmt.Sprintf("  %s, %s", counts(b.totals), left), "  " + doing} {
 		_ = b.bar.AddDetail(clip(row, width-1))
 	}
 	b.before, b.at, b.shown = p.Stages, p.Elapsed, true
@@ -158,6 +159,9 @@ type lines struct {
 }
 
 func (l *lines) update(p report.Progress) {
+	if idle(p) {
+		return // each look says what is waited for
+	}
 	done, found := progressOf(p, l.totals)
 	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s; %s\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
 		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), activity(p, l.before, p.Elapsed-l.at))

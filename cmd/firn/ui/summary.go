@@ -17,6 +17,9 @@ func summary(s report.Summary, t *report.Totals, restore bool) []string {
 	if restore {
 		lines = restored(s, t, row)
 	}
+	if t.Cold.Load() > 0 {
+		lines = append(lines, row("cold", "%s", coldRow(t)))
+	}
 	if n := t.Failed.Load(); n > 0 {
 		lines = append(lines, row("failed", "%s", Count(n, "subtree")))
 	}
@@ -69,7 +72,7 @@ func saved(s report.Summary, t *report.Totals, row rower) (lines []string) {
 // restored is what a restore did.
 func restored(s report.Summary, t *report.Totals, row rower) []string {
 	if s.DryRun {
-		return []string{row("would get", "%s, %s to fetch", Count(t.DoneSubtrees.Load()-t.Failed.Load(), "archive"), Bytes(t.Bytes.Load()))}
+		return []string{row("would get", "%s, %s to fetch", Count(t.DoneSubtrees.Load()-t.Failed.Load(), "archive"), Bytes(max(t.Bytes.Load()-t.ColdBytes.Load(), 0)))}
 	}
 	lines := []string{row("restored", "%s, %s of files", Count(t.Restored.Load(), "archive"), Bytes(t.DoneBytes.Load()))}
 	if n := t.Intact.Load(); n > 0 {
@@ -91,9 +94,15 @@ func verdict(s report.Summary, t *report.Totals, restore bool) string {
 	word := done(restore)
 	switch {
 	case errors.Is(s.Err, pipeline.ErrStopped):
-		return "stopped: what was begun is " + word + ", the rest is left for the next run"
+		said := "stopped: what was begun is " + word + ", the rest is left for the next run"
+		if t.Cold.Load() > t.Left.Load() {
+			said += "; thaws go on without firn, and the same command goes on with what is thawed"
+		}
+		return said
 	case s.Err != nil:
 		return "the run ended early: " + Message(s.Err)
+	case s.OnlyCold(t):
+		return coldVerdict(t)
 	case !s.Complete(t):
 		return "done, but not everything is " + word + " whole: see what is named above"
 	case s.DryRun:

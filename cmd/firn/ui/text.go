@@ -51,13 +51,15 @@ func (p *text) line(e report.Event) string {
 	case report.Failed:
 		return fmt.Sprintf("firn: not "+done(p.o.Restore)+": %s: %s", name, Message(e.Err))
 	case report.Entry:
-		return "firn: not saved whole: " + Message(e.Err)
+		return "firn: not " + done(p.o.Restore) + " whole: " + Message(e.Err)
 	case report.Changed:
 		return "firn: changed: " + Message(e.Err)
 	case report.NoCatalogue:
 		return "firn: not noted in the catalogue: " + Message(e.Err) + "; the archives are stored all the same, and restore without it; 'firn catalogue rebuild' makes it again"
 	case report.Warning:
 		return "firn: warning: " + message(e)
+	case report.Cold:
+		return fmt.Sprintf("firn: cold: %s: %s", name, coldness(e))
 	}
 	if p.o.Quiet {
 		return ""
@@ -67,6 +69,15 @@ func (p *text) line(e report.Event) string {
 		return "firn: " + message(e)
 	case report.Left:
 		return "firn: left out: " + Message(e.Err)
+	case report.Estimate:
+		return "firn: " + estimate(e)
+	case report.AskedSum:
+		return "firn: " + asked(e)
+	case report.Waiting:
+		if p.every == barEvery {
+			return "" // the rows below the bar say it
+		}
+		return "firn: " + waiting(*e.Waits, time.Now())
 	case report.WouldRestore:
 		return fmt.Sprintf("would restore %s from %s (%s)", name, Quote(e.Key), Bytes(e.Stored))
 	case report.WouldSave:
@@ -82,6 +93,12 @@ func (p *text) line(e report.Event) string {
 		return "intact " + name + ": it is in its place already"
 	case report.Restored:
 		return fmt.Sprintf("restored %s (%s)", name, Bytes(e.Source))
+	case report.ThawAsked:
+		return fmt.Sprintf("asked for the thaw of %s (%s)", name, Bytes(e.Stored))
+	case report.Thawing:
+		return fmt.Sprintf("thawing %s (%s)", name, Bytes(e.Stored))
+	case report.Thawed:
+		return "thawed " + name
 	case report.Identical:
 		return fmt.Sprintf("identical %s: the store holds its content already", name)
 	case report.Unchanged:

@@ -177,7 +177,7 @@ func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 }
 
 // retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an answer that was cut
-// off and a conflict with a request in flight pass.
+// off and a conflict with a request in flight pass. A lack of capacity for a thaw comes as a 503 and lasts for minutes.
 func retryable(err error) aws.Ternary {
 	if isTLS(err) {
 		return aws.FalseTernary
@@ -188,6 +188,8 @@ func retryable(err error) aws.Ternary {
 	switch Code(err) {
 	case "OperationAborted", "ConditionalRequestConflict", "InternalError", "ServiceUnavailable":
 		return aws.TrueTernary
+	case "GlacierExpeditedRetrievalNotAvailable":
+		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
 }

@@ -77,6 +77,8 @@ func sentinelOf(code string) error {
 		return store.ErrCold
 	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		return store.ErrChecksum
+	case "GlacierExpeditedRetrievalNotAvailable":
+		return store.ErrThawCapacity
 	}
 	return nil
 }

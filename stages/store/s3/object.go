@@ -97,6 +97,7 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 		o.Meta[strings.ToLower(name)] = value
 	}
 	o.Restore.Cold = (store.IsCold(o.Class) || out.ArchiveStatus != "") && o.Restore.Until.IsZero()
+	o.Restore.Archive = string(out.ArchiveStatus)
 	o.CRC32C, o.HasCRC32C = decodeCRC(out.ChecksumCRC32C, out.ChecksumType)
 	return o, nil
 }
@@ -168,10 +169,12 @@ func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, 
 	if err := store.CheckKey(key); err != nil {
 		return 0, fmt.Errorf("thawing %s: %w", key, err)
 	}
+	request := &types.RestoreRequest{GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(tier)}}
+	if days > 0 { // INTELLIGENT_TIERING refuses any number of them
+		request.Days = aws.Int32(int32(days))
+	}
 	out, err := s.client.RestoreObject(ctx, &s3.RestoreObjectInput{
-		Bucket: &s.bucket, Key: &key, VersionId: optional(version), RestoreRequest: &types.RestoreRequest{
-			Days: aws.Int32(int32(days)), GlacierJobParameters: &types.GlacierJobParameters{Tier: types.Tier(tier)},
-		},
+		Bucket: &s.bucket, Key: &key, VersionId: optional(version), RestoreRequest: request,
 	})
 	if err == nil {
 		if statusOf(out.ResultMetadata) == 200 { // 202 accepts a new thaw, 200 extends one (S3 API reference, RestoreObject)
@@ -182,16 +185,22 @@ func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, 
 	return s.thawRefused(ctx, key, version, err)
 }
 
+// thawRefused tells what a refusal means. That of a class which needs no thaw looks as others do, and a server that can't thaw has more than one
+// way to say so: the object itself is asked.
 func (s *Store) thawRefused(ctx context.Context, key, version string, err error) (store.ThawResult, error) {
-	err = s.fault(ctx, thawing, key, err)
-	switch awsconf.Code(err) {
-	case "RestoreAlreadyInProgress":
+	code, status := awsconf.Code(err), awsconf.Status(err)
+	unknown := code == "NotImplemented" || code == "MethodNotAllowed" || status == 501 || status == 405
+	switch {
+	case code == "RestoreAlreadyInProgress":
 		return store.ThawOngoing, nil
-	case "InvalidObjectState", "NotImplemented", "InvalidRequest":
-		// Such is the answer for a class that needs no thaw, but not only for that.
-		if o, headErr := s.head(ctx, key, version); headErr == nil && !o.Restore.Cold && !store.IsCold(o.Class) {
+	case unknown, code == "InvalidObjectState", code == "InvalidRequest":
+		o, headErr := s.head(ctx, key, version)
+		if headErr == nil && !o.Restore.Cold && !store.IsCold(o.Class) {
 			return store.ThawNotCold, nil
 		}
+		if headErr == nil && unknown {
+			return 0, fmt.Errorf("%s %s: %w (%w)", thawing.doing, key, store.ErrNoThaw, quiet{err})
+		}
 	}
-	return 0, err
+	return 0, s.fault(ctx, thawing, key, err)
 }

@@ -1,0 +1,114 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"firn/stages/report"
+	"firn/stages/thaw"
+)
+
+// coldness says of an archive that must be thawed how large it is, and where it lies.
+func coldness(e report.Event) string {
+	said := fmt.Sprintf("%s in %s", Bytes(e.Stored), Plain(e.Class))
+	if e.Text != "" {
+		said += "; " + Plain(e.Text)
+	}
+	return said
+}
+
+// what is a number of archives of a class, with their size.
+func what(e *thaw.Estimate) string {
+	return fmt.Sprintf("%s, %s, in %s", Count(e.Objects, "archive"), Bytes(e.Bytes), Plain(e.Class))
+}
+
+// estimate says what a tier would take.
+func estimate(e report.Event) string {
+	if e.Estimate.To == 0 {
+		return what(e.Estimate) + ": firn does not know what a thaw takes there"
+	}
+	return fmt.Sprintf("%s: --thaw %s takes %s and costs about %s", what(e.Estimate), strings.ToLower(e.Tier), span(e.Estimate), Dollars(e.Estimate.Dollars))
+}
+
+// asked says what was asked for.
+func asked(e report.Event) string {
+	said := fmt.Sprintf("asked for the thaw of %s, in the tier %s", what(e.Estimate), strings.ToLower(e.Tier))
+	if e.Estimate.To == 0 {
+		return said
+	}
+	return fmt.Sprintf("%s: it takes %s and costs about %s", said, span(e.Estimate), Dollars(e.Estimate.Dollars))
+}
+
+// span is how long a thaw takes.
+func span(e *thaw.Estimate) string {
+	unit, name := time.Hour, "h"
+	if e.To < time.Hour {
+		unit, name = time.Minute, "min"
+	}
+	if e.From == 0 {
+		return fmt.Sprintf("up to %d %s", e.To/unit, name)
+	}
+	return fmt.Sprintf("%d to %d %s", e.From/unit, e.To/unit, name)
+}
+
+// Dollars writes an amount of dollars, to the cent below 100.
+func Dollars(amount float64) string {
+	switch {
+	case amount == 0:
+		return "nothing"
+	case amount < 0.01:
+		return "$0.01"
+	case amount < 100:
+		return fmt.Sprintf("$%.2f", amount)
+	}
+	return "$" + Number(int64(amount+0.5))
+}
+
+// waiting says what a restore waits for.
+func waiting(w report.Waits, now time.Time) string {
+	said := fmt.Sprintf("waiting for the thaw of %s, %s, for %s", Count(w.Archives, "archive"), Bytes(w.Bytes), Duration(max(now.Sub(w.Since), 0)))
+	if left := w.Next.Sub(now); left > 0 {
+		return said + "; next look in " + Duration(left)
+	}
+	return said + "; looking"
+}
+
+// idle tells whether a restore does nothing but wait.
+func idle(p report.Progress) bool {
+	if p.Waits == nil {
+		return false
+	}
+	for _, c := range p.Stages {
+		if c.InFlight > 0 && c.Stage != "find" {
+			return false
+		}
+	}
+	return true
+}
+
+// coldRow is the row of the summary for what is cold at the end.
+func coldRow(t *report.Totals) string {
+	cold, left := t.Cold.Load(), t.Left.Load()
+	said := fmt.Sprintf("%s, %s", Count(cold, "archive"), Bytes(t.ColdBytes.Load()))
+	switch {
+	case left == 0:
+		return said + ", all being thawed"
+	case left < cold:
+		return fmt.Sprintf("%s, %s of them being thawed", said, Number(cold-left))
+	}
+	return said
+}
+
+// coldVerdict is how a run ended that restored all but what is cold.
+func coldVerdict(t *report.Totals) string {
+	cold, left := t.Cold.Load(), t.Left.Load()
+	n := Count(cold, "archive")
+	switch {
+	case left == 0:
+		return "not done yet: " + n + " must thaw first; the same command goes on when they have, or waits with --wait"
+	case left < cold:
+		return "not done yet: " + n + " must thaw first; ask for what is named above with --thaw, or give the same command again later"
+	}
+	return "not done yet: " + n + " must thaw first; ask for them with --thaw bulk, standard or expedited"
+}

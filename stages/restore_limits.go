@@ -1,0 +1,81 @@
+package stages
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"firn/stages/extract"
+)
+
+// Limits bounds what one archive may unpack to; 0 is the default.
+type Limits struct {
+	Entries int64 // default: none
+	Bytes   int64 // of files, holes included, and of the tar that holds them; default: none for an archive that is proven to be ours, else by its size
+}
+
+const (
+	// unprovenRatio is how many times its own size an archive may unpack to of which nobody knows who made it: a sparse disk image comes near,
+	// nested zeros go far beyond.
+	unprovenRatio = 1000
+	// unprovenLeast is how much it may unpack to however small it is, in bytes.
+	unprovenLeast = 1 << 30
+)
+
+// limitsOf are the limits of an archive.
+func (r *restore) limitsOf(a *archived) extract.Limits {
+	limits := extract.Limits{MaxEntries: r.Limits.Entries, MaxBytes: r.Limits.Bytes}
+	if limits.MaxBytes == 0 && a.record.Format == 0 {
+		limits.MaxBytes = unprovenLeast + unprovenRatio*min(a.size, (1<<62)/unprovenRatio)
+	}
+	return limits
+}
+
+// boundedTar is the tar of an archive, and an error where it is longer than it may be. That of a proven archive has as many bytes as its record says
+// (its files may be larger, for a hole takes no room in it); that of any other, as its files may have together.
+func (r *restore) boundedTar(a *archived, tar io.Reader) io.Reader {
+	if a.record.Format > 0 {
+		return bounded(tar, a.record.TarSize, fmt.Errorf("%w: its tar is longer than the %d bytes that its record says", ErrDamaged, a.record.TarSize))
+	}
+	most := r.limitsOf(a).MaxBytes
+	return bounded(tar, most, &extract.LimitError{What: "bytes", Limit: most})
+}
+
+// bounded is r up to most bytes, and over if there are more; most 0 bounds nothing.
+func bounded(r io.Reader, most int64, over error) io.Reader {
+	if most == 0 {
+		return r
+	}
+	return &boundedReader{r: r, left: most, over: over}
+}
+
+type boundedReader struct {
+	r    io.Reader
+	left int64
+	over error
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.left == 0 { // is that the end?
+		n, err := b.r.Read(p[:1])
+		if n > 0 {
+			err = b.over
+		}
+		return 0, err
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// overLimit says of an archive that met a limit what raises it.
+func overLimit(err error) error {
+	var limit *extract.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	return fmt.Errorf("%w; --max-%s raises it", err, limit.What)
+}

@@ -1,0 +1,88 @@
+package thaw
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"firn/stages/store"
+)
+
+// An Estimate is what it takes to thaw the objects of one class in one tier.
+type Estimate struct {
+	Class    string
+	Tier     store.Tier
+	Objects  int64         // one request each
+	Bytes    int64         // of the objects, as they are stored
+	Dollars  float64       // requests, retrieval, and the copies for the days asked for
+	From, To time.Duration // until they can be read; From 0: no least time is known; To 0: no time is known
+}
+
+// Sums adds up objects by their class. The zero value holds none. Its methods may be called from many goroutines.
+type Sums struct {
+	mu      sync.Mutex
+	classes map[string]sum
+}
+
+type sum struct{ objects, bytes int64 }
+
+// Add counts one object.
+func (s *Sums) Add(class string, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.classes == nil {
+		s.classes = map[string]sum{}
+	}
+	was := s.classes[class]
+	s.classes[class] = sum{was.objects + 1, was.bytes + bytes}
+}
+
+// Total is all objects together.
+func (s *Sums) Total() (objects, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.classes {
+		objects, bytes = objects+c.objects, bytes+c.bytes
+	}
+	return objects, bytes
+}
+
+// Estimates are those of every class, by name, in the tier; in every tier that the class has, the fastest first, if tier is "". A class that is
+// not known, or lacks the tier, has one without times and dollars.
+func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Estimate
+	for _, class := range slices.Sorted(maps.Keys(s.classes)) {
+		c := s.classes[class]
+		offers := Offers(class)
+		if tier != "" || len(offers) == 0 {
+			o, _ := offer(class, tier)
+			o.Tier = tier
+			offers = []Offer{o}
+		}
+		for _, o := range offers {
+			all = append(all, Estimate{class, o.Tier, c.objects, c.bytes, cost(class, o.Tier, c.objects, c.bytes, days), o.From, o.To})
+		}
+	}
+	return all
+}
+
+// Lacking are the estimates, without times and dollars, of the classes that are known not to have the tier.
+func (s *Sums) Lacking(tier store.Tier) []Estimate {
+	return slices.DeleteFunc(s.Estimates(tier, 0), func(e Estimate) bool { return !Lacks(e.Class, tier) })
+}
+
+// Sum adds estimates up: objects, bytes and dollars, the least and the most time.
+func Sum(all []Estimate) Estimate {
+	var t Estimate
+	for i, e := range all {
+		if i == 0 || e.From < t.From {
+			t.From = e.From
+		}
+		t.To = max(t.To, e.To)
+		t.Objects, t.Bytes, t.Dollars = t.Objects+e.Objects, t.Bytes+e.Bytes, t.Dollars+e.Dollars
+	}
+	return t
+}

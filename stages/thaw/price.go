@@ -1,0 +1,99 @@
+package thaw
+
+import (
+	"slices"
+	"time"
+
+	"firn/stages/store"
+)
+
+// The archive tiers of INTELLIGENT_TIERING, as HEAD names them (S3 API reference, HeadObject, x-amz-archive-status). Such an object is moved back to
+// the frequent tier for good: no copy, and no days.
+const (
+	archiveAccess     = "ARCHIVE_ACCESS"
+	deepArchiveAccess = "DEEP_ARCHIVE_ACCESS"
+)
+
+// An Offer is a tier of a class: how long a thaw takes, and what it costs.
+type Offer struct {
+	Tier        store.Tier
+	From, To    time.Duration // until the object can be read; From 0: no least time is known
+	PerGB       float64       // dollars for 2^30 bytes
+	PerThousand float64       // dollars for 1,000 requests
+}
+
+// Offers are the tiers of a class, the fastest first; none for a class that is never cold, or not known. (S3 user guide, "Archive retrieval
+// options"; S3 pricing, us-east-1, November 2026.)
+func Offers(class string) []Offer {
+	const h = time.Hour
+	expedited := Offer{store.TierExpedited, time.Minute, 5 * time.Minute, 0.03, 10}
+	switch class {
+	case store.ClassGlacier:
+		return []Offer{expedited, {store.TierStandard, 3 * h, 5 * h, 0.01, 0.05}, {store.TierBulk, 5 * h, 12 * h, 0, 0}}
+	case store.ClassDeepArchive:
+		return []Offer{{store.TierStandard, 0, 12 * h, 0.02, 0.10}, {store.TierBulk, 0, 48 * h, 0.0025, 0.025}}
+	case archiveAccess:
+		return []Offer{expedited, {store.TierStandard, 3 * h, 5 * h, 0, 0}, {store.TierBulk, 5 * h, 12 * h, 0, 0}}
+	case deepArchiveAccess:
+		return []Offer{{store.TierStandard, 0, 12 * h, 0, 0}, {store.TierBulk, 0, 48 * h, 0, 0}}
+	}
+	return nil
+}
+
+func offer(class string, tier store.Tier) (Offer, bool) {
+	all := Offers(class)
+	i := slices.IndexFunc(all, func(o Offer) bool { return o.Tier == tier })
+	if i < 0 {
+		return Offer{}, false
+	}
+	return all[i], true
+}
+
+// Lacks tells that a class is known not to have a tier.
+func Lacks(class string, tier store.Tier) bool {
+	_, ok := offer(class, tier)
+	return !ok && len(Offers(class)) > 0
+}
+
+// Class is the class of an object as Offers knows it: for INTELLIGENT_TIERING, the archive tier in which it lies.
+func Class(o store.Object) string {
+	if o.Restore.Archive != "" {
+		return o.Restore.Archive
+	}
+	return o.Class
+}
+
+// Days is how many days to ask a thawed copy for, of a class, when the user wants so many: 0 where there is no copy.
+func Days(class string, days int) int {
+	if !copied(class) {
+		return 0
+	}
+	return days
+}
+
+// copied tells whether what is thawed is a copy for some days.
+func copied(class string) bool { return class != archiveAccess && class != deepArchiveAccess }
+
+const (
+	gb           = 1 << 30
+	copyPerMonth = 0.023 // dollars: STANDARD, a GB for a month
+	daysPerMonth = 30
+)
+
+// Cost is what the thaw of one object costs, in dollars, with its copy for some days. Of what is not known it is 0.
+func Cost(class string, tier store.Tier, bytes int64, days int) float64 {
+	return cost(class, tier, 1, bytes, days)
+}
+
+func cost(class string, tier store.Tier, requests, bytes int64, days int) float64 {
+	o, ok := offer(class, tier)
+	if !ok {
+		return 0
+	}
+	size := float64(bytes) / gb
+	sum := size*o.PerGB + float64(requests)/1000*o.PerThousand
+	if copied(class) {
+		sum += size * copyPerMonth * float64(days) / daysPerMonth
+	}
+	return sum
+}

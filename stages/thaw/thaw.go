@@ -1,0 +1,123 @@
+// Package thaw knows what it takes until an object in a Glacier class can be read: which tiers a class offers, how long they take and what they
+// cost; in what state an object is, and what to do next; and when to look again.
+//
+// It asks no store and waits for nothing: it is tables and arithmetic. What it says of prices is an estimate, with the prices of us-east-1.
+package thaw
+
+import (
+	"errors"
+
+	"firn/pipeline"
+	"firn/stages/store"
+)
+
+// State is how far an object is from being readable.
+type State int
+
+// The states, in the order in which a cold object goes through them; a thawed one is Cold again when its days are over.
+const (
+	NotCold   State = iota // it can be read at once, and always could
+	Cold                   // it must be thawed, and nobody has asked for it
+	Requested              // this run has asked for it
+	Ongoing                // it was asked for, by whomever and in whatever tier, and is not done
+	Thawed                 // it can be read until its days are over
+)
+
+func (s State) String() string {
+	switch s {
+	case NotCold:
+		return "not cold"
+	case Cold:
+		return "cold"
+	case Requested:
+		return "requested"
+	case Ongoing:
+		return "ongoing"
+	case Thawed:
+		return "thawed"
+	}
+	return "unknown"
+}
+
+// Of is the state that a HEAD tells of. The object is as Store.Head gave it.
+func Of(o store.Object) State {
+	switch {
+	case o.Restore.Cold && o.Restore.Ongoing:
+		return Ongoing
+	case o.Restore.Cold:
+		return Cold
+	case !o.Restore.Until.IsZero():
+		return Thawed
+	}
+	return NotCold
+}
+
+// After is the state of an object when a thaw was asked for and the store has answered.
+func After(r store.ThawResult) State {
+	switch r {
+	case store.ThawRequested:
+		return Requested
+	case store.ThawOngoing:
+		return Ongoing
+	case store.ThawDone:
+		return Thawed
+	}
+	return NotCold
+}
+
+// Refused is the state of an object in state s for which a thaw was asked in vain, and the error if that ends the matter. Without capacity for
+// the tier it is what it was, and asking again may help; a thaw under way that can't be made faster goes on as it was.
+func Refused(s State, err error) (State, error) {
+	switch {
+	case errors.Is(err, store.ErrThawCapacity):
+		return s, nil
+	case s == Ongoing && !pipeline.IsFatal(err) && !errors.Is(err, store.ErrNotFound):
+		return Ongoing, nil
+	}
+	return s, err
+}
+
+// Step is what to do about an object.
+type Step int
+
+// The steps.
+const (
+	Read  Step = iota // it can be read
+	Ask               // ask for its thaw
+	Wait              // it thaws: look again later
+	Leave             // it is cold, and is not to be thawed
+)
+
+func (s Step) String() string {
+	switch s {
+	case Read:
+		return "read"
+	case Ask:
+		return "ask"
+	case Wait:
+		return "wait"
+	case Leave:
+		return "leave"
+	}
+	return "unknown"
+}
+
+// Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for nothing). seen says that this run has met the object
+// as Ongoing or Requested before. A thaw under way is asked for again once, if its tier might be slower: a store makes it faster, or says that it is not.
+func Next(s State, tier store.Tier, seen bool) Step {
+	switch s {
+	case Cold:
+		if tier == "" {
+			return Leave
+		}
+		return Ask
+	case Ongoing:
+		if tier == "" || tier == store.TierBulk || seen { // nothing is slower than bulk
+			return Wait
+		}
+		return Ask
+	case Requested:
+		return Wait
+	}
+	return Read
+}
