@@ -94,8 +94,11 @@ func (r *restore) compare(ctx context.Context, a *archived, emit func(*archived)
 // look asks what is known of the archive, and lets pass what can be proven and
 // read.
 func (r *restore) look(ctx context.Context, a *archived, emit func(*archived) error) error {
+	if !a.cold.survey && !a.cold.waited {
+		r.Totals.Scanned.Add(1)
+	}
 	step, err := r.ask(ctx, a)
-	passes := err == nil && step == thaw.Read && !r.DryRun
+	passes := err == nil && step == thaw.Read && !r.DryRun && !a.cold.survey
 	r.waits.decide(a, step, err)
 	defer r.waits.looked(passes)
 	switch {

@@ -66,7 +66,9 @@ func (r *restore) survey(ctx context.Context, emit func(*archived) error) error 
 			tierName(t.Tier), sum.Objects, classes(lacking))
 	}
 	if sum := thaw.Sum(need); t.MaxCost != nil && sum.Dollars > *t.MaxCost {
-		r.tell(report.Estimate, need)
+		if !r.DryRun { // which tells it at its end
+			r.tell(report.Estimate, need)
+		}
 		return fmt.Errorf("a %s thaw of %d archives (%.1f GiB) for %d days costs about $%.2f, more than --max-cost %.2f: nothing was asked for, and nothing restored; use a slower tier, fewer days or a narrower --path, or raise --max-cost",
 			tierName(t.Tier), sum.Objects, float64(sum.Bytes)/(1<<30), t.Days, sum.Dollars, *t.MaxCost)
 	}
@@ -228,7 +230,11 @@ func (r *restore) coldAgain(a *archived, err error) error {
 
 // thawing notes an archive whose thaw was asked for before this run, or before this look.
 func (r *restore) thawing(a *archived) {
-	r.waits.ongoing(thaw.PaceOf(a.cold.class, ""))
+	tier := r.Thaw.Tier
+	if !a.cold.waited && tier == store.TierBulk {
+		tier = "" // somebody may have asked for a faster one
+	}
+	r.waits.ongoing(thaw.PaceOf(a.cold.class, tier))
 	if !a.cold.waited {
 		r.tellOf(report.Thawing, a, "")
 	}
