@@ -1,10 +1,12 @@
 package stages_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -317,4 +319,46 @@ func (q quiet) Event(e report.Event) {
 	if e.Kind == report.Waiting {
 		q.o.on(e)
 	}
+}
+
+// A bomb that nobody is known to have made is refused, with the flag that would let it pass; what is intact comes back.
+func TestBombOfAnUnknown(t *testing.T) {
+	r := newRig(t)
+	r.plant(31)
+	r.run()
+	bomb := r.keyOf("bomb")
+	body := r.pipeThrough(make([]byte, 8<<20), "gzip")
+	body = r.pipeThrough(body, "openssl", "enc", "-e", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+r.keyfile)
+	if _, err := r.store.Put(t.Context(), bomb, body, store.PutOptions{Meta: map[string]string{}, CRC32C: store.CRC32C(body)}); err != nil {
+		t.Fatal(err)
+	}
+	g := &glacier{Store: r.store, thaws: map[string]thawing{}, class: func(string) string { return store.ClassStandard }}
+	rig := &thawRig{rig: r, g: g, target: t.TempDir()}
+	o := rig.thaw(stages.Thaw{}, func(b *stages.Restore) { b.Limits.Bytes = 7 << 20 })
+	failed := o.of(report.Failed)
+	if o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "bomb" || o.totals.Restored.Load() != archives {
+		t.Fatalf("%v: %v", o.Err, o.events)
+	}
+	for _, e := range o.events {
+		if e.Kind == report.Failed && !strings.Contains(e.Err.Error(), "--max-bytes raises it") {
+			t.Errorf("%v", e.Err)
+		}
+	}
+	// With a larger limit it is an archive of nothing.
+	rig.target = t.TempDir()
+	if o := rig.thaw(stages.Thaw{}, func(b *stages.Restore) { b.Limits.Bytes = 8 << 20 }); o.Err != nil || !o.Complete(&o.totals) {
+		t.Errorf("%v: %v", o.Err, o.events)
+	}
+}
+
+// pipeThrough is what a program makes of some bytes.
+func (r *rig) pipeThrough(in []byte, name string, args ...string) []byte {
+	r.t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = bytes.NewReader(in)
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatalf("%s: %v", name, err)
+	}
+	return out
 }

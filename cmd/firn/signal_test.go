@@ -29,8 +29,8 @@ type site struct {
 	proxy  *harness.FaultProxy
 }
 
-func newSite(t *testing.T) *site {
-	s := &site{t: t, dir: t.TempDir(), server: harness.S3(t)}
+func newSite(t *testing.T, options ...func(*harness.S3Config)) *site {
+	s := &site{t: t, dir: t.TempDir(), server: harness.S3(t, options...)}
 	s.proxy = harness.Proxy(t, s.server.Endpoint)
 	// Three archives of several parts, and some of one.
 	for i, name := range []string{"a big/noise", "b/noise", "c/noise", "d big/noise", "e big/noise", "plain"} {
