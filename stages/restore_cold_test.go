@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,15 +256,26 @@ func (u *unlisted) List(ctx context.Context, prefix string, fn func(store.Object
 	})
 }
 
-// ice is a store of very many archives, all of which thaw for ever.
+// ice is a store of very many archives, all of which are cold for ever.
 type ice struct {
 	store.Store
-	n int
+	n     int
+	state store.RestoreState
+	asks  *atomic.Int64
+}
+
+func (s ice) Thaw(context.Context, string, string, store.Tier, int) (store.ThawResult, error) {
+	s.asks.Add(1)
+	return 0, store.ErrNoThaw
+}
+
+func (s ice) Get(context.Context, string, store.GetOptions) (io.ReadCloser, error) {
+	return nil, store.ErrCold
 }
 
 func (s ice) List(_ context.Context, _ string, fn func(store.Object) error) error {
 	for i := range s.n {
-		if err := fn(store.Object{Key: fmt.Sprintf("a/directory/with/a/name/of/usual/length/%09d.tar.gz", i), Size: 1 << 30}); err != nil {
+		if err := fn(store.Object{Key: fmt.Sprintf("a/directory/with/a/name/of/usual/length/%09d.tar.gz", i), Size: 1 << 20}); err != nil {
 			return err
 		}
 	}
@@ -270,7 +283,21 @@ func (s ice) List(_ context.Context, _ string, fn func(store.Object) error) erro
 }
 
 func (s ice) Head(context.Context, string, string) (store.Object, error) {
-	return store.Object{Size: 1 << 30, Class: store.ClassGlacier, Restore: store.RestoreState{Cold: true, Ongoing: true}}, nil
+	return store.Object{Size: 1 << 20, Class: store.ClassGlacier, Restore: s.state}, nil
+}
+
+// A store that can't thaw is not asked again and again.
+func TestStoreThatCannotThawIsAskedOnce(t *testing.T) {
+	bubble(t, "ice", func(r *thawRig) {
+		const n, lookups = 500, 16
+		asks := new(atomic.Int64)
+		o := r.thaw(stages.Thaw{Tier: store.TierBulk}, func(b *stages.Restore) {
+			b.Store = ice{Store: r.store, n: n, state: store.RestoreState{Cold: true}, asks: asks}
+		})
+		if o.Err != nil || o.count(report.Failed) != n || asks.Load() > lookups {
+			t.Errorf("%v, %d failed, asked %d times", o.Err, o.count(report.Failed), asks.Load())
+		}
+	})
 }
 
 // What is waited for takes some bytes each, not an item each.
@@ -304,7 +331,7 @@ func (r *thawRig) heapWaiting(n int) (heap int64) {
 		stop()
 	}
 	o := r.thaw(stages.Thaw{Wait: true}, func(b *stages.Restore) {
-		b.Store, b.Report = ice{r.store, n}, quiet{o: b.Report.(*timed)}
+		b.Store, b.Report = ice{Store: r.store, n: n, state: store.RestoreState{Cold: true, Ongoing: true}}, quiet{o: b.Report.(*timed)}
 	})
 	if o.totals.Cold.Load() != int64(n) || looks != 3 {
 		r.t.Fatalf("%d waited for, %d looks, %v", o.totals.Cold.Load(), looks, o.Err)

@@ -106,7 +106,7 @@ func (r *restore) rest(ctx context.Context) (done bool, err error) {
 // tellRound says, once all lookups of a pass are done, what was learnt.
 func (r *restore) tellRound() {
 	r.tellAsked()
-	missed, gone := r.waits.learnt()
+	gone, missed := r.waits.learnt()
 	if missed != nil {
 		r.Report.Event(report.Event{Kind: report.Warning, Text: "some of what is waited for could not be looked at; it is looked at again", Err: missed})
 	}
@@ -271,8 +271,8 @@ func (w *waits) keep() {
 	w.older = w.older.With(thaw.PaceOf("", ""))
 }
 
-// learnt is why looks of this pass have failed, and how many archives it should have met and did not.
-func (w *waits) learnt() (missed error, gone int) {
+// learnt is how many archives this pass should have met and did not, and why looks of it have failed.
+func (w *waits) learnt() (gone int, missed error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, misses := range w.now {
@@ -282,7 +282,7 @@ func (w *waits) learnt() (missed error, gone int) {
 	}
 	missed, w.missed, w.now = w.missed, nil, nil
 	w.totals.Cold.Add(-int64(gone))
-	return missed, gone
+	return gone, missed
 }
 
 // plan is the time to the next look.
