@@ -148,6 +148,7 @@ func (o Backup) Start(ctx context.Context) (_ *Handle, err error) {
 	if b.journal, err = b.openJournal(ctx, volume); err != nil {
 		return nil, err
 	}
+	b.leaveRecovery(ctx)
 	b.begin(ctx)
 	b.flow()
 	return &Handle{b}, nil

@@ -180,16 +180,18 @@ func files(ts *testscript.TestScript) (found []string) {
 	return found
 }
 
-// objects checks how many objects a bucket holds: objects BUCKET 5
+// objects checks how many archives a bucket holds: objects BUCKET 5
 func (s servers) objects(ts *testscript.TestScript, _ bool, args []string) {
 	out, err := s.s3.Client().ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &args[0]})
 	ts.Check(err)
 	var keys []string
 	for _, o := range out.Contents {
-		keys = append(keys, *o.Key)
+		if strings.Contains(*o.Key, ".tar.") {
+			keys = append(keys, *o.Key)
+		}
 	}
 	if fmt.Sprint(len(keys)) != args[1] {
-		ts.Fatalf("%d objects in %s, not %s: %q", len(keys), args[0], args[1], keys)
+		ts.Fatalf("%d archives in %s, not %s: %q", len(keys), args[0], args[1], keys)
 	}
 }
 

@@ -159,6 +159,7 @@ func (s *site) unfinished() int {
 	return len(out.Uploads)
 }
 
+// keys are those of the archives in the bucket.
 func (s *site) keys() (keys []string) {
 	s.t.Helper()
 	out, err := s.server.Client().ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{Bucket: &s.server.Bucket})
@@ -166,7 +167,9 @@ func (s *site) keys() (keys []string) {
 		s.t.Fatal(err)
 	}
 	for _, o := range out.Contents {
-		keys = append(keys, *o.Key)
+		if strings.Contains(*o.Key, ".tar.") {
+			keys = append(keys, *o.Key)
+		}
 	}
 	return keys
 }
