@@ -66,6 +66,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "archives" {
     }
   }
 
+  # No rule moves or expires current objects: RECOVER.txt, restore.sh and what
+  # lies below .firn/ must stay readable at once.
   dynamic "rule" {
     for_each = var.noncurrent_version_expiration_days == null ? [] : [var.noncurrent_version_expiration_days]
 

@@ -21,7 +21,8 @@ usage: sh restore.sh --bucket BUCKET --keyfile FILE --target DIR [--prefix PREFI
   --keyfile FILE      the key file that the archives were made with
   --target DIR        everything lands below it, at the path it was saved from; made if it is missing
   --prefix PREFIX     what firn was given as --prefix, as it stands in the keys
-  --path PATTERN      only this path and all below it; * ? [a-z] stand for anything inside one part of the path
+  --path PATTERN      only this path and all below it; * ? [a-z] stand for anything inside one part of the path,
+                      [*] for a star; a backslash stands for itself
   --dry-run           name the archives that would be restored, and fetch none
   --thaw TIER         ask S3 to thaw what is cold: Bulk, Standard or Expedited
   --days N            for how many days it is then to be readable (7)
@@ -78,7 +79,8 @@ done
 have() { command -v "$1" >/dev/null 2>&1; }
 for program in awk sed sort find wc tr od; do have "$program" || die 1 "$program is missing"; done
 if [ -n "$keyfile" ]; then
-	[ -f "$keyfile" ] && [ -r "$keyfile" ] || die 1 "the key file $keyfile is not there, or can't be read"
+	[ -f "$keyfile" ] || die 1 "there is no key file $keyfile"
+	[ -r "$keyfile" ] || die 1 "the key file $keyfile can't be read"
 	case $keyfile in /*) ;; *) keyfile=$PWD/$keyfile ;; esac
 fi
 if [ -z "$dry" ]; then
@@ -99,17 +101,24 @@ esac
 made=''
 [ -d "$target" ] || made=yes
 (umask "$umask_before" && mkdir -p -- "$target") || die 1 "$target can't be made"
-target=$(cd -- "$target" && pwd -P && echo x) && target=${target%?x} || die 1 "$target can't be entered"
-[ -z "$store" ] || { store=$(cd -- "$store" && pwd -P && echo x) && store=${store%?x}; } || die 1 "$store can't be entered"
+# whole NAME DIR: sets NAME to the directory's path from the root, a line feed at its end included.
+whole() {
+	# shellcheck disable=SC2034
+	whole_path=$(cd -- "$2" && pwd -P && echo x) || die 1 "$2 can't be entered"
+	eval "$1=\${whole_path%?x}"
+}
+whole target "$target"
+[ -z "$store" ] || whole store "$store"
 [ -n "$work" ] || work=${target%/}/.firn-restore
 mkdir -p -- "$work" || die 1 "$work can't be made"
-work=$(cd -- "$work" && pwd -P && echo x) && work=${work%?x} || die 1 "$work can't be entered"
+whole work "$work"
 for old in "$work"/run.*; do
 	[ ! -d "$old" ] || kill -0 "${old##*.}" 2>/dev/null || rm -rf -- "$old"
 done
 scratch=$work/run.$$
 mkdir -- "$scratch" || die 1 "$scratch can't be made"
-finish() {
+# shellcheck disable=SC2317
+finish() { # by the trap
 	rm -rf -- "$scratch"
 	rmdir -- "$work" 2>/dev/null
 	[ -z "$dry" ] || [ -z "$made" ] || rmdir -- "$target" 2>/dev/null
@@ -177,9 +186,13 @@ BEGIN { init() }
 '
 
 text() { # text NAME OCTAL: sets NAME to the bytes
-	text_value=''
-	[ "$2" = - ] || text_value=$(printf '%b.' "$2")
-	eval "$1=\${text_value%.}"
+	if [ "$2" = - ]; then
+		eval "$1=''"
+	else
+		# shellcheck disable=SC2034
+		text_value=$(printf '%b.' "$2")
+		eval "$1=\${text_value%.}"
+	fi
 }
 
 # --- What is stored ------------------------------------------------------------------------------------------------
@@ -230,7 +243,7 @@ list_store() {
 }
 
 # describe FILE BYTES: what a directory store's description says of objects of that many bytes (- is any):
-# key (hex), md5, hmac, key id, format.
+# key (hex), md5, hmac, key id.
 describe() {
 	# shellcheck disable=SC2016
 	awk "$awk_json"'
@@ -242,7 +255,7 @@ describe() {
 	}
 	function close_() {
 		if (depth != 3) return
-		if (want == "-" || want == size) print k, field(m["md5"]), field(m["firn-hmac-sha256"]), field(m["firn-key-id"]), field(m["firn-format"])
+		if (want == "-" || want == size) print k, field(m["md5"]), field(m["firn-hmac-sha256"]), field(m["firn-key-id"])
 		split("", m); k = size = ""
 	}' want="$2" "$1"
 }
@@ -274,6 +287,7 @@ function glob(p,   out, i, c, j) {
 	return "^" out "$"
 }
 function literal(s,   out, i, c) { for (i = 1; (c = substr(s, i, 1)) != ""; i++) out = out (index("*?[]\\", c) ? "\\" c : c); return out }
+function twice(s,   out, i) { while ((i = index(s, "\\")) > 0) { out = out substr(s, 1, i) "\\"; s = substr(s, i + 1) }; return out s }
 # part undoes the escapes of one part of a key; ".." stays escaped, so that it leads nowhere.
 function part(s,   out, i, h) {
 	if (s == "\\x2e\\x2e") return s
@@ -308,7 +322,7 @@ FILENAME == ENVIRON["FIRN_DONE"] { done[$1] = $2; next }
 	start = n == 0 || a[n] == "\\x2e\\x2e" ? "." : literal(last)
 	member = ""
 	for (i = 1; i <= n && i <= wanted; i++) if (a[i] !~ expr[i]) next
-	if (n < wanted) for (member = start; i <= wanted; i++) member = member "/" want[i]
+	if (n < wanted) for (member = start; i <= wanted; i++) member = member "/" twice(want[i])
 	what = "get"
 	if (member == "" && $4 != "-" && done[$1] == $4 && !(path in pending)) what = "done"
 	else {
@@ -321,14 +335,14 @@ FILENAME == ENVIRON["FIRN_DONE"] { done[$1] = $2; next }
 
 # --- One archive ---------------------------------------------------------------------------------------------------
 
-# look KEY PLACE: what is known of an object: class, thawed, size, md5, hmac, keyid, format; in a directory also facts,
+# look KEY PLACE: what is known of an object: class, thawed, size, md5, hmac, keyid; in a directory also facts,
 # what each description that fits its size says. False if it can't be told.
 look() {
-	class=STANDARD thawed=None md5=None hmac=None keyid=None format=None facts=''
+	class=STANDARD thawed=None md5=None hmac=None keyid=None facts=''
 	if [ -z "$store" ]; then
 		aws_ s3api head-object --bucket "$bucket" "--key=$1" --output text --query '[StorageClass,Restore,ContentLength,
-			Metadata.md5,Metadata."firn-hmac-sha256",Metadata."firn-key-id",Metadata."firn-format"]' >"$scratch/head" || return 1
-		IFS='	' read -r class thawed size md5 hmac keyid format <"$scratch/head"
+			Metadata.md5,Metadata."firn-hmac-sha256",Metadata."firn-key-id"]' >"$scratch/head" || return 1
+		IFS='	' read -r class thawed size md5 hmac keyid <"$scratch/head"
 		return
 	fi
 	size=$(wc -c <"$store/$2") && size=$((size)) || return 1
@@ -336,8 +350,8 @@ look() {
 	[ -f "$store/$folder.$name.firn-meta" ] || return 0
 	facts=$(describe "$store/$folder.$name.firn-meta" "$size") || return 1
 	# While an object is replaced two of one size can be described: the MD5 then tells which it is.
-	IFS=' ' read -r _ md5 hmac keyid format <<-END
-		${facts:-- None None None None}
+	IFS=' ' read -r _ md5 hmac keyid <<-END
+		${facts:-- None None None}
 	END
 }
 
@@ -427,7 +441,7 @@ open_archive() {
 	if [ "$md5" = None ]; then
 		unknown=$((unknown + 1))
 	elif [ "$md5" != "$sum" ]; then
-		while IFS=' ' read -r _ md5 hmac keyid format && [ "$md5" != "$sum" ]; do :; done <<-END
+		while IFS=' ' read -r _ md5 hmac keyid && [ "$md5" != "$sum" ]; do :; done <<-END
 			$facts
 		END
 		[ "$md5" = "$sum" ] || { fail "damaged: the MD5 is $sum, not what was saved; nothing of it is extracted"; return 1; }
@@ -517,7 +531,7 @@ into() {
 # extract lays the archive down, or what the pattern wants of it. What a pattern does not find there is no fault.
 extract() {
 	set -- -f -
-	[ -z "$tar_gnu" ] || set -- "$@" --wildcards --no-wildcards-match-slash
+	[ -z "$tar_gnu" ] || set -- "$@" --wildcards --no-wildcards-match-slash --no-unquote
 	if [ -n "$member" ] && ! run_tar "$scratch/archive" "$ext" -t "$@" -- "$member" >/dev/null 2>&1; then
 		absent=$((absent + 1))
 		return 1
@@ -536,6 +550,7 @@ extract() {
 
 # --- All of it -----------------------------------------------------------------------------------------------------
 
+key='' dir='' member='' place=''
 restored=0 skipped=0 failed=0 absent=0 undecrypted=0 unknown=0 unproven=0 cold_count=0 cold_bytes=0 known_id=''
 # What was restored whole is noted for this source and target, until all of it is.
 run=$(printf '%s\n' "$target" "$bucket" "$endpoint" "$prefix" | cksum | tr -c '0-9\n' -)
@@ -551,10 +566,11 @@ done 3<"$scratch/list" >"$scratch/full"
 sort -r -k6,6 "$scratch/full" | awk "$awk_plan" "$done_file" - >"$scratch/plan" || die 1 'making the plan failed'
 
 if [ -z "$dry" ]; then
-	for ext in $(cut -d' ' -f2 "$scratch/plan" | sort -u); do
+	cut -d' ' -f2 "$scratch/plan" | sort -u >"$scratch/endings"
+	while read -r ext; do
 		with=$(unpacker "$ext")
 		[ -z "$with" ] || have "$with" || die 1 "archives that end in .$ext need $with, which is missing"
-	done
+	done <"$scratch/endings"
 fi
 
 # restore: one line of the plan.
