@@ -27,6 +27,7 @@ type byHand struct {
 	shell  []string
 	source []string // what names the store
 	env    []string
+	page   string // objects that are listed at once
 }
 
 func (r *rig) byHand() *byHand {
@@ -34,7 +35,7 @@ func (r *rig) byHand() *byHand {
 	if at, err := exec.LookPath("firn"); err == nil {
 		r.t.Fatalf("firn is there: %s", at)
 	}
-	return &byHand{rig: r, shell: []string{"sh"}, source: []string{"--store", strings.TrimPrefix(r.store.URL(), "file://")}}
+	return &byHand{rig: r, shell: []string{"sh"}, source: []string{"--store", strings.TrimPrefix(r.store.URL(), "file://")}, page: "20000"}
 }
 
 // exits runs the script, which must end with an exit code, and returns all
@@ -42,7 +43,8 @@ func (r *rig) byHand() *byHand {
 func (h *byHand) exits(want int, target string, args ...string) string {
 	h.t.Helper()
 	script := filepath.Join(h.t.TempDir(), "restore.sh")
-	if err := os.WriteFile(script, h.read("restore.sh"), 0o600); err != nil {
+	text := bytes.ReplaceAll(h.read("restore.sh"), []byte("--max-items 20000"), []byte("--max-items "+h.page))
+	if err := os.WriteFile(script, text, 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 	args = append(append(append(h.shell[1:len(h.shell):len(h.shell)], script, "--keyfile", h.keyfile, "--target", target), h.source...), args...)
@@ -130,7 +132,6 @@ func TestRestoreWithoutFirn(t *testing.T) {
 		{"busybox", "lzma", 0, func(h *byHand) {
 			h.shell, h.env = []string{"busybox", "sh"}, []string{busyboxOnly(t), "TAR=" + gnu}
 		}},
-		{"bsdtar", "gzip", 0, func(h *byHand) { h.env = []string{"TAR=bsdtar"} }},
 	} {
 		t.Run(c.name+" "+c.format, func(t *testing.T) {
 			r := newRig(t)
@@ -164,6 +165,33 @@ func TestDeepCutsWithoutFirn(t *testing.T) {
 	}
 }
 
+// An ordinary user can't write to directories that are read-only: restoring
+// a second time must do so all the same, and leave them as they were saved.
+func TestOrdinaryUserWithoutFirn(t *testing.T) {
+	r := newRig(t)
+	write(t, filepath.Join(r.tree, "a", "b", "c", "file"), "deep")
+	write(t, filepath.Join(r.tree, "a", "file"), "less deep")
+	for _, p := range []string{"a/b/c", "a/b", "a"} {
+		if err := os.Chmod(filepath.Join(r.tree, p), 0o555); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := t.TempDir()
+	r.saved(inFormat(t, "gzip", 2))
+	h := r.byHand()
+	if os.Geteuid() == 0 {
+		r.command(exec.Command("chown", "-R", "65534:65534", filepath.Dir(r.tree), target))
+		h.shell = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh"}
+	}
+	for range 2 {
+		h.exits(0, target)
+		h.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{NoOwners: true})
+	}
+	for _, p := range []string{r.tree, filepath.Join(target, r.tree)} {
+		r.command(exec.Command("chmod", "-R", "u+w", p)) // or the tests can't clear it away
+	}
+}
+
 // The order of shortened keys is not that of their paths, and their paths are
 // not in them.
 func TestShortenedKeysWithoutFirn(t *testing.T) {
@@ -187,6 +215,56 @@ func TestShortenedKeysWithoutFirn(t *testing.T) {
 	target := t.TempDir()
 	h.exits(0, target, "--path", deepest)
 	h.diff(deepest, filepath.Join(target, deepest), tree.DiffOptions{})
+}
+
+// What bsdtar does in its own way is left out of this tree.
+func TestBsdtarWithoutFirn(t *testing.T) {
+	r := newRig(t)
+	if _, err := tree.Awkward(r.tree, tree.TooDeep, tree.FarTimes, tree.Attributes); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(r.tree, "e\u0301 decomposed")); err != nil {
+		t.Fatal(err)
+	}
+	r.saved(inFormat(t, "gzip", 0))
+	h := r.byHand()
+	h.env = []string{"TAR=bsdtar"}
+	h.same(0)
+}
+
+// Archives of the old script have an MD5 and no HMAC, copies without their
+// descriptions have neither: they restore, with a word.
+func TestUnprovenWithoutFirn(t *testing.T) {
+	r := newRig(t)
+	write(t, filepath.Join(r.tree, "d", "file"), "old")
+	write(t, filepath.Join(r.tree, "e", "file"), "copied")
+	r.saved()
+	head, err := r.store.Head(t.Context(), r.keyOf("d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := r.read(r.keyOf("d"))
+	if _, err := r.store.Put(t.Context(), r.keyOf("d"), body, store.PutOptions{Meta: map[string]string{"md5": head.Meta["md5"]}, CRC32C: store.CRC32C(body)}); err != nil {
+		t.Fatal(err)
+	}
+	copied := r.keyOf("e")
+	h, target := r.byHand(), t.TempDir()
+	if err := os.Remove(filepath.Join(h.source[1], filepath.Dir(copied), "."+filepath.Base(copied)+".firn-meta")); err != nil {
+		t.Fatal(err)
+	}
+	said := h.exits(0, target)
+	if !strings.Contains(said, "no MD5 is known of 1 of") || !strings.Contains(said, "could not be proven of 2 ") {
+		t.Error(said)
+	}
+	h.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
+	if said := h.exits(0, filepath.Join(target, "dry"), "--dry-run"); strings.Count(said, "would restore ") != 3 {
+		t.Error(said)
+	}
+	if _, err := os.Stat(filepath.Join(target, "dry")); err == nil {
+		t.Error("a dry run made its target")
+	}
+	h.exits(1, target, "--prefix", "elsewhere")
+	h.exits(2, target, "--thaw", "now")
 }
 
 func TestPartWithoutFirn(t *testing.T) {
@@ -319,6 +397,7 @@ func TestRestoreFromS3WithoutFirn(t *testing.T) {
 	}
 	s.saved()
 	h := s.atSite()
+	h.page = "2"
 	h.same(1)
 
 	// A bit that is damaged, under a prefix; then mended, and taken up.

@@ -8,8 +8,8 @@ umask_before=$(umask)
 umask 077
 export LC_ALL=C AWS_PAGER='' PYTHONUTF8=1
 unset CDPATH
-IFS=' 	
-'
+IFS=$(printf ' \t\n.')
+IFS=${IFS%.}
 
 usage() {
 	cat <<'END'
@@ -117,9 +117,11 @@ for old in "$work"/run.*; do
 done
 scratch=$work/run.$$
 mkdir -- "$scratch" || die 1 "$scratch can't be made"
+done_file=''
 # shellcheck disable=SC2317
 finish() { # by the trap
 	rm -rf -- "$scratch"
+	[ -z "$done_file" ] || [ -s "$done_file" ] || rm -f -- "$done_file"
 	rmdir -- "$work" 2>/dev/null
 	[ -z "$dry" ] || [ -z "$made" ] || rmdir -- "$target" 2>/dev/null
 }
@@ -263,7 +265,8 @@ describe() {
 # --- What of it is wanted ------------------------------------------------------------------------------------------
 # plan sorts the list by full keys, inner ones first, so that the times and modes of a directory are set after what is in
 # it. Done archives are left out, unless something below them is still to come. Fields, in octal but for the first three:
-# what to do, ending, ETag, key, directory to unpack in, member pattern (- is all), place, bytes, class, hex key, shown.
+# what to do (get; shell is a directory of which parts lie in other archives), ending, ETag, key, directory to unpack in, first
+# member, member pattern (- is all), place, bytes, class, hex key, shown.
 # shellcheck disable=SC2016
 awk_plan=$awk_bytes'
 function shown(s,   out, i, n, c, c2) {
@@ -297,7 +300,12 @@ function part(s,   out, i, h) {
 	}
 	return out s
 }
-function refuse() { print "odd - - - - - - - - " $1, shown(key) }
+# rise notes every directory above a path.
+function rise(up, set) {
+	while (match(up, /\/[^\/]*$/)) { up = substr(up, 1, RSTART - 1); if (up in set) break; set[up] = 1 }
+	set[""] = 1
+}
+function refuse() { print "odd - - - - - - - - - " $1, shown(key) }
 BEGIN {
 	init(); prefix = ENVIRON["FIRN_PREFIX"]; p = ENVIRON["FIRN_PATH"]
 	gsub(/\/+/, "/", p); sub(/^\//, "", p); sub(/\/$/, "", p); sub(/^(\.\/)+/, "", p)
@@ -323,14 +331,10 @@ FILENAME == ENVIRON["FIRN_DONE"] { done[$1] = $2; next }
 	member = ""
 	for (i = 1; i <= n && i <= wanted; i++) if (a[i] !~ expr[i]) next
 	if (n < wanted) for (member = start; i <= wanted; i++) member = member "/" twice(want[i])
-	what = "get"
-	if (member == "" && $4 != "-" && done[$1] == $4 && !(path in pending)) what = "done"
-	else {
-		up = path
-		while (match(up, /\/[^\/]*$/)) { up = substr(up, 1, RSTART - 1); if (up in pending) break; pending[up] = 1 }
-		pending[""] = 1
-	}
-	print what, ext, $4, octal(key), octal(dir), octal(member), octal(fromhex($5 == "-" ? "" : $5)), $2, $3, $1, shown(key)
+	what = path in above ? "shell" : "get"
+	if (member == "" && $4 != "-" && done[$1] == $4 && !(path in pending)) { what = "done"; rise(path, above) }
+	else { rise(path, above); rise(path, pending) }
+	print what, ext, $4, octal(key), octal(dir), octal(start == "." ? "." : last), octal(member), octal(fromhex($5 == "-" ? "" : $5)), $2, $3, $1, shown(key)
 }'
 
 # --- One archive ---------------------------------------------------------------------------------------------------
@@ -503,6 +507,8 @@ full_key() {
 tar_gnu='' tar_bsd=''
 case $("$tar" --version 2>/dev/null </dev/null) in *'GNU tar'*) tar_gnu=yes ;; bsdtar*) tar_bsd=yes ;; esac
 
+[ -n "$tar_gnu$dry" ] || say "$tar is not GNU tar: some attributes, odd names and times may not come back as they were saved"
+
 # run_tar ARCHIVE ENDING ARGUMENT...: tar over the decompressed archive.
 run_tar() {
 	packed=$1 with=$(unpacker "$2")
@@ -528,6 +534,16 @@ into() {
 	done
 }
 
+# yield_ lets the owner write to directories that are there already and that the archive sets the modes of; root may anyway.
+yield_() {
+	[ "$(id -u)" -ne 0 ] && [ -d "$at/$base" ] && [ ! -L "$at/$base" ] || return 0
+	if [ "$what" = shell ]; then
+		chmod u+rwx -- "$at/$base"
+	else
+		find "$at/$base" -type d ! -perm -700 -exec chmod u+rwx {} \;
+	fi
+}
+
 # extract lays the archive down, or what the pattern wants of it. What a pattern does not find there is no fault.
 extract() {
 	set -- -f -
@@ -537,6 +553,7 @@ extract() {
 		return 1
 	fi
 	into "$dir" || return 1
+	yield_
 	set -- -x -p "$@" -C "$at"
 	[ -z "$tar_gnu" ] || set -- "$@" --numeric-owner --acls --xattrs --warning=no-timestamp
 	[ -z "$tar_bsd" ] || set -- "$@" --numeric-owner --acls --xattrs
@@ -550,10 +567,10 @@ extract() {
 
 # --- All of it -----------------------------------------------------------------------------------------------------
 
-key='' dir='' member='' place=''
+key='' dir='' base='' member='' place=''
 restored=0 skipped=0 failed=0 absent=0 undecrypted=0 unknown=0 unproven=0 cold_count=0 cold_bytes=0 known_id=''
-# What was restored whole is noted for this source and target, until all of it is.
-run=$(printf '%s\n' "$target" "$bucket" "$endpoint" "$prefix" | cksum | tr -c '0-9\n' -)
+# What was restored whole is noted for this source, pattern and target, until all of it is.
+run=$(printf '%s\n' "$target" "$bucket" "$endpoint" "$prefix" "$pattern" | cksum | tr -c '0-9\n' -)
 done_file=$work/done.$run full_file=$work/full.$run
 export FIRN_PREFIX="$prefix" FIRN_PATH="$pattern" FIRN_DONE="$done_file"
 : >>"$done_file" || die 1 "$done_file can't be written"
@@ -579,7 +596,7 @@ restore() {
 	done) skipped=$((skipped + 1)); return ;;
 	odd) fail 'no path can be read from this key'; return ;;
 	esac
-	text key "$okey" && text dir "$odir" && text member "$omember" && text place "$oplace"
+	text key "$okey" && text dir "$odir" && text base "$obase" && text member "$omember" && text place "$oplace"
 	if [ -n "$dry" ]; then
 		case $class in GLACIER | DEEP_ARCHIVE) look "$key" "$place" && cold && return ;; esac
 		[ "$size" != - ] || size=$(wc -c <"$store/$place")
@@ -594,13 +611,12 @@ restore() {
 	say "restored $shown"
 }
 
-while IFS=' ' read -r what ext etag okey odir omember oplace size class hexkey shown <&3; do
+while IFS=' ' read -r what ext etag okey odir obase omember oplace size class hexkey shown <&3; do
 	restore
 	rm -f -- "$scratch/object" "$scratch/archive"
 done 3<"$scratch/plan"
 
 if [ "$((restored + skipped + failed + cold_count))" -eq 0 ]; then
-	[ -s "$done_file" ] || rm -f -- "$done_file"
 	die 1 "nothing below ${bucket:+s3://}$bucket$store/$prefix ${pattern:+matches $pattern, or }is an archive"
 fi
 if [ -z "$dry" ]; then
@@ -609,7 +625,6 @@ if [ -z "$dry" ]; then
 	[ "$unproven" -eq 0 ] || say "who made them could not be proven of $unproven (python3 is missing, or no HMAC is known)"
 	[ "$undecrypted" -eq 0 ] || [ "$restored" -gt 0 ] || say "no archive could be decrypted: $keyfile is most likely another key file"
 fi
-[ -s "$done_file" ] || rm -f -- "$done_file"
 [ "$failed" -eq 0 ] || exit 3
 if [ "$cold_count" -gt 0 ]; then
 	[ -n "$tier" ] || say 'ask for the thaw with the same command and --thaw Bulk, Standard or Expedited'
