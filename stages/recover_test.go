@@ -181,6 +181,7 @@ func TestOrdinaryUserWithoutFirn(t *testing.T) {
 	h := r.byHand()
 	if os.Geteuid() == 0 {
 		r.command(exec.Command("chown", "-R", "65534:65534", filepath.Dir(r.tree), target))
+		r.command(exec.Command("chmod", "755", filepath.Dir(target)))
 		h.shell = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh"}
 	}
 	for range 2 {
