@@ -1,0 +1,252 @@
+package browse
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"firn/stages/catalogue"
+	"firn/stages/pick"
+)
+
+// A Change is an entry that is not the same in two runs.
+type Change struct {
+	Path     string           // as in keys
+	Old, New *catalogue.Entry // nil where it was not there; good until fn returns
+	What     []Aspect         // what of it changed, when it was there in both
+}
+
+// An Aspect is what can change of an entry.
+type Aspect string
+
+// What can change of an entry.
+const (
+	Type    Aspect = "type"
+	Size    Aspect = "size"
+	ModTime Aspect = "mtime"
+	Mode    Aspect = "mode"
+	Owner   Aspect = "owner"
+	Target  Aspect = "target"
+)
+
+// Totals sum up a Diff.
+type Totals struct {
+	Added, Removed, Changed int64 // entries
+	AddedBytes              int64 // of regular files
+	RemovedBytes            int64
+	Same                    int64 // entries looked at that are the same in both
+	SameSubtrees            int64 // subtrees not looked into: their archives are the same
+	NotCompared             int64 // entries that are in one run only, while what the other has there is not known
+}
+
+// Diff calls fn for every change from one run to another among the entries that picks name and those below them, in the
+// order of their paths. Errors as those of Entries, and what a manifest can't be read for: without it nothing can be said.
+//
+// Nothing is said to be added or removed of which the other run does not tell: because a list can't be read, or because the
+// run was stopped before it came to it.
+//
+// Entries are held against each other by their paths, whatever archives they lie in. Names of hard links are compared by
+// time, mode and owner: which of the names stands first in an archive is not a change.
+func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
+	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}
+	before, after, err := d.differing(ctx, from, to)
+	if err != nil {
+		return Totals{}, err
+	}
+	packs := newPacks(c.Ledger)
+	defer packs.close()
+	x, y := newMerged(ctx, packs, before, d.fault(from)), newMerged(ctx, packs, after, d.fault(to))
+	defer x.close()
+	defer y.close()
+	err = d.merge(x, y)
+	return d.totals, err
+}
+
+type diff struct {
+	c        *Catalogue
+	picks    pick.Picks
+	fn       func(Change) error
+	holes    *area // what can't be read in one of the runs
+	from, to *area // what a run that was stopped came to; nil for one that is complete
+	totals   Totals
+}
+
+// fault tells of a list that can't be read, and of what nothing can be said because of it.
+func (d *diff) fault(run catalogue.Run) func(*source, error) {
+	return func(s *source, err error) {
+		d.holes.add(run, s.archive.Path, s.archive.Shell)
+		d.c.Fault(Fault{Archive: s.archive, Run: run.ID, Err: err})
+	}
+}
+
+// unknown tells that nothing can be said of an entry that is in one run only.
+func (d *diff) unknown(ch Change) bool {
+	other, e := d.from, ch.New
+	if e == nil {
+		other, e = d.to, ch.Old
+	}
+	isDir := e.Type == catalogue.Directory
+	return other != nil && !other.has(ch.Path, isDir) || d.holes.has(ch.Path, isDir)
+}
+
+// digest tells two subtrees of a manifest apart. Those of the same digest have the same entries.
+type digest [16]byte
+
+func digestOf(s catalogue.Subtree) digest {
+	h := sha256.New()
+	field := func(text string) {
+		var size [8]byte
+		binary.LittleEndian.PutUint64(size[:], uint64(len(text)))
+		h.Write(size[:])
+		io.WriteString(h, text)
+	}
+	field(s.Path)
+	switch {
+	case s.TarSHA256 != "":
+		field("tar")
+		field(s.TarSHA256)
+	case s.MD5 != "":
+		field("archive")
+		field(s.MD5)
+	case s.List != nil:
+		field("list")
+		field(fmt.Sprintf("%d %s", s.List.Offset, s.List.Pack))
+	}
+	return digest(h.Sum(nil))
+}
+
+// differing returns the subtrees of each run that the other does not have just so. It reads the older manifest twice, and
+// holds 16 bytes for each of its subtrees; of a run that was stopped, the paths of all of its subtrees.
+func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, after []source, err error) {
+	lonely := map[digest]struct{}{}
+	reached := [2]*area{}
+	each := func(i int, run catalogue.Run, fn func(catalogue.Subtree)) error {
+		if !run.Complete && reached[i] == nil {
+			reached[i] = newArea()
+		}
+		err := d.c.Ledger.Subtrees(ctx, run, func(s catalogue.Subtree) error {
+			if !d.picks.MayHave(s.Path) {
+				return nil
+			}
+			if reached[i] != nil {
+				reached[i].add(run, s.Path, s.Shell)
+			}
+			fn(s)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading the manifest of run %s: %w", run.ID, reason(ctx, err))
+		}
+		return nil
+	}
+	if err := each(0, from, func(s catalogue.Subtree) { lonely[digestOf(s)] = struct{}{} }); err != nil {
+		return nil, nil, err
+	}
+	if err := each(1, to, func(s catalogue.Subtree) {
+		key := digestOf(s)
+		if _, same := lonely[key]; same && (s.HasObject() || s.List != nil) {
+			delete(lonely, key)
+			d.totals.SameSubtrees++
+			return
+		}
+		after = append(after, sourceOf(s))
+	}); err != nil {
+		return nil, nil, err
+	}
+	if len(lonely) > 0 {
+		err = each(0, from, func(s catalogue.Subtree) {
+			if _, ok := lonely[digestOf(s)]; ok {
+				before = append(before, sourceOf(s))
+			}
+		})
+	}
+	d.from, d.to = reached[0], reached[1]
+	return before, after, err
+}
+
+// merge holds two streams of entries against each other.
+func (d *diff) merge(x, y *merged) error {
+	a, aerr := x.next()
+	b, berr := y.next()
+	for {
+		for _, err := range []error{aerr, berr} {
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+		}
+		order := 0
+		switch {
+		case aerr != nil && berr != nil:
+			return nil
+		case aerr != nil:
+			order = 1
+		case berr != nil:
+			order = -1
+		default:
+			order = Compare(a.Path, b.Path)
+		}
+		change := Change{Path: b.Path, Old: &a.Entry, New: &b.Entry}
+		if order < 0 {
+			change.Path, change.New = a.Path, nil
+		} else if order > 0 {
+			change.Old = nil
+		}
+		if d.picks.Has(change.Path) {
+			if err := d.tell(change); err != nil {
+				return err
+			}
+		}
+		if order <= 0 {
+			a, aerr = x.next()
+		}
+		if order >= 0 {
+			b, berr = y.next()
+		}
+	}
+}
+
+// tell counts a pair, and gives it to fn if it is a change.
+func (d *diff) tell(ch Change) error {
+	t := &d.totals
+	switch {
+	case (ch.Old == nil || ch.New == nil) && d.unknown(ch):
+		t.NotCompared++
+		return nil
+	case ch.Old == nil:
+		t.Added++
+		t.AddedBytes += ch.New.Size
+	case ch.New == nil:
+		t.Removed++
+		t.RemovedBytes += ch.Old.Size
+	default:
+		if ch.What = changed(ch.Old, ch.New); len(ch.What) == 0 {
+			t.Same++
+			return nil
+		}
+		t.Changed++
+	}
+	return d.fn(ch)
+}
+
+// changed tells what differs between two states of an entry.
+func changed(a, b *catalogue.Entry) (what []Aspect) {
+	linked := a.Type == catalogue.Hardlink || b.Type == catalogue.Hardlink
+	isDir := a.Type == catalogue.Directory || b.Type == catalogue.Directory
+	if a.Type != b.Type && (!linked || isDir) {
+		return []Aspect{Type}
+	}
+	note := func(differs bool, aspect Aspect) {
+		if differs {
+			what = append(what, aspect)
+		}
+	}
+	note(!linked && a.Size != b.Size, Size)
+	note(!a.ModTime.Equal(b.ModTime), ModTime)
+	note(a.Mode != b.Mode, Mode)
+	note(a.UID != b.UID || a.GID != b.GID, Owner)
+	note(!linked && a.Target != b.Target, Target)
+	return what
+}

@@ -1,0 +1,64 @@
+package browse
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"firn/stages/catalogue"
+	"firn/stages/pick"
+)
+
+// Entries calls fn for every entry of a run that the picks name, and for those below, in the order of their paths. An
+// error of fn ends it and is returned as it is; any other is one of the store as a whole, or ctx's cause.
+func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.Picks, fn func(Item) error) error {
+	var sources []source
+	err := c.Subtrees(ctx, run, func(s catalogue.Subtree) error {
+		if picks.MayHave(s.Path) {
+			sources = append(sources, sourceOf(s))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	packs := newPacks(c.Ledger)
+	defer packs.close()
+	m := newMerged(ctx, packs, sources, func(s *source, err error) { c.Fault(Fault{Archive: s.archive, Err: err}) })
+	defer m.close()
+	for {
+		item, err := m.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !picks.Has(item.Path) {
+			continue
+		}
+		if err := fn(item); err != nil {
+			return err
+		}
+	}
+}
+
+// Subtrees calls fn for every subtree of a run, in the order in which they were settled. Errors as those of Entries; what
+// of the manifest can't be read is a Fault.
+func (c *Catalogue) Subtrees(ctx context.Context, run catalogue.Run, fn func(catalogue.Subtree) error) error {
+	var own error
+	err := c.Ledger.Subtrees(ctx, run, func(s catalogue.Subtree) error {
+		own = fn(s)
+		return own
+	})
+	switch {
+	case err == nil:
+		return nil
+	case own != nil:
+		return own
+	case stops(ctx, err):
+		return reason(ctx, err)
+	}
+	c.Fault(Fault{Run: run.ID, Err: err})
+	return nil
+}

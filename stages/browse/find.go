@@ -1,0 +1,327 @@
+package browse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"firn/stages/catalogue"
+	"firn/stages/ledger"
+	"firn/stages/pick"
+)
+
+// MaxFound is how many versions of entries Find returns at the most.
+const MaxFound = 1_000_000
+
+// A Version is one state of an entry: path, type, size, time, mode and target.
+type Version struct {
+	Path        string // as in keys
+	Entry       catalogue.Entry
+	Archive     Archive // the newest that it lies in
+	First, Last int     // the runs in which it was there first and last: indexes into those that were given to Find
+	Runs        int     // in how many it was there
+}
+
+// Found is what Find found.
+type Found struct {
+	Versions []Version // in the order of their paths, the newest first
+	Lists    int       // how many lists were searched
+	More     bool      // there are more than MaxFound: those found first are told
+}
+
+// Find looks for the entries that picks name, in all of the runs, which are in the order of Ledger.Runs. Errors as those of
+// Entries.
+//
+// It goes pack by pack: each is fetched once, and each list in it that a run refers to is read once.
+func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
+	s := &search{c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{}, unlisted: map[Archive]bool{}, found: map[catalogue.Entry]*hit{}}
+	if err := s.refer(ctx); err != nil {
+		return Found{}, err
+	}
+	if err := s.searchAll(ctx); err != nil {
+		return Found{}, err
+	}
+	if err := s.resolve(ctx); err != nil {
+		return Found{}, err
+	}
+	return s.result(), nil
+}
+
+// search is one call of Find.
+type search struct {
+	c     *Catalogue
+	runs  []catalogue.Run
+	picks pick.Picks
+
+	mu       sync.Mutex
+	packs    map[string]uint32 // number of each pack
+	refs     map[spot]span     // lists that may hold a match
+	unlisted map[Archive]bool
+	found    map[catalogue.Entry]*hit // by the entry with its full path and without its owner
+	lists    int
+	lost     []spot // lists that could not be read
+	errs     []error
+	more     bool
+}
+
+// A spot is where a list lies.
+type spot struct {
+	pack   uint32
+	offset int64
+}
+
+// A span says which runs refer to a list.
+type span struct {
+	first, last, runs uint32
+	length            int64 // of the list, in bytes
+}
+
+// A hit is a version that was found.
+type hit struct {
+	entry   catalogue.Entry
+	span    span
+	newest  spot // the list of the last run in which it was there
+	archive Archive
+}
+
+// readers is how many manifests are read side by side.
+const readers = 4
+
+// eachRun reads the manifests of some runs side by side; fn is called from many goroutines. What can't be read is a fault.
+func (s *search) eachRun(ctx context.Context, which []int, c *Catalogue, fn func(run int, t *catalogue.Subtree)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for _, i := range which {
+		group.Go(func() error {
+			return c.Subtrees(ctx, s.runs[i], func(t catalogue.Subtree) error {
+				if s.picks.MayHave(t.Path) {
+					fn(i, &t)
+				}
+				return nil
+			})
+		})
+	}
+	return group.Wait()
+}
+
+// refer finds out which lists may hold a match, and which runs refer to them.
+func (s *search) refer(ctx context.Context) error {
+	all := make([]int, len(s.runs))
+	for i := range all {
+		all[i] = i
+	}
+	return s.eachRun(ctx, all, s.telling(), func(run int, t *catalogue.Subtree) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if t.List == nil {
+			if t.HasObject() {
+				s.unlisted[archiveOf(*t)] = true
+			}
+			return
+		}
+		number, ok := s.packs[t.List.Pack]
+		if !ok {
+			number = uint32(len(s.packs))
+			s.packs[t.List.Pack] = number
+		}
+		at, n := spot{number, t.List.Offset}, uint32(run)
+		ref, known := s.refs[at]
+		if !known {
+			ref = span{first: n, last: n, length: t.List.Length}
+		}
+		s.refs[at] = ref.with(span{first: n, last: n, runs: 1})
+	})
+}
+
+// with is both spans together.
+func (a span) with(b span) span {
+	a.first, a.last, a.runs = min(a.first, b.first), max(a.last, b.last), a.runs+b.runs
+	return a
+}
+
+// telling is the catalogue with faults told one at a time.
+func (s *search) telling() *Catalogue {
+	return &Catalogue{Ledger: s.c.Ledger, Fault: func(f Fault) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.c.Fault(f)
+	}}
+}
+
+// searchAll goes from pack to pack.
+func (s *search) searchAll(ctx context.Context) error {
+	spots := make(map[uint32][]spot, len(s.packs))
+	for at := range s.refs {
+		spots[at.pack] = append(spots[at.pack], at)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.packs)) {
+		if err := s.searchPack(ctx, key, spots[s.packs[key]]); err != nil {
+			return err
+		}
+		delete(spots, s.packs[key])
+	}
+	return nil
+}
+
+func (s *search) searchPack(ctx context.Context, key string, spots []spot) error {
+	pack, err := s.c.Ledger.Pack(ctx, key)
+	if err != nil {
+		if stops(ctx, err) {
+			return reason(ctx, err)
+		}
+		for _, at := range spots {
+			s.lose(at, err)
+		}
+		return nil
+	}
+	defer pack.Close()
+	slices.SortFunc(spots, func(a, b spot) int { return cmp.Compare(a.offset, b.offset) })
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, at := range spots {
+		group.Go(func() error {
+			err := s.searchList(ctx, pack, key, at)
+			if err != nil && stops(ctx, err) {
+				return reason(ctx, err)
+			}
+			if err != nil {
+				s.lose(at, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// lose notes that a list could not be read.
+func (s *search) lose(at spot, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost, s.errs = append(s.lost, at), append(s.errs, err)
+}
+
+// checkEvery is after how many entries a search looks whether it is still wanted.
+const checkEvery = 1024
+
+func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, at spot) error {
+	ref := s.refs[at]
+	list, err := pack.List(catalogue.Place{Pack: key, Offset: at.offset, Length: ref.length})
+	if err != nil {
+		return err
+	}
+	paths := pathsOf(list.Head.Path)
+	for n := 1; ; n++ {
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		e, err := list.Next()
+		if errors.Is(err, io.EOF) {
+			s.mu.Lock()
+			s.lists++
+			s.mu.Unlock()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if full := paths.full(e.Path); s.picks.Names(full) {
+			e.Path = full
+			if e.Type == catalogue.Hardlink {
+				e.Target = paths.full(e.Target)
+			}
+			s.hit(e, at, ref)
+		}
+	}
+}
+
+// hit notes a match. The same state of an entry may lie in many archives, of which the newest is told.
+func (s *search) hit(e catalogue.Entry, at spot, ref span) {
+	key := e
+	key.UID, key.GID, key.ModTime = 0, 0, e.ModTime.UTC()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ok := s.found[key]
+	if !ok {
+		if len(s.found) == MaxFound {
+			s.more = true
+			return
+		}
+		s.found[key] = &hit{entry: e, span: ref, newest: at}
+		return
+	}
+	if ref.last > h.span.last {
+		h.entry, h.newest = e, at
+	}
+	h.span = h.span.with(ref)
+}
+
+// resolve reads once more the manifests that tell the archives of what was found, and of the lists that could not be read.
+func (s *search) resolve(ctx context.Context) error {
+	wanted := map[spot]*Archive{}
+	runs := map[int]bool{}
+	want := func(at spot) {
+		if wanted[at] == nil {
+			wanted[at] = new(Archive)
+			runs[int(s.refs[at].last)] = true
+		}
+	}
+	for _, h := range s.found {
+		want(h.newest)
+	}
+	for _, at := range s.lost {
+		want(at)
+	}
+	quiet := &Catalogue{Ledger: s.c.Ledger, Fault: func(Fault) {}} // what is wrong has been told the first time
+	err := s.eachRun(ctx, slices.Sorted(maps.Keys(runs)), quiet, func(run int, t *catalogue.Subtree) {
+		if t.List == nil {
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		at := spot{s.packs[t.List.Pack], t.List.Offset}
+		if a := wanted[at]; a != nil && s.refs[at].last == uint32(run) {
+			*a = archiveOf(*t)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range s.found {
+		h.archive = *wanted[h.newest]
+	}
+	for i, at := range s.lost {
+		s.unsearched(*wanted[at], s.errs[i])
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(s.unlisted), byPath) {
+		s.unsearched(a, ErrNoList)
+	}
+	return nil
+}
+
+func (s *search) unsearched(a Archive, err error) { s.c.Fault(Fault{Archive: a, Err: err}) }
+
+func byPath(a, b Archive) int {
+	return cmp.Or(Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
+}
+
+func (s *search) result() Found {
+	f := Found{Versions: make([]Version, 0, len(s.found)), Lists: s.lists, More: s.more}
+	for _, h := range s.found {
+		f.Versions = append(f.Versions, Version{
+			Path: h.entry.Path, Entry: h.entry, Archive: h.archive,
+			First: int(h.span.first), Last: int(h.span.last), Runs: int(h.span.runs),
+		})
+	}
+	slices.SortFunc(f.Versions, func(a, b Version) int {
+		return cmp.Or(Compare(a.Path, b.Path), cmp.Compare(b.Last, a.Last), cmp.Compare(b.First, a.First), b.Entry.ModTime.Compare(a.Entry.ModTime),
+			cmp.Compare(a.Entry.Size, b.Entry.Size), cmp.Compare(a.Entry.Mode, b.Entry.Mode), cmp.Compare(a.Entry.Type, b.Entry.Type), cmp.Compare(a.Entry.Target, b.Entry.Target))
+	})
+	return f
+}
