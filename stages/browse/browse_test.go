@@ -3,11 +3,11 @@ package browse_test
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -75,20 +75,23 @@ func drawn(t *rapid.T, h *history) (runs []catalogue.Run, states []tree) {
 			state = states[i-1]
 		}
 		states = append(states, state)
-		runs = append(runs, h.save(t, "home/me", state, rapid.IntRange(0, 3).Draw(t, "depth")))
+		h.save(t, "home/me", state, rapid.IntRange(0, 3).Draw(t, "depth"))
 	}
-	return runs, states
+	return h.runs(t), states
+}
+
+// Each catalogue is encrypted, which costs a hundred thousand hashes: a property is checked over fewer than rapid's hundred
+// unless a flag says otherwise.
+func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.checks", "20")
+	os.Exit(m.Run())
 }
 
 // checked runs a property with histories of their own.
 func checked(t *testing.T, property func(t *rapid.T, h *history)) {
 	keys := newKeys(t)
-	rapid.Check(t, func(rt *rapid.T) {
-		root, err := os.MkdirTemp("", "firn-browse-")
-		check(rt, err)
-		defer os.RemoveAll(root)
-		property(rt, newHistory(t, keys, root))
-	})
+	scratch := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) { property(rt, newHistory(rt, keys, scratch)) })
 }
 
 // TestEntries reads a run in the order of paths: every entry of the tree once.
@@ -222,28 +225,17 @@ func (h *history) holds(t tb, run catalogue.Run, v browse.Version) {
 	}
 }
 
-// spoil damages an object of the catalogue.
-func (h *history) spoil(t *testing.T, key string) {
-	t.Helper()
-	file := filepath.Join(h.root, key)
-	raw, err := os.ReadFile(file)
-	check(t, err)
-	info, err := os.Stat(file)
-	check(t, err)
-	raw[len(raw)/2] ^= 1
-	check(t, os.WriteFile(file, raw, 0o600))
-	check(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
-}
-
 // TestDamagedPack: what lies in a damaged pack is named, and nothing is said to be gone because of it.
 func TestDamagedPack(t *testing.T) {
 	h := newHistory(t, newKeys(t), t.TempDir())
 	h.limit = 1 // a list a pack
 	state := tree{"home/me": directory(1), "home/me/a": directory(1), "home/me/a/x": file(1, 1), "home/me/b": directory(1), "home/me/b/x": file(1, 1)}
-	first := h.save(t, "home/me", state, 1)
+	h.save(t, "home/me", state, 1)
 	delete(state, "home/me/a/x")
 	state["home/me/b/y"] = file(1, 1)
-	second := h.save(t, "home/me", state, 1)
+	h.save(t, "home/me", state, 1)
+	both := h.runs(t)
+	first, second := both[0], both[1]
 	var pack string
 	check(t, h.none(t).Subtrees(t.Context(), first, func(s catalogue.Subtree) error {
 		if s.Path == "home/me/a" {
@@ -251,7 +243,7 @@ func TestDamagedPack(t *testing.T) {
 		}
 		return nil
 	}))
-	h.spoil(t, pack)
+	h.store.spoil(pack)
 
 	c, faults := h.asked()
 	picks, err := pick.Parse([]string{"x"})
@@ -283,9 +275,11 @@ func TestDamagedPack(t *testing.T) {
 func TestStoppedRun(t *testing.T) {
 	h := newHistory(t, newKeys(t), t.TempDir())
 	state := tree{"home/me": directory(1), "home/me/a": directory(1), "home/me/a/x": file(1, 1), "home/me/b": directory(1), "home/me/b/x": file(1, 1)}
-	first := h.save(t, "home/me", state, 1)
+	h.save(t, "home/me", state, 1)
 	delete(state, "home/me/b/x")
-	second := h.write(t, "home/me", 1, false, slices.DeleteFunc(state.cut("home/me", 1), func(c cutting) bool { return c.path == "home/me/a" }))
+	h.write(t, "home/me", 1, false, slices.DeleteFunc(state.cut("home/me", 1), func(c cutting) bool { return c.path == "home/me/a" }))
+	runs := h.runs(t)
+	first, second := runs[0], runs[1]
 	var got []string
 	totals, err := h.none(t).Diff(t.Context(), first, second, nil, func(ch browse.Change) error {
 		got = append(got, ch.Path)
@@ -306,11 +300,13 @@ func TestHardLinks(t *testing.T) {
 		return e
 	}
 	top := directory(1)
-	first := h.save(t, "home/me", tree{"home/me": top, "home/me/a": file(5, 1), "home/me/b": linked(1), "home/me/c": linked(1)}, 0)
+	h.save(t, "home/me", tree{"home/me": top, "home/me/a": file(5, 1), "home/me/b": linked(1), "home/me/c": linked(1)}, 0)
 	moved := linked(1)
 	moved.Target = "me/b"
-	second := h.save(t, "home/me", tree{"home/me": top, "home/me/b": file(5, 1), "home/me/c": moved}, 0)
-	third := h.save(t, "home/me", tree{"home/me": top, "home/me/b": file(6, 2), "home/me/c": linked(2)}, 0)
+	h.save(t, "home/me", tree{"home/me": top, "home/me/b": file(5, 1), "home/me/c": moved}, 0)
+	h.save(t, "home/me", tree{"home/me": top, "home/me/b": file(6, 2), "home/me/c": linked(2)}, 0)
+	all := h.runs(t)
+	first, second, third := all[0], all[1], all[2]
 	for want, runs := range map[string][2]catalogue.Run{
 		"-home/me/a[]": {first, second},
 		"Mhome/me/b[size mtime] Mhome/me/c[mtime]": {second, third},
@@ -335,14 +331,19 @@ func TestHardLinks(t *testing.T) {
 func TestEachListOnce(t *testing.T) {
 	h := newHistory(t, newKeys(t), t.TempDir())
 	state := tree{"home/me": directory(1), "home/me/a": file(1, 1)}
-	var runs []catalogue.Run
 	for range 20 {
-		runs = append(runs, h.save(t, "home/me", state, 0))
+		h.save(t, "home/me", state, 0)
 	}
+	runs := h.runs(t)
 	picks, err := pick.Parse([]string{"a"})
 	check(t, err)
 	found, err := h.none(t).Find(t.Context(), runs, picks)
 	check(t, err)
+	for key, n := range h.store.gets {
+		if strings.Contains(key, "/lists/") && n != 1 {
+			t.Errorf("%s was fetched %d times", key, n)
+		}
+	}
 	if found.Lists != 1 || len(found.Versions) != 1 || found.Versions[0].Runs != 20 || found.Versions[0].First != 0 || found.Versions[0].Last != 19 {
 		t.Errorf("%+v", found)
 	}
@@ -350,17 +351,18 @@ func TestEachListOnce(t *testing.T) {
 
 // TestBackupPathsWithoutAName: paths in tars of "/", "." and ".." begin with "./".
 func TestBackupPathsWithoutAName(t *testing.T) {
+	keys := newKeys(t)
 	for top, want := range map[string]string{"/": "[/ a a/b]", ".": "[. a a/b]", "..": "[.. ../a ../a/b]", "../..": "[../.. ../../a ../../a/b]"} {
-		h := newHistory(t, newKeys(t), t.TempDir())
+		h := newHistory(t, keys, t.TempDir())
 		var entries []catalogue.Entry
 		for _, name := range []string{".", "./a", "./a/b"} {
 			e := directory(1)
 			e.Path = name
 			entries = append(entries, e)
 		}
-		run := h.write(t, top, 0, true, []cutting{{path: top, entries: entries}})
+		h.write(t, top, 0, true, []cutting{{path: top, entries: entries}})
 		var got []string
-		check(t, h.none(t).Entries(t.Context(), run, nil, func(i browse.Item) error {
+		check(t, h.none(t).Entries(t.Context(), h.runs(t)[0], nil, func(i browse.Item) error {
 			got = append(got, i.Path)
 			return nil
 		}))
@@ -374,9 +376,11 @@ func TestBackupPathsWithoutAName(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	h := newHistory(t, newKeys(t), t.TempDir())
 	state := tree{"home/me": directory(1), "home/me/a": file(1, 1)}
-	first := h.save(t, "home/me", state, 0)
+	h.save(t, "home/me", state, 0)
 	state["home/me/b"] = file(1, 1)
-	second := h.save(t, "home/me", state, 0)
+	h.save(t, "home/me", state, 0)
+	runs := h.runs(t)
+	first, second := runs[0], runs[1]
 	why := fmt.Errorf("no more")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)

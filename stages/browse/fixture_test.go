@@ -19,7 +19,6 @@ import (
 	"firn/stages/catalogue"
 	"firn/stages/encrypt"
 	"firn/stages/ledger"
-	"firn/stages/store/dir"
 )
 
 // tb is a test's, or a rapid check's.
@@ -39,31 +38,28 @@ func check(t tb, err error) {
 // A history is a catalogue that is being written, run after run.
 type history struct {
 	l      *ledger.Ledger
-	root   string // of the directory store
+	store  *memory
 	places map[string]catalogue.Subtree
 	hours  int
 	limit  int64 // bytes of a pack
 }
 
-// newHistory derives keys, which takes a while: tests of many histories share them.
-func newHistory(t testing.TB, keys *encrypt.Keys, root string) *history {
+// newHistory takes keys, which take a while to derive: tests of many histories share them.
+func newHistory(t tb, keys *encrypt.Keys, scratch string) *history {
 	t.Helper()
-	s, err := dir.Open("file://" + root)
-	check(t, err)
+	m := newMemory()
 	return &history{
-		l:      &ledger.Ledger{Store: s, Passphrase: passphrase(), Keys: keys, Scratch: func() (*os.File, error) { return scratch(root) }},
-		root:   root,
+		l: &ledger.Ledger{Store: m, Passphrase: passphrase(), Keys: keys, Scratch: func() (*os.File, error) {
+			f, err := os.CreateTemp(scratch, "scratch")
+			if err == nil {
+				err = os.Remove(f.Name())
+			}
+			return f, err
+		}},
+		store:  m,
 		places: map[string]catalogue.Subtree{},
-		limit:  600,
+		limit:  2000,
 	}
-}
-
-func scratch(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "scratch")
-	if err == nil {
-		err = os.Remove(f.Name())
-	}
-	return f, err
 }
 
 func passphrase() *encrypt.Passphrase {
@@ -80,7 +76,7 @@ func newKeys(t testing.TB) *encrypt.Keys {
 // A tree is entries by their full paths.
 type tree map[string]catalogue.Entry
 
-// a is a subtree of a tree, with its entries as a tar has them.
+// A cutting is a subtree of a tree, with its entries as a tar has them.
 type cutting struct {
 	path    string
 	shell   bool
@@ -121,12 +117,12 @@ func (t tree) cut(top string, levels int) (all []cutting) {
 }
 
 // save writes a run over a tree; lists that the catalogue has already are referred to.
-func (h *history) save(t tb, top string, state tree, levels int) catalogue.Run {
+func (h *history) save(t tb, top string, state tree, levels int) {
 	t.Helper()
-	return h.write(t, top, levels, true, state.cut(top, levels))
+	h.write(t, top, levels, true, state.cut(top, levels))
 }
 
-func (h *history) write(t tb, top string, levels int, complete bool, subtrees []cutting) catalogue.Run {
+func (h *history) write(t tb, top string, levels int, complete bool, subtrees []cutting) {
 	t.Helper()
 	ctx := contextOf(t)
 	h.hours++
@@ -145,8 +141,6 @@ func (h *history) write(t tb, top string, levels int, complete bool, subtrees []
 		check(t, w.Add(ctx, s))
 	}
 	check(t, w.Finish(ctx, catalogue.Run{Started: started, BackupPath: "/" + top, Path: top, Depth: levels, Complete: complete}))
-	runs := h.runs(t)
-	return runs[len(runs)-1]
 }
 
 func listOf(t tb, c cutting) (sum string, content []byte) {
@@ -182,7 +176,7 @@ func (h *history) none(t tb) *browse.Catalogue {
 	return &browse.Catalogue{Ledger: h.l, Fault: func(f browse.Fault) { t.Fatalf("fault: %+v", f) }}
 }
 
-// lists reads every list of a run by itself, and gives its entries by full path.
+// contents reads every list of a run by itself, and gives its entries by full path.
 func (h *history) contents(t tb, run catalogue.Run) tree {
 	t.Helper()
 	all := tree{}
