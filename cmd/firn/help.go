@@ -46,7 +46,7 @@ func usageLine(cmd *cobra.Command, flags bool) string {
 	case cmd.HasSubCommands():
 		return cmd.CommandPath() + " command [flags]"
 	case flags:
-		return cmd.CommandPath() + " flags"
+		return cmd.CommandPath() + strings.TrimPrefix(cmd.Use, cmd.Name()) + " flags"
 	}
 	return cmd.CommandPath()
 }

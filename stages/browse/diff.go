@@ -30,6 +30,7 @@ const (
 	Mode    Aspect = "mode"
 	Owner   Aspect = "owner"
 	Target  Aspect = "target"
+	Attrs   Aspect = "attributes" // extended attributes or ACLs came or went
 )
 
 // Totals sum up a Diff.
@@ -248,5 +249,6 @@ func changed(a, b *catalogue.Entry) (what []Aspect) {
 	note(a.Mode != b.Mode, Mode)
 	note(a.UID != b.UID || a.GID != b.GID, Owner)
 	note(!linked && a.Target != b.Target, Target)
+	note(!linked && a.Attrs != b.Attrs, Attrs)
 	return what
 }

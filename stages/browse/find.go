@@ -64,7 +64,7 @@ type search struct {
 	packs    map[string]uint32 // number of each pack
 	refs     map[spot]span     // lists that may hold a match
 	unlisted map[Archive]bool
-	found    map[catalogue.Entry]*hit // by the entry with its full path and without its owner
+	found    map[catalogue.Entry]*hit // by the entry with its full path, without owner and attributes
 	lists    int
 	lost     []spot // lists that could not be read
 	errs     []error
@@ -244,7 +244,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 // hit notes a match. The same state of an entry may lie in many archives, of which the newest is told.
 func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	key := e
-	key.UID, key.GID, key.ModTime = 0, 0, e.ModTime.UTC()
+	key.UID, key.GID, key.Attrs, key.ModTime = 0, 0, false, e.ModTime.UTC()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, ok := s.found[key]

@@ -1,0 +1,139 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"firn/cmd/firn/ui"
+	"firn/stages/catalogue"
+)
+
+// Runs prints runs, as a table or, in the long form, each with all that is known of it.
+func (p *Printer) Runs(runs []catalogue.Run) {
+	switch {
+	case p.o.JSON:
+		for _, r := range runs {
+			p.jsonRun(r)
+		}
+	case p.o.Long:
+		for _, r := range runs {
+			p.longRun(r)
+		}
+	default:
+		p.table(runs)
+	}
+}
+
+func (p *Printer) table(runs []catalogue.Run) {
+	rows := [][]string{{"RUN", "STARTED", "HOST", "<DEPTH", "<SUBTREES", "<SAVED", "<UNCHANGED", "<FAILED", "<SIZE", "<STORED", "BACKUP PATH"}}
+	if p.o.Quiet {
+		rows = nil
+	}
+	for _, r := range runs {
+		path := ui.Quote(r.BackupPath)
+		if note := noteOf(r); note != "" {
+			path += "  (" + note + ")"
+		}
+		rows = append(rows, []string{
+			ui.Quote(r.ID), local(r.Started), ui.Quote(r.Host), fmt.Sprintf("<%d", r.Depth), "<" + ui.Number(r.Subtrees), "<" + ui.Number(r.Saved),
+			"<" + ui.Number(r.Unchanged+r.Identical), "<" + ui.Number(r.Failed), "<" + ui.Bytes(r.Bytes), "<" + ui.Bytes(r.Stored), path,
+		})
+	}
+	for _, line := range aligned(rows) {
+		p.line("%s", line)
+	}
+}
+
+// noteOf says what is out of the ordinary of a run.
+func noteOf(r catalogue.Run) string {
+	var notes []string
+	if !r.Complete {
+		note := "not complete"
+		if r.Error != "" {
+			note += ": " + ui.Plain(r.Error)
+		}
+		notes = append(notes, note)
+	}
+	if r.Rebuilt {
+		notes = append(notes, "rebuilt from the store")
+	}
+	if n := r.Faults; n > 0 {
+		notes = append(notes, ui.Count(n, "entry")+" not whole")
+	}
+	return strings.Join(notes, "; ")
+}
+
+// aligned lays rows out in columns. A cell that begins with "<" is aligned to the right.
+func aligned(rows [][]string) (lines []string) {
+	var widths []int
+	width := func(cell string) int { return utf8.RuneCountInString(strings.TrimPrefix(cell, "<")) }
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], width(cell))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			space := strings.Repeat(" ", widths[i]-width(cell))
+			if text, right := strings.CutPrefix(cell, "<"); right {
+				b.WriteString(space + text)
+			} else {
+				b.WriteString(cell + space)
+			}
+			b.WriteString("  ")
+		}
+		lines = append(lines, strings.TrimRight(b.String(), " "))
+	}
+	return lines
+}
+
+// longRun prints all of a run.
+func (p *Printer) longRun(r catalogue.Run) {
+	p.line("%s", ui.Quote(r.ID))
+	row := func(what, format string, a ...any) { p.line("  %-12s%s", what, fmt.Sprintf(format, a...)) }
+	row("backup path", "%s, cut %s down", ui.Quote(r.BackupPath), ui.Count(int64(r.Depth), "level"))
+	row("started", "%s on %s with firn %s", local(r.Started), ui.Quote(r.Host), ui.Plain(r.Firn))
+	row("ended", "%s, after %s", local(r.Ended), ui.Duration(r.Ended.Sub(r.Started)))
+	if note := noteOf(r); note != "" {
+		row("note", "%s", note)
+	}
+	row("subtrees", "%s: %s saved, %s unchanged, %s identical, %s failed", ui.Number(r.Subtrees), ui.Number(r.Saved), ui.Number(r.Unchanged), ui.Number(r.Identical), ui.Number(r.Failed))
+	row("entries", "%s, %s of files; %s not saved whole, %s changed while read", ui.Number(r.Entries), ui.Bytes(r.Bytes), ui.Number(r.Faults), ui.Number(r.Changed))
+	row("stored", "%s as .%s of level %d, class %s", ui.Bytes(r.Stored), ui.Plain(r.Ext), r.Level, ui.Plain(r.Class))
+	if flags := flagsOf(r); flags != "" {
+		row("flags", "%s", flags)
+	}
+	for _, f := range r.CutFaults {
+		row("not listed", "%s: %s", ui.Quote(f.Path), ui.Plain(f.Error))
+	}
+}
+
+func flagsOf(r catalogue.Run) string {
+	var flags []string
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{{r.ExcludeCaches, "--exclude-caches"}, {r.OneFileSystem, "--one-file-system"}, {r.ForceRead, "--force-read"}} {
+		if f.set {
+			flags = append(flags, f.name)
+		}
+	}
+	for _, pattern := range r.Exclude {
+		flags = append(flags, "--exclude "+ui.Quote(pattern))
+	}
+	return strings.Join(flags, " ")
+}
+
+func (p *Printer) jsonRun(r catalogue.Run) {
+	r.Started, r.Ended = r.Started.UTC(), r.Ended.UTC()
+	p.object(struct {
+		Kind string `json:"kind"`
+		catalogue.Run
+		Raw string `json:"backup_path_base64,omitempty"`
+	}{"run", r, raw(r.BackupPath)})
+}

@@ -1,0 +1,95 @@
+package show
+
+import (
+	"fmt"
+
+	"firn/cmd/firn/ui"
+	"firn/stages/catalogue"
+)
+
+// Heading begins what is said of a run.
+func (p *Printer) Heading(r catalogue.Run) {
+	if p.o.JSON || p.o.Quiet {
+		return
+	}
+	p.line("run %s of %s, %s, %s%s", ui.Quote(r.ID), ui.Quote(r.BackupPath), local(r.Started), ui.Count(r.Subtrees, "subtree"), bracket(noteOf(r)))
+}
+
+func bracket(note string) string {
+	if note == "" {
+		return ""
+	}
+	return " (" + note + ")"
+}
+
+const subtreeForm = "%-9s  %9s  %10s  %10s  %-12s  %s"
+
+// SubtreeHeads prints the heads of the columns of Subtree.
+func (p *Printer) SubtreeHeads() {
+	if !p.o.JSON && !p.o.Quiet {
+		p.line(subtreeForm, "STATUS", "ENTRIES", "SIZE", "STORED", "CLASS", "PATH")
+	}
+}
+
+// Subtree prints what became of a subtree.
+func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
+	if p.o.JSON {
+		p.jsonSubtree(r, s)
+		return
+	}
+	path := name(r, s.Path)
+	shown := ui.Quote(path)
+	if s.Shell {
+		shown += " (alone)"
+	}
+	stored, class := ui.Bytes(s.ObjectSize), ui.Plain(s.Class)
+	if !s.HasObject() {
+		stored, class = "-", "-"
+	}
+	p.line(subtreeForm, s.Status, ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
+	if p.o.Long {
+		p.longSubtree(s)
+	} else if s.Error != "" {
+		p.line("           %s", ui.Plain(s.Error))
+	}
+}
+
+func (p *Printer) longSubtree(s catalogue.Subtree) {
+	row := func(what, format string, a ...any) { p.line("    %-10s%s", what, fmt.Sprintf(format, a...)) }
+	if s.Error != "" {
+		row("error", "%s", ui.Plain(s.Error))
+	}
+	row("key", "%s", ui.Quote(s.Key))
+	if s.HasObject() {
+		version := ui.Plain(s.Version)
+		if version == "" {
+			version = "-"
+		}
+		row("version", "%s", version)
+		row("stored", "%s", local(s.Stored))
+		row("sizes", "tar %s, archive %s, object %s (%s bytes)", ui.Bytes(s.TarSize), ui.Bytes(s.ArchiveSize), ui.Bytes(s.ObjectSize), ui.Number(s.ObjectSize))
+		row("MD5", "%s", ui.Plain(s.MD5))
+		row("SHA-256", "%s", ui.Plain(s.TarSHA256))
+		row("key id", "%s", ui.Plain(s.KeyID))
+		if s.List == nil {
+			row("list", "none")
+		}
+	}
+	for _, f := range s.Faults {
+		row("fault", "%s: %s", ui.Quote(f.Path), ui.Plain(f.Error))
+	}
+	if more := s.AllFaults - int64(len(s.Faults)); more > 0 {
+		row("fault", "and %s more", ui.Number(more))
+	}
+}
+
+func (p *Printer) jsonSubtree(r catalogue.Run, s catalogue.Subtree) {
+	path := name(r, s.Path)
+	s.Path = path
+	p.object(struct {
+		Kind string `json:"kind"`
+		Run  string `json:"run"`
+		catalogue.Subtree
+		Raw string `json:"path_base64,omitempty"`
+	}{"subtree", r.ID, s, raw(path)})
+}
