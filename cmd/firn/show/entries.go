@@ -67,9 +67,9 @@ func sizeOf(e *catalogue.Entry) string {
 func targetOf(e *catalogue.Entry) string {
 	switch e.Type {
 	case catalogue.Symlink:
-		return " -> " + ui.Quote(e.Target)
+		return "  -> " + ui.Quote(e.Target)
 	case catalogue.Hardlink:
-		return " link to " + ui.Quote(e.Target)
+		return "  link to " + ui.Quote(e.Target)
 	}
 	return ""
 }
