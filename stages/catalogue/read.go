@@ -100,6 +100,12 @@ func (l *lines) next(v any) error {
 
 // decode reads one line into v; fields it does not know are ignored.
 func decode(line []byte, v any) error {
+	if e, ok := v.(*Entry); ok {
+		if e.parse(line) {
+			return nil
+		}
+		*e = Entry{}
+	}
 	if err := json.Unmarshal(line, v); err != nil {
 		return fmt.Errorf("%w: %w: %.60q", ErrFormat, err, bytes.TrimSpace(line))
 	}
