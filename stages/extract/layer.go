@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,7 +99,7 @@ func (l *layer) entry(h *tar.Header) error {
 	if name == "" {
 		e.name = "."
 	}
-	isDir := h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeReg && h.Size == 0 && strings.HasSuffix(h.Name, "/")
+	isDir := isDirectory(h)
 	if l.selected != nil && !l.selected(e.name) {
 		if isDir {
 			l.passed.add(e)

@@ -77,21 +77,23 @@ func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 // Subtrees calls fn for every line of a run's manifest. An error of fn ends it and is returned as it is; any other says
 // which volume could not be read: those before it have been given to fn.
 func (l *Ledger) Subtrees(ctx context.Context, run catalogue.Run, fn func(catalogue.Subtree) error) error {
-	for i, key := range run.Manifest {
-		if err := l.subtrees(ctx, run.ID, key, i+1, fn); err != nil {
+	for i := range run.Manifest {
+		if err := l.Volume(ctx, run, i, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Ledger) subtrees(ctx context.Context, run, key string, number int, fn func(catalogue.Subtree) error) error {
+// Volume is Subtrees for one volume of the manifest, by its place in run.Manifest.
+func (l *Ledger) Volume(ctx context.Context, run catalogue.Run, i int, fn func(catalogue.Subtree) error) error {
+	key := run.Manifest[i]
 	u, err := l.open(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer u.close()
-	m, err := catalogue.OpenManifest(u.reader(), run, number)
+	m, err := catalogue.OpenManifest(u.reader(), run.ID, i+1)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", key, err)
 	}
@@ -126,6 +128,9 @@ func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
 	}
 	return &Pack{key, u}, nil
 }
+
+// Size in bytes of the pack's plaintext: the last list ends there.
+func (p *Pack) Size() int64 { return p.u.size }
 
 // Close lets go of the pack.
 func (p *Pack) Close() { p.u.close() }
