@@ -58,6 +58,9 @@ type Event struct {
 	Class, Tier string         // of an archive that is cold: its storage class, and the tier that was asked for
 	Estimate    *thaw.Estimate // of Estimate and AskedSum
 	Waits       *Waits         // of Waiting
+
+	Problem string // in a word what is wrong, of Damaged and Catalogue: see firn/stages
+	Run     string // of Older: in which run that version was saved
 }
 
 // Waits is what a restore waits for.
@@ -92,6 +95,7 @@ type Totals struct {
 	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
 	UploadsAborted, SpoolFilesRemoved atomic.Int64 // left by dead runs
 	CatalogueFaults                   atomic.Int64
+	Checks                            Checks
 }
 
 // Progress is the state of a run at one moment.
@@ -127,7 +131,7 @@ func (s *Summary) Complete(t *Totals) bool {
 func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t) }
 
 func (s *Summary) whole(t *Totals) bool {
-	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0 && t.CatalogueFaults.Load() == 0
+	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0 && t.CatalogueFaults.Load() == 0 && t.Checks.whole()
 }
 
 // Tee is a Reporter that counts the faults of entries as it passes events on,
@@ -172,6 +176,10 @@ func (t *Tee) Event(e Event) {
 	}
 	switch e.Kind {
 	case Saved, Unchanged, Identical, Failed, WouldSave, Restored, Intact, WouldRestore:
+		t.Totals.DoneSubtrees.Add(1)
+		t.Totals.DoneBytes.Add(e.Source)
+	}
+	if t.Totals.Checks.count(e) {
 		t.Totals.DoneSubtrees.Add(1)
 		t.Totals.DoneBytes.Add(e.Source)
 	}
