@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 	"time"
 
+	"firn/stages/catalogue"
 	"firn/stages/encrypt"
 	"firn/stages/key"
 	"firn/stages/store"
@@ -41,6 +43,29 @@ func (l *Ledger) runKey(id string) string { return Dir(l.Prefix) + runs + id + r
 
 func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
+}
+
+// IsRun tells whether an object of the catalogue is a run itself.
+func IsRun(key string) bool {
+	return path.Base(path.Dir(key))+"/" == runs && strings.HasSuffix(key, runSuffix)
+}
+
+// IsPack tells whether an object of the catalogue is a pack.
+func IsPack(key string) bool { return path.Base(path.Dir(key))+"/" == packs }
+
+// RunOf returns the id of the run that an object of the catalogue belongs to; "" if it belongs to none.
+func RunOf(key string) string {
+	name := path.Base(key)
+	switch path.Base(path.Dir(key)) + "/" {
+	case runs:
+		id, _ := strings.CutSuffix(name, runSuffix)
+		return id
+	case manifests, packs:
+		if i := strings.LastIndexByte(name, '-'); i > 0 && strings.HasSuffix(name, volumeSuffix) {
+			return name[:i]
+		}
+	}
+	return ""
 }
 
 // NewID returns the id of a run that began at a time: ids sort by it, to the second.
@@ -85,3 +110,9 @@ func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err err
 
 // ErrDamaged: an object of the catalogue is not what was written.
 var ErrDamaged = errors.New("this part of the catalogue is not what was written")
+
+// IsDamage tells whether an error says that an object of the catalogue is there and can't be used: it is not what was written, or
+// not of a form that is known here.
+func IsDamage(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, catalogue.ErrFormat) || errors.Is(err, catalogue.ErrCutShort)
+}

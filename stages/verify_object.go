@@ -1,0 +1,218 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"firn/pipeline"
+	"firn/stages/catalogue"
+	"firn/stages/encrypt"
+	"firn/stages/record"
+	"firn/stages/report"
+	"firn/stages/store"
+)
+
+// fitsListing tells whether the listing shows the very object that the run
+// tells of. Equal tags are equal bytes: each upload has a salt of its own. What
+// the run does not know of it can't differ.
+func (v *verify) fitsListing(a *examined) bool {
+	s := &a.subtree
+	return a.listed.found() && a.listed.size == s.ObjectSize && (s.ETag == "" || a.listed.etag == v.listing.hash(s.ETag))
+}
+
+// absent says of an object that Head did not find what that means.
+func (v *verify) absent(ctx context.Context, a *examined, err error) error {
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	switch {
+	case a.subtree.Version == "":
+		return &damage{problemMissing, err}
+	case a.listed.found():
+		return damagef(problemMissing, "its version %s is gone, and another has its key: %w", a.subtree.Version, err)
+	}
+	return damagef(problemMissing, "its version %s is gone: %w", a.subtree.Version, err)
+}
+
+// holds holds the object against what its run says of it; of one that no run
+// knows, its own metadata are believed. It leaves in a the record that the
+// content is to fit.
+func (v *verify) holds(ctx context.Context, a *examined) error {
+	kept, err := record.FromMeta(a.object.Meta)
+	if err != nil {
+		return damagef(problemMetadata, "its metadata are not what was stored with it: %w", err)
+	}
+	if kept.MD5 == "" {
+		err = damagef(problemMetadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
+	}
+	if a.run == "" {
+		a.record, a.subtree.ObjectSize = kept, a.object.Size
+	} else {
+		if err := v.holdsOfRun(ctx, a, kept, err); err != nil {
+			return err
+		}
+		a.record = recordOf(&a.subtree)
+		err = nil
+	}
+	if err == nil {
+		err = v.checkKey(a)
+	}
+	if !a.object.HasCRC32C {
+		v.Totals.Checks.NoChecksum.Add(1)
+	}
+	return err
+}
+
+// holdsOfRun compares what the store tells of an object with its run's line;
+// noRecord says that there are no metadata to compare.
+func (v *verify) holdsOfRun(ctx context.Context, a *examined, kept record.Record, noRecord error) error {
+	s, o := &a.subtree, &a.object
+	other := s.ETag != "" && o.ETag != s.ETag
+	switch {
+	case (other || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "":
+		if by, err := v.replacedBy(ctx, a); by != "" || err != nil {
+			return errors.Join(err, damagef(problemReplaced, "the run %s has put another archive in its place, and the store keeps no versions", by))
+		}
+	}
+	switch {
+	case o.Size != s.ObjectSize:
+		return damagef(problemSize, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
+	case other:
+		return damagef(problemETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object", o.ETag, s.ETag)
+	case noRecord != nil:
+		return noRecord
+	}
+	if field := differs(recordOf(s), kept); field != "" {
+		return damagef(problemMetadata, "its metadata are not what was stored with it: %s", field)
+	}
+	return nil
+}
+
+// recordOf is what a run's line says of an object's metadata.
+func recordOf(s *catalogue.Subtree) record.Record {
+	r := record.Record{MD5: s.MD5, TarSHA256: s.TarSHA256, HMAC: s.HMAC, KeyID: s.KeyID, ArchiveSize: s.ArchiveSize, TarSize: s.TarSize}
+	if s.HMAC != "" || s.KeyID != "" {
+		r.Format = record.Format
+	}
+	return r
+}
+
+// differs names the first field of an object's metadata that is not what its
+// run says; what the run does not know is not compared.
+func differs(run, kept record.Record) string {
+	for _, f := range []struct{ name, run, kept string }{
+		{"MD5", run.MD5, kept.MD5}, {"SHA-256 of the tar", run.TarSHA256, kept.TarSHA256}, {"HMAC", run.HMAC, kept.HMAC}, {"key id", run.KeyID, kept.KeyID},
+	} {
+		if f.run != "" && f.run != f.kept {
+			return fmt.Sprintf("the %s is %q, and was %q", f.name, f.kept, f.run)
+		}
+	}
+	for _, f := range []struct {
+		name      string
+		run, kept int64
+	}{{"size of the archive", run.ArchiveSize, kept.ArchiveSize}, {"size of the tar", run.TarSize, kept.TarSize}} {
+		if f.run != 0 && f.run != f.kept {
+			return fmt.Sprintf("the %s is %d, and was %d", f.name, f.kept, f.run)
+		}
+	}
+	return ""
+}
+
+// checkKey names a wrong key, and metadata that can't fit their object, before
+// anything is fetched.
+func (v *verify) checkKey(a *examined) error {
+	r := &a.record
+	if r.Format == 0 {
+		v.unprovenOnce.Do(func() {
+			v.Report.Event(report.Event{Kind: report.Notice, Key: a.object.Key, Text: "it was made by the old script: there is no HMAC, so that its MD5 alone is checked, and who made it can't be proven; so for others like it"})
+		})
+		return nil
+	}
+	mine, err := v.Keys.Mine(r.KeyID)
+	switch {
+	case err != nil:
+		return damagef(problemMetadata, "reading the key id in its metadata: %w", err)
+	case !mine:
+		return damagef(problemKey, "it was %w than the one given", encrypt.ErrOtherKey)
+	case r.ArchiveSize > 0 && encrypt.CiphertextSize(r.ArchiveSize) != a.object.Size:
+		return damagef(problemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.object.Size, r.ArchiveSize, encrypt.CiphertextSize(r.ArchiveSize))
+	}
+	return nil
+}
+
+// noteClass tells of an object that lies in another class than it was saved
+// in: a lifecycle rule may have moved it.
+func (v *verify) noteClass(a *examined, class string) {
+	if a.run == "" || a.subtree.Class == "" || class == a.subtree.Class {
+		return
+	}
+	v.Totals.Checks.OtherClass.Add(1)
+	v.Report.Event(report.Event{
+		Kind: report.Warning, Path: a.subtree.Path, Key: a.subtree.Key, Problem: problemClass,
+		Text: fmt.Sprintf("it lies in the storage class %s, and was saved in %s", class, a.subtree.Class),
+	})
+}
+
+// reread holds an object's bytes against the checksum that the store keeps of
+// them.
+func (v *verify) reread(ctx context.Context, a *examined) (err error) {
+	if !a.object.HasCRC32C || a.object.Restore.Cold {
+		return nil
+	}
+	body, err := v.Store.Get(ctx, a.object.Key, store.GetOptions{Version: a.object.Version})
+	if err != nil {
+		return asDamage(fmt.Errorf("reading it: %w", err))
+	}
+	bytes := sealed{ReadCloser: body}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	if _, err := io.Copy(io.Discard, &bytes); err != nil {
+		return fmt.Errorf("reading it: %w", err)
+	}
+	if bytes.crc != a.object.CRC32C {
+		return damagef(problemChecksum, "its bytes have changed where they lie: their CRC-32C is %08x, and was %08x when they were stored", bytes.crc, a.object.CRC32C)
+	}
+	return nil
+}
+
+// replacedBy names the run that stored what now lies under an archive's key;
+// "" if none did. Only runs that began after the archive's are asked.
+func (v *verify) replacedBy(ctx context.Context, a *examined) (string, error) {
+	v.harmed.laterOnce.Do(func() { v.harmed.laterErr = v.readLater(ctx) })
+	if v.harmed.laterErr != nil {
+		return "", v.harmed.laterErr
+	}
+	by := v.harmed.later[v.objectHash(a.object.Key, a.object.ETag)]
+	if by <= a.run {
+		return "", nil
+	}
+	return by, nil
+}
+
+func (v *verify) objectHash(key, etag string) [2]uint64 {
+	return [2]uint64{v.listing.hash(key), v.listing.hash(etag)}
+}
+
+// readLater notes which objects the runs tell of that began after the oldest
+// whose archives are checked: some fifty bytes each. It is done once something
+// is not what it was.
+func (v *verify) readLater(ctx context.Context) error {
+	v.harmed.later = map[[2]uint64]string{}
+	oldest := v.runs.chosen[len(v.runs.chosen)-1].ID
+	for _, run := range v.runs.all {
+		if run.ID <= oldest {
+			continue
+		}
+		for i := range run.Manifest {
+			err := v.ledger.Volume(ctx, run, i, func(s catalogue.Subtree) error {
+				v.harmed.later[v.objectHash(s.Key, s.ETag)] = run.ID
+				return nil
+			})
+			if ctx.Err() != nil || pipeline.IsFatal(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package stages
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"firn/pipeline"
+	"firn/stages/catalogue"
+	"firn/stages/extract"
+	"firn/stages/hash"
+	"firn/stages/ledger"
+	"firn/stages/report"
+)
+
+// readTar decompresses an archive that was proven and walks its tar, whose
+// members fn is told of; then the tar is held against the record.
+func readTar(ctx context.Context, p *prover, a *stored, fn func(name string, h *tar.Header) error) (err error) {
+	t, err := p.plain(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	sum := hash.NewTar()
+	var own error
+	err = extract.Members(ctx, &summed{from: t, sum: sum, most: a.record.TarSize}, func(name string, h *tar.Header) error {
+		own = fn(name, h)
+		return own
+	})
+	switch {
+	case own != nil, err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		return t.fault(fmt.Errorf("reading its tar: %w", err))
+	}
+	switch sha256, size := sum.Sum(); {
+	case a.record.TarSize > 0 && size != a.record.TarSize:
+		return damagef(problemTar, "its tar has %d bytes, and had %d when it was saved", size, a.record.TarSize)
+	case a.record.TarSHA256 != "" && sha256 != a.record.TarSHA256:
+		return damagef(problemTar, "the SHA-256 of its tar is %s, and was %s when it was saved", sha256, a.record.TarSHA256)
+	}
+	return nil
+}
+
+// summed sums a tar on its way, and ends one that does not end by itself.
+type summed struct {
+	from io.Reader
+	sum  *hash.Tar
+	most int64 // bytes; 0: any number
+	size int64
+}
+
+var errTooLong = errors.New("it is longer than when it was saved")
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	s.sum.Block(p[:n])
+	if s.size += int64(n); s.most > 0 && s.size > s.most {
+		return 0, errTooLong
+	}
+	return n, err
+}
+
+// mostDifferences is how many differences between an archive and the list of
+// its entries are told.
+const mostDifferences = 5
+
+// A comparison holds the members of an archive against the list of its entries.
+type comparison struct {
+	list     *catalogue.ListReader // nil: none is known
+	giveBack func()
+	md5      string // of the archive
+	members  int64
+	differs  []string
+	more     int
+	parted   bool // from some member on the two go different ways
+}
+
+// openList finds the list of an archive's entries. That a list can't be read
+// is told of its pack.
+func (v *verify) openList(ctx context.Context, a *examined) (*comparison, error) {
+	c := &comparison{md5: a.record.MD5}
+	if a.subtree.List == nil || !v.listing.catalogue[a.subtree.List.Pack] {
+		return c, nil
+	}
+	var err error
+	c.list, c.giveBack, err = v.shelf.List(ctx, *a.subtree.List)
+	if problemOf(inCatalogue(err)) != "" {
+		v.Report.Event(report.Event{Kind: report.Notice, Path: a.subtree.Path, Key: a.subtree.Key, Text: "the list of its entries can't be read, so that what it holds is not compared with one", Err: err})
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the list of its entries: %w", err)
+	}
+	return c, nil
+}
+
+func (c *comparison) close() {
+	if c.giveBack != nil {
+		c.giveBack()
+	}
+}
+
+// member compares the next member. Its error is of the list.
+func (c *comparison) member(name string, h *tar.Header) error {
+	c.members++
+	if c.list == nil || c.parted {
+		return nil
+	}
+	entry, err := c.list.Next()
+	if errors.Is(err, io.EOF) {
+		c.differ("%q is in it, and not in the list of its entries", name)
+		c.parted = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the list of its entries: %w", err)
+	}
+	got := catalogue.FromTar(name, h)
+	if said := entry.Differs(got); said != "" {
+		c.differ("%s", said)
+	}
+	c.parted = entry.Path != got.Path
+	return nil
+}
+
+func (c *comparison) differ(format string, a ...any) {
+	if len(c.differs) == mostDifferences {
+		c.more++
+		return
+	}
+	c.differs = append(c.differs, fmt.Sprintf(format, a...))
+}
+
+// end is asked when the archive has no more members.
+func (c *comparison) end() error {
+	if c.list != nil && !c.parted {
+		switch entry, err := c.list.Next(); {
+		case err == nil:
+			c.differ("%q is in the list of its entries, and not in it", entry.Path)
+		case !errors.Is(err, io.EOF):
+			return fmt.Errorf("reading the list of its entries: %w", err)
+		case c.list.MD5() != c.md5:
+			c.differ("the list of its entries is of an archive with the MD5 %s", c.list.MD5())
+		}
+	}
+	if len(c.differs) == 0 {
+		return nil
+	}
+	if c.more > 0 {
+		c.differs = append(c.differs, fmt.Sprintf("and %d more", c.more))
+	}
+	return damagef(problemEntries, "it is proven to be an archive made with this key file, but not the one that the catalogue lists: %s", strings.Join(c.differs, "; "))
+}
+
+// packsOf emits the packs that hold lists of what is checked, once all are
+// known. --quick is content with their being there.
+func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
+	select {
+	case <-v.told:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-v.run.Stopping():
+		return pipeline.ErrStopped
+	}
+	if !v.toldAll.Load() {
+		return nil
+	}
+	var held []string
+	for key := range v.packs {
+		if v.listing.catalogue[key] {
+			held = append(held, key)
+		} else if !v.runs.broken[key] {
+			v.damaged(key, damagef(problemMissing, "it is not there"))
+		}
+	}
+	if v.Level == Quick {
+		return nil
+	}
+	slices.Sort(held)
+	for _, key := range held {
+		if err := emit(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPack proves a pack and reads all its lists.
+func (v *verify) readPack(ctx context.Context, key string) error {
+	pack, err := v.ledger.Pack(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer pack.Close()
+	return pack.Lists(func(catalogue.Place, *catalogue.ListReader) error { return nil })
+}
+
+// damaged tells of an object of the catalogue that can't be used, and what
+// that means.
+func (v *verify) damaged(key string, err error) {
+	err = inCatalogue(err)
+	kind := report.Catalogue
+	if problemOf(err) == "" {
+		kind = report.Failed
+	}
+	v.Report.Event(report.Event{Kind: kind, Key: key, Err: err, Problem: problemOf(err), Text: consequence(key)})
+}
+
+// consequence says what is lost with an object of the catalogue: never an
+// archive.
+func consequence(key string) string {
+	switch {
+	case ledger.IsRun(key):
+		return "the state that this run left can't be chosen; other runs and all archives can be restored"
+	case ledger.IsPack(key):
+		return "single files of the archives it tells of can't be found; the archives can be restored"
+	}
+	return "what this part of the run tells of can't be chosen by the run; the archives can be restored, and 'firn catalogue rebuild' notes them again"
+}
