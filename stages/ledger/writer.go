@@ -205,6 +205,10 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	return w.l.seal(ctx, w.l.runKey(w.id), bytes.NewReader(b.Bytes()))
 }
 
+// Discard gives up the catalogue of the run in place of Finish: it lets go of the scratch files. What was stored of it is named by
+// no run.
+func (w *Writer) Discard() { w.discard() }
+
 // discard lets go of what an error left.
 func (w *Writer) discard() {
 	for _, v := range []*volume{w.pack, w.manifest} {

@@ -1,0 +1,229 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/catalogue"
+	"firn/stages/encrypt"
+	"firn/stages/fetch"
+	"firn/stages/ledger"
+	"firn/stages/report"
+	"firn/stages/spool"
+	"firn/stages/store"
+)
+
+// Rebuild says of which prefix the catalogue is to be made again, and with what
+// means. What is passed stays the caller's, who closes it after Wait.
+type Rebuild struct {
+	Prefix string // of the keys
+	// ReadData reads the archives whose entries nothing else tells, where they
+	// can be read at once.
+	ReadData bool
+
+	Cache      string // the cache path: the spool lies below it
+	Store      store.Store
+	Passphrase *encrypt.Passphrase
+	Keys       *encrypt.Keys
+
+	PartSize    int64 // bytes asked for in one request
+	Workers     VerifyWorkers
+	MemoryLimit int64 // bytes, for ranges in flight
+	SpoolLimit  int64 // bytes, for all spool files together
+
+	// Host and Firn are noted in the catalogue: where it was made again, and by
+	// which version of firn.
+	Host, Firn string
+
+	Report report.Reporter
+	Totals *report.Totals
+}
+
+// rebuild is a Rebuild under way.
+type rebuild struct {
+	Rebuild
+	run     *pipeline.Run
+	memory  *pipeline.Budget
+	spooled *pipeline.Budget
+	spool   *spool.Dir
+	prover  *prover
+	ledger  *ledger.Ledger
+	writer  *ledger.Writer
+	started time.Time
+	lists   map[[16]byte]foundList // find fills it before it emits anything
+
+	mu     sync.Mutex
+	sums   catalogue.Run // what is counted of its lines
+	missed int64         // archives that are not in it
+
+	stages struct{ find, lookup, fetch, decrypt, walk *pipeline.Stage }
+}
+
+// rebuildVolume is how large a volume of the catalogue is at most, in bytes,
+// when there is spool for it: one more byte, and it is stored.
+const rebuildVolume = 64 << 20
+
+// Start makes everything ready and starts the rebuilding. Wait must be called
+// after it.
+func (o Rebuild) Start(ctx context.Context) (_ *RebuildHandle, err error) {
+	if o.MemoryLimit < 2*o.PartSize {
+		return nil, fmt.Errorf("a memory limit of %d bytes is too small for ranges of %d: at least two must fit", o.MemoryLimit, o.PartSize)
+	}
+	r := &rebuild{Rebuild: o, started: time.Now(), lists: map[[16]byte]foundList{}}
+	r.Report = &report.Tee{Totals: o.Totals, To: o.Report}
+	volume := min(rebuildVolume, o.SpoolLimit/8)
+	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit-4*volume)
+	if r.spool, _, err = spool.Open(o.Cache, r.spooled); err != nil {
+		return nil, err
+	}
+	r.ledger = &ledger.Ledger{Store: o.Store, Prefix: o.Prefix, Passphrase: o.Passphrase, Keys: o.Keys, Scratch: r.spool.Scratch}
+	if err := r.tellOfRuns(ctx); err != nil {
+		r.spool.Close()
+		return nil, err
+	}
+	r.writer = r.ledger.Begin(ledger.NewID(r.started), volume)
+	r.begin(ctx)
+	r.flow()
+	return &RebuildHandle{r}, nil
+}
+
+// tellOfRuns says what becomes of the runs that can still be read.
+func (r *rebuild) tellOfRuns(ctx context.Context) error {
+	all, faults, err := r.ledger.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		r.Report.Event(report.Event{Kind: report.Warning, Key: f.Key, Text: "this run can't be read, and stays as it is", Err: f.Err})
+	}
+	r.Totals.Checks.Runs.Store(int64(len(all)))
+	if len(all) > 0 {
+		r.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("the catalogue still has runs that can be read: %d; they stay. Until the next backup the newest state is the one that is made now, with all archives that the store holds: those too whose subtrees were gone in the last run", len(all))})
+	}
+	return nil
+}
+
+func (r *rebuild) begin(ctx context.Context) {
+	r.run = pipeline.New(ctx, pipeline.Options{OnFault: func(f pipeline.Fault) { r.fault(ctx, f) }})
+	s, w := &r.stages, r.Workers
+	s.find = r.run.Stage("find", 1)
+	s.lookup = r.run.Stage("lookup", lookupWorkers).TakesNew()
+	s.fetch = r.run.Stage("fetch", w.Fetch)
+	s.decrypt = r.run.Stage("decrypt", w.Decrypt).TakesNew()
+	s.walk = r.run.Stage("walk", w.Walk)
+	r.prover = &prover{
+		fetcher: fetch.New(r.Store, r.PartSize, r.memory, s.fetch, w.Fetch), stage: s.decrypt,
+		passphrase: r.Passphrase, keys: r.Keys, spool: r.spool, limit: r.spooled.Size(),
+	}
+}
+
+// fault tells of an archive that is not entered as good: one that is damaged
+// has a line that says so, one that could not be looked at has none.
+func (r *rebuild) fault(ctx context.Context, f pipeline.Fault) {
+	a := f.Item.(*kept)
+	kind := report.Failed
+	if problem := problemOf(f.Err); problem != "" {
+		kind = report.Damaged
+		line := catalogue.Subtree{Path: a.line.Path, Key: a.line.Key, Status: catalogue.Failed, Error: f.Err.Error()}
+		if err := r.writer.Add(ctx, line); err != nil {
+			r.run.Fail(err)
+			return
+		}
+		r.count(&line)
+	} else {
+		r.mu.Lock()
+		r.missed++
+		r.mu.Unlock()
+	}
+	if !a.read {
+		r.Totals.UnreadBytes.Add(a.object.Size)
+	}
+	r.Report.Event(report.Event{Kind: kind, Path: a.line.Path, Key: a.line.Key, Err: f.Err, Problem: problemOf(f.Err), Stored: a.object.Size})
+}
+
+// count counts a line.
+func (r *rebuild) count(s *catalogue.Subtree) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sums.Subtrees++
+	if s.Status == catalogue.Failed {
+		r.sums.Failed++
+		return
+	}
+	r.sums.Unchanged++
+	r.sums.Entries += s.Entries
+	r.sums.Bytes += s.Bytes
+	if s.List != nil {
+		r.Totals.Checks.WithList.Add(1)
+	}
+}
+
+// A RebuildHandle is a rebuilding that was started.
+type RebuildHandle struct{ r *rebuild }
+
+// Stop ends it softly: nothing new is taken, and what there is is noted as
+// incomplete.
+func (h *RebuildHandle) Stop() { h.r.run.Stop() }
+
+// Progress may be asked for at any time.
+func (h *RebuildHandle) Progress() report.Progress {
+	r := h.r
+	p := report.Progress{Elapsed: time.Since(r.started), Stages: r.run.Counters(), MemoryLimit: r.memory.Size(), SpoolLimit: r.SpoolLimit}
+	p.MemoryUsed, _ = r.memory.Used()
+	p.SpoolUsed, _ = r.spooled.Used()
+	return p
+}
+
+// Wait waits for the end, as Handle.Wait does, and stores the run. ctx is that
+// of Start; once it has ended nothing is stored.
+func (h *RebuildHandle) Wait(ctx context.Context) report.Summary {
+	r := h.r
+	err := r.run.Wait()
+	err = r.finish(ctx, err)
+	r.spool.Close()
+	s := report.Summary{Progress: h.Progress(), Err: err}
+	_, s.MemoryPeak = r.memory.Used()
+	_, s.SpoolPeak = r.spooled.Used()
+	s.Bottleneck = pipeline.Bottleneck(s.Stages)
+	return s
+}
+
+// errNothing: there is nothing to make a catalogue of.
+var errNothing = errors.New("no archive lies below this prefix")
+
+// finish stores the run. It covers every path: a state is all that the store
+// holds.
+func (r *rebuild) finish(ctx context.Context, end error) error {
+	run := r.sums
+	run.Started, run.Ended = r.started.UTC(), time.Now().UTC()
+	run.Host, run.Firn, run.Rebuilt = r.Host, r.Firn, true
+	run.BackupPath, run.Path = "/", "/"
+	switch {
+	case ctx.Err() != nil || end != nil && !errors.Is(end, pipeline.ErrStopped):
+		r.writer.Discard()
+		return end
+	case end == nil && run.Subtrees+r.missed == 0:
+		r.writer.Discard()
+		return fmt.Errorf("%w: %s in %s", errNothing, ledgerPlace(r.Prefix), r.Store.URL())
+	case end != nil:
+		run.Error = "it was stopped"
+	case r.missed > 0:
+		run.Error = fmt.Sprintf("%d archives could not be looked at", r.missed)
+	}
+	run.Complete = run.Error == ""
+	if err := r.writer.Finish(ctx, run); err != nil {
+		return errors.Join(end, fmt.Errorf("storing the catalogue: %w", err))
+	}
+	return end
+}
+
+func ledgerPlace(prefix string) string {
+	if prefix == "" {
+		return "the whole bucket"
+	}
+	return fmt.Sprintf("the prefix %q", prefix)
+}
