@@ -48,8 +48,8 @@ change costs a walk. Every archive opens with nothing but openssl and tar.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help(nil, `firn without a command is 'firn backup', whose flags 'firn backup --help' tells.
 `))
-	root.AddCommand(newBackup(s, stdout, stderr), newRestore(s, stdout, stderr),
-		newList(s, stdout, stderr), newFind(s, stdout, stderr), newDiff(s, stdout, stderr), newVersion(stdout))
+	root.AddCommand(newBackup(s, stdout, stderr), newRestore(s, stdout, stderr), newVerify(s, stdout, stderr),
+		newList(s, stdout, stderr), newFind(s, stdout, stderr), newDiff(s, stdout, stderr), newCatalogue(s, stdout, stderr), newVersion(stdout))
 	return root
 }
 

@@ -42,6 +42,17 @@ const jsonEvery = 5 * time.Second
 //	intact            all that is wanted of an archive is in its place; it was not fetched: the same fields
 //	would-restore     in a dry run: the same fields
 //	catalogue-fault   what was saved could not be noted in the catalogue: "error"
+//	intact            firn verify: an archive is what was saved, as far as was asked: "path", "key", "stored_bytes"
+//	damaged           it is not: the same fields, "error", and "problem", in a word: missing, size, etag, metadata,
+//	                  key, checksum, content (HMAC or MD5), tar, entries, replaced
+//	not-read          it is cold, so that its content was not read; all else is intact: the fields of intact
+//	replaced          of a run whose archive another one took the place of: the fields of damaged
+//	unknown           no run of the catalogue tells of it: the fields of intact
+//	catalogue-damaged an object of the catalogue is gone or can't be used: "key", "error", "problem" (missing, key,
+//	                  unproven), and "text", which says what is lost with it
+//	older-intact      another version of a damaged archive that the store holds: "path", "key", and "run", which tells of it
+//	lost              a damaged archive of which no run knows another version: "path", "key", "text"
+//	entered           firn catalogue rebuild: an archive is in the catalogue again: the fields of intact
 //	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
 //	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",
 //	                  "run" (its id in the catalogue), "memory_peak_bytes", "spool_peak_bytes"
@@ -52,6 +63,7 @@ const jsonEvery = 5 * time.Second
 // with newer versions. While a restore waits, progress has "waits", with the fields of thaw-waiting.
 type jsonPrinter struct {
 	totals *report.Totals
+	checks func() *jsonChecks
 	now    func() time.Time
 	ticker *ticker
 
@@ -60,7 +72,7 @@ type jsonPrinter struct {
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
-	return &jsonPrinter{totals: t, now: time.Now, out: newEncoder(o.Stdout)}
+	return &jsonPrinter{totals: t, checks: checksOf(o, t), now: time.Now, out: newEncoder(o.Stdout)}
 }
 
 func newEncoder(w io.Writer) *json.Encoder {
@@ -82,6 +94,8 @@ type jsonEvent struct {
 	Stored  int64       `json:"stored_bytes,omitempty"`
 	Class   string      `json:"class,omitempty"`
 	Tier    string      `json:"tier,omitempty"`
+	Problem string      `json:"problem,omitempty"`
+	Run     string      `json:"run,omitempty"`
 
 	// Of thaw-estimate, thaw-sum and thaw-waiting.
 	Archives int64      `json:"archives,omitempty"`
@@ -125,7 +139,7 @@ func (j *jsonEvent) thaw(e report.Event) {
 
 // Event implements report.Reporter.
 func (p *jsonPrinter) Event(e report.Event) {
-	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored}
+	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored, Problem: e.Problem, Run: e.Run}
 	j.thaw(e)
 	if !utf8.ValidString(e.Path) {
 		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
@@ -190,6 +204,7 @@ type jsonTotals struct {
 	ColdBytes    int64       `json:"cold_stored_bytes"`
 	ColdLeft     int64       `json:"cold_not_asked_for"`
 	Waits        *jsonWaits  `json:"waits,omitempty"`
+	Checks       *jsonChecks `json:"checks,omitempty"` // of firn verify and firn catalogue rebuild
 	MemoryLimit  int64       `json:"memory_limit_bytes"`
 	SpoolLimit   int64       `json:"spool_limit_bytes"`
 	Stages       []jsonStage `json:"stages"`
@@ -201,7 +216,7 @@ func (p *jsonPrinter) totalsOf(now report.Progress) jsonTotals {
 	return jsonTotals{
 		now.Elapsed.Seconds(), t.Subtrees.Load(), t.Entries.Load(), found, t.Final(), done,
 		t.Saved.Load(), t.Unchanged.Load(), t.Identical.Load(), t.Failed.Load(), t.Faults.Load(), t.Changed.Load(), t.LeftOut.Load(),
-		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), t.Cold.Load(), t.ColdBytes.Load(), t.Left.Load(), newJSONWaits(now.Waits), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
+		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), t.Cold.Load(), t.ColdBytes.Load(), t.Left.Load(), newJSONWaits(now.Waits), p.checks(), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
 	}
 }
 

@@ -47,6 +47,11 @@ func (p *text) Event(e report.Event) {
 // line is what to print of an event, "" for nothing.
 func (p *text) line(e report.Event) string {
 	name := Quote(e.Path)
+	if p.o.Verify || p.o.Rebuild {
+		if line, ok := p.checkLine(e); ok {
+			return line
+		}
+	}
 	switch e.Kind {
 	case report.Failed:
 		return fmt.Sprintf("firn: not "+done(p.o.Restore)+": %s: %s", name, Message(e.Err))
@@ -144,11 +149,22 @@ func (p *text) Finish(s report.Summary) {
 	p.show.clear()
 	if p.o.Quiet {
 		if s.Err != nil || !s.Complete(p.totals) {
-			fmt.Fprintln(p.o.Stderr, "firn:", verdict(s, p.totals, p.o.Restore))
+			fmt.Fprintln(p.o.Stderr, "firn:", p.verdict(s))
 		}
 		return
 	}
-	for _, line := range summary(s, p.totals, p.o.Restore) {
+	lines := summary(s, p.totals, p.o.Restore)
+	if p.o.Verify || p.o.Rebuild {
+		lines = checkSummary(s, p.totals, p.o)
+	}
+	for _, line := range lines {
 		fmt.Fprintln(p.o.Stderr, line)
 	}
+}
+
+func (p *text) verdict(s report.Summary) string {
+	if p.o.Verify || p.o.Rebuild {
+		return checkVerdict(s, p.totals, p.o)
+	}
+	return verdict(s, p.totals, p.o.Restore)
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Verbose bool // each archive that was saved
 	DryRun  bool
 	Restore bool // the run brings back what others saved
+	Verify  bool // the run checks what others saved
+	Rebuild bool // the run makes the catalogue again
 
 	Stdout, Stderr io.Writer
 }

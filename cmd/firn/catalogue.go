@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/ui"
+	"firn/stages"
+	"firn/stages/report"
+)
+
+// rebuildNotes end firn catalogue rebuild --help.
+const rebuildNotes = `Exit codes: 0 every archive is in the catalogue; 1 the run failed; 2 wrong usage;
+3 some archives are damaged, of another key file, or could not be looked at, which
+are named; 130 interrupted.
+`
+
+func newCatalogue(s *signals, stdout, stderr io.Writer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "catalogue",
+		Short: "Care for the catalogue of what was saved",
+		Long: `The catalogue notes what each run saved, down to every file. It lies in the bucket,
+under .firn/ below the prefix, and can be made again from the archives.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q: 'firn catalogue --help' tells what there is", args[0])}
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.SetHelpFunc(help(nil, ""))
+	cmd.AddCommand(newRebuild(s, stdout, stderr))
+	return cmd
+}
+
+// rebuildOptions are the flags of firn catalogue rebuild.
+type rebuildOptions struct {
+	backupOptions
+	readData bool
+	fetchers int
+}
+
+func newRebuild(s *signals, stdout, stderr io.Writer) *cobra.Command {
+	o := &rebuildOptions{backupOptions: *newBackupOptions(), fetchers: 8}
+	cmd := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Make the catalogue again from the archives in the store",
+		Long: `Make the catalogue again from what the store holds: each archive's path comes from
+its key, what is known of it from its metadata, the list of its entries from what is
+left of the catalogue or, with --read-data, from the archive itself where it can be
+read at once. Runs that can still be read stay. Nothing is deleted. Of each archive
+the newest version is entered; older ones are not looked for.`,
+		Example: `  firn catalogue rebuild --bucket-name my-bucket --keyfile /root/firn.key \
+    --cache-path /var/cache/firn-rebuild --read-data`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.runRebuild(cmd, s, stdout, stderr) },
+	}
+	groups := o.flagGroups()
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.FlagSet)
+	}
+	cmd.SetHelpFunc(help(groups, rebuildNotes))
+	return cmd
+}
+
+func (o *rebuildOptions) flagGroups() []flagGroup {
+	required, which, shown, machine := newGroup("Required"), newGroup("What is done, and how"), newGroup("What is shown"), newGroup("How much of the machine is used (the defaults suit it)")
+	o.share(required, "bucket-name")
+	required.StringVar(&o.keyfile, "keyfile", "", "the `file` whose first line is the passphrase that the archives were made with")
+	required.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives that are read and for the catalogue on its way; not that of a backup under way")
+	which.BoolVar(&o.readData, "read-data", false, "fetch the archives whose entries nothing else tells, where they can be read at once")
+	o.share(which, "prefix region profile endpoint-url allow-weak-keyfile")
+	o.share(shown, "json quiet verbose")
+	shown.Lookup("verbose").Usage = "name each archive that is entered"
+	o.share(machine, "spool-limit bandwidth-limit")
+	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
+	return []flagGroup{{"Required", required}, {"What is done, and how", which}, {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
+}
+
+func (o *rebuildOptions) validate(f *pflag.FlagSet) error {
+	if err := checkMissing(f, "firn catalogue rebuild", "bucket-name", "keyfile", "cache-path"); err != nil {
+		return err
+	}
+	return o.checkShared(f, o.fetchers)
+}
+
+// runRebuild is firn catalogue rebuild.
+func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
+	if err := o.validate(cmd.Flags()); err != nil {
+		return usageError{err}
+	}
+	ctx := s.ctx
+	totals := new(report.Totals)
+	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Rebuild: true, Stdout: stdout, Stderr: stderr}, totals)
+	m, err := o.openKept(ctx, printer)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // it is for people to read
+	}
+	handle, err := stages.Rebuild{
+		Prefix: o.prefix, ReadData: o.readData, Cache: o.cleanCache(), Store: m.store, Passphrase: m.passphrase, Keys: m.keys,
+		PartSize: rangeSize, Workers: stages.VerifyWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Walk: o.workers.Compress},
+		MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit),
+		Host: host, Firn: versionText(), Report: printer, Totals: totals,
+	}.Start(ctx)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	s.onFirst(func() {
+		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is entered, nothing new is looked at; once more cancels it"})
+		handle.Stop()
+	})
+	printer.Start(handle.Progress)
+	summary := handle.Wait(ctx)
+	s.onFirst(nil)
+	printer.Finish(summary)
+	return outcome(summary, totals)
+}
