@@ -38,6 +38,7 @@ type rig struct {
 	keyfile string
 	store   store.Store
 	change  func(*stages.Backup) // applied to every run
+	hours   int                  // of the clock of rebuilds
 }
 
 func newRig(t testing.TB) *rig {

@@ -38,6 +38,9 @@ type Rebuild struct {
 	// Host and Firn are noted in the catalogue: where it was made again, and by
 	// which version of firn.
 	Host, Firn string
+	// Now is asked when the run begins and ends; nil is time.Now. Runs are in
+	// the order of their beginnings, to the second.
+	Now func() time.Time
 
 	Report report.Reporter
 	Totals *report.Totals
@@ -53,7 +56,8 @@ type rebuild struct {
 	prover  *prover
 	ledger  *ledger.Ledger
 	writer  *ledger.Writer
-	started time.Time
+	started time.Time              // by the clock of this process
+	begun   time.Time              // as it is noted
 	lists   map[[16]byte]foundList // find fills it before it emits anything
 
 	mu     sync.Mutex
@@ -75,6 +79,10 @@ func (o Rebuild) Start(ctx context.Context) (_ *RebuildHandle, err error) {
 	}
 	r := &rebuild{Rebuild: o, started: time.Now(), lists: map[[16]byte]foundList{}}
 	r.Report = &report.Tee{Totals: o.Totals, To: o.Report}
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	r.begun = r.Now().UTC()
 	volume := min(rebuildVolume, o.SpoolLimit/8)
 	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit-4*volume)
 	if r.spool, _, err = spool.Open(o.Cache, r.spooled); err != nil {
@@ -85,7 +93,7 @@ func (o Rebuild) Start(ctx context.Context) (_ *RebuildHandle, err error) {
 		r.spool.Close()
 		return nil, err
 	}
-	r.writer = r.ledger.Begin(ledger.NewID(r.started), volume)
+	r.writer = r.ledger.Begin(ledger.NewID(r.begun), volume)
 	r.begin(ctx)
 	r.flow()
 	return &RebuildHandle{r}, nil
@@ -199,7 +207,7 @@ var errNothing = errors.New("no archive lies below this prefix")
 // holds.
 func (r *rebuild) finish(ctx context.Context, end error) error {
 	run := r.sums
-	run.Started, run.Ended = r.started.UTC(), time.Now().UTC()
+	run.Started, run.Ended = r.begun, r.Now().UTC()
 	run.Host, run.Firn, run.Rebuilt = r.Host, r.Firn, true
 	run.BackupPath, run.Path = "/", "/"
 	switch {
