@@ -110,6 +110,16 @@ func (r *rig) lines() (catalogue.Run, map[string]catalogue.Subtree) {
 // entries is the list of an archive's entries, by path.
 func (r *rig) entries(s catalogue.Subtree) map[string]catalogue.Entry {
 	r.t.Helper()
+	found := map[string]catalogue.Entry{}
+	for _, e := range r.list(s) {
+		found[e.Path] = e
+	}
+	return found
+}
+
+// list is the list of an archive's entries.
+func (r *rig) list(s catalogue.Subtree) (found []catalogue.Entry) {
+	r.t.Helper()
 	if s.List == nil {
 		r.t.Fatalf("%s has no list", s.Path)
 	}
@@ -122,7 +132,6 @@ func (r *rig) entries(s catalogue.Subtree) map[string]catalogue.Entry {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	found := map[string]catalogue.Entry{}
 	for {
 		e, err := list.Next()
 		if errors.Is(err, io.EOF) {
@@ -131,7 +140,7 @@ func (r *rig) entries(s catalogue.Subtree) map[string]catalogue.Entry {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		found[e.Path] = e
+		found = append(found, e)
 	}
 	if list.MD5() != s.MD5 || list.Head.Key != s.Key || list.Head.Path != s.Path {
 		r.t.Errorf("the list of %s is of %+v, MD5 %s", s.Key, list.Head, list.MD5())

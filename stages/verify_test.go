@@ -1,0 +1,482 @@
+package stages_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"firn/bench/tree"
+	"firn/pipeline"
+	"firn/stages"
+	"firn/stages/catalogue"
+	"firn/stages/encrypt"
+	"firn/stages/ledger"
+	"firn/stages/pick"
+	"firn/stages/report"
+	"firn/stages/store"
+)
+
+// verify checks what the store holds and returns what was told.
+func (r *rig) verify(change ...func(*stages.Verify)) *outcome {
+	r.t.Helper()
+	pass, keys := r.secrets(r.keyfile)
+	o := new(outcome)
+	v := stages.Verify{
+		Level: stages.ReadData, Cache: r.cache, Store: r.store, Passphrase: pass, Keys: keys, PartSize: 1 << 20,
+		Workers: stages.VerifyWorkers{Fetch: 4, Decrypt: 2, Walk: 2}, MemoryLimit: 16 << 20, SpoolLimit: 256 << 20,
+		Report: o, Totals: &o.totals,
+	}
+	for _, f := range change {
+		f(&v)
+	}
+	before := r.keys()
+	h, err := v.Start(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	o.Summary = h.Wait(r.t.Context())
+	r.nothingHeld(o)
+	if after := r.keys(); !slices.Equal(before, after) {
+		r.t.Errorf("the store was written to: %q, before %q", after, before)
+	}
+	return o
+}
+
+func (r *rig) keys() (keys []string) {
+	r.t.Helper()
+	err := r.store.List(context.Background(), "", func(o store.Object) error {
+		keys = append(keys, o.Key+" "+o.ETag)
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return keys
+}
+
+func level(l stages.Level) func(*stages.Verify) { return func(v *stages.Verify) { v.Level = l } }
+
+// problems are what is wrong, by the end of its path or key.
+func (o *outcome) problems() (found []string) {
+	for _, e := range o.events {
+		switch e.Kind {
+		case report.Damaged, report.Replaced, report.Failed:
+			found = append(found, filepath.Base(e.Path)+" "+e.Problem)
+		case report.Catalogue:
+			found = append(found, strings.Split(e.Key, "/")[1]+" "+e.Problem)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// saved is a rig with a tree that was saved, and a catalogue.
+func saved(t *testing.T, seed int64) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.plant(seed)
+	r.run()
+	r.forget()
+	r.rebuilt()
+	return r
+}
+
+// What is intact is found intact, at every level; the tree is an awkward one.
+func TestVerifyOfWhatIsIntact(t *testing.T) {
+	r := newRig(t)
+	if _, err := tree.Awkward(r.tree, tree.Sockets, tree.TooDeep); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	r.forget()
+	r.rebuilt()
+	_, lines := r.lines()
+	for _, l := range []stages.Level{stages.Quick, stages.Default, stages.ReadData} {
+		o := r.verify(level(l), func(v *stages.Verify) { v.Reread = true })
+		if o.Err != nil || !o.Complete(&o.totals) || int(o.totals.Checks.Intact.Load()) != len(lines) {
+			t.Errorf("level %d: %v %v", l, o.Err, o.events)
+		}
+		if read := int(o.totals.Checks.Read.Load()); read != map[stages.Level]int{stages.ReadData: len(lines)}[l] {
+			t.Errorf("level %d: %d archives of %d were read", l, read, len(lines))
+		}
+		if bytes := o.totals.Bytes.Load(); l == stages.ReadData && o.Stages[2].BytesIn != bytes || l != stages.ReadData && o.totals.UnreadBytes.Load() != bytes {
+			t.Errorf("level %d: of %d bytes %d were read and %d not", l, bytes, o.Stages[2].BytesIn, o.totals.UnreadBytes.Load())
+		}
+	}
+}
+
+// An archive that does not fit into the spool is read all the same.
+func TestVerifyWithASmallSpool(t *testing.T) {
+	r := saved(t, 11)
+	o := r.verify(func(v *stages.Verify) { v.SpoolLimit = 1 << 20 })
+	if o.Err != nil || !o.Complete(&o.totals) || o.totals.Checks.Read.Load() != o.totals.Subtrees.Load() {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.replace(r.keyOf("big"), flip(5<<20), r.keyOf("big"))
+	o = r.verify(func(v *stages.Verify) { v.SpoolLimit = 1 << 20 })
+	if got := o.problems(); !slices.Equal(got, []string{"big etag"}) && !slices.Equal(got, []string{"big content"}) {
+		t.Errorf("%q %v", got, o.events)
+	}
+}
+
+// flipAtRest changes bytes of an object's file, and nothing that is known of it.
+func (r *rig) flipAtRest(key string, at int) {
+	r.t.Helper()
+	file := filepath.Join(r.root(), key)
+	info, err := os.Stat(file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, flip(at)(b), info.Mode()); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// changeMeta changes what is known of an object, and nothing else.
+func (r *rig) changeMeta(key, name, value string) {
+	r.t.Helper()
+	dir, base := filepath.Split(filepath.Join(r.root(), key))
+	file := filepath.Join(dir, "."+base+".firn-meta")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	head, err := r.store.Head(context.Background(), key, "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	from, _ := json.Marshal(head.Meta[name])
+	to, _ := json.Marshal(value)
+	changed := strings.ReplaceAll(string(text), string(from), string(to))
+	if changed == string(text) {
+		r.t.Fatalf("%s has no %s", file, name)
+	}
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) remove(key string) {
+	r.t.Helper()
+	if err := os.Remove(filepath.Join(r.root(), key)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Each kind of damage is named by the first level that can see it, and by those
+// above it; what is intact is found intact beside it.
+func TestVerifyNamesDamage(t *testing.T) {
+	const sixes = "66666666666666666666666666666666"
+	for name, c := range map[string]struct {
+		harm                 func(r *rig)
+		quick, asked, reread string // what each level says; reread is Default's on a directory
+		read                 string
+	}{
+		"deleted":          {func(r *rig) { r.remove(r.keyOf("d1")) }, "d1 missing", "d1 missing", "d1 missing", "d1 missing"},
+		"bit rot":          {func(r *rig) { r.flipAtRest(r.keyOf("d1"), 1000) }, "", "", "d1 checksum", "d1 checksum"},
+		"bit rot at start": {func(r *rig) { r.flipAtRest(r.keyOf("d1"), 0) }, "", "", "d1 checksum", "d1 content"},
+		"bit rot at end":   {func(r *rig) { r.flipAtRest(r.keyOf("d1"), -1) }, "", "", "d1 checksum", "d1 checksum"},
+		"stored anew": {func(r *rig) { r.replace(r.keyOf("d1"), flip(100), r.keyOf("d1")) },
+			"d1 etag", "d1 etag", "d1 etag", "d1 etag"},
+		"truncated": {func(r *rig) {
+			r.replace(r.keyOf("d1"), func(b []byte) []byte { return b[:len(b)-16] }, r.keyOf("d1"))
+		}, "d1 size", "d1 size", "d1 size", "d1 size"},
+		"swapped":          {func(r *rig) { r.swap("d1", "d2") }, "d1 size", "d1 size", "d1 size", "d1 size"},
+		"metadata changed": {func(r *rig) { r.changeMeta(r.keyOf("d1"), "md5", sixes) }, "", "d1 metadata", "d1 metadata", "d1 metadata"},
+		"HMAC changed":     {func(r *rig) { r.changeMeta(r.keyOf("d1"), "firn-hmac-sha256", sixes+sixes) }, "", "d1 metadata", "d1 metadata", "d1 metadata"},
+		"metadata lost": {func(r *rig) {
+			dir, base := filepath.Split(r.keyOf("d1"))
+			r.remove(dir + "." + base + ".firn-meta")
+		}, "d1 etag", "d1 etag", "d1 etag", "d1 etag"},
+		"manifest":      {func(r *rig) { r.flipAtRest(r.of("manifests"), 50) }, "manifests unproven", "manifests unproven", "manifests unproven", "manifests unproven"},
+		"manifest gone": {func(r *rig) { r.remove(r.of("manifests")) }, "manifests missing", "manifests missing", "manifests missing", "manifests missing"},
+		"pack":          {func(r *rig) { r.flipAtRest(r.of("lists"), 50) }, "", "lists unproven", "lists unproven", "lists unproven"},
+		"pack gone":     {func(r *rig) { r.remove(r.of("lists")) }, "lists missing", "lists missing", "lists missing", "lists missing"},
+		"run":           {func(r *rig) { r.flipAtRest(r.of("runs"), 50) }, "runs unproven", "runs unproven", "runs unproven", "runs unproven"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := saved(t, 12)
+			c.harm(r)
+			for _, l := range []struct {
+				name   string
+				change func(*stages.Verify)
+				want   string
+			}{
+				{"quick", level(stages.Quick), c.quick},
+				{"default", level(stages.Default), c.asked},
+				{"default on a directory", func(v *stages.Verify) { v.Level, v.Reread = stages.Default, true }, c.reread},
+				{"read-data", level(stages.ReadData), c.read},
+			} {
+				o := r.verify(l.change)
+				got := o.problems()
+				if l.want == "" && len(got) == 0 {
+					continue
+				}
+				if o.Err != nil || o.Complete(&o.totals) || len(got) != 1 || got[0] != l.want {
+					t.Errorf("%s: %q, want %q; %v", l.name, got, l.want, o.Err)
+				}
+				if strings.HasPrefix(l.want, "d1") && (len(o.of(report.Lost)) != 1 || o.totals.Checks.Intact.Load() != o.totals.Subtrees.Load()-1) {
+					t.Errorf("%s: %v", l.name, o.events)
+				}
+			}
+		})
+	}
+}
+
+// of is the key of an object of the catalogue.
+func (r *rig) of(kind string) string {
+	r.t.Helper()
+	for key := range r.objects() {
+		if strings.HasPrefix(key, ".firn/"+kind+"/") {
+			return key
+		}
+	}
+	r.t.Fatalf("no %s", kind)
+	return ""
+}
+
+// swap puts one archive's bytes and metadata under another's key.
+func (r *rig) swap(to, from string) {
+	r.t.Helper()
+	head, err := r.store.Head(context.Background(), r.keyOf(from), "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	body := r.read(r.keyOf(from))
+	if _, err := r.store.Put(context.Background(), r.keyOf(to), body, store.PutOptions{Meta: head.Meta, CRC32C: store.CRC32C(body)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Without a catalogue an archive is held against its own metadata; swapped ones
+// are found by the HMAC, which covers the key.
+func TestVerifyWithoutACatalogue(t *testing.T) {
+	r := newRig(t)
+	r.plant(13)
+	r.run()
+	r.forget()
+	o := r.verify()
+	if o.Err != nil || !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 || o.totals.Checks.Read.Load() != 7 {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.swap("d1", "d2")
+	if o := r.verify(level(stages.Default)); !o.Complete(&o.totals) {
+		t.Errorf("nothing but the content can tell: %v", o.events)
+	}
+	if got := r.verify().problems(); !slices.Equal(got, []string{"d1 content"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// Another key file is named before anything is fetched.
+func TestVerifyNamesAWrongKey(t *testing.T) {
+	r := saved(t, 14)
+	other := filepath.Join(t.TempDir(), "other")
+	if err := encrypt.CreateKeyfile(other); err != nil {
+		t.Fatal(err)
+	}
+	wrong := func(v *stages.Verify) { v.Passphrase, v.Keys = r.secrets(other) }
+	o := r.verify(wrong)
+	if o.Err == nil || !strings.Contains(o.Err.Error(), "another key file") {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.forget()
+	if got := r.verify(wrong).problems(); len(got) != 7 || !strings.HasSuffix(got[0], " key") {
+		t.Errorf("%q", got)
+	}
+}
+
+// An archive that is proven, but not the one that is listed.
+func TestVerifyHoldsMembersAgainstTheirList(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func([]catalogue.Entry) []catalogue.Entry
+		says   string
+	}{
+		"one too few": {func(e []catalogue.Entry) []catalogue.Entry { return e[:len(e)-1] }, "and not in the list"},
+		"one too many": {func(e []catalogue.Entry) []catalogue.Entry {
+			return append(e, catalogue.Entry{Path: "d1/z", Type: catalogue.File, Mode: "0644"})
+		}, `"d1/z" is in the list`},
+		"other order": {func(e []catalogue.Entry) []catalogue.Entry { slices.Reverse(e); return e }, "in place of"},
+		"other size":  {func(e []catalogue.Entry) []catalogue.Entry { e[1].Size++; return e }, "bytes, not"},
+		"other mode":  {func(e []catalogue.Entry) []catalogue.Entry { e[1].Mode = "4777"; return e }, "the mode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := saved(t, 15)
+			r.relist(r.keyOf("d1"), c.change)
+			o := r.verify()
+			if got := o.problems(); !slices.Equal(got, []string{"d1 entries"}) {
+				t.Fatalf("%q %v", got, o.events)
+			}
+			for _, e := range o.events {
+				if e.Kind == report.Damaged && !strings.Contains(e.Err.Error(), c.says) {
+					t.Errorf("%v", e.Err)
+				}
+			}
+		})
+	}
+}
+
+// relist writes a run in which one archive has another list of entries.
+func (r *rig) relist(key string, change func([]catalogue.Entry) []catalogue.Entry) {
+	r.t.Helper()
+	run, lines := r.lines()
+	s := lines[key]
+	old := r.list(s)
+	file, err := os.CreateTemp(r.t.TempDir(), "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer file.Close()
+	w, err := catalogue.NewList(file, s.Path, s.Key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range change(old) {
+		if err := w.Add(&e); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := w.Close(s.MD5); err != nil {
+		r.t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ledgerWriter := r.ledger().Begin(ledger.NewID(r.later()), 1<<20)
+	place, err := ledgerWriter.AddList(r.t.Context(), sizedFile{file, info.Size()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s.List = &place
+	lines[key] = s
+	for _, s := range lines {
+		if err := ledgerWriter.Add(r.t.Context(), s); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	run.Packs, run.Started = nil, r.later()
+	if err := ledgerWriter.Finish(r.t.Context(), run); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+type sizedFile struct {
+	*os.File
+	size int64
+}
+
+func (s sizedFile) Size() int64 { return s.size }
+
+// What no run tells of is a word, and what a stopped run replaced is none of
+// the damaged; a state that is asked for by name is.
+func TestVerifyOfUnknownAndReplaced(t *testing.T) {
+	r := saved(t, 16)
+	write(t, filepath.Join(r.tree, "d9", "new"), "new")
+	r.run(func(b *stages.Backup) {})
+	r.forgetRunsSince(1)
+	o := r.verify()
+	if unknown := o.of(report.Unknown); !o.Complete(&o.totals) || len(unknown) != 1 || filepath.Base(unknown[0]) != "d9" {
+		t.Errorf("%v", o.events)
+	}
+	first, _ := r.lines()
+	write(t, filepath.Join(r.tree, "d1", "new"), "new")
+	r.run()
+	r.forgetRunsSince(1)
+	r.rebuilt()
+	if o := r.verify(); !o.Complete(&o.totals) || len(o.of(report.Unknown)) != 0 {
+		t.Errorf("the newest run: %v", o.events)
+	}
+	o = r.verify(func(v *stages.Verify) { v.AllRuns = true })
+	if got := o.problems(); !o.Complete(&o.totals) || !slices.Equal(got, []string{"d1 replaced"}) {
+		t.Errorf("all runs: %q", got)
+	}
+	o = r.verify(func(v *stages.Verify) { v.Moment.Run = first.ID })
+	if got := o.problems(); o.Complete(&o.totals) || !slices.Equal(got, []string{"d1 replaced"}) {
+		t.Errorf("the first run: %q", got)
+	}
+}
+
+// forgetRunsSince leaves the first n runs of a rebuilt catalogue.
+func (r *rig) forgetRunsSince(n int) {
+	r.t.Helper()
+	runs, _, err := r.ledger().Runs(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, run := range runs[min(n, len(runs)):] {
+		for _, key := range append(append([]string{".firn/runs/" + run.ID + ".json.gz"}, run.Manifest...), run.Packs...) {
+			r.remove(key)
+		}
+	}
+}
+
+// Only archives that may hold what is picked are asked of.
+func TestVerifyOfWhatIsPicked(t *testing.T) {
+	r := saved(t, 17)
+	picks, err := pick.Parse([]string{filepath.Join(r.tree, "d1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.remove(r.keyOf("d2"))
+	o := r.verify(func(v *stages.Verify) { v.Picks = picks })
+	if !o.Complete(&o.totals) || o.totals.Checks.Read.Load() != 2 {
+		t.Errorf("%v", o.events)
+	}
+}
+
+// Two halves read each archive once.
+func TestVerifyOfASubset(t *testing.T) {
+	r := saved(t, 18)
+	read := int64(0)
+	for _, part := range []string{"1/2", "2/2"} {
+		subset, err := stages.ParseSubset(part, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := r.verify(func(v *stages.Verify) { v.Subset = subset })
+		if !o.Complete(&o.totals) || o.totals.Checks.Intact.Load() != 7 {
+			t.Errorf("%v", o.events)
+		}
+		read += o.totals.Checks.Read.Load()
+	}
+	if read != 7 {
+		t.Errorf("%d archives were read, of 7", read)
+	}
+}
+
+// A state that does not exist is refused; a stop ends softly.
+func TestVerifyStops(t *testing.T) {
+	r := saved(t, 19)
+	o := r.verify(func(v *stages.Verify) { v.Moment.Run = "2001" })
+	if o.Err == nil || !strings.Contains(o.Err.Error(), "no such run") {
+		t.Errorf("%v", o.Err)
+	}
+	pass, keys := r.secrets(r.keyfile)
+	stopped := new(outcome)
+	h, err := stages.Verify{
+		Level: stages.ReadData, Cache: r.cache, Store: r.store, Passphrase: pass, Keys: keys, PartSize: 1 << 20,
+		Workers: stages.VerifyWorkers{Fetch: 1, Decrypt: 1, Walk: 1}, MemoryLimit: 16 << 20, SpoolLimit: 256 << 20,
+		Report: stopped, Totals: &stopped.totals,
+	}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Stop()
+	stopped.Summary = h.Wait(t.Context())
+	r.nothingHeld(stopped)
+	if stopped.Err != nil && stopped.Err != pipeline.ErrStopped {
+		t.Error(stopped.Err)
+	}
+}
