@@ -56,6 +56,7 @@ type rebuild struct {
 	prover  *prover
 	ledger  *ledger.Ledger
 	writer  *ledger.Writer
+	id      string                 // of the run; "" once it is known that it will not be stored
 	started time.Time              // by the clock of this process
 	begun   time.Time              // as it is noted
 	lists   map[[16]byte]foundList // find fills it before it emits anything
@@ -66,10 +67,6 @@ type rebuild struct {
 
 	stages struct{ find, lookup, fetch, decrypt, walk *pipeline.Stage }
 }
-
-// rebuildVolume is how large a volume of the catalogue is at most, in bytes,
-// when there is spool for it: one more byte, and it is stored.
-const rebuildVolume = 64 << 20
 
 // Start makes everything ready and starts the rebuilding. Wait must be called
 // after it.
@@ -83,8 +80,8 @@ func (o Rebuild) Start(ctx context.Context) (_ *RebuildHandle, err error) {
 		r.Now = time.Now
 	}
 	r.begun = r.Now().UTC()
-	volume := min(rebuildVolume, o.SpoolLimit/8)
-	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit-4*volume)
+	volume := volumeLimit(o.SpoolLimit)
+	r.memory, r.spooled = pipeline.NewBudget(o.MemoryLimit), pipeline.NewBudget(o.SpoolLimit-volumes*volume)
 	if r.spool, _, err = spool.Open(o.Cache, r.spooled); err != nil {
 		return nil, err
 	}
@@ -93,7 +90,8 @@ func (o Rebuild) Start(ctx context.Context) (_ *RebuildHandle, err error) {
 		r.spool.Close()
 		return nil, err
 	}
-	r.writer = r.ledger.Begin(ledger.NewID(r.begun), volume)
+	r.id = ledger.NewID(r.begun)
+	r.writer = r.ledger.Begin(r.id, volume)
 	r.begin(ctx)
 	r.flow()
 	return &RebuildHandle{r}, nil
@@ -191,9 +189,11 @@ func (h *RebuildHandle) Progress() report.Progress {
 func (h *RebuildHandle) Wait(ctx context.Context) report.Summary {
 	r := h.r
 	err := r.run.Wait()
-	err = r.finish(ctx, err)
+	if err = r.finish(ctx, err); err != nil && !errors.Is(err, pipeline.ErrStopped) {
+		r.id = ""
+	}
 	r.spool.Close()
-	s := report.Summary{Progress: h.Progress(), Err: err}
+	s := report.Summary{Progress: h.Progress(), Run: r.id, Err: err}
 	_, s.MemoryPeak = r.memory.Used()
 	_, s.SpoolPeak = r.spooled.Used()
 	s.Bottleneck = pipeline.Bottleneck(s.Stages)

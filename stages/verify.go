@@ -79,15 +79,13 @@ func (v *verify) fetch(ctx context.Context, a *examined, emit func(*examined) er
 // walk reads what was proven, and holds it against the list of its entries.
 func (v *verify) walk(ctx context.Context, a *examined) error {
 	defer a.Drop(nil)
-	list, err := v.openList(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer list.close()
-	if err := readTar(ctx, v.prover, &a.stored, list.member); err != nil {
-		return err
-	}
-	if err := list.end(); err != nil {
+	if err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
+		c := &comparison{list: list, md5: a.record.MD5}
+		if err := readTar(ctx, v.prover, &a.stored, c.member); err != nil {
+			return err
+		}
+		return c.end()
+	}); err != nil {
 		return err
 	}
 	v.Totals.Checks.Read.Add(1)
@@ -97,7 +95,7 @@ func (v *verify) walk(ctx context.Context, a *examined) error {
 
 // intact tells of an archive that is what was saved, as far as was asked.
 func (v *verify) intact(a *examined) error {
-	v.settle(a, report.Intact, nil)
+	v.settle(a, report.Verified, nil)
 	return nil
 }
 

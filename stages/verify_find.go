@@ -130,7 +130,9 @@ func (v *verify) wants(i int, s *catalogue.Subtree) bool {
 		v.runs.once[h] = true
 		return !again
 	}
-	return !slices.ContainsFunc(v.runs.chosen[:i], func(newer catalogue.Run) bool { return ledger.Covers(newer, s.Path) })
+	return !slices.ContainsFunc(v.runs.chosen[:i], func(newer catalogue.Run) bool {
+		return newer.Path != "." && ledger.Covers(newer, s.Path)
+	})
 }
 
 // eachSubtree calls fn for every line of a run's manifest that can be read.

@@ -80,23 +80,18 @@ func (v *verify) holdsOfRun(ctx context.Context, a *examined, kept record.Record
 	case o.Size != s.ObjectSize:
 		return damagef(problemSize, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
 	case other:
-		return damagef(problemETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object", o.ETag, s.ETag)
+		return damagef(problemETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object, of somebody who is not in the catalogue, or of a run that was killed", o.ETag, s.ETag)
 	case noRecord != nil:
 		return noRecord
 	}
-	if field := differs(recordOf(s), kept); field != "" {
+	field := differs(recordOf(s), kept)
+	switch {
+	case field != "" && s.ETag != "":
+		return damagef(problemMetadata, "its metadata are not what was stored with it: %s; its content is, by the store's tag, and firn restore believes the catalogue", field)
+	case field != "":
 		return damagef(problemMetadata, "its metadata are not what was stored with it: %s", field)
 	}
 	return nil
-}
-
-// recordOf is what a run's line says of an object's metadata.
-func recordOf(s *catalogue.Subtree) record.Record {
-	r := record.Record{MD5: s.MD5, TarSHA256: s.TarSHA256, HMAC: s.HMAC, KeyID: s.KeyID, ArchiveSize: s.ArchiveSize, TarSize: s.TarSize}
-	if s.HMAC != "" || s.KeyID != "" {
-		r.Format = record.Format
-	}
-	return r
 }
 
 // differs names the first field of an object's metadata that is not what its

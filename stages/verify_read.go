@@ -71,43 +71,36 @@ const mostDifferences = 5
 
 // A comparison holds the members of an archive against the list of its entries.
 type comparison struct {
-	list     *catalogue.ListReader // nil: none is known
-	giveBack func()
-	md5      string // of the archive
-	members  int64
-	differs  []string
-	more     int
-	parted   bool // from some member on the two go different ways
+	list    *catalogue.ListReader // nil: none is known
+	md5     string                // of the archive
+	differs []string
+	more    int
+	parted  bool // from some member on the two go different ways
 }
 
-// openList finds the list of an archive's entries. That a list can't be read
-// is told of its pack.
-func (v *verify) openList(ctx context.Context, a *examined) (*comparison, error) {
-	c := &comparison{md5: a.record.MD5}
+// withList calls fn with the list of an archive's entries, or with nil if none
+// is known, or it can't be read: of that more is told of its pack.
+func (v *verify) withList(ctx context.Context, a *examined, fn func(*catalogue.ListReader) error) error {
 	if a.subtree.List == nil || !v.listing.catalogue[a.subtree.List.Pack] {
-		return c, nil
+		return fn(nil)
 	}
-	var err error
-	c.list, c.giveBack, err = v.shelf.List(ctx, *a.subtree.List)
-	if problemOf(inCatalogue(err)) != "" {
-		v.Report.Event(report.Event{Kind: report.Notice, Path: a.subtree.Path, Key: a.subtree.Key, Text: "the list of its entries can't be read, so that what it holds is not compared with one", Err: err})
-		return c, nil
+	opened := false
+	err := v.shelf.List(ctx, *a.subtree.List, func(list *catalogue.ListReader) error {
+		opened = true
+		return fn(list)
+	})
+	switch {
+	case opened || err == nil:
+		return err
+	case problemOf(inCatalogue(err)) == "":
+		return fmt.Errorf("opening the list of its entries: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the list of its entries: %w", err)
-	}
-	return c, nil
-}
-
-func (c *comparison) close() {
-	if c.giveBack != nil {
-		c.giveBack()
-	}
+	v.Report.Event(report.Event{Kind: report.Notice, Path: a.subtree.Path, Key: a.subtree.Key, Text: "the list of its entries can't be read, so that what it holds is not compared with one", Err: err})
+	return fn(nil)
 }
 
 // member compares the next member. Its error is of the list.
 func (c *comparison) member(name string, h *tar.Header) error {
-	c.members++
 	if c.list == nil || c.parted {
 		return nil
 	}

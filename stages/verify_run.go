@@ -151,7 +151,9 @@ func (v *verify) fault(f pipeline.Fault) {
 		case problem == problemReplaced && v.Moment == (ledger.Moment{}):
 			v.settle(a, report.Replaced, f.Err)
 		case problem != "":
-			v.harmed.add(a)
+			if problem != problemMetadata || a.subtree.ETag == "" { // or its content is there
+				v.harmed.add(a)
+			}
 			v.settle(a, report.Damaged, f.Err)
 		default:
 			v.settle(a, report.Failed, f.Err)

@@ -12,6 +12,9 @@ func FromTar(name string, h *tar.Header) Entry {
 	e := Entry{
 		Path: name, ModTime: within(h.ModTime), Mode: fmt.Sprintf("%04o", h.Mode&0o7777), UID: uint32(h.Uid), GID: uint32(h.Gid),
 	}
+	for name := range h.PAXRecords {
+		e.Attrs = e.Attrs || strings.HasPrefix(name, "SCHILY.xattr.")
+	}
 	switch h.Typeflag {
 	case tar.TypeDir:
 		e.Type = Directory
@@ -49,6 +52,8 @@ func (e *Entry) Differs(other Entry) string {
 		return fmt.Sprintf("%q was modified at %s, not at %s", e.Path, stamp(other), stamp(*e))
 	case !sameMode(e.Mode, other.Mode):
 		return fmt.Sprintf("%q has the mode %s, not %s", e.Path, other.Mode, e.Mode)
+	case e.Attrs && !other.Attrs: // a list that was made from lstat data tells of none
+		return fmt.Sprintf("%q has no extended attributes", e.Path)
 	case e.UID != other.UID || e.GID != other.GID:
 		return fmt.Sprintf("%q belongs to %d:%d, not to %d:%d", e.Path, other.UID, other.GID, e.UID, e.GID)
 	}

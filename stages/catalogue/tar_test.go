@@ -10,9 +10,9 @@ import (
 // TestDiffers changes each field of an entry in turn: all of them must be seen.
 func TestDiffers(t *testing.T) {
 	at := time.Date(2026, 11, 23, 1, 2, 3, 4, time.UTC)
-	header := tar.Header{Typeflag: tar.TypeReg, Name: "d/f", Size: 5, Mode: 0o4755, ModTime: at, Uid: 1, Gid: 2}
+	header := tar.Header{Typeflag: tar.TypeReg, Name: "d/f", Size: 5, Mode: 0o4755, ModTime: at, Uid: 1, Gid: 2, PAXRecords: map[string]string{"SCHILY.xattr.user.a": "b"}}
 	e := FromTar("d/f", &header)
-	want := Entry{Path: "d/f", Type: File, Size: 5, ModTime: at, Mode: "4755", UID: 1, GID: 2}
+	want := Entry{Path: "d/f", Type: File, Size: 5, ModTime: at, Mode: "4755", UID: 1, GID: 2, Attrs: true}
 	if said := want.Differs(e); said != "" {
 		t.Errorf("differs from itself: %s", said)
 	}
@@ -25,6 +25,7 @@ func TestDiffers(t *testing.T) {
 		"has the mode 755": func(e *Entry) { e.Mode = "755" },
 		"belongs to 3:2":   func(e *Entry) { e.UID = 3 },
 		"belongs to 1:3":   func(e *Entry) { e.GID = 3 },
+		"has no extended":  func(e *Entry) { e.Attrs = false },
 	} {
 		other := e
 		change(&other)

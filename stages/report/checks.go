@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // What firn verify and firn catalogue rebuild tell of.
 const (
-	Intact    Kind = "intact"            // an archive is what was saved, as far as was asked
+	Verified  Kind = "verified"          // an archive is what was saved, as far as was asked
 	Damaged   Kind = "damaged"           // an archive is not what was saved
 	NotRead   Kind = "not-read"          // an archive is cold, so that its content was not read; all else of it is intact
 	Replaced  Kind = "replaced"          // an archive of an earlier run, which the store keeps no version of
@@ -17,14 +17,14 @@ const (
 
 // Checks are the counters of firn verify and firn catalogue rebuild; each may be read at any time.
 type Checks struct {
-	Intact, Damaged, NotRead, Replaced, Unknown atomic.Int64 // archives
-	Catalogue                                   atomic.Int64 // objects of the catalogue that are damaged
-	Older, Lost                                 atomic.Int64 // damaged archives that another version stands in for; that none does
-	Read, ReadBytes                             atomic.Int64 // archives that were read and proven, and the bytes of their objects
-	NoChecksum                                  atomic.Int64 // objects that the store keeps no checksum of
-	OtherClass                                  atomic.Int64 // objects that are in another storage class than they were saved in
-	Runs                                        atomic.Int64 // in the catalogue
-	Entered, WithList                           atomic.Int64 // archives; of them those whose entries are known
+	Verified, Damaged, NotRead, Replaced, Unknown atomic.Int64 // archives
+	Catalogue                                     atomic.Int64 // objects of the catalogue that are damaged
+	Older, Lost                                   atomic.Int64 // damaged archives that another version stands in for; that none does
+	Read, ReadBytes                               atomic.Int64 // archives that were read and proven, and the bytes of their objects
+	NoChecksum                                    atomic.Int64 // objects that the store keeps no checksum of
+	OtherClass                                    atomic.Int64 // objects that are in another storage class than they were saved in
+	Runs                                          atomic.Int64 // in the catalogue
+	Entered, WithList                             atomic.Int64 // archives; of them those whose entries are known
 }
 
 // whole tells whether nothing is damaged.
@@ -33,8 +33,8 @@ func (c *Checks) whole() bool { return c.Damaged.Load() == 0 && c.Catalogue.Load
 // count counts an event; settled tells that no more is said of its archive.
 func (c *Checks) count(e Event) (settled bool) {
 	switch e.Kind {
-	case Intact:
-		c.Intact.Add(1)
+	case Verified:
+		c.Verified.Add(1)
 	case Damaged:
 		c.Damaged.Add(1)
 	case NotRead:

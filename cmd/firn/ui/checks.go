@@ -31,7 +31,7 @@ func (p *text) checkLine(e report.Event) (line string, ok bool) {
 		line = fmt.Sprintf("firn: still there: %s: %s; firn restore --run %s --path %s brings it back", name, e.Text, e.Run, shellQuote(patternOf(e.Path)))
 	case report.Lost:
 		line = fmt.Sprintf("firn: lost: %s: %s; no run knows another version that the store holds", name, e.Text)
-	case report.Intact, report.Entered:
+	case report.Verified, report.Entered:
 		if p.o.Verbose {
 			line = string(e.Kind) + " " + name
 		}
@@ -113,7 +113,7 @@ func row(what, format string, a ...any) string {
 func verified(t *report.Totals) []string {
 	c := &t.Checks
 	lines := []string{row("checked", "%s, %s stored: %s intact, %s damaged", Count(t.DoneSubtrees.Load(), "archive"), Bytes(t.Bytes.Load()),
-		Number(c.Intact.Load()+c.NotRead.Load()), Number(c.Damaged.Load()))}
+		Number(c.Verified.Load()+c.NotRead.Load()), Number(c.Damaged.Load()))}
 	catalogue := Count(c.Runs.Load(), "run")
 	if n := c.Catalogue.Load(); n > 0 {
 		catalogue += fmt.Sprintf(", %s damaged or missing", Count(n, "object"))

@@ -5,7 +5,7 @@ import "firn/stages/report"
 // jsonChecks are the counters of firn verify and firn catalogue rebuild as they
 // are printed.
 type jsonChecks struct {
-	Intact     int64 `json:"intact"`
+	Verified   int64 `json:"verified"`
 	Damaged    int64 `json:"damaged"`
 	NotRead    int64 `json:"not_read"`
 	Replaced   int64 `json:"replaced"`
@@ -30,7 +30,7 @@ func checksOf(o Options, t *report.Totals) func() *jsonChecks {
 	c := &t.Checks
 	return func() *jsonChecks {
 		return &jsonChecks{
-			c.Intact.Load(), c.Damaged.Load(), c.NotRead.Load(), c.Replaced.Load(), c.Unknown.Load(), c.Catalogue.Load(), c.Older.Load(), c.Lost.Load(),
+			c.Verified.Load(), c.Damaged.Load(), c.NotRead.Load(), c.Replaced.Load(), c.Unknown.Load(), c.Catalogue.Load(), c.Older.Load(), c.Lost.Load(),
 			c.Read.Load(), c.ReadBytes.Load(), c.NoChecksum.Load(), c.OtherClass.Load(), c.Runs.Load(), c.Entered.Load(), c.WithList.Load(),
 		}
 	}

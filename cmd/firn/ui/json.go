@@ -42,17 +42,17 @@ const jsonEvery = 5 * time.Second
 //	intact            all that is wanted of an archive is in its place; it was not fetched: the same fields
 //	would-restore     in a dry run: the same fields
 //	catalogue-fault   what was saved could not be noted in the catalogue: "error"
-//	intact            firn verify: an archive is what was saved, as far as was asked: "path", "key", "stored_bytes"
+//	verified          firn verify: an archive is what was saved, as far as was asked: "path", "key", "stored_bytes"
 //	damaged           it is not: the same fields, "error", and "problem", in a word: missing, size, etag, metadata,
 //	                  key, checksum, content (HMAC or MD5), tar, entries, replaced
-//	not-read          it is cold, so that its content was not read; all else is intact: the fields of intact
+//	not-read          it is cold, so that its content was not read; all else is intact: the fields of verified
 //	replaced          of a run whose archive another one took the place of: the fields of damaged
-//	unknown           no run of the catalogue tells of it: the fields of intact
+//	unknown           no run of the catalogue tells of it: the fields of verified
 //	catalogue-damaged an object of the catalogue is gone or can't be used: "key", "error", "problem" (missing, key,
 //	                  unproven), and "text", which says what is lost with it
 //	older-intact      another version of a damaged archive that the store holds: "path", "key", and "run", which tells of it
 //	lost              a damaged archive of which no run knows another version: "path", "key", "text"
-//	entered           firn catalogue rebuild: an archive is in the catalogue again: the fields of intact
+//	entered           firn catalogue rebuild: an archive is in the catalogue again: the fields of verified
 //	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
 //	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",
 //	                  "run" (its id in the catalogue), "memory_peak_bytes", "spool_peak_bytes"
