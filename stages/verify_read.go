@@ -153,15 +153,8 @@ func (c *comparison) end() error {
 // packsOf emits the packs that hold lists of what is checked, once all are
 // known. --quick is content with their being there.
 func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
-	select {
-	case <-v.told:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-v.run.Stopping():
-		return pipeline.ErrStopped
-	}
-	if !v.toldAll.Load() {
-		return nil
+	if err := v.stages.catalogue.Blocked(func() error { return v.awaitTold(ctx) }); err != nil || !v.toldAll.Load() {
+		return err
 	}
 	var held []string
 	for key := range v.packs {
@@ -181,6 +174,18 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 		}
 	}
 	return nil
+}
+
+// awaitTold waits until find has come to its end.
+func (v *verify) awaitTold(ctx context.Context) error {
+	select {
+	case <-v.told:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-v.run.Stopping():
+		return pipeline.ErrStopped
+	}
 }
 
 // readPack proves a pack and reads all its lists.
