@@ -240,7 +240,7 @@ func TestUnprovenWithoutFirn(t *testing.T) {
 	write(t, filepath.Join(r.tree, "d", "file"), "old")
 	write(t, filepath.Join(r.tree, "e", "file"), "copied")
 	r.saved()
-	head, err := r.store.Head(t.Context(), r.keyOf("d"))
+	head, err := r.store.Head(t.Context(), r.keyOf("d"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 	}
 
 	// With its record, another's archive has the right MD5, and a wrong HMAC.
-	head, err := r.store.Head(t.Context(), r.keyOf("d2"))
+	head, err := r.store.Head(t.Context(), r.keyOf("d2"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func whole(t *testing.T, s store.Store, prefix string) {
 		if get(t, s, key) != string(recover.Files()[i].Body) {
 			t.Errorf("%s is not as it is to be", key)
 		}
-		if o, err := s.Head(t.Context(), key); err != nil || o.Class != store.ClassStandard {
+		if o, err := s.Head(t.Context(), key, ""); err != nil || o.Class != store.ClassStandard {
 			t.Errorf("%s: class %s, %v", key, o.Class, err)
 		}
 	}
