@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,8 +65,13 @@ type objectID struct {
 	modified                    int64
 }
 
+// idOf copies what it is given: some of it lies in a request's buffer, which the
+// next request overwrites, and an id is kept.
 func idOf(bucket, path, version, etag *string, modified *time.Time) objectID {
-	id := objectID{bucket: str(bucket), path: str(path), version: str(version), etag: str(etag)}
+	id := objectID{
+		bucket: strings.Clone(str(bucket)), path: strings.Clone(str(path)),
+		version: strings.Clone(str(version)), etag: strings.Clone(str(etag)),
+	}
 	if modified != nil {
 		id.modified = modified.UnixNano()
 	}
