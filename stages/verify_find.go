@@ -26,6 +26,11 @@ type runs struct {
 	broken map[string]bool // keys of volumes of manifests that have been told to be damaged
 }
 
+// index is a run's place among all, by its id.
+func (r *runs) index(id string) int {
+	return slices.IndexFunc(r.all, func(run catalogue.Run) bool { return run.ID == id })
+}
+
 // find emits each archive that the chosen runs tell of, and those that no run
 // knows.
 func (v *verify) find(ctx context.Context, emit func(*examined) error) error {

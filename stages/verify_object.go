@@ -178,11 +178,11 @@ func (v *verify) replacedBy(ctx context.Context, a *examined) (string, error) {
 	if v.harmed.laterErr != nil {
 		return "", v.harmed.laterErr
 	}
-	by := v.harmed.later[v.objectHash(a.object.Key, a.object.ETag)]
-	if by <= a.run {
+	by, found := v.harmed.later[v.objectHash(a.object.Key, a.object.ETag)]
+	if !found || by <= v.runs.index(a.run) {
 		return "", nil
 	}
-	return by, nil
+	return v.runs.all[by].ID, nil
 }
 
 func (v *verify) objectHash(key, etag string) [2]uint64 {
@@ -190,18 +190,16 @@ func (v *verify) objectHash(key, etag string) [2]uint64 {
 }
 
 // readLater notes which objects the runs tell of that began after the oldest
-// whose archives are checked: some fifty bytes each. It is done once something
+// whose archives are checked: some forty bytes each. It is done once something
 // is not what it was.
 func (v *verify) readLater(ctx context.Context) error {
-	v.harmed.later = map[[2]uint64]string{}
-	oldest := v.runs.chosen[len(v.runs.chosen)-1].ID
-	for _, run := range v.runs.all {
-		if run.ID <= oldest {
-			continue
-		}
+	v.harmed.later = map[[2]uint64]int{}
+	oldest := v.runs.index(v.runs.chosen[len(v.runs.chosen)-1].ID)
+	for at := oldest + 1; at < len(v.runs.all); at++ {
+		run := v.runs.all[at]
 		for i := range run.Manifest {
 			err := v.ledger.Volume(ctx, run, i, func(s catalogue.Subtree) error {
-				v.harmed.later[v.objectHash(s.Key, s.ETag)] = run.ID
+				v.harmed.later[v.objectHash(s.Key, s.ETag)] = at
 				return nil
 			})
 			if ctx.Err() != nil || pipeline.IsFatal(err) {

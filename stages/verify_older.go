@@ -22,7 +22,7 @@ type harmed struct {
 	left   int64 // damaged archives for which there was no room
 
 	laterOnce sync.Once
-	later     map[[2]uint64]string // by key and tag: the run that tells of the object last
+	later     map[[2]uint64]int // by key and tag: the run that tells of the object last, by its place among all
 	laterErr  error
 }
 

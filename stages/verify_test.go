@@ -357,46 +357,39 @@ func TestVerifyHoldsMembersAgainstTheirList(t *testing.T) {
 // relist writes a run in which one archive has another list of entries.
 func (r *rig) relist(key string, change func([]catalogue.Entry) []catalogue.Entry) {
 	r.t.Helper()
-	run, lines := r.lines()
-	s := lines[key]
-	old := r.list(s)
+	_, lines := r.lines()
+	line := lines[key]
 	file, err := os.CreateTemp(r.t.TempDir(), "")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	r.must(err)
 	defer file.Close()
-	w, err := catalogue.NewList(file, s.Path, s.Key)
-	if err != nil {
-		r.t.Fatal(err)
+	list, err := catalogue.NewList(file, line.Path, line.Key)
+	r.must(err)
+	for _, e := range change(r.list(line)) {
+		r.must(list.Add(&e))
 	}
-	for _, e := range change(old) {
-		if err := w.Add(&e); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	if err := w.Close(s.MD5); err != nil {
-		r.t.Fatal(err)
-	}
+	r.must(list.Close(line.MD5))
 	info, err := file.Stat()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ledgerWriter := r.ledger().Begin(ledger.NewID(r.later()), 1<<20)
-	place, err := ledgerWriter.AddList(r.t.Context(), sizedFile{file, info.Size()})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s.List = &place
-	lines[key] = s
-	for _, s := range lines {
-		if err := ledgerWriter.Add(r.t.Context(), s); err != nil {
-			r.t.Fatal(err)
+	r.must(err)
+	r.relines(func(w *ledger.Writer, line *catalogue.Subtree) {
+		if line.Key == key {
+			place, err := w.AddList(r.t.Context(), sizedFile{file, info.Size()})
+			r.must(err)
+			line.List = &place
 		}
-	}
+	})
+}
+
+// relines writes the newest run again, as a newer one with other lines.
+func (r *rig) relines(change func(*ledger.Writer, *catalogue.Subtree)) {
+	r.t.Helper()
+	run, lines := r.lines()
 	run.Packs, run.Started = nil, r.later()
-	if err := ledgerWriter.Finish(r.t.Context(), run); err != nil {
-		r.t.Fatal(err)
+	w := r.ledger().Begin(ledger.NewID(run.Started), 1<<20)
+	for _, line := range lines {
+		change(w, &line)
+		r.must(w.Add(r.t.Context(), line))
 	}
+	r.must(w.Finish(r.t.Context(), run))
 }
 
 type sizedFile struct {
