@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -132,7 +133,7 @@ func (o *browseOptions) ask(ctx context.Context, stdout, stderr io.Writer) (*ask
 		return nil, err
 	}
 	for _, w := range warnings {
-		a.show.Notice("warning: " + w)
+		a.show.Warning(w)
 	}
 	var m means
 	if err := o.openStore(ctx, &m); err != nil {
@@ -209,8 +210,11 @@ func (a *asked) nothing(ctx context.Context, faults []ledger.Fault) error {
 
 // end writes what is held back, and says how it went: err, what could not be written, or that something could not be read.
 func (a *asked) end(err error) error {
-	if flush := a.show.Flush(); flush != nil && err == nil {
-		return fmt.Errorf("writing the answer: %w", flush)
+	if flush := a.show.Flush(); flush != nil {
+		err = fmt.Errorf("writing the answer: %w", flush)
+		if errors.Is(flush, syscall.EPIPE) { // who reads has seen enough
+			return toldError{err}
+		}
 	}
 	if err == nil && a.show.Faults() > 0 {
 		return toldError{errIncomplete}

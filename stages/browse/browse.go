@@ -33,7 +33,7 @@ func archiveOf(s catalogue.Subtree) Archive {
 // A Fault is a part of the catalogue that could not be read.
 type Fault struct {
 	Archive Archive // whose list it is; the zero one: of more than one
-	Run     string  // whose manifest it is, or ""
+	Run     string  // in which it was met, or ""; of the zero archive, whose manifest it is
 	Err     error
 }
 

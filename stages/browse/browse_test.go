@@ -83,7 +83,7 @@ func drawn(t *rapid.T, h *history) (runs []catalogue.Run, states []tree) {
 // Each catalogue is encrypted, which costs a hundred thousand hashes: a property is checked over fewer than rapid's hundred
 // unless a flag says otherwise.
 func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "20")
+	_ = flag.Set("rapid.checks", "12")
 	os.Exit(m.Run())
 }
 

@@ -24,7 +24,7 @@ func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.P
 	}
 	packs := newPacks(c.Ledger)
 	defer packs.close()
-	m := newMerged(ctx, packs, sources, func(s *source, err error) { c.Fault(Fault{Archive: s.archive, Err: err}) })
+	m := newMerged(ctx, packs, sources, func(s *source, err error) { c.Fault(Fault{Archive: s.archive, Run: run.ID, Err: err}) })
 	defer m.close()
 	for {
 		item, err := m.next()

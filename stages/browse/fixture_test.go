@@ -58,7 +58,7 @@ func newHistory(t tb, keys *encrypt.Keys, scratch string) *history {
 		}},
 		store:  m,
 		places: map[string]catalogue.Subtree{},
-		limit:  2000,
+		limit:  5000,
 	}
 }
 

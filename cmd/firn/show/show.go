@@ -40,7 +40,7 @@ type Options struct {
 //	changed   "path", "what" (of type, size, mtime, mode, owner, target, attributes), "old" and "new"
 //	totals    after what diff says: "added", "removed", "changed", "same", "not_compared", bytes
 //	fault     what could not be read: "error", and "run", "path", "key", "version" where they apply
-//	notice    a word to the user: "text"
+//	notice, warning   a word to the user: "text"
 //
 // Times are RFC 3339 in UTC, sizes bytes. A path, target or pattern that is not UTF-8 comes in base64 too, as "path_base64"
 // and so on. Empty fields may be missing, and more may come.
@@ -94,11 +94,10 @@ func (p *Printer) Fault(f browse.Fault, key string) {
 	}
 	what := "not read"
 	switch {
+	case a.Key != "" && f.Run != "":
+		what += fmt.Sprintf(": the list of %s in run %s", archiveOf(a), ui.Quote(f.Run))
 	case a.Key != "":
-		what = "not searched: " + ui.Quote(a.Key)
-		if a.Version != "" {
-			what += ", version " + ui.Quote(a.Version)
-		}
+		what = "not searched: " + archiveOf(a)
 	case f.Run != "":
 		what += ": the manifest of run " + ui.Quote(f.Run)
 	case key != "":
@@ -109,15 +108,27 @@ func (p *Printer) Fault(f browse.Fault, key string) {
 
 // Notice tells the user a word.
 func (p *Printer) Notice(said string) {
-	switch {
-	case p.o.JSON:
-		p.object(struct {
-			Kind string `json:"kind"`
-			Text string `json:"text"`
-		}{"notice", said})
-	case !p.o.Quiet:
+	if p.o.JSON {
+		p.word("notice", said)
+	} else if !p.o.Quiet {
 		p.say(said)
 	}
+}
+
+// Warning tells the user of something that may be wrong.
+func (p *Printer) Warning(said string) {
+	if p.o.JSON {
+		p.word("warning", said)
+	} else {
+		p.say("warning: " + said)
+	}
+}
+
+func (p *Printer) word(kind, said string) {
+	p.object(struct {
+		Kind string `json:"kind"`
+		Text string `json:"text"`
+	}{kind, said})
 }
 
 func (p *Printer) say(said string) {
