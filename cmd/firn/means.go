@@ -87,8 +87,8 @@ func (o *backupOptions) walkOptions(s store.Store) (w walk.Options, err error) {
 		OneFileSystem: o.oneFileSystem,
 		LeaveOut:      []string{o.cachePath},
 	}
-	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
-		w.LeaveOut = append(w.LeaveOut, u.Path)
+	if dir := storeDir(s); dir != "" {
+		w.LeaveOut = append(w.LeaveOut, dir)
 	}
 	for _, pattern := range o.exclude {
 		if err := w.Exclude.Add(pattern); err != nil {
@@ -101,6 +101,14 @@ func (o *backupOptions) walkOptions(s store.Store) (w walk.Options, err error) {
 		}
 	}
 	return w, nil
+}
+
+// storeDir is where a directory store lies; "" for any other.
+func storeDir(s store.Store) string {
+	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
+		return u.Path
+	}
+	return ""
 }
 
 func addPatterns(x *walk.Exclude, file string) (err error) {

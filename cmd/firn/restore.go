@@ -55,10 +55,10 @@ func newRestore(s *signals, stdout, stderr io.Writer) *cobra.Command {
 		Use:   "restore",
 		Short: "Bring a tree back: fetch, prove and extract archives",
 		Long: `Bring saved trees back below a directory, at the paths they were saved from: with
---target /mnt/r, /srv/data/photos comes back as /mnt/r/srv/data/photos. The newest
-version of each archive is taken. Nothing of an archive is extracted before it is
-proven to be what was saved. Run it again to go on after an interruption: what is
-there already, as it was saved, is not written again.`,
+--target /mnt/r, /srv/data/photos comes back as /mnt/r/srv/data/photos, as it was in
+the newest run that came to its end, or in another one (--run, --at). Nothing of an
+archive is extracted before it is proven to be what was saved. Run it again to go on
+after an interruption: what is there already, as it was saved, is not fetched again.`,
 		Example: `  firn restore --bucket-name my-bucket --keyfile /root/firn.key \
     --cache-path /var/cache/firn-restore --target /mnt/restored --path /srv/data/photos`,
 		Args: noArguments,
@@ -161,6 +161,9 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 		return cause(ctx, err)
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	if dir := storeDir(m.store); dir != "" && inside(o.target, dir) {
+		return usageError{fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", o.target)}
+	}
 	target, err := openTarget(o.target)
 	if err != nil {
 		return err
