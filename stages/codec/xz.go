@@ -1,10 +1,7 @@
 package codec
 
 import (
-	"fmt"
 	"io"
-
-	ulixz "github.com/ulikunitz/xz"
 
 	"firn/stages/codec/xz"
 )
@@ -27,31 +24,8 @@ func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{xz.NewEncoder(f.leve
 func (f *xzFormat) NewJoiner() Joiner   { return new(xzJoiner) }
 
 func (f *xzFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
-	end := xz.NewEnding(r)
-	zr, err := ulixz.NewReader(end)
-	if err != nil {
-		return nil, fmt.Errorf("reading an xz header: %w", whole(err))
-	}
-	return &xzReader{zr, end}, nil
+	return xz.NewReader(r, xz.Options{})
 }
-
-// An xzReader adds to the library's reader that a file cut where a block could begin is noticed.
-type xzReader struct {
-	zr  io.Reader
-	end *xz.Ending
-}
-
-func (r *xzReader) Read(p []byte) (int, error) {
-	n, err := r.zr.Read(p)
-	if err == io.EOF {
-		if cut := r.end.Check(); cut != nil {
-			err = cut
-		}
-	}
-	return n, err
-}
-
-func (r *xzReader) Close() error { return nil }
 
 type xzEncoder struct{ enc *xz.Encoder }
 

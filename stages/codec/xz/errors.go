@@ -1,0 +1,29 @@
+package xz
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrCorrupt is what a reader's error wraps when the data are not xz's or do not match their sizes and check values.
+var ErrCorrupt = errors.New("corrupt xz data")
+
+// ErrUnsupported is what a reader's error wraps when the data may be right but need what this reader has not: the error names it.
+var ErrUnsupported = errors.New("unsupported xz data")
+
+var errClosed = errors.New("reading xz data: the reader is closed")
+
+func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
+}
+
+// early makes of an end of the input, where more was to come, an io.ErrUnexpectedEOF.
+func early(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("reading xz data: %w", err)
+}

@@ -1,0 +1,201 @@
+package xz
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Options are what a caller can choose for a reader. The zero value is usable.
+type Options struct {
+	// Workers is how many blocks are decoded at once, if their headers tell their sizes; 0 stands for the number of processors.
+	Workers int
+	// Dictionary is the largest dictionary that is taken, in bytes; 0 stands for 256 MiB. A block that may refer further back than
+	// that is refused, unless its header says that it is no longer.
+	Dictionary int64
+	// Memory is what blocks that are decoded at once may take, in bytes; 0 stands for 32 MiB for each worker and two more.
+	// A block that would take more than half of it is decoded piece by piece, by nobody else at once: it takes one and a half times
+	// its dictionary, if it is as long as that, and 2 MiB.
+	Memory int64
+}
+
+// A reader joins the goroutines: one parses the file, several decode its blocks, and the caller's Read takes these in order.
+type reader struct {
+	ctx     context.Context // done when the reader is closed
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	memory  *semaphore.Weighted
+	work    chan *part
+	ordered chan *part
+	packed  freeList // buffers of what is read, and
+	raw     freeList // of what is decoded
+
+	part *part  // the one that is being read
+	rest []byte // of its data
+	err  error  // what ended the data
+}
+
+// A part is the next piece of what a file decodes to.
+type part struct {
+	block *packedBlock // nil when it is decoded already
+	cost  int64        // bytes of the reader's memory that it takes
+	ready chan struct{}
+	// Set when ready is closed.
+	data []byte
+	err  error
+}
+
+// NewReader returns a reader of the decoded contents of r: one stream or several one after the other, with zeros after them or not.
+// An input that ends too early gives io.ErrUnexpectedEOF, one that is wrong an error that wraps ErrCorrupt, and one that wants what
+// this package has not an error that wraps ErrUnsupported.
+//
+// r is read from another goroutine, ahead of what has been decoded. Close stops and waits for everything that was started, a Read of r
+// that is under way included; it does not close r. The returned reader is for one goroutine.
+func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Dictionary <= 0 {
+		o.Dictionary = 256 << 20
+	}
+	if o.Memory <= 0 {
+		o.Memory = int64(o.Workers+2) * 32 << 20
+	}
+	d := &reader{
+		memory:  semaphore.NewWeighted(o.Memory),
+		work:    make(chan *part, o.Workers),
+		ordered: make(chan *part, o.Workers),
+		packed:  make(freeList, o.Workers+1),
+		raw:     make(freeList, o.Workers+1),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	p := &parser{s: &source{r: bufio.NewReaderSize(r, 1<<16)}, dict: o.Dictionary, whole: o.Memory / 2, out: d}
+	d.running.Go(func() {
+		defer close(d.work)
+		defer close(d.ordered)
+		if err := p.run(); err != nil {
+			d.pass(&part{err: err})
+		}
+	})
+	for range o.Workers {
+		d.running.Go(d.decode)
+	}
+	return d, nil
+}
+
+// decode is one worker.
+func (d *reader) decode() {
+	var u *unchunker
+	for p := range d.work {
+		if u == nil {
+			u = new(unchunker)
+		}
+		p.data, p.err = p.block.decode(u, d.raw.get())
+		d.packed.put(p.block.data)
+		p.block = nil
+		close(p.ready)
+	}
+}
+
+func (d *reader) reserve(bytes int64) ([]byte, error) {
+	if d.memory.Acquire(d.ctx, bytes) != nil {
+		return nil, errClosed
+	}
+	return d.packed.get(), nil
+}
+
+func (d *reader) block(b *packedBlock) error {
+	p := &part{block: b, cost: b.header.raw + b.header.compressed, ready: make(chan struct{})}
+	select {
+	case d.work <- p:
+		return d.pass(p)
+	case <-d.ctx.Done():
+		return errClosed
+	}
+}
+
+func (d *reader) spare() []byte { return d.raw.get() }
+
+func (d *reader) data(data []byte) error { return d.pass(&part{data: data}) }
+
+func (d *reader) pass(p *part) error {
+	select {
+	case d.ordered <- p:
+		return nil
+	case <-d.ctx.Done():
+		return errClosed
+	}
+}
+
+func (d *reader) Read(p []byte) (int, error) {
+	for len(d.rest) == 0 {
+		if d.ctx.Err() != nil {
+			return 0, errClosed
+		}
+		if d.err != nil {
+			return 0, d.err
+		}
+		d.err = d.next()
+	}
+	n := copy(p, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
+// next gives the last part back and waits for another one.
+func (d *reader) next() error {
+	if d.part != nil {
+		d.raw.put(d.part.data)
+		d.memory.Release(d.part.cost)
+		d.part = nil
+	}
+	p, ok := <-d.ordered
+	if d.ctx.Err() != nil {
+		return errClosed
+	}
+	if !ok {
+		return io.EOF
+	}
+	if p.ready != nil {
+		<-p.ready
+	}
+	d.part, d.rest = p, p.data
+	if p.err != nil {
+		d.rest = nil
+	}
+	return p.err
+}
+
+func (d *reader) Close() error {
+	d.cancel()
+	d.running.Wait()
+	return nil
+}
+
+// A freeList keeps buffers that are not in use.
+type freeList chan []byte
+
+// get returns a buffer of no bytes.
+func (f freeList) get() []byte {
+	select {
+	case b := <-f:
+		return b[:0]
+	default:
+		return nil
+	}
+}
+
+func (f freeList) put(b []byte) {
+	if cap(b) == 0 {
+		return
+	}
+	select {
+	case f <- b:
+	default:
+	}
+}

@@ -1,0 +1,143 @@
+package xz
+
+// maxPositionBits is the most bits of the position that select a probability.
+const maxPositionBits = 4
+
+// maxLiteralBits is the most bits of the position and of the byte before that select a literal's probabilities in LZMA2.
+const maxLiteralBits = 4
+
+// states are counted to 16 here, so that no index need be checked.
+const stateMask = 15
+
+type literalModel [0x300]prob
+
+// A lengthReader decodes match lengths: it is a lengthModel for any number of position bits.
+type lengthReader struct {
+	choice, choice2 prob
+	low, mid        [1 << maxPositionBits][8]prob
+	high            [256]prob
+}
+
+// An unmodel is what a model is to an encoder: the adaptive state of a stream of symbols, with the literal and position
+// parameters that the stream names.
+type unmodel struct {
+	literalContext          uint8 // lc, bits of the byte before
+	literalMask             uint32
+	positionMask            uint32
+	isMatch, isRep0Long     [(stateMask + 1) << maxPositionBits]prob // by state and position
+	isRep, isRepG0, isRepG1 [stateMask + 1]prob
+	isRepG2                 [stateMask + 1]prob
+	slot                    [lengthStates][slots]prob
+	special                 [128]prob
+	align                   [1 << alignBits]prob
+	match, rep              lengthReader
+	literal                 [1 << maxLiteralBits]literalModel
+
+	state uint32
+	reps  [4]uint32 // the last four distances, less one
+}
+
+// setProperties takes the byte that tells the parameters: (pb*5 + lp)*9 + lc. It reports whether LZMA2 allows them.
+func (m *unmodel) setProperties(b byte) bool {
+	lc, lp, pb := b%9, b/9%5, b/45
+	if pb > maxPositionBits || lc+lp > maxLiteralBits {
+		return false
+	}
+	m.literalContext = lc
+	m.literalMask = 1<<lp - 1
+	m.positionMask = 1<<pb - 1
+	return true
+}
+
+// reset makes the model what an encoder has after a state reset.
+func (m *unmodel) reset() {
+	for _, ps := range [][]prob{
+		m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG0[:], m.isRepG1[:], m.isRepG2[:], m.special[:], m.align[:],
+	} {
+		fill(ps)
+	}
+	for i := range m.slot {
+		fill(m.slot[i][:])
+	}
+	m.match.reset()
+	m.rep.reset()
+	for i := range (m.literalMask + 1) << m.literalContext {
+		fill(m.literal[i][:])
+	}
+	m.state = 0
+	m.reps = [4]uint32{}
+}
+
+func (l *lengthReader) reset() {
+	l.choice, l.choice2 = probInit, probInit
+	for i := range l.low {
+		fill(l.low[i][:])
+		fill(l.mid[i][:])
+	}
+	fill(l.high[:])
+}
+
+// literals returns the probabilities of a literal at a position, after a byte.
+func (m *unmodel) literals(position uint32, before byte) *literalModel {
+	return &m.literal[((position&m.literalMask)<<m.literalContext+uint32(before)>>(8-m.literalContext))&(1<<maxLiteralBits-1)]
+}
+
+// length decodes the length of a match.
+func (v interval) length(in *chunkBytes, l *lengthReader, position uint32) (interval, uint32) {
+	position &= 1<<maxPositionBits - 1
+	v, bit := v.fill(in).bit(&l.choice)
+	var n uint32
+	if bit == 0 {
+		v, n = v.tree(in, l.low[position][:], 3)
+		return v, n + minMatch
+	}
+	v, bit = v.fill(in).bit(&l.choice2)
+	if bit == 0 {
+		v, n = v.tree(in, l.mid[position][:], 3)
+		return v, n + minMatch + 8
+	}
+	v, n = v.tree(in, l.high[:], 8)
+	return v, n + minMatch + 16
+}
+
+// distance decodes the distance, less one, of a match of a length.
+func (m *unmodel) distance(v interval, in *chunkBytes, length uint32) (interval, uint32) {
+	v, slot := v.tree(in, m.slot[lengthState(length)][:], 6)
+	if slot < firstModeled {
+		return v, slot
+	}
+	n := int(slot>>1) - 1
+	base := (2 | slot&1) << n
+	var low uint32
+	if slot < firstAligned {
+		v, low = v.reverse(in, m.special[(base-slot)&127:], n)
+		return v, base + low
+	}
+	var high uint32
+	v, high = v.direct(in, n-alignBits)
+	v, low = v.reverse(in, m.align[:], alignBits)
+	return v, base + high<<alignBits + low
+}
+
+// repeated decodes which of the last distances a match repeats, moves it to the front, and the length.
+func (m *unmodel) repeated(v interval, in *chunkBytes, position uint32) (interval, uint32) {
+	state := m.state & stateMask
+	v, bit := v.fill(in).bit(&m.isRepG0[state])
+	if bit == 0 {
+		v, bit = v.fill(in).bit(&m.isRep0Long[state<<maxPositionBits|position&(1<<maxPositionBits-1)])
+		if bit == 0 {
+			m.state = uint32(afterShortRep(uint8(state)))
+			return v, 1
+		}
+	} else {
+		k := uint32(1)
+		v, bit = v.fill(in).bit(&m.isRepG1[state])
+		if bit == 1 {
+			v, bit = v.fill(in).bit(&m.isRepG2[state])
+			k = 2 + bit
+		}
+		m.reps = promote(m.reps, k)
+	}
+	m.state = uint32(afterRep(uint8(state)))
+	return v.length(in, &m.rep, position)
+}
