@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that tests ("test") or comparisons ("peers") talk to,
-# from Debian, whose release pins their versions; nothing if all are there.
+# from Debian, whose release pins their versions; nothing if all are there. For
+# tests, test files too: see vectors.sh.
 set -euo pipefail
 packages() {
   case $1 in
@@ -15,13 +16,16 @@ for set in "$@"; do
     "$program" --version >/dev/null 2>&1 || command -v "$program" >/dev/null 2>&1 || missing+=("$package")
   done < <(packages "$set" | tr ';' '\n')
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
-echo "installing: ${missing[*]}"
-sudo=""
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "not root and no sudo: install ${missing[*]} by hand" >&2; exit 1; }
-  sudo=sudo
-fi
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" libc6-dev >/dev/null
+install() {
+  echo "installing: $*"
+  sudo=""
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "not root and no sudo: install $* by hand" >&2; exit 1; }
+    sudo=sudo
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  $sudo apt-get update -qq
+  $sudo apt-get install -y -qq --no-install-recommends "$@" libc6-dev >/dev/null
+}
+[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+[[ " $* " != *" test "* ]] || "$(dirname "$0")/vectors.sh"

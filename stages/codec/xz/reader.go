@@ -133,10 +133,10 @@ func (d *reader) pass(p *part) error {
 }
 
 func (d *reader) Read(p []byte) (int, error) {
+	if d.ctx.Err() != nil {
+		return 0, errClosed
+	}
 	for len(d.rest) == 0 {
-		if d.ctx.Err() != nil {
-			return 0, errClosed
-		}
 		if d.err != nil {
 			return 0, d.err
 		}
