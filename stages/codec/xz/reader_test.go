@@ -353,10 +353,33 @@ func TestLargeBlocks(t *testing.T) {
 	for i := range 24 { // no two repetitions are at the same distance
 		raw = append(raw, unit[:len(unit)-i*1013]...)
 	}
-	for _, args := range [][]string{{"--lzma2=dict=300KiB,preset=1"}, {"--lzma2=dict=64KiB,preset=1,lp=1,lc=3,pb=4"}, {"-0"}} {
+	raw = append(raw, random(3<<20, 35)...)
+	for _, args := range [][]string{{"--lzma2=dict=1MiB,preset=1"}, {"--lzma2=dict=300KiB,preset=1"}, {"--lzma2=dict=64KiB,preset=1,lp=1,lc=3,pb=4"}, {"-0"}} {
 		file := native(t, raw, append([]string{"-c"}, args...)...)
 		if got, err := readAll(t, bytes.NewReader(file), Options{}); err != nil || !bytes.Equal(got, raw) {
 			t.Errorf("%v: %d of %d bytes, %v", args, len(got), len(raw), err)
+		}
+	}
+}
+
+// TestRefusedFilters names what is refused.
+func TestRefusedFilters(t *testing.T) {
+	for _, c := range []struct {
+		flags filterFlags
+		says  string // none when it is taken
+	}{
+		{filterFlags{id: filterRISCV}, "the filter RISC-V before the last"},
+		{filterFlags{id: filterLZMA2, properties: []byte{0}}, "the filter LZMA2 before the last"},
+		{filterFlags{id: 0x4000, properties: []byte{1, 2}}, "the filter 0x4000 before the last"},
+		{filterFlags{id: filterDelta}, "Delta with properties"},
+		{filterFlags{id: filterX86, properties: []byte{1}}, "the filter x86 with properties"},
+		{filterFlags{id: filterARM, properties: []byte{2, 0, 0, 0}}, "the filter ARM from offset 2 on"},
+		{filterFlags{id: filterARMThumb, properties: []byte{2, 0, 0, 0}}, ""},
+		{filterFlags{id: filterIA64, properties: []byte{16, 1, 0, 0}}, ""},
+	} {
+		_, err := newFilter(c.flags)
+		if (err == nil) != (c.says == "") || !strings.Contains(fmt.Sprint(err), c.says) || err != nil && !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%v: %v", c.flags, err)
 		}
 	}
 }
