@@ -82,8 +82,20 @@ func (f *zstdFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
 type zstdEncoder struct{ w *zstd.Encoder }
 
 func (e *zstdEncoder) Encode(dst, _, block []byte) (Piece, error) {
-	dst = room(dst, zstdBound(len(block)))
-	return Piece{Data: e.w.EncodeAll(block, dst), Raw: len(block)}, nil
+	start := len(dst)
+	dst = e.w.EncodeAll(block, room(dst, zstdBound(len(block))))
+	tellSize(dst[start:], len(block))
+	return Piece{Data: dst, Raw: len(block)}, nil
+}
+
+// tellSize puts the content size n into the header of a frame. The library leaves it out when it would take a single byte, which a
+// frame has in place of the window's size (RFC 8878, section 3.1.1.1: Single_Segment_flag).
+func tellSize(frame []byte, n int) {
+	const descriptor, contentSizeFlag, singleSegment = 4, 0xc0, 0x20
+	if n < 256 && frame[descriptor]&(contentSizeFlag|singleSegment) == 0 {
+		frame[descriptor] |= singleSegment
+		frame[descriptor+1] = byte(n)
+	}
 }
 
 // zstdEmpty is a frame of no bytes, content size and checksum present.
