@@ -78,5 +78,5 @@ func (e *Encoder) Encode(dst, raw []byte) (block []byte, unpadded int64, err err
 
 // Bound is more than the bytes that a block of n input bytes can become: LZMA2 chunks that are stored, none of them small.
 func Bound(n int) int64 {
-	return int64(n) + int64(n>>15+1)*3 + blockHeaderSize + checkSize + chunkOutput
+	return int64(n) + int64(n>>14+1)*3 + blockHeaderSize + checkSize + chunkOutput
 }

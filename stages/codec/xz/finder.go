@@ -10,10 +10,12 @@ type finder interface {
 	// begin starts a block.
 	begin(buf []byte)
 	// find appends to ms the matches at position at, each longer and farther than the one before, and remembers at.
-	// Positions have to be given in order, each to find or to skip.
+	// Positions have to be given in order.
 	find(ms []match, at int) []match
-	// skip remembers n positions from at on.
+	// skip remembers n positions from at on. Positions may be left out before them.
 	skip(at, n int)
+	// known reports whether the eight bytes from a position on, which there must be, are seen to be a repetition.
+	known(at int) bool
 }
 
 // A match is a length and the distance of its nearest place.
@@ -52,11 +54,14 @@ func (h *heads) reset() {
 func (h *heads) update(v, place uint32) (two, three, four uint32) {
 	i2 := v & 0xffff * 40503 >> 6 & (1<<hash2Bits - 1)
 	i3 := v << 8 * 2654435761 >> (32 - hash3Bits)
-	i4 := v * 2654435761 >> (32 - h.bits)
+	i4 := h.slot(v)
 	two, three, four = h.two[i2], h.three[i3], h.four[i4]
 	h.two[i2], h.three[i3], h.four[i4] = place, place, place
 	return two, three, four
 }
+
+// slot is where the head of four bytes is.
+func (h *heads) slot(v uint32) uint32 { return v * 2654435761 >> (32 - h.bits) }
 
 // common returns how many bytes from a and from b on are equal, given that n are; at most limit. a < b.
 func common(buf []byte, a, b, n, limit int) int {

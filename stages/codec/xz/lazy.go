@@ -5,6 +5,7 @@ import "math/bits"
 // A lazy parser takes what looks best at a place, unless the next place looks better still.
 type lazy struct {
 	finder  finder
+	noise   noise
 	nice    int
 	matches []match
 }
@@ -14,11 +15,12 @@ func newLazy(f finder, nice int) *lazy { return &lazy{finder: f, nice: nice} }
 // run codes the whole of a chunker's block.
 func (z *lazy) run(c *chunker) {
 	z.finder.begin(c.buf)
-	here, gain := z.look(c, 0)
+	z.noise.begin()
+	here, gain := z.next(c)
 	for c.at < len(c.buf) {
 		if here.distance == 0 {
 			c.add(here)
-			here, gain = z.look(c, c.at)
+			here, gain = z.next(c)
 			continue
 		}
 		seen := 1 // places from c.at on that the finder knows
@@ -32,8 +34,14 @@ func (z *lazy) run(c *chunker) {
 		}
 		z.finder.skip(c.at+seen, int(here.length)-seen)
 		c.add(here)
-		here, gain = z.look(c, c.at)
+		here, gain = z.next(c)
 	}
+}
+
+// next skips noise and looks at the place after it.
+func (z *lazy) next(c *chunker) (symbol, int) {
+	z.noise.store(c, z.finder)
+	return z.look(c, c.at)
 }
 
 // What symbols save, in bits and very roughly: a byte would have taken 6 bits, a match takes 8 and those of its distance.

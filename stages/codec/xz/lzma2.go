@@ -95,6 +95,15 @@ func (c *chunker) store() []byte {
 	return append(out, in...)
 }
 
+// keep puts the next n bytes, at most chunkOutput, into a stored chunk of their own.
+func (c *chunker) keep(n int) {
+	if c.at > c.start {
+		c.open(c.close())
+	}
+	c.at += n
+	c.open(c.store())
+}
+
 // end ends the block.
 func (c *chunker) end() []byte {
 	out := c.rc.out[:c.head]

@@ -19,6 +19,7 @@ type optimal struct {
 	prices
 	*chunker
 	finder  finder
+	noise   noise
 	nice    int
 	nodes   [horizon + 2*maxMatch + 2]node
 	last    int // the farthest node reached
@@ -40,8 +41,13 @@ func newOptimal(f finder, nice int) *optimal {
 func (o *optimal) run(c *chunker) {
 	o.chunker = c
 	o.finder.begin(c.buf)
+	o.noise.begin()
 	o.coded = renewal
 	for c.at < len(c.buf) {
+		if o.noise.store(c, o.finder) {
+			o.coded = renewal
+			continue
+		}
 		if o.coded >= renewal {
 			o.renew(&c.model, maxMatch)
 			o.coded = 0
