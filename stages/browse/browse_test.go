@@ -372,6 +372,22 @@ func TestBackupPathsWithoutAName(t *testing.T) {
 	}
 }
 
+// TestFewListsOpen: of a hundred subtrees side by side, one is read at a time, and the shell that they lie in.
+func TestFewListsOpen(t *testing.T) {
+	h := newHistory(t, newKeys(t), t.TempDir())
+	state := tree{"home/me": directory(1), "home/me/zzz": file(1, 1)}
+	for i := range 100 {
+		dir := fmt.Sprintf("home/me/%03d", i)
+		state[dir], state[dir+"/a"], state[dir+"/b"] = directory(1), file(1, 1), file(1, 1)
+	}
+	h.save(t, "home/me", state, 1)
+	most, err := h.none(t).MostOpen(t.Context(), h.runs(t)[0])
+	check(t, err)
+	if most > 2 {
+		t.Errorf("%d lists were open at a time", most)
+	}
+}
+
 // TestCancelled ends each question with the cause.
 func TestCancelled(t *testing.T) {
 	h := newHistory(t, newKeys(t), t.TempDir())
