@@ -3,6 +3,7 @@ package browse_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -397,10 +398,20 @@ func TestCancelled(t *testing.T) {
 	h.save(t, "home/me", state, 0)
 	runs := h.runs(t)
 	first, second := runs[0], runs[1]
-	why := fmt.Errorf("no more")
+	why := errors.New("no more")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
 	c, faults := h.asked()
+	underWay, stop := context.WithCancelCause(t.Context())
+	n := 0
+	err := c.Entries(underWay, second, nil, func(browse.Item) error {
+		n++
+		stop(why)
+		return nil
+	})
+	if !errors.Is(err, why) || n == 3 {
+		t.Errorf("cancelled under way: %v after %d entries", err, n)
+	}
 	_, find := c.Find(ctx, []catalogue.Run{first, second}, nil)
 	_, diff := c.Diff(ctx, first, second, nil, func(browse.Change) error { return nil })
 	entries := c.Entries(ctx, first, nil, func(browse.Item) error { return nil })

@@ -41,7 +41,7 @@ func newLines(r io.Reader, head any) (*lines, error) {
 	}
 	zip.Multistream(false)
 	l := &lines{zip: zip, scan: bufio.NewScanner(zip)}
-	l.scan.Buffer(make([]byte, 0, 64<<10), maxLine)
+	l.scan.Buffer(make([]byte, 0, 8<<10), maxLine) // a search opens a million lists that are shorter still
 	line, err := l.line()
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
 	if !s.HasObject() {
 		stored, class = "-", "-"
 	}
-	p.line(subtreeForm, s.Status, ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
+	p.line(subtreeForm, ui.Plain(string(s.Status)), ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
 	if p.o.Long {
 		p.longSubtree(s)
 	} else if s.Error != "" {
