@@ -64,7 +64,7 @@ func TestNothingMovesTheCursor(t *testing.T) {
 			t.Errorf("%v, %d faults", err, p.Faults())
 		}
 		for _, text := range []string{out.String(), said.String()} {
-			if strings.ContainsAny(text, "\x1b\xff") || strings.Contains(text, "[2J\n") {
+			if strings.Contains(text, "\x1b") || strings.Contains(text, "\xff") || strings.Contains(text, "[2J\n") {
 				t.Errorf("%+v prints\n%q", o, text)
 			}
 		}
