@@ -26,6 +26,9 @@ const (
 	problemUnproven = "unproven" // of the catalogue: it is not what firn wrote with this key file, or of an unknown form
 )
 
+// ErrDamaged: an archive is not what was saved, and nothing of it is restored.
+var ErrDamaged = errors.New("the archive is not what was saved")
+
 // A damage is an error that says that something in the store is not what was
 // put there; other errors say that it could not be looked at.
 type damage struct {

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 
 	"firn/pipeline"
 	"firn/stages/catalogue"
 	"firn/stages/codec"
 	"firn/stages/encrypt"
-	"firn/stages/fetch"
-	"firn/stages/hash"
 	"firn/stages/ledger"
 	"firn/stages/record"
 	"firn/stages/report"
@@ -187,67 +184,12 @@ func (r *restore) fetch(ctx context.Context, a *archived, emit func(*archived) e
 }
 
 func (r *restore) fetchInto(ctx context.Context, a *archived) error {
-	sums, err := r.sumsOf(a)
-	if err != nil {
-		return err
+	object := store.Object{Key: a.key, Version: a.version, Size: a.size}
+	err := r.prover.prove(ctx, &stored{object: object, record: a.record}, a.spool)
+	if problemOf(err) != "" && problemOf(err) != problemMissing {
+		return fmt.Errorf("%w: %w; nothing of it was extracted", ErrDamaged, err)
 	}
-	cipher := pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
-		return r.fetcher.Fetch(ctx, r.stages.decrypt, fetch.Object{Key: a.key, Version: a.version, Size: a.size}, w)
-	})
-	defer cipher.Close()
-	plain, err := encrypt.NewDecrypter(r.Passphrase, cipher)
-	if err != nil {
-		return err
-	}
-	buf := make([]byte, 1<<20)
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(a.spool, writerFunc(func(p []byte) {
-		sums.MD5Block(p)
-		sums.MACBlock(p)
-	}))}, struct{ io.Reader }{plain}, buf)
-	if err != nil {
-		return fmt.Errorf("decrypting %s: %w", a.key, err)
-	}
-	r.stages.decrypt.AddOut(a.spool.Size())
-	return prove(a, sums)
-}
-
-// sumsOf begins the sums of an archive: the HMAC under the key that its record
-// names.
-func (r *restore) sumsOf(a *archived) (*hash.Archive, error) {
-	if a.record.Format == 0 {
-		return hash.NewArchive(nil), nil
-	}
-	keys, err := r.Keys.ForID(a.record.KeyID)
-	if err != nil {
-		return nil, err
-	}
-	return hash.NewArchive(keys.MAC(a.key)), nil
-}
-
-// ErrDamaged: an archive is not what was saved.
-var ErrDamaged = errors.New("the archive is not what was saved")
-
-// prove holds what was fetched against the record, before anything of it is
-// used.
-func prove(a *archived, sums *hash.Archive) error {
-	got, err := sums.Sums()
-	if err != nil {
-		return err
-	}
-	switch {
-	case a.record.Format > 0 && (a.record.HMAC == "" || got.MAC != a.record.HMAC):
-		return fmt.Errorf("%w: its HMAC does not fit its key and content; nothing of it was extracted", ErrDamaged)
-	case a.record.MD5 != "" && got.MD5 != a.record.MD5:
-		return fmt.Errorf("%w: its MD5 is %s, the record says %s; nothing of it was extracted", ErrDamaged, got.MD5, a.record.MD5)
-	}
-	return nil
-}
-
-type writerFunc func([]byte)
-
-func (w writerFunc) Write(p []byte) (int, error) {
-	w(p)
-	return len(p), nil
+	return err
 }
 
 // extract lays the archive down.

@@ -56,7 +56,7 @@ type restore struct {
 	memory    *pipeline.Budget
 	spooled   *pipeline.Budget
 	spool     *spool.Dir
-	fetcher   *fetch.Fetcher
+	prover    *prover
 	extractor *extract.Extractor
 	search    *search
 	shelf     *ledger.Shelf
@@ -94,7 +94,10 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 	s.fetch = r.run.Stage("fetch", o.Workers.Fetch)
 	s.decrypt = r.run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
 	s.extract = r.run.Stage("extract", o.Workers.Extract)
-	r.fetcher = fetch.New(o.Store, o.PartSize, r.memory, s.fetch, o.Workers.Fetch)
+	r.prover = &prover{
+		fetcher: fetch.New(o.Store, o.PartSize, r.memory, s.fetch, o.Workers.Fetch), stage: s.decrypt,
+		passphrase: o.Passphrase, keys: o.Keys, spool: r.spool, limit: o.SpoolLimit,
+	}
 	r.extractor = extract.New(extract.Options{
 		Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners,
 		Report: r.entryFault,

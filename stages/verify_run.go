@@ -88,9 +88,6 @@ type verify struct {
 	stages struct{ find, lookup, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
 }
 
-// shelfSize is how many packs stay open for whoever asks for the next list.
-const shelfSize = 8
-
 // Start makes everything ready and starts the verification. Wait must be
 // called after it.
 func (o Verify) Start(ctx context.Context) (_ *VerifyHandle, err error) {
@@ -108,7 +105,7 @@ func (o Verify) Start(ctx context.Context) (_ *VerifyHandle, err error) {
 		scratch = v.spool.Scratch
 	}
 	v.ledger = &ledger.Ledger{Store: o.Store, Prefix: o.Prefix, Passphrase: o.Passphrase, Keys: o.Keys, Scratch: scratch}
-	v.shelf = v.ledger.Shelf(shelfSize)
+	v.shelf = v.ledger.Shelf(shelfMost)
 	v.begin(ctx)
 	v.flow()
 	return &VerifyHandle{v}, nil
