@@ -283,3 +283,17 @@ func TestVerifyStops(t *testing.T) {
 		t.Error(stopped.Err)
 	}
 }
+
+// What an earlier run left in the catalogue is looked for too, though it is
+// not that run's state which is checked.
+func TestVerifyMissesWhatEarlierRunsLeft(t *testing.T) {
+	r := newRig(t)
+	write(t, filepath.Join(r.tree, "d1", "text"), "text")
+	r.run()
+	r.remove(r.of("manifests"))
+	r.rebuilt()
+	o := r.verify(level(stages.Quick))
+	if got := o.problems(); o.Complete(&o.totals) || !slices.Equal(got, []string{"manifests missing"}) {
+		t.Errorf("%q %v", got, o.events)
+	}
+}
