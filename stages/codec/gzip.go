@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	kgzip "github.com/klauspost/compress/gzip"
 
+	"firn/stages/codec/deflate"
 	"firn/stages/codec/gzip"
 )
 
@@ -16,27 +17,31 @@ func gzipKind() kind {
 }
 
 // gzipBlock is the input of one gzip piece. Larger blocks shrink the output by less than 0.1 %.
-const gzipBlock = 1 << 20
+const gzipBlock = deflate.MaxBlock
 
 type gzipFormat struct{ params }
 
 func newGzip(level int) Format {
+	memory := int64(3 << 19) // what the library's encoder holds at most, as measured
+	if level >= deflate.MinLevel {
+		memory = deflate.Memory()
+	}
 	return &gzipFormat{params{
 		name: "gzip", ext: "gz", level: level, blockSize: gzipBlock, window: gzip.WindowSize,
-		blockMemory: 3<<19 + deflateBound(gzipBlock), // what the library's encoder holds at most, as measured
+		blockMemory: memory + deflate.Bound(gzipBlock),
 	}}
 }
 
-// deflateBound is the size of a block that does not compress: stored blocks of at most 65,535 bytes, 5 bytes before each, and a
-// few bytes to end it.
-func deflateBound(n int) int64 { return int64(n) + int64(n)/0x4000*5 + 64 }
-
+// NewEncoder takes the library's encoder for the fast levels, where nothing is gained by one of our own.
 func (f *gzipFormat) NewEncoder() Encoder {
+	if f.level >= deflate.MinLevel {
+		return &gzipEncoder{deflate.NewEncoder(f.level)}
+	}
 	w, err := flate.NewWriter(nil, f.level)
 	if err != nil {
 		panic("codec: gzip level " + err.Error())
 	}
-	return &gzipEncoder{w: w}
+	return &fastGzipEncoder{w: w}
 }
 
 func (f *gzipFormat) NewJoiner() Joiner { return new(gzipJoiner) }
@@ -49,13 +54,27 @@ func (f *gzipFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
 	return zr, nil
 }
 
-type gzipEncoder struct {
+type gzipEncoder struct{ *deflate.Encoder }
+
+func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
+	data, err := e.Encoder.Encode(room(dst, deflate.Bound(len(block))), window, block)
+	if err != nil {
+		return Piece{}, err
+	}
+	return gzipPiece(data, block), nil
+}
+
+func gzipPiece(data, block []byte) Piece {
+	return Piece{Data: data, Raw: len(block), Sum: uint64(crc32.ChecksumIEEE(block))}
+}
+
+type fastGzipEncoder struct {
 	w   *flate.Writer
 	out sliceWriter
 }
 
-func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
-	e.out = sliceWriter(room(dst, deflateBound(len(block))))
+func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
+	e.out = sliceWriter(room(dst, deflate.Bound(len(block))))
 	e.w.ResetDict(&e.out, window)
 	if _, err := e.w.Write(block); err != nil {
 		return Piece{}, err
@@ -63,7 +82,7 @@ func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
 	if err := e.w.Flush(); err != nil {
 		return Piece{}, err
 	}
-	p := Piece{Data: e.out, Raw: len(block), Sum: uint64(crc32.ChecksumIEEE(block))}
+	p := gzipPiece(e.out, block)
 	e.out = nil
 	return p, nil
 }

@@ -1,0 +1,138 @@
+package deflate
+
+import "encoding/binary"
+
+// The three kinds of blocks, as two bits (RFC 1951, section 3.2.3). The bit before them, of the final block, is never set.
+const (
+	kindStored  = 0
+	kindFixed   = 1
+	kindDynamic = 2
+)
+
+// maxStored is how many bytes a stored block holds at most.
+const maxStored = 65535
+
+// A blockWriter puts sequences down as one deflate block, in whichever way takes the fewest bits.
+type blockWriter struct {
+	bitWriter
+	coder
+	header
+	literalCode  [288]code
+	distanceCode [32]code
+	lengthCode   [maxMatch - minMatch + 1]uint32 // code and extra bits of each length: bits | number of bits << 24
+}
+
+// write puts down raw, which sequences give in full, c what they hold without the end of the block.
+func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
+	c.literal[endOfBlock] = 1
+	fixedLength := fixedLengths()
+	dynamic, fixed := 3+b.header.make(c, &b.coder), 3
+	for i, n := range c.literal[:literals] {
+		extra := 0
+		if i >= firstLength {
+			extra = lengthExtra(i - firstLength)
+		}
+		dynamic += int(n) * (int(b.literalLength[i]) + extra)
+		fixed += int(n) * (int(fixedLength[i]) + extra)
+	}
+	for i, n := range c.distance[:distances] {
+		extra := distanceExtra(i)
+		dynamic += int(n) * (int(b.distanceLength[i]) + extra)
+		fixed += int(n) * (5 + extra)
+	}
+	stored := (len(raw) + (len(raw)+maxStored-1)/maxStored*5) * 8
+	switch {
+	case stored <= min(dynamic, fixed):
+		b.stored(raw)
+	case fixed <= dynamic:
+		b.add(kindFixed<<1, 3)
+		canonical(b.literalCode[:], fixedLength[:])
+		canonical(b.distanceCode[:], fives())
+		b.sequences(by, raw, seqs)
+	default:
+		b.add(kindDynamic<<1, 3)
+		b.header.write(&b.bitWriter)
+		canonical(b.literalCode[:literals], b.literalLength[:])
+		canonical(b.distanceCode[:distances], b.distanceLength[:])
+		b.sequences(by, raw, seqs)
+	}
+}
+
+func fives() []uint8 {
+	var lengths [32]uint8
+	for i := range lengths {
+		lengths[i] = 5
+	}
+	return lengths[:]
+}
+
+// stored puts raw down as it is.
+func (b *blockWriter) stored(raw []byte) {
+	for len(raw) > 0 {
+		part := raw[:min(len(raw), maxStored)]
+		raw = raw[len(part):]
+		b.add(kindStored<<1, 3)
+		b.align()
+		binary.LittleEndian.PutUint16(b.out[b.n:], uint16(len(part)))
+		binary.LittleEndian.PutUint16(b.out[b.n+2:], ^uint16(len(part)))
+		b.n += 4 + copy(b.out[b.n+4:], part)
+	}
+}
+
+// sequences puts sequences down in the codes at hand, and the end of the block.
+func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
+	for n := range uint32(len(b.lengthCode)) {
+		slot, extra := lengthSlot(n)
+		c := b.literalCode[firstLength+slot]
+		b.lengthCode[n] = uint32(c.bits()) | n&(1<<extra-1)<<c.length() | uint32(c.length()+uint(extra))<<24
+	}
+	w := b.bitWriter
+	for _, s := range seqs {
+		run := raw[:s.run()]
+		raw = raw[len(run):]
+		for len(run) >= 4 {
+			for _, v := range run[:4] {
+				c := b.literalCode[v]
+				w.add(c.bits(), c.length())
+			}
+			w.flush()
+			run = run[4:]
+		}
+		for _, v := range run {
+			c := b.literalCode[v]
+			w.add(c.bits(), c.length())
+		}
+		if len(run) > 0 {
+			w.flush()
+		}
+		if s.run() == maxRun {
+			continue
+		}
+		length := b.lengthCode[s.length()&0xff]
+		w.add(uint64(length&0xffffff), uint(length>>24))
+		d := s.distance()
+		slot := by.distance(d)
+		c := b.distanceCode[slot&31]
+		extra := uint(max(slot>>1, 1)-1) & 31
+		w.add(c.bits()|uint64(d&(1<<extra-1))<<(c.length()&31), c.length()+extra)
+		w.flush()
+		raw = raw[s.length()+minMatch:]
+	}
+	for _, v := range raw {
+		c := b.literalCode[v]
+		w.add(c.bits(), c.length())
+		w.flush()
+	}
+	end := b.literalCode[endOfBlock]
+	w.add(end.bits(), end.length())
+	w.flush()
+	b.bitWriter = w
+}
+
+// sync puts down an empty stored block, after which the output is at a byte boundary.
+func (b *blockWriter) sync() []byte {
+	b.add(kindStored<<1, 3)
+	b.align()
+	binary.LittleEndian.PutUint32(b.out[b.n:], 0xffff0000)
+	return b.out[:b.n+4]
+}

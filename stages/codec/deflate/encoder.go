@@ -1,0 +1,146 @@
+package deflate
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+const (
+	// MaxBlock is the largest block that an [Encoder] takes, in bytes.
+	MaxBlock = 1 << 20
+	// Window is how far back matches reach, in bytes.
+	Window = maxDistance
+	// MinLevel and MaxLevel are the levels there are.
+	MinLevel = 6
+	MaxLevel = 9
+)
+
+// windowSize is where the block begins in a finder's buffer: places are 16 bits, so that far back they may point.
+const windowSize = 1 << 16
+
+// slack is what may be read behind the block.
+const slack = ahead + maxMatch + 14
+
+// chunkSize is the input of a chunk, in bytes; a chunk is at most a match or a run longer.
+const chunkSize = 8 << 10
+
+// maxSequences is how many sequences a block takes at most: matches of the shortest length, or runs.
+const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
+
+// An Encoder deflates blocks. It allocates nothing once it is made, and is not safe for concurrent use.
+type Encoder struct {
+	effort effort
+	finder
+	slots
+	splitter
+	blockWriter
+
+	seqs   []sequence
+	from   int     // where the literals begin that no sequence has yet
+	edge   int     // where the chunk at hand may end
+	counts *counts // of the chunk at hand
+}
+
+func levels() [MaxLevel + 1]effort {
+	return [...]effort{
+		6: {false, 8},
+		7: {true, 16},
+		8: {true, 32},
+		9: {true, maxMatch},
+	}
+}
+
+// NewEncoder returns an encoder for a level from MinLevel to MaxLevel.
+func NewEncoder(level int) *Encoder {
+	e := &Encoder{
+		effort: levels()[level], slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
+		seqs: make([]sequence, 0, maxSequences),
+	}
+	e.deep = e.effort.deep
+	return e
+}
+
+// Encode appends block, deflated, to dst: deflate blocks none of which is final, and which end at a byte boundary. It needs
+// room for [Bound] bytes in dst and panics if there is less. window is what came before block, of which matches may make use.
+func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
+	if len(block) == 0 || len(block) > MaxBlock {
+		return nil, fmt.Errorf("deflating a block of %d bytes: it takes 1 to %d", len(block), MaxBlock)
+	}
+	e.finder.begin(window, block)
+	e.splitter.begin()
+	e.counts = e.splitter.next()
+	e.seqs = e.seqs[:0]
+	e.from, e.edge = windowSize, windowSize+chunkSize
+	e.lazy()
+	e.rest()
+	e.splitter.split()
+	e.bitWriter = newBitWriter(dst)
+	raw, seqs := windowSize, 0
+	for _, c := range e.chunks {
+		e.write(&e.slots, e.buf[raw:c.raw], e.seqs[seqs:c.seqs], c.counts)
+		raw, seqs = c.raw, c.seqs
+	}
+	return e.sync(), nil
+}
+
+// Bound is more than the bytes that a block of n bytes can become: stored blocks of at most 65,535 bytes, 5 bytes before each of them,
+// a few more where chunks begin, and what ends the whole.
+func Bound(n int) int64 { return int64(n) + int64(n)/chunkSize*6 + 64 }
+
+// Memory is what an Encoder holds, in bytes.
+func Memory() int64 {
+	const chunks = MaxBlock/chunkSize + 1
+	return int64(unsafe.Sizeof(Encoder{})) + maxSequences*int64(unsafe.Sizeof(sequence(0))) +
+		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + 64<<10 // what an allocation is rounded up by
+}
+
+// emit notes a match at position p, after the literals that no sequence has yet.
+func (e *Encoder) emit(p, length, distance int) {
+	if p-e.from >= maxRun {
+		e.literals(p)
+	}
+	c := e.counts
+	for _, v := range e.buf[e.from:p] {
+		c.literal[v]++
+	}
+	s := newSequence(p-e.from, length, distance)
+	c.literal[firstLength+uint(e.slots.length[s.length()&0xff])&31]++
+	c.distance[e.slots.distance(s.distance())&31]++
+	e.seqs = append(e.seqs, s)
+	e.from = p + length
+	if e.from >= e.edge {
+		e.cut()
+	}
+}
+
+// literals notes what lies before position p but for less than maxRun bytes.
+func (e *Encoder) literals(p int) {
+	for p-e.from >= maxRun {
+		for _, v := range e.buf[e.from : e.from+maxRun] {
+			e.counts.literal[v]++
+		}
+		e.seqs = append(e.seqs, maxRun<<23)
+		e.from += maxRun
+		if e.from >= e.edge {
+			e.cut()
+		}
+	}
+}
+
+// cut ends a chunk where the sequences end.
+func (e *Encoder) cut() {
+	e.splitter.add(len(e.seqs), e.from)
+	e.counts = e.splitter.next()
+	e.edge = e.from + chunkSize
+}
+
+// rest notes what lies before the end of the block. The last literals need no sequence.
+func (e *Encoder) rest() {
+	e.literals(e.end)
+	for _, v := range e.buf[e.from:e.end] {
+		e.counts.literal[v]++
+	}
+	if e.from < e.end || len(e.chunks) == 0 || e.chunks[len(e.chunks)-1].raw < e.end {
+		e.splitter.add(len(e.seqs), e.end)
+	}
+}

@@ -1,0 +1,138 @@
+package deflate
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch only.
+type coder struct {
+	leaves [literals]uint64 // weight << 16 | symbol
+	weight [literals]uint64 // of inner nodes, in order of creation
+	parent [2 * literals]uint16
+	depth  [literals]uint8
+}
+
+// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol that does not occur.
+// The code is complete, but for a single symbol or none: then there are two symbols of one bit each, as some decoders want it.
+func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
+	clear(code)
+	n := 0
+	for i, f := range freq {
+		if f != 0 {
+			h.leaves[n] = uint64(f)<<16 | uint64(i)
+			n++
+		}
+	}
+	if n < 2 {
+		only := int(h.leaves[0] & 0xffff)
+		if n == 0 {
+			only = 0
+		}
+		code[only] = 1
+		code[(only+1)%2] = 1
+		return
+	}
+	leaves := h.leaves[:n]
+	slices.Sort(leaves)
+	var count [64]int // of codes, by length
+	h.depths(leaves, &count)
+	limitLengths(&count, limit)
+	i := 0
+	for length := limit; length > 0; length-- {
+		for range count[length] {
+			code[leaves[i]&0xffff] = uint8(length)
+			i++
+		}
+	}
+}
+
+// depths counts the depths of the leaves of a Huffman tree by the two-queue method (van Leeuwen 1976), on leaves sorted by weight.
+func (h *coder) depths(leaves []uint64, count *[64]int) {
+	n := len(leaves)
+	leaf, inner := 0, 0
+	for made := range n - 1 {
+		sum := uint64(0)
+		for range 2 {
+			if inner == made || leaf < n && leaves[leaf]>>16 <= h.weight[inner] {
+				sum += leaves[leaf] >> 16
+				h.parent[leaf] = uint16(made)
+				leaf++
+			} else {
+				sum += h.weight[inner]
+				h.parent[n+inner] = uint16(made)
+				inner++
+			}
+		}
+		h.weight[made] = sum
+	}
+	h.depth[n-2] = 0
+	for k := n - 3; k >= 0; k-- {
+		h.depth[k] = h.depth[h.parent[n+k]] + 1
+	}
+	for i := range leaves {
+		count[h.depth[h.parent[i]]+1]++
+	}
+}
+
+// limitLengths brings codes that are too long to the limit and makes room for them by lengthening the longest of the others,
+// until Kraft's sum is 1 again.
+func limitLengths(count *[64]int, limit int) {
+	over := 0
+	for l := limit + 1; l < len(count); l++ {
+		over += count[l]
+		count[l] = 0
+	}
+	if over == 0 {
+		return
+	}
+	count[limit] += over
+	sum := 0 // in units of a code of limit bits
+	for l := 1; l <= limit; l++ {
+		sum += count[l] << (limit - l)
+	}
+	for sum > 1<<limit {
+		l := limit - 1
+		for count[l] == 0 {
+			l--
+		}
+		count[l]--
+		count[l+1]++
+		sum -= 1 << (limit - l - 1)
+	}
+	for l := limit; sum < 1<<limit; { // what lengthening freed too much
+		for count[l] == 0 || sum+1<<(limit-l) > 1<<limit {
+			l--
+		}
+		count[l]--
+		count[l-1]++
+		sum += 1 << (limit - l)
+	}
+}
+
+// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length << 16.
+type code uint32
+
+func (c code) bits() uint64 { return uint64(c & 0xffff) }
+func (c code) length() uint { return uint(c >> 16) }
+
+// canonical gives the codes that lengths stand for.
+func canonical(codes []code, lengths []uint8) {
+	var next [17]uint32
+	for _, l := range lengths {
+		next[l+1]++
+	}
+	next[0], next[1] = 0, 0
+	for l := 1; l < 16; l++ {
+		next[l+1] += next[l]
+		next[l+1] <<= 1
+	}
+	for i, l := range lengths {
+		if l == 0 {
+			codes[i] = 0
+			continue
+		}
+		codes[i] = code(bits.Reverse16(uint16(next[l]))>>(16-l)) | code(l)<<16
+		next[l]++
+	}
+}

@@ -1,0 +1,68 @@
+package deflate
+
+// An effort is what a level stands for.
+type effort struct {
+	deep bool // see finder
+	nice int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
+}
+
+// lazy cuts the block into literals and matches. A match gives way to a better one that begins one or two bytes later.
+func (e *Encoder) lazy() {
+	matched := windowSize // where the last match ended
+	for p := windowSize; p < e.end; {
+		e.lookUp(p)
+		length, distance := e.search(p, minMatch-1)
+		if length == 0 {
+			p += 1 + min((p-matched)>>hurry, maxHurry)
+			if p-e.from >= maxRun && p < e.end {
+				e.literals(p)
+			}
+			continue
+		}
+		for length < e.effort.nice {
+			e.lookUp(p)
+			n, d := e.search(p+1, length-1)
+			if n != 0 && e.saved(length, distance, n, d) > oneLater {
+				p++
+				length, distance = n, d
+				continue
+			}
+			if !e.deep {
+				break
+			}
+			n, d = e.search(p+2, length)
+			if n == 0 || e.saved(length, distance, n, d) <= twoLater {
+				break
+			}
+			p += 2
+			length, distance = n, d
+		}
+		e.emit(p, length, distance)
+		p += length
+		matched = p
+	}
+}
+
+// Where nothing matched for 2^hurry bytes, the parser looks at every second position only, after twice as many at every third, and so on.
+const (
+	hurry    = 9
+	maxHurry = 15
+)
+
+// oneLater and twoLater are the bits that a match costs, about, which begins so much later.
+const (
+	oneLater = 2
+	twoLater = 6
+)
+
+// lookUp makes sure that the finder may be asked about p and the two positions after it.
+func (e *Encoder) lookUp(p int) {
+	for p+2 >= e.filled && e.filled < e.end {
+		e.fill()
+	}
+}
+
+// saved is by how many bits, about, a match of n bytes at d is worth more than one of length at distance.
+func (e *Encoder) saved(length, distance, n, d int) int {
+	return 4*(n-length) + int(e.slots.distance(uint32(distance-1))>>1) - int(e.slots.distance(uint32(d-1))>>1)
+}

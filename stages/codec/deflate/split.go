@@ -1,0 +1,140 @@
+package deflate
+
+import "math/bits"
+
+// A chunk is a stretch of sequences that stays in one block.
+type chunk struct {
+	counts    *counts
+	seqs, raw int // where it ends, in sequences and bytes of input
+	cost      int64
+	gain      int64 // what joining it with the next one saves
+}
+
+// A splitter groups chunks to blocks by what their statistics have in common: of all neighbours it joins the two that gain most,
+// again and again, while anything is gained. Costs are entropies in 1/256 bit, of integers alone: every machine splits alike.
+type splitter struct {
+	chunks []chunk
+	stats  []counts    // of the chunks
+	logs   [256]uint16 // 256·log2(1 + i/256)
+	joined counts
+}
+
+// headerCost and symbolCost are what a block's header costs, about: in all, and for each symbol in use.
+const (
+	headerCost = 100 << 8
+	symbolCost = 3 << 8
+)
+
+func newSplitter(chunks int) splitter {
+	s := splitter{chunks: make([]chunk, 0, chunks), stats: make([]counts, chunks)}
+	for i := range s.logs {
+		s.logs[i] = log2(uint64(256+i)) - 8<<8
+	}
+	return s
+}
+
+// log2 is 256·log2(x), rounded down, for x below 2^16, by repeated squaring.
+func log2(x uint64) uint16 {
+	whole := bits.Len64(x) - 1
+	result := uint16(whole)
+	m := x << (31 - whole) // 2^31 to 2^32
+	for range 8 {
+		m = m * m >> 31
+		result <<= 1
+		if m >= 1<<32 {
+			m >>= 1
+			result |= 1
+		}
+	}
+	return result
+}
+
+// weigh is n·log2(n).
+func (s *splitter) weigh(n uint32) int64 {
+	if n < 2 {
+		return 0
+	}
+	whole := bits.Len32(n) - 1
+	mantissa := uint32(uint64(n) << 8 >> whole) // 256 to 511
+	return int64(n) * (int64(whole)<<8 + int64(s.logs[mantissa&0xff]))
+}
+
+// price is what a block of these symbols costs, but for extra bits, which no split changes.
+func (s *splitter) price(c *counts) int64 {
+	cost := int64(headerCost)
+	total := uint32(0)
+	for _, n := range c.literal {
+		if n != 0 {
+			total += n
+			cost += symbolCost - s.weigh(n)
+		}
+	}
+	cost += s.weigh(total)
+	total = 0
+	for _, n := range c.distance {
+		if n != 0 {
+			total += n
+			cost += symbolCost - s.weigh(n)
+		}
+	}
+	return cost + s.weigh(total)
+}
+
+// begin makes room for the chunks of another block.
+func (s *splitter) begin() { s.chunks = s.chunks[:0] }
+
+// next returns the counts, all 0, of the chunk that comes next.
+func (s *splitter) next() *counts {
+	c := &s.stats[len(s.chunks)]
+	*c = counts{}
+	return c
+}
+
+// add ends the chunk whose counts next returned.
+func (s *splitter) add(seqs, raw int) {
+	s.chunks = append(s.chunks, chunk{counts: &s.stats[len(s.chunks)], seqs: seqs, raw: raw})
+}
+
+// split joins chunks until no neighbours gain from it.
+func (s *splitter) split() {
+	for i := range s.chunks {
+		s.chunks[i].cost = s.price(s.chunks[i].counts)
+	}
+	for i := range len(s.chunks) - 1 {
+		s.measure(i)
+	}
+	for {
+		best := -1
+		for i := range len(s.chunks) - 1 {
+			if g := s.chunks[i].gain; g > 0 && (best < 0 || g > s.chunks[best].gain) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return
+		}
+		s.join(best)
+	}
+}
+
+// measure finds what joining chunk i with the next gains.
+func (s *splitter) measure(i int) {
+	a, b := &s.chunks[i], &s.chunks[i+1]
+	s.joined = *a.counts
+	s.joined.add(b.counts)
+	a.gain = a.cost + b.cost - s.price(&s.joined)
+}
+
+func (s *splitter) join(i int) {
+	a, b := &s.chunks[i], &s.chunks[i+1]
+	a.cost += b.cost - a.gain
+	a.counts.add(b.counts)
+	a.seqs, a.raw = b.seqs, b.raw
+	s.chunks = append(s.chunks[:i+1], s.chunks[i+2:]...)
+	if i+1 < len(s.chunks) {
+		s.measure(i)
+	}
+	if i > 0 {
+		s.measure(i - 1)
+	}
+}
