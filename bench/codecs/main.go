@@ -26,6 +26,7 @@ func main() {
 	rounds := flag.Int("n", 3, "interleaved rounds")
 	size := flag.Int64("bytes", 32<<20, "bytes of each corpus")
 	only := flag.String("only", "", "only contenders whose name holds this")
+	format := flag.String("format", "", "only contenders of this file name extension, such as gz")
 	out := flag.String("csv", "bench/out/codecs.csv", "where to write the table")
 	one := flag.String("one", "", "measured by itself: NAME-LEVEL to encode standard input, -EXT to decode it")
 	child := flag.Bool("measure", false, "measured by itself: run the arguments and print what they took")
@@ -36,7 +37,7 @@ func main() {
 	} else if *child {
 		err = measureHere(flag.Args())
 	} else {
-		err = run(*rounds, *size, *only, *out)
+		err = run(*rounds, *size, choice{*only, *format}, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "codecs:", err)
@@ -117,7 +118,14 @@ type figures struct {
 	out    int64
 }
 
-func run(rounds int, size int64, only, out string) error {
+// A choice of contenders; what is empty leaves all of them.
+type choice struct{ name, format string }
+
+func (c choice) holds(by contender) bool {
+	return strings.Contains(by.name, c.name) && (c.format == "" || c.format == by.format)
+}
+
+func run(rounds int, size int64, only choice, out string) error {
 	dir, err := os.MkdirTemp("", "firn-codecs-")
 	if err != nil {
 		return err
@@ -131,16 +139,16 @@ func run(rounds int, size int64, only, out string) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"corpus", "contender", "MB/s per core", "ratio", "peak MB"}}
+	rows := [][]string{{"corpus", "contender", "MB/s per core", "ratio", "bytes", "peak MB"}}
 	for _, corpus := range corpora {
-		encoded, err := encodeAll(corpus, dir)
+		encoded, err := encodeAll(corpus, dir, only.format)
 		if err != nil {
 			return err
 		}
 		results := map[string][]figures{}
 		for round := range rounds {
 			for _, c := range contenders(self) {
-				if !strings.Contains(c.name, only) {
+				if !only.holds(c) {
 					continue
 				}
 				input := corpus.file
@@ -167,17 +175,21 @@ func run(rounds int, size int64, only, out string) error {
 func row(c corpus, by contender, rs []figures) []string {
 	cpu := stat.Median(rs, func(f figures) time.Duration { return f.cpu })
 	memory := stat.Median(rs, func(f figures) int64 { return f.memory })
-	ratio := ""
+	ratio, size := "", ""
 	if !by.decode {
+		size = strconv.FormatInt(rs[0].out, 10)
 		ratio = fmt.Sprintf("%.3f", float64(c.size)/float64(rs[0].out))
 	}
-	return []string{c.name, by.name, fmt.Sprintf("%.1f", float64(c.size)/1e6/cpu.Seconds()), ratio, fmt.Sprintf("%.0f", float64(memory)/1e6)}
+	return []string{c.name, by.name, fmt.Sprintf("%.1f", float64(c.size)/1e6/cpu.Seconds()), ratio, size, fmt.Sprintf("%.0f", float64(memory)/1e6)}
 }
 
 // encodeAll makes what the decoders read, with the native tools.
-func encodeAll(c corpus, dir string) (map[string]string, error) {
+func encodeAll(c corpus, dir, format string) (map[string]string, error) {
 	files := map[string]string{}
 	for ext, command := range map[string]string{"gz": "gzip -6", "bz2": "bzip2 -9", "xz": "xz -1 -T 2 --block-size=8MiB", "zst": "zstd -3 -q"} {
+		if format != "" && format != ext {
+			continue
+		}
 		files[ext] = filepath.Join(dir, c.name+"."+ext)
 		to, err := os.Create(files[ext])
 		if err != nil {

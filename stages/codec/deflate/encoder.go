@@ -34,6 +34,7 @@ type Encoder struct {
 	slots
 	splitter
 	blockWriter
+	planner
 
 	seqs   []sequence
 	from   int     // where the literals begin that no sequence has yet
@@ -43,10 +44,10 @@ type Encoder struct {
 
 func levels() [MaxLevel + 1]effort {
 	return [...]effort{
-		6: {false, 8},
-		7: {true, 16},
-		8: {true, 32},
-		9: {true, maxMatch},
+		6: {nice: 8},
+		7: {deep: true, nice: 16},
+		8: {deep: true, nice: 32},
+		9: {deep: true, plan: true, nice: 64},
 	}
 }
 
@@ -57,6 +58,9 @@ func NewEncoder(level int) *Encoder {
 		seqs: make([]sequence, 0, maxSequences),
 	}
 	e.deep = e.effort.deep
+	if e.effort.plan {
+		e.plan = make([]uint32, 0, horizon)
+	}
 	return e
 }
 
@@ -71,7 +75,11 @@ func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	e.counts = e.splitter.next()
 	e.seqs = e.seqs[:0]
 	e.from, e.edge = windowSize, windowSize+chunkSize
-	e.lazy()
+	if e.effort.plan {
+		e.optimal()
+	} else {
+		e.lazy()
+	}
 	e.rest()
 	e.splitter.split()
 	e.bitWriter = newBitWriter(dst)
@@ -91,7 +99,7 @@ func Bound(n int) int64 { return int64(n) + int64(n)/chunkSize*6 + 64 }
 func Memory() int64 {
 	const chunks = MaxBlock/chunkSize + 1
 	return int64(unsafe.Sizeof(Encoder{})) + maxSequences*int64(unsafe.Sizeof(sequence(0))) +
-		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + 64<<10 // what an allocation is rounded up by
+		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + horizon*4 + 64<<10 // what an allocation is rounded up by
 }
 
 // emit notes a match at position p, after the literals that no sequence has yet.

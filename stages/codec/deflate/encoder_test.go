@@ -187,7 +187,7 @@ func TestSmall(t *testing.T) {
 		if n := len(roundTrip(t, e, "noise", nil, noise(MaxBlock, 7, 256))); n > MaxBlock+MaxBlock/8000 {
 			t.Errorf("%d bytes of noise became %d", MaxBlock, n)
 		}
-		if n := len(roundTrip(t, e, "zeros", nil, make([]byte, MaxBlock))); n > 1100 {
+		if n := len(roundTrip(t, e, "zeros", nil, make([]byte, MaxBlock))); n > 1200 {
 			t.Errorf("%d zeros became %d bytes", MaxBlock, n)
 		}
 		if n := len(roundTrip(t, e, "window", noise(40_000, 8, 256), noise(40_000, 8, 256)[8000:])); n > 1000 {

@@ -3,6 +3,7 @@ package deflate
 // An effort is what a level stands for.
 type effort struct {
 	deep bool // see finder
+	plan bool // cut along the cheapest way; else lazily
 	nice int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
 }
 
