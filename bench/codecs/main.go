@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,7 @@ func main() {
 	size := flag.Int64("bytes", 32<<20, "bytes of each corpus")
 	only := flag.String("only", "", "only contenders whose name holds this")
 	format := flag.String("format", "", "only contenders of this file name extension, such as gz")
+	corpus := flag.String("corpus", "", "only these of text, binaries, random and tiny, separated by commas")
 	out := flag.String("csv", "bench/out/codecs.csv", "where to write the table")
 	one := flag.String("one", "", "measured by itself: NAME-LEVEL to encode standard input, -EXT to decode it")
 	child := flag.Bool("measure", false, "measured by itself: run the arguments and print what they took")
@@ -37,7 +39,7 @@ func main() {
 	} else if *child {
 		err = measureHere(flag.Args())
 	} else {
-		err = run(*rounds, *size, choice{*only, *format}, *out)
+		err = run(*rounds, *size, choice{*only, *format, *corpus}, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "codecs:", err)
@@ -118,8 +120,12 @@ type figures struct {
 	out    int64
 }
 
-// A choice of contenders; what is empty leaves all of them.
-type choice struct{ name, format string }
+// A choice of contenders and corpora; what is empty leaves all of them.
+type choice struct{ name, format, corpora string }
+
+func (c choice) reads(corpus string) bool {
+	return c.corpora == "" || slices.Contains(strings.Split(c.corpora, ","), corpus)
+}
 
 func (c choice) holds(by contender) bool {
 	return strings.Contains(by.name, c.name) && (c.format == "" || c.format == by.format)
@@ -141,6 +147,9 @@ func run(rounds int, size int64, only choice, out string) error {
 	}
 	rows := [][]string{{"corpus", "contender", "MB/s per core", "ratio", "bytes", "peak MB"}}
 	for _, corpus := range corpora {
+		if !only.reads(corpus.name) {
+			continue
+		}
 		encoded, err := encodeAll(corpus, dir, only.format)
 		if err != nil {
 			return err

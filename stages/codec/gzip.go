@@ -12,6 +12,7 @@ import (
 	"firn/stages/codec/gzip"
 )
 
+// gzipKind: levels up to 5 are the library's, the others those of package deflate.
 func gzipKind() kind {
 	return kind{name: "gzip", ext: "gz", min: 1, max: 9, def: 6, make: newGzip}
 }

@@ -26,7 +26,7 @@ type blockWriter struct {
 func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	c.literal[endOfBlock] = 1
 	fixedLength := fixedLengths()
-	dynamic, fixed := 3+b.header.make(c, &b.coder), 3
+	dynamic, fixed := 3+b.header.choose(c, &b.coder), 3
 	for i, n := range c.literal[:literals] {
 		extra := 0
 		if i >= firstLength {

@@ -19,8 +19,8 @@ type header struct {
 	precodes       int // code lengths of the precode that are sent
 }
 
-// make chooses codes for c and returns how many bits the header takes.
-func (h *header) make(c *counts, by *coder) (size int) {
+// choose makes codes for c and returns how many bits the header takes.
+func (h *header) choose(c *counts, by *coder) (size int) {
 	by.lengths(h.literalLength[:], c.literal[:literals], literalLimit)
 	by.lengths(h.distanceLength[:], c.distance[:distances], distanceLimit)
 	h.literal = used(h.literalLength[:], firstLength)

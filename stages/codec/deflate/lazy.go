@@ -7,7 +7,8 @@ type effort struct {
 	nice int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
 }
 
-// lazy cuts the block into literals and matches. A match gives way to a better one that begins one or two bytes later.
+// lazy cuts the block into literals and matches. A match gives way to a better one that begins a byte later or, at a deep
+// level, two.
 func (e *Encoder) lazy() {
 	matched := windowSize // where the last match ended
 	for p := windowSize; p < e.end; {
