@@ -1,8 +1,13 @@
-// Package xz writes .xz files (the .xz file format, version 1.2.0, tukaani.org/xz/xz-file-format.txt): separately encoded blocks in
-// one stream, the sizes in each block's header and an index at the end, as xz -T writes them. Decoders can thus work on several
-// blocks at once, and those that stop after the first stream read everything.
+// Package xz writes and reads .xz files (the .xz file format, version 1.2.0, tukaani.org/xz/xz-file-format.txt).
 //
-// It does not know where a block's bytes come from or who encodes them beside whom.
+// Written are separately encoded blocks in one stream, the sizes in each block's header and an index at the end, as xz -T writes them.
+// Decoders can thus work on several blocks at once, and those that stop after the first stream read everything. An Encoder makes a
+// block, a Joiner a stream of them. What does not compress is found before it is tried (noise.go).
+//
+// NewReader reads any xz file, whoever wrote it. A parser goes through the container and checks all of it; blocks whose headers tell
+// their sizes are decoded side by side, others as they are read. Memory follows what data become, not what headers say.
+//
+// The package does not know where a block's bytes come from or who encodes them beside whom. Sections are the format document's.
 package xz
 
 import (

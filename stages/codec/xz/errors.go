@@ -22,7 +22,7 @@ func unsupported(format string, args ...any) error {
 
 // early makes of an end of the input, where more was to come, an io.ErrUnexpectedEOF.
 func early(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("reading xz data: %w", err)
