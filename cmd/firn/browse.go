@@ -139,7 +139,7 @@ func (o *browseOptions) ask(ctx context.Context, stdout, stderr io.Writer) (*ask
 	if err := o.openStore(ctx, &m); err != nil {
 		return nil, err
 	}
-	if err := m.store.Check(ctx); err != nil {
+	if err := m.store.Check(ctx, store.ToRead); err != nil {
 		return nil, err
 	}
 	keys, err := encrypt.NewKeys(pass, nil)

@@ -12,6 +12,7 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/stages"
 	"firn/stages/report"
+	"firn/stages/store"
 )
 
 // rebuildNotes end firn catalogue rebuild --help.
@@ -97,7 +98,7 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 	ctx := s.ctx
 	totals := new(report.Totals)
 	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Rebuild: true, Stdout: stdout, Stderr: stderr}, totals)
-	m, err := o.openKept(ctx, printer)
+	m, err := o.openKept(ctx, printer, store.ToWrite)
 	if err != nil {
 		return cause(ctx, err)
 	}

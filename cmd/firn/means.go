@@ -67,7 +67,7 @@ func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, 
 	if err := o.openCache(m, r); err != nil {
 		return nil, err
 	}
-	if err := m.store.Check(ctx); err != nil {
+	if err := m.store.Check(ctx, store.ToWrite); err != nil {
 		return nil, err
 	}
 	if m.table != nil {

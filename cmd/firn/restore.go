@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +13,10 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages"
-	"firn/stages/encrypt"
 	"firn/stages/extract"
 	"firn/stages/pick"
 	"firn/stages/report"
+	"firn/stages/store"
 )
 
 // restoreNotes end firn restore --help.
@@ -156,7 +155,7 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 	ctx := s.ctx
 	totals := new(report.Totals)
 	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Restore: true, Stdout: stdout, Stderr: stderr}, totals)
-	m, err := o.openRestore(ctx, printer)
+	m, err := o.openKept(ctx, printer, store.ToRead)
 	if err != nil {
 		return cause(ctx, err)
 	}
@@ -191,35 +190,6 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 
 // rangeSize is how many bytes one request of a restore asks for.
 const rangeSize = 8 * mib
-
-// openRestore opens what a restore works with; it makes no key file.
-func (o *restoreOptions) openRestore(ctx context.Context, r report.Reporter) (_ *means, err error) {
-	m := &means{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close())
-		}
-	}()
-	pass, warnings, err := encrypt.ReadPassphrase(o.keyfile, encrypt.KeyfileOptions{AllowWeak: o.allowWeak})
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range warnings {
-		r.Event(report.Event{Kind: report.Warning, Text: w})
-	}
-	m.passphrase = pass
-	if err := o.openStore(ctx, m); err != nil {
-		return nil, err
-	}
-	if err := o.openCache(m, r); err != nil {
-		return nil, err
-	}
-	if err := m.store.Check(ctx); err != nil {
-		return nil, err
-	}
-	m.keys, err = stages.OpenKeys(pass, m.state)
-	return m, err
-}
 
 func openTarget(path string) (*os.Root, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {

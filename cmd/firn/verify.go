@@ -18,6 +18,7 @@ import (
 	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
+	"firn/stages/store"
 )
 
 // verifyNotes end firn verify --help.
@@ -178,7 +179,7 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 	ctx := s.ctx
 	totals := new(report.Totals)
 	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Verify: true, Stdout: stdout, Stderr: stderr}, totals)
-	m, err := o.openKept(ctx, printer)
+	m, err := o.openKept(ctx, printer, store.ToRead)
 	if err != nil {
 		return cause(ctx, err)
 	}
@@ -216,7 +217,7 @@ func (o *backupOptions) cleanCache() string {
 
 // openKept opens what a look at what is kept works with; it makes no key file,
 // and a cache path only if one is given.
-func (o *backupOptions) openKept(ctx context.Context, r report.Reporter) (_ *means, err error) {
+func (o *backupOptions) openKept(ctx context.Context, r report.Reporter, use store.Use) (_ *means, err error) {
 	m := &means{}
 	defer func() {
 		if err != nil {
@@ -245,5 +246,5 @@ func (o *backupOptions) openKept(ctx context.Context, r report.Reporter) (_ *mea
 	if err != nil {
 		return nil, err
 	}
-	return m, m.store.Check(ctx)
+	return m, m.store.Check(ctx, use)
 }

@@ -49,9 +49,9 @@ type Store interface {
 	// Limits tells what sizes the store takes.
 	Limits() Limits
 
-	// Check asks whether the store is there and may be listed. Its error is marked with pipeline.Fatal and says what
+	// Check asks whether the store is there and may be listed, and, where that can be told without a write, written to if use says so. Its error is marked with pipeline.Fatal and says what
 	// is wrong (missing bucket, wrong region, credentials, no network …) and what to do about it.
-	Check(ctx context.Context) error
+	Check(ctx context.Context, use Use) error
 
 	// List calls fn for every object whose key begins with prefix (a plain string, "" for all), in the order of
 	// their keys' bytes, without Meta and Restore. An error of fn ends the listing and is returned as it is.
@@ -86,6 +86,15 @@ type Store interface {
 	// makes it faster, where the store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
 	Thaw(ctx context.Context, key, version string, tier Tier, days int) (ThawResult, error)
 }
+
+// Use says what a store is opened for.
+type Use int
+
+// What a store is opened for.
+const (
+	ToRead  Use = iota // what is there; it need not be writable, but has to be there
+	ToWrite            // it may be made by what is stored first
+)
 
 // Upload is one multipart upload.
 type Upload interface {

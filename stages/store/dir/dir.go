@@ -88,19 +88,27 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 1, MaxPart: 5 << 30, MaxParts: 1 << 20, MaxPut: 5 << 30, MaxObject: 1 << 60}
 }
 
-// Check tells whether the directory can be written, or, if it is not there, whether it can be made.
-func (s *Store) Check(ctx context.Context) error {
+// Check tells whether the directory can be read or written. To be written, it need not be there if it can be made.
+func (s *Store) Check(ctx context.Context, use store.Use) error {
 	if err := cause(ctx); err != nil {
 		return err
 	}
 	info, err := os.Stat(s.root)
 	switch {
+	case absent(err) && use == store.ToRead:
+		return pipeline.Fatal(fmt.Errorf("there is no store %s: check the path, and whether its disk is mounted", s.URL()))
 	case absent(err):
 		return s.checkParent()
 	case err != nil:
 		return pipeline.Fatal(fmt.Errorf("looking at the store %s: %w", s.URL(), err))
 	case !info.IsDir():
 		return pipeline.Fatal(fmt.Errorf("the store %s is a file: name a directory", s.URL()))
+	}
+	if use == store.ToRead {
+		if err := readable(s.root); err != nil {
+			return pipeline.Fatal(fmt.Errorf("the store %s can't be read: %w; let this user read and enter it", s.URL(), err))
+		}
+		return nil
 	}
 	if err := writable(s.root); err != nil {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be written: %w; let this user read, write and enter it", s.URL(), err))

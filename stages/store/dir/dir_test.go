@@ -289,7 +289,7 @@ func TestCheck(t *testing.T) {
 	} {
 		s, err := dir.Open(filepath.Join(tmp, path))
 		must(t, err)
-		err = s.Check(t.Context())
+		err = s.Check(t.Context(), store.ToWrite)
 		if (err == nil) != (want == "") || err != nil && (!pipeline.IsFatal(err) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -302,6 +302,14 @@ func TestCheck(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(tmp, "new")); err == nil {
 		t.Error("Check has made the store")
+	}
+	for path, want := range map[string]string{"there": "", "new": "there is no store", "file": "is a file"} {
+		s, err := dir.Open(filepath.Join(tmp, path))
+		must(t, err)
+		err = s.Check(t.Context(), store.ToRead)
+		if (err == nil) != (want == "") || err != nil && (!pipeline.IsFatal(err) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("to read %s: %v", path, err)
+		}
 	}
 }
 

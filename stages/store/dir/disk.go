@@ -44,9 +44,14 @@ func unfit(err error) bool {
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || unfit(err) }
 
 // writable returns an error unless the folder may be read, written and entered.
-func writable(folder string) error {
-	const readWriteEnter = 4 | 2 | 1
-	if err := syscall.Access(folder, readWriteEnter); err != nil {
+func writable(folder string) error { return may(folder, 4|2|1) }
+
+// readable is writable for who only reads.
+func readable(folder string) error { return may(folder, 4|1) }
+
+// may asks for rights: 4 to read, 2 to write, 1 to enter (access(2)).
+func may(folder string, rights uint32) error {
+	if err := syscall.Access(folder, rights); err != nil {
 		return &fs.PathError{Op: "access", Path: folder, Err: err}
 	}
 	return nil

@@ -176,8 +176,8 @@ func runPlain(s *Store, op Op, key string, do func() error) error {
 	return err
 }
 
-func (s *Store) Check(ctx context.Context) error {
-	return runPlain(s, Check, "", func() error { return s.Store.Check(ctx) })
+func (s *Store) Check(ctx context.Context, use store.Use) error {
+	return runPlain(s, Check, "", func() error { return s.Store.Check(ctx, use) })
 }
 
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {

@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 				if tt.change != nil {
 					tt.change(o)
 				}
-			}).Check(t.Context())
+			}).Check(t.Context(), store.ToWrite)
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -122,7 +122,7 @@ func TestWrongRegion(t *testing.T) {
 				fmt.Fprintf(w, "<Error><Code>%s</Code><Message>Elsewhere.</Message></Error>", tt.code)
 			}
 		})
-		mustSay(t, st.Check(t.Context()), true, "--region eu-west-3")
+		mustSay(t, st.Check(t.Context(), store.ToWrite), true, "--region eu-west-3")
 		_, err := st.Head(t.Context(), "k", "")
 		mustSay(t, err, true, "--region eu-west-3")
 	}
@@ -140,7 +140,7 @@ func TestNotS3(t *testing.T) {
 		"empty answers": func(http.ResponseWriter, *http.Request) {},
 	} {
 		st := answer(t, handler)
-		mustSay(t, st.Check(t.Context()), true, "an S3 server")
+		mustSay(t, st.Check(t.Context(), store.ToWrite), true, "an S3 server")
 		if _, err := st.CreateUpload(t.Context(), "k", store.PutOptions{PartSize: 5 * mib}); err == nil {
 			t.Errorf("%s: an upload could be begun", name)
 		}
@@ -177,7 +177,7 @@ func TestOverTLS(t *testing.T) {
 		return st
 	}
 	plain := func(*s3.Options) {}
-	mustSay(t, open(plain).Check(t.Context()), true, "AWS_CA_BUNDLE")
+	mustSay(t, open(plain).Check(t.Context(), store.ToWrite), true, "AWS_CA_BUNDLE")
 
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {

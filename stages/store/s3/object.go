@@ -17,7 +17,7 @@ import (
 )
 
 // Check lists one key, which tells a missing bucket, a wrong region, bad credentials and a dead network apart.
-func (s *Store) Check(ctx context.Context) error {
+func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
 	}

@@ -163,7 +163,7 @@ func meta() map[string]string {
 }
 
 func testCheck(t *testing.T, s store.Store) {
-	if err := s.Check(t.Context()); err != nil {
+	if err := s.Check(t.Context(), store.ToWrite); err != nil {
 		t.Error(err)
 	}
 	if keys := Keys(t, s, ""); len(keys) != 0 {
@@ -311,7 +311,7 @@ func testCancelled(t *testing.T, s store.Store) {
 	crc := store.CRC32C([]byte("x"))
 	part := store.Part{Number: 1, Size: 1, CRC32C: crc}
 	for name, call := range map[string]func() error{
-		"Check": func() error { return s.Check(ctx) },
+		"Check": func() error { return s.Check(ctx, store.ToWrite) },
 		"List":  func() error { return s.List(ctx, "", func(store.Object) error { return nil }) },
 		"Head":  func() error { _, err := s.Head(ctx, "k", ""); return err },
 		"Get":   func() error { _, err := s.Get(ctx, "k", store.GetOptions{}); return err },
