@@ -10,6 +10,7 @@ import (
 	"firn/stages/catalogue"
 	"firn/stages/codec"
 	"firn/stages/encrypt"
+	"firn/stages/key"
 	"firn/stages/ledger"
 	"firn/stages/record"
 	"firn/stages/report"
@@ -64,10 +65,23 @@ func (r *restore) find(ctx context.Context, first bool, emit func(*archived) err
 	if !first {
 		r.search.tell = report.Discard{}.Event
 	}
-	return r.search.each(ctx, func(a *archived) error {
-		a.restore = r
+	found := false
+	err := r.search.each(ctx, func(a *archived) error {
+		a.restore, found = r, true
 		return emit(a)
 	})
+	if err == nil && first && !found {
+		return pipeline.Fatal(r.nothing())
+	}
+	return err
+}
+
+// nothing says why there is nothing to restore.
+func (r *restore) nothing() error {
+	if r.Picks == nil {
+		return fmt.Errorf("there is nothing to restore: %s holds no archive below the prefix %q; check --bucket-name and --prefix", r.Store.URL(), key.Prefix(r.Prefix))
+	}
+	return errors.New("nothing that was saved matches --path: 'firn find' looks for what there is, 'firn list latest' shows it")
 }
 
 // compare lets pass what is not below the target yet as its list tells: neither fetched nor thawed for nothing.
