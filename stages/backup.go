@@ -84,6 +84,7 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 			b.stages.lookup.Fault(s, s.known.Err)
 			continue
 		}
+		s.asked = true
 		b.warnOfOtherKey(s)
 		seen, ok := b.State.Get(b.stateName, s.Key)
 		if ok && !s.known.Stored {

@@ -89,7 +89,7 @@ func (s *search) offer(line *catalogue.Subtree, fn func(*archived) error) error 
 	}
 	switch {
 	case !line.HasObject():
-		s.tell(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("it was not saved in that run, nor before: %s", line.Error)})
+		s.tell(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("it was not saved in that run, which knew of none that was saved before: %s", line.Error)})
 		return nil
 	case line.Status == catalogue.Failed:
 		s.tell(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("it was not saved in that run (%s); what comes back is from %s", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})

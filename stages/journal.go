@@ -198,10 +198,16 @@ func placeOf(p catalogue.Place) *catalogue.Place {
 	return &p
 }
 
-// failed notes a subtree that was not saved, with the object that is left of an earlier run.
+// failed notes a subtree that was not saved, with the object that is left of an earlier run: the store is asked for it if that
+// was not done before.
 func (j *journal) failed(s *subtree, why error) {
 	if j.writer == nil {
 		return
+	}
+	if !s.asked {
+		if known, err := j.asker.AskStore(j.ctx, s.Key); err == nil {
+			s.known = known
+		}
 	}
 	r, object := s.known.Record, s.known.Object
 	if s.object.Key != "" { // stored, but its row could not be written

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
 	"firn/stages/catalogue"
@@ -283,4 +284,24 @@ func TestCatalogueThatCannotBeStored(t *testing.T) {
 			r.catalogue().whole("")
 		})
 	}
+}
+
+// TestFailedBeforeItWasLookedUp: a subtree that failed before anybody asked what the store holds of it comes back as it was saved before.
+func TestFailedBeforeItWasLookedUp(t *testing.T) {
+	r := newRig(t)
+	r.plant(27)
+	r.run()
+	asked := key.Full("", filepath.Join(r.tree, "d1"), "tar.gz")
+	sound := r.store
+	r.store = fault.New(sound, fault.Fault{Op: fault.Head, Key: asked})
+	failed := r.run().of(report.Failed)
+	r.store = sound
+	if len(failed) != 1 || failed[0] != filepath.Join(r.tree, "d1") {
+		t.Fatalf("failed: %q", failed)
+	}
+	target, o := r.restore()
+	if o.Err != nil || !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
 }

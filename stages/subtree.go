@@ -26,6 +26,7 @@ type subtree struct {
 
 	scan   walk.Scan     // walk
 	known  check.Known   // lookup
+	asked  bool          // lookup; known is what there is to know
 	spool  *spool.File   // archive
 	record record.Record // archive
 	list   *spool.Beside // archive; the list of its entries
