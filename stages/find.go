@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -70,7 +69,7 @@ func (s *search) each(ctx context.Context, fn func(*archived) error) error {
 			if slices.ContainsFunc(s.runs[:i], func(newer catalogue.Run) bool { return newer.Path != "." && ledger.Covers(newer, line.Path) }) {
 				return nil
 			}
-			return s.offer(&line, fn)
+			return s.offer(&line, s.runs[:i], fn)
 		})
 		if err != nil {
 			return fmt.Errorf("reading what run %s saved: %w", run.ID, err)
@@ -82,8 +81,18 @@ func (s *search) each(ctx context.Context, fn func(*archived) error) error {
 	return s.uncovered(ctx, fn)
 }
 
-// offer passes a line's archive on if it may hold what is asked for.
-func (s *search) offer(line *catalogue.Subtree, fn func(*archived) error) error {
+// newerIn are the backup paths of runs that lie within a subtree.
+func newerIn(subtree string, runs []catalogue.Run) (paths []string) {
+	for _, run := range runs {
+		if run.Path != "." && run.Path != subtree && subtree != "." && within(subtree, run.Path) {
+			paths = append(paths, run.Path)
+		}
+	}
+	return paths
+}
+
+// offer passes a line's archive on if it may hold what is asked for. newer are the runs that are believed before the line's own.
+func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*archived) error) error {
 	if !s.picks.MayHave(line.Path) || !s.lists.mayHave(line) {
 		return nil
 	}
@@ -96,6 +105,7 @@ func (s *search) offer(line *catalogue.Subtree, fn func(*archived) error) error 
 	}
 	return fn(&archived{
 		key: line.Key, path: line.Path, version: line.Version, size: line.ObjectSize, record: recordOf(line), catalogued: true, class: line.Class, list: line.List,
+		except: newerIn(line.Path, newer),
 	})
 }
 
@@ -125,7 +135,7 @@ func (s *search) uncovered(ctx context.Context, fn func(*archived) error) error 
 		if slices.ContainsFunc(s.runs, func(run catalogue.Run) bool { return ledger.Covers(run, saved) }) || !s.picks.MayHave(saved) {
 			return nil
 		}
-		return fn(&archived{key: o.Key, path: saved, version: o.Version, size: o.Size, class: o.Class})
+		return fn(&archived{key: o.Key, path: saved, version: o.Version, size: o.Size, class: o.Class, except: newerIn(saved, s.runs)})
 	})
 }
 
@@ -212,7 +222,6 @@ func (s *search) lookInto(ctx context.Context, p *picked, key string, asked map[
 		if !asked[place] {
 			return nil
 		}
-		dir := path.Dir(list.Head.Path)
 		for {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
@@ -221,7 +230,7 @@ func (s *search) lookInto(ctx context.Context, p *picked, key string, asked map[
 			if err != nil {
 				return err
 			}
-			if s.picks.Has(strings.TrimPrefix(path.Join(dir, e.Path), "/")) {
+			if s.picks.Has(strings.TrimPrefix(member(list.Head.Path, e.Path), "/")) {
 				p.found[place] = true
 				return nil
 			}

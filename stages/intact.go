@@ -2,17 +2,21 @@ package stages
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
 
 	"firn/pipeline"
 	"firn/stages/catalogue"
 	"firn/stages/extract"
+	"firn/stages/ledger"
 )
 
 // intact tells whether what is wanted of an archive is below the target already, as its list tells. Without a list nothing is.
@@ -20,11 +24,14 @@ func (r *restore) intact(ctx context.Context, a *archived) (intact bool, err err
 	if a.list == nil || r.DryRun {
 		return false, nil
 	}
-	if _, err := r.Target.Lstat(a.path); err != nil {
+	if _, err := r.Target.Lstat(cmp.Or(a.laid(), ".")); err != nil {
 		return false, nil // nothing is there, or nothing can be told: it is laid down
 	}
 	err = r.shelf.List(ctx, *a.list, func(list *catalogue.ListReader) error {
-		intact, err = r.extractor.Intact(ctx, path.Dir(a.path), expected(list, r.selected(a)))
+		if list.Head.Key != a.key {
+			return fmt.Errorf("%w: the list of %s, where that of %s should be", catalogue.ErrFormat, list.Head.Key, a.key)
+		}
+		intact, err = r.extractor.Intact(ctx, a.dir(), expected(list, r.selected(a)))
 		return err
 	})
 	if err != nil && (ctx.Err() != nil || pipeline.IsFatal(err)) {
@@ -33,14 +40,52 @@ func (r *restore) intact(ctx context.Context, a *archived) (intact bool, err err
 	return intact && err == nil, nil // a list that can't be read is no reason not to restore
 }
 
+// laid is the path below the target at which the subtree is laid down. One that leads up lies in directories named as its key has
+// them, so that two paths never meet.
+func (a *archived) laid() string {
+	up, rest := "", strings.TrimPrefix(a.path, "/")
+	for rest == ".." || strings.HasPrefix(rest, "../") {
+		up, rest = up+`\x2e\x2e/`, strings.TrimPrefix(rest[len(".."):], "/")
+	}
+	return path.Join(up, rest) // "" for the target itself
+}
+
+// dir is the directory below the target in which the names in an archive's tar begin.
+func (a *archived) dir() string {
+	if nameless(a.path) {
+		return a.laid()
+	}
+	return path.Dir(a.laid())
+}
+
+// nameless tells whether a path has no last part that the names in its archive could begin with.
+func nameless(subtree string) bool {
+	base := path.Base(subtree)
+	return base == "/" || base == "." || base == ".."
+}
+
+// member is the path, as it was saved, of an entry of a subtree's archive, by its name as in the tar.
+func member(subtree, name string) string {
+	if nameless(subtree) {
+		return path.Join(subtree, name)
+	}
+	return path.Join(path.Dir(subtree), name)
+}
+
 // selected tells which entries of an archive are wanted, by their names as in the tar; nil wants all.
 func (r *restore) selected(a *archived) func(name string) bool {
-	if r.Picks == nil || r.Picks.Has(a.path) {
+	all := r.Picks == nil || r.Picks.Has(a.path)
+	if all && len(a.except) == 0 {
 		return nil
 	}
-	dir := path.Dir(a.path)
-	return func(name string) bool { return r.Picks.Has(path.Join(dir, name)) }
+	return func(name string) bool {
+		at := strings.TrimPrefix(member(a.path, name), "/")
+		return (all || r.Picks.Has(at)) && !slices.ContainsFunc(a.except, func(other string) bool { return within(other, at) })
+	}
 }
+
+// within tells whether a path, as in keys, lies at or below another one.
+func within(dir, at string) bool { return ledger.Covers(catalogue.Run{Path: dir}, at) }
 
 // expected yields what a list tells of the selected entries.
 func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[extract.Expected, error] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"firn/pipeline"
 	"firn/stages/catalogue"
@@ -43,6 +44,7 @@ type archived struct {
 	catalogued bool             // the record is the catalogue's: proven, and of the run that is restored
 	class      string           // storage class
 	list       *catalogue.Place // of its entries; nil if none is known
+	except     []string         // paths in it of which a newer run tells: what lies at or below them is that run's
 }
 
 // String is the path that was saved.
@@ -209,7 +211,7 @@ func (r *restore) fetchInto(ctx context.Context, a *archived) error {
 // extract lays the archive down.
 func (r *restore) extract(ctx context.Context, a *archived) (err error) {
 	defer a.Drop(nil)
-	format, err := codec.ByExt(path.Ext(a.key)[1:])
+	format, err := codec.ByExt(strings.TrimPrefix(path.Ext(a.key), "."))
 	if err != nil {
 		return err
 	}
@@ -218,7 +220,7 @@ func (r *restore) extract(ctx context.Context, a *archived) (err error) {
 		return fmt.Errorf("decompressing %s: %w", a.key, err)
 	}
 	defer func() { err = errors.Join(err, plain.Close()) }()
-	result, err := r.extractor.ExtractWithin(ctx, r.boundedTar(a, plain), path.Dir(a.path), r.selected(a), r.limitsOf(a))
+	result, err := r.extractor.ExtractWithin(ctx, r.boundedTar(a, plain), a.dir(), r.selected(a), r.limitsOf(a))
 	r.Totals.Entries.Add(result.Entries)
 	r.Totals.Files.Add(result.Files)
 	r.stages.extract.AddOut(result.Bytes)
