@@ -32,6 +32,9 @@ type search struct {
 	runs  []catalogue.Run // that tell what was there, the newest first; see ledger.Choose
 	known map[string]bool // keys that the catalogue tells of and from which no path can be read
 	lists *picked
+
+	deeper      []string // see deeperPrefixes
+	deeperKnown bool
 }
 
 // begin reads the runs. Nothing is told of a catalogue that isn't there: the store's own listing then is all there is.
@@ -55,8 +58,11 @@ func (s *search) warn(run catalogue.Run) {
 	case !run.Complete:
 		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s of %s did not come to its end (%s): what it had not got to is not restored", run.ID, run.BackupPath, run.Error)})
 	case len(run.CutFaults) > 0:
-		f := run.CutFaults[0]
-		s.tell(report.Event{Kind: report.Warning, Path: f.Path, Text: fmt.Sprintf("run %s could not list this directory (%s), nor %d others: an older --run may hold what is in them", run.ID, f.Error, len(run.CutFaults)-1)})
+		for _, f := range run.CutFaults {
+			if s.picks.MayHave(key.Clean(f.Path)) {
+				s.tell(report.Event{Kind: report.Entry, Path: f.Path, Err: fmt.Errorf("run %s could not list this directory (%s), so that nothing that lies in it is restored: an older --run may hold it", run.ID, f.Error)})
+			}
+		}
 	case run.Faults > 0 || run.Changed > 0:
 		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s did not save %d entries whole, and %d changed while they were read: 'firn list %s --long' names them", run.ID, run.Faults, run.Changed, run.ID)})
 	}
@@ -121,22 +127,60 @@ func recordOf(line *catalogue.Subtree) record.Record {
 	return r
 }
 
-// uncovered passes on the archives that lie where no run of the catalogue tells what was there.
+// uncovered passes on the archives that lie where no run of the catalogue tells what was there: of each path the one that was stored last.
 func (s *search) uncovered(ctx context.Context, fn func(*archived) error) error {
-	return s.store.List(ctx, key.Prefix(s.prefix), func(o store.Object) error {
+	newest := newestOf{
+		emit: func(o store.Object) error { return s.offerUnknown(ctx, o, fn) },
+		older: func(o store.Object) {
+			s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "an archive of the same path and of another algorithm was stored later: this one is not restored"})
+		},
+	}
+	err := s.store.List(ctx, key.Prefix(s.prefix), func(o store.Object) error {
 		if !isArchive(o.Key) || s.known[o.Key] {
 			return nil
 		}
 		saved, _, ok := key.Path(s.prefix, o.Key)
-		if !ok {
-			s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key, and no run of the catalogue tells of it; it is not restored"})
+		if ok && (slices.ContainsFunc(s.runs, func(run catalogue.Run) bool { return ledger.Covers(run, saved) }) || !s.picks.MayHave(saved)) {
 			return nil
 		}
-		if slices.ContainsFunc(s.runs, func(run catalogue.Run) bool { return ledger.Covers(run, saved) }) || !s.picks.MayHave(saved) {
-			return nil
-		}
-		return fn(&archived{key: o.Key, path: saved, version: o.Version, size: o.Size, class: o.Class, except: newerIn(saved, s.runs)})
+		return newest.add(o)
 	})
+	return errors.Join(err, newest.flush(""))
+}
+
+// offerUnknown passes an archive on of which no run of the catalogue tells.
+func (s *search) offerUnknown(ctx context.Context, o store.Object, fn func(*archived) error) error {
+	if err := s.learnDeeper(ctx); err != nil {
+		return err
+	}
+	if liesBelow(s.deeper, o.Key) {
+		return nil
+	}
+	saved, _, ok := key.Path(s.prefix, o.Key)
+	switch {
+	case ok:
+		return fn(&archived{key: o.Key, path: saved, version: o.Version, size: o.Size, class: o.Class, except: newerIn(saved, s.runs)})
+	case len(s.runs) == 0:
+		s.tell(report.Event{Kind: report.Failed, Key: o.Key, Path: o.Key, Err: errors.New("no path can be read from this key, and there is no catalogue that tells of it: 'firn catalogue rebuild' makes one")})
+	default:
+		s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key, and no run of the catalogue tells of it; it is not restored"})
+	}
+	return nil
+}
+
+// learnDeeper asks, once, which prefixes below this one are backups of their own, and tells of them.
+func (s *search) learnDeeper(ctx context.Context) (err error) {
+	if s.deeperKnown {
+		return nil
+	}
+	if s.deeper, err = deeperPrefixes(ctx, s.store, s.prefix); err != nil {
+		return err
+	}
+	s.deeperKnown = true
+	for _, p := range s.deeper {
+		s.tell(report.Event{Kind: report.Warning, Key: p, Text: fmt.Sprintf("what lies below it was saved with a prefix of its own, and is not restored: use --prefix %s for it", strings.TrimSuffix(p, "/"))})
+	}
+	return nil
 }
 
 // picked tells which lists hold an entry that is picked: hashes of their places, eight bytes each.

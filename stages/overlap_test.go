@@ -3,10 +3,12 @@ package stages_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"firn/bench/tree"
 	"firn/stages"
+	"firn/stages/codec"
 	"firn/stages/report"
 	"firn/stages/walk"
 )
@@ -77,4 +79,60 @@ func TestRootOfTheSystem(t *testing.T) {
 	if _, o := r.restore(); o.Err != nil || !o.Complete(&o.totals) || o.totals.Intact.Load() != 1 { // the target itself
 		t.Errorf("%v %v", o.Err, o.events)
 	}
+}
+
+// TestPrefixesBelowAPrefix have catalogues of their own: neither a restore nor a rebuild without them takes what lies there for a part of
+// what was saved without them.
+func TestPrefixesBelowAPrefix(t *testing.T) {
+	r := newRig(t)
+	r.plant(42)
+	r.run()
+	inner := *r
+	inner.cache = t.TempDir()
+	inner.change = func(b *stages.Backup) { b.Walk.Prefix = "hosts/other" }
+	inner.run()
+	only := func(what string) {
+		t.Helper()
+		target, o := r.restore()
+		if o.Err != nil || !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 {
+			t.Errorf("%s: %v %v", what, o.Err, o.events)
+		}
+		r.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
+		if _, err := os.Stat(filepath.Join(target, "hosts")); err == nil {
+			t.Errorf("%s: what has another prefix was restored too", what)
+		}
+	}
+	only("by the catalogue")
+	r.must(os.RemoveAll(filepath.Join(strings.TrimPrefix(r.store.URL(), "file://"), ".firn")))
+	only("without a catalogue")
+	if o := r.rebuild(); o.Err != nil || len(o.of(report.Warning)) != 1 {
+		t.Errorf("rebuild: %v %v", o.Err, o.events)
+	}
+	for _, lines := range r.catalogue().lines {
+		for _, line := range lines {
+			if strings.HasPrefix(line.Path, "hosts") {
+				t.Errorf("entered by a rebuild: %s", line.Path)
+			}
+		}
+	}
+}
+
+// TestTwoAlgorithmsWithoutACatalogue: of each path the archive that was stored last comes back.
+func TestTwoAlgorithmsWithoutACatalogue(t *testing.T) {
+	r := newRig(t)
+	r.plant(43)
+	write(t, filepath.Join(r.tree, "d1", "gone"), "of the first run")
+	r.run()
+	r.must(os.Remove(filepath.Join(r.tree, "d1", "gone")))
+	write(t, filepath.Join(r.tree, "d1", "noise"), "of the second run")
+	zst, err := codec.New("zstd", 1)
+	r.must(err)
+	r.run(func(b *stages.Backup) { b.Format, b.MemoryLimit = zst, 512<<20 })
+	dir := strings.TrimPrefix(r.store.URL(), "file://")
+	r.must(os.RemoveAll(filepath.Join(dir, ".firn")))
+	target, o := r.restore()
+	if o.Err != nil || !o.Complete(&o.totals) {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
 }

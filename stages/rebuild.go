@@ -47,8 +47,15 @@ func (r *rebuild) find(ctx context.Context, emit func(*kept) error) error {
 	newest := newestOf{emit: func(o store.Object) error { return r.emit(o, emit) }, older: func(o store.Object) {
 		r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "an archive of the same path and of another algorithm was stored later: this one is not entered"})
 	}}
-	err := r.Store.List(ctx, key.Prefix(r.Prefix), func(o store.Object) error {
-		if !listsArchive(r.Prefix, o.Key, nil) {
+	deeper, err := deeperPrefixes(ctx, r.Store, r.Prefix)
+	if err != nil {
+		return err
+	}
+	for _, p := range deeper {
+		r.Report.Event(report.Event{Kind: report.Warning, Key: p, Text: "what lies below it was saved with a prefix of its own, whose catalogue it is entered in: name that --prefix for it"})
+	}
+	err = r.Store.List(ctx, key.Prefix(r.Prefix), func(o store.Object) error {
+		if !listsArchive(r.Prefix, o.Key, nil) || liesBelow(deeper, o.Key) {
 			return nil
 		}
 		return newest.add(o)
