@@ -69,8 +69,12 @@ type restore struct {
 	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
 }
 
-// shelfMost is how many packs of lists are at hand at once.
-const shelfMost = 4
+// A restore keeps packs of lists at hand: the archives of a run come in no order of their packs, of which there may be one for each run
+// since the first.
+const (
+	shelfLeast = 4 // packs
+	shelfShare = 8 // part of the spool limit, in bytes, that they may take beside the spool
+)
 
 // Start makes everything ready and starts the restore. Wait must be called
 // after it.
@@ -104,7 +108,7 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 	})
 	l := &ledger.Ledger{Store: o.Store, Prefix: o.Prefix, Passphrase: o.Passphrase, Keys: o.Keys, Scratch: r.spool.Scratch}
 	r.search = &search{store: o.Store, ledger: l, prefix: o.Prefix, picks: o.Picks, moment: o.Moment, tell: r.Report.Event}
-	r.shelf = l.Shelf(shelfMost)
+	r.shelf = l.Shelf(shelfLeast, o.SpoolLimit/shelfShare)
 	r.flow()
 	return &RestoreHandle{r}, nil
 }

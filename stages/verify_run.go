@@ -105,7 +105,7 @@ func (o Verify) Start(ctx context.Context) (_ *VerifyHandle, err error) {
 		scratch = v.spool.Scratch
 	}
 	v.ledger = &ledger.Ledger{Store: o.Store, Prefix: o.Prefix, Passphrase: o.Passphrase, Keys: o.Keys, Scratch: scratch}
-	v.shelf = v.ledger.Shelf(shelfMost)
+	v.shelf = v.ledger.Shelf(shelfLeast, o.SpoolLimit/shelfShare)
 	v.begin(ctx)
 	v.flow()
 	return &VerifyHandle{v}, nil

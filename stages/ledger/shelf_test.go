@@ -18,7 +18,7 @@ func TestShelf(t *testing.T) {
 		return nil
 	}))
 	for _, most := range []int{0, 1, 3, 100} {
-		shelf := l.Shelf(most)
+		shelf := l.Shelf(most, 0)
 		var all sync.WaitGroup
 		for range 3 {
 			for _, s := range places {
@@ -51,7 +51,7 @@ func TestShelfFetchesOnce(t *testing.T) {
 	}))
 	made, file := 0, l.Scratch
 	l.Scratch = func() (*os.File, error) { made++; return file() }
-	shelf := l.Shelf(2)
+	shelf := l.Shelf(2, 0)
 	defer shelf.Close()
 	for _, place := range places {
 		check(t, shelf.List(t.Context(), place, func(*catalogue.ListReader) error { return nil }))

@@ -65,15 +65,24 @@ func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Pla
 		pack := w.nextPack()
 		w.mu.Unlock()
 		w.storing.Lock()
-		defer w.storing.Unlock()
-		return catalogue.Place{Pack: pack, Length: list.Size()}, w.failed(w.l.seal(ctx, pack, list))
+		err = w.l.seal(ctx, pack, list)
+		w.storing.Unlock()
+		return catalogue.Place{Pack: pack, Length: list.Size()}, w.failed(err)
 	}
 	full, err := w.append(list, &place)
-	w.mu.Unlock()
-	if err == nil && full != nil {
-		err = w.store(ctx, full)
+	return place, w.filled(ctx, full, err)
+}
+
+// filled lets go of mu, and stores the volume if one is full. What would fill the next one waits until that begins.
+func (w *Writer) filled(ctx context.Context, full *volume, err error) error {
+	if full != nil {
+		w.storing.Lock() // never taken by who waits for mu
 	}
-	return place, w.failed(err)
+	w.mu.Unlock()
+	if full != nil {
+		err = errors.Join(err, w.store(ctx, full))
+	}
+	return w.failed(err)
 }
 
 func (w *Writer) nextPack() string {
@@ -105,11 +114,7 @@ func (w *Writer) append(list content, place *catalogue.Place) (full *volume, err
 func (w *Writer) Add(ctx context.Context, s catalogue.Subtree) error {
 	w.mu.Lock()
 	full, err := w.add(s)
-	w.mu.Unlock()
-	if err == nil && full != nil {
-		err = w.store(ctx, full)
-	}
-	return w.failed(err)
+	return w.filled(ctx, full, err)
 }
 
 func (w *Writer) add(s catalogue.Subtree) (full *volume, err error) {
@@ -124,10 +129,14 @@ func (w *Writer) add(s catalogue.Subtree) (full *volume, err error) {
 	if err := w.lines.Add(s); err != nil {
 		return nil, err
 	}
-	if w.manifest.size >= w.limit {
-		return w.endVolume()
+	if w.manifest.size < w.limit {
+		return nil, nil
 	}
-	return nil, nil
+	v, err := w.endVolume()
+	if err != nil {
+		return nil, errors.Join(err, v.file.Close())
+	}
+	return v, nil
 }
 
 func (w *Writer) nextVolume() error {
@@ -148,9 +157,8 @@ func (w *Writer) endVolume() (*volume, error) {
 	return v, w.lines.Close()
 }
 
-// store seals a volume and lets go of its scratch file.
+// store seals a volume and lets go of its scratch file, and of storing, which the caller holds.
 func (w *Writer) store(ctx context.Context, v *volume) error {
-	w.storing.Lock()
 	defer w.storing.Unlock()
 	err := w.l.seal(ctx, v.key, v)
 	return errors.Join(err, v.file.Close())
@@ -179,6 +187,7 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	if w.pack != nil {
 		v := w.pack
 		w.pack = nil
+		w.storing.Lock()
 		if err := w.store(ctx, v); err != nil {
 			return err
 		}
@@ -193,6 +202,7 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 		if err != nil {
 			return errors.Join(err, v.file.Close())
 		}
+		w.storing.Lock()
 		if err := w.store(ctx, v); err != nil {
 			return err
 		}
