@@ -60,6 +60,9 @@ func (p *text) line(e report.Event) string {
 	case report.Changed:
 		return "firn: changed: " + Message(e.Err)
 	case report.NoCatalogue:
+		if p.o.Restore {
+			return "firn: the catalogue: " + Message(e.Err) + "; 'firn catalogue rebuild' makes it again"
+		}
 		return "firn: not noted in the catalogue: " + Message(e.Err) + "; the archives are stored all the same, and restore without it; 'firn catalogue rebuild' makes it again"
 	case report.Warning:
 		return "firn: warning: " + message(e)
