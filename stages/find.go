@@ -11,6 +11,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/catalogue"
+	"firn/stages/encrypt"
 	"firn/stages/key"
 	"firn/stages/ledger"
 	"firn/stages/pick"
@@ -43,13 +44,30 @@ func (s *search) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range faults {
-		s.tell(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
-	}
+	s.tellOfRuns(faults)
 	if s.runs, err = ledger.Choose(all, s.moment); err != nil {
 		return pipeline.Fatal(err)
 	}
 	return s.survey(ctx)
+}
+
+// tellOfRuns tells of runs that can't be read: once of all that another key file opens, which may be one for each night.
+func (s *search) tellOfRuns(faults []ledger.Fault) {
+	others := 0
+	var last ledger.Fault
+	for _, f := range faults {
+		if errors.Is(f.Err, encrypt.ErrOtherKey) {
+			others, last = others+1, f
+			continue
+		}
+		s.tell(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
+	}
+	switch {
+	case others == 1:
+		s.tell(report.Event{Kind: report.NoCatalogue, Key: last.Key, Err: fmt.Errorf("a run can't be read: %w", last.Err)})
+	case others > 1:
+		s.tell(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%d runs can't be read, of which the last says: %w", others, last.Err)})
+	}
 }
 
 // warn tells of what a run could not save.

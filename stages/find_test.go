@@ -1,10 +1,14 @@
 package stages
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"firn/stages/catalogue"
+	"firn/stages/encrypt"
+	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
 )
@@ -30,5 +34,19 @@ func TestDirectoriesThatWereNotListed(t *testing.T) {
 		if !slices.Equal(told, want) {
 			t.Errorf("%s: %q", pattern, told)
 		}
+	}
+}
+
+// However many runs another key file opens, it is said once.
+func TestRunsOfAnotherKey(t *testing.T) {
+	var told []error
+	s := search{tell: func(e report.Event) { told = append(told, e.Err) }}
+	var faults []ledger.Fault
+	for range 365 {
+		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encrypt.ErrOtherKey)})
+	}
+	s.tellOfRuns(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
+	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encrypt.ErrOtherKey) {
+		t.Errorf("%q", told)
 	}
 }
