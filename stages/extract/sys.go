@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,7 +65,7 @@ func (x *Extractor) sweep(d *level) error {
 	for {
 		names, err := dir.Readdirnames(4096)
 		for _, name := range names {
-			if strings.HasPrefix(name, TempPrefix) && x.left(name) {
+			if strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) {
 				// If it is a directory, or can't be removed, it is not what it seems, and harms nobody.
 				_ = unlinkat(d.fd, name, 0)
 			}
@@ -78,7 +79,7 @@ func (x *Extractor) sweep(d *level) error {
 }
 
 // left tells whether an unfinished file's process is no more. A restore that runs beside this one keeps its files.
-func (x *Extractor) left(name string) bool {
+func (x *Extractor) left(dirfd int, name string) bool {
 	if strings.HasPrefix(name, x.own) {
 		return false
 	}
@@ -87,5 +88,22 @@ func (x *Extractor) left(name string) bool {
 	if err != nil || pid <= 0 || pid == os.Getpid() {
 		return true
 	}
-	return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+	var st unix.Stat_t
+	if lstat(dirfd, name, &st) != nil {
+		return false
+	}
+	return !lives(pid, time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)))
 }
+
+// lives tells whether a process that changed a file at a time still runs, by its number. One that has ended does not, though nobody
+// has asked yet how it did, and neither does one whose number is another's now, as after the system was started anew.
+func lives(pid int, changed time.Time) bool {
+	if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		return false
+	}
+	began, known, ended := began(pid)
+	return !ended && (!known || !began.After(changed.Add(clockSlack)))
+}
+
+// clockSlack is how much later than it was a process may seem to have begun.
+const clockSlack = 2 * time.Second

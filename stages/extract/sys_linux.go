@@ -1,8 +1,12 @@
 package extract
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +39,30 @@ func chmodat(dirfd int, name string, mode uint32) error {
 		return unix.EOPNOTSUPP
 	}
 	return retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
+}
+
+// began tells when a process began, if that is known, and whether it has ended: see proc_pid_stat(5).
+func began(pid int) (at time.Time, known, ended bool) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return time.Time{}, false, false
+	}
+	const (
+		state, start = 0, 19 // fields, counted from the one behind the name, which may hold anything
+		second       = 100   // the unit of start: the same on all Linux systems
+	)
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) <= start {
+		return time.Time{}, false, false
+	}
+	ended = fields[state] == "Z" || fields[state] == "X"
+	ticks, err := strconv.ParseInt(fields[start], 10, 64)
+	var up unix.Timespec
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return time.Time{}, false, ended
+	}
+	age := time.Duration(up.Nano()) - time.Duration(ticks)*(time.Second/second)
+	return time.Now().Add(-age), true, ended
 }
 
 // throughProc is a path to an entry of an open directory, for calls that take no directory.
