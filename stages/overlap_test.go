@@ -103,6 +103,9 @@ func TestPrefixesBelowAPrefix(t *testing.T) {
 		}
 	}
 	only("by the catalogue")
+	if o := r.verify(); o.Err != nil || len(o.of(report.Unknown)) > 0 {
+		t.Errorf("verify: %v %v", o.Err, o.events)
+	}
 	r.must(os.RemoveAll(filepath.Join(strings.TrimPrefix(r.store.URL(), "file://"), ".firn")))
 	only("without a catalogue")
 	if o := r.rebuild(); o.Err != nil || len(o.of(report.Warning)) != 1 {

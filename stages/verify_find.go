@@ -214,7 +214,7 @@ func (v *verify) findUnknown(ctx context.Context, emit func(*examined) error) er
 		return nil
 	}
 	return v.Store.List(ctx, key.Prefix(v.Prefix), func(o store.Object) error {
-		if !listsArchive(v.Prefix, o.Key, v.Picks) || v.listing.seen(o.Key) {
+		if !listsArchive(v.Prefix, o.Key, v.Picks) || liesBelow(v.listing.deeper, o.Key) || v.listing.seen(o.Key) {
 			return nil
 		}
 		saved, _, ok := key.Path(v.Prefix, o.Key)

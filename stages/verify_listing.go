@@ -22,6 +22,7 @@ type listing struct {
 	archives  []listed // by key
 	classes   []string
 	catalogue map[string]bool // keys of the objects of the catalogue
+	deeper    []string        // see deeperPrefixes: what lies there is not listed
 }
 
 // listed is what a listing shows of one archive. The zero value: nothing.
@@ -38,11 +39,15 @@ func (l listed) found() bool { return l.key != 0 }
 func (l *listing) read(ctx context.Context, s store.Store, prefix string, picks pick.Picks) error {
 	l.seed, l.catalogue = maphash.MakeSeed(), map[string]bool{}
 	own := ledger.Dir(prefix)
-	err := s.List(ctx, key.Prefix(prefix), func(o store.Object) error {
+	var err error
+	if l.deeper, err = deeperPrefixes(ctx, s, prefix); err != nil {
+		return err
+	}
+	err = s.List(ctx, key.Prefix(prefix), func(o store.Object) error {
 		if strings.HasPrefix(o.Key, own) {
 			l.catalogue[o.Key] = true
 		}
-		if listsArchive(prefix, o.Key, picks) {
+		if listsArchive(prefix, o.Key, picks) && !liesBelow(l.deeper, o.Key) {
 			l.archives = append(l.archives, listed{key: l.hash(o.Key), etag: l.hash(o.ETag), size: o.Size, class: l.class(o.Class)})
 		}
 		return nil
