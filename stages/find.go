@@ -48,7 +48,23 @@ func (s *search) begin(ctx context.Context) error {
 	if s.runs, err = ledger.Choose(all, s.moment); err != nil {
 		return pipeline.Fatal(err)
 	}
+	if s.moment == (ledger.Moment{}) {
+		s.warnOfUnfinished(all)
+	}
 	return s.survey(ctx)
+}
+
+// warnOfUnfinished tells of backup paths of which no run has come to its end: what there is of them is taken, and may be a part.
+func (s *search) warnOfUnfinished(all []catalogue.Run) {
+	told := map[string]bool{}
+	for _, run := range slices.Backward(all) {
+		covered := slices.ContainsFunc(s.runs, func(c catalogue.Run) bool { return ledger.Covers(c, run.Path) })
+		if covered || told[run.Path] || !s.picks.MayHave(run.Path) {
+			continue
+		}
+		told[run.Path] = true
+		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("no backup of %s has come to its end (the newest, %s: %s): what the store holds of it is taken, which may not be all", run.BackupPath, run.ID, run.Error)})
+	}
 }
 
 // tellOfRuns tells of runs that can't be read: once of all that another key file opens, which may be one for each night.

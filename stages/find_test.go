@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"firn/stages/catalogue"
@@ -47,6 +48,17 @@ func TestRunsOfAnotherKey(t *testing.T) {
 	}
 	s.tellOfRuns(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
 	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encrypt.ErrOtherKey) {
+		t.Errorf("%q", told)
+	}
+}
+
+// A tree of which no backup has come to its end may be there in part only.
+func TestUnfinishedBackups(t *testing.T) {
+	all := []catalogue.Run{{ID: "1", Path: "srv"}, {ID: "2", Path: "home", Complete: true}, {ID: "3", Path: "home/me"}, {ID: "4", Path: "srv"}}
+	var told []string
+	s := search{runs: all[1:2], tell: func(e report.Event) { told = append(told, e.Text) }}
+	s.warnOfUnfinished(all)
+	if len(told) != 1 || !strings.Contains(told[0], "4") {
 		t.Errorf("%q", told)
 	}
 }
