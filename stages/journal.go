@@ -45,6 +45,7 @@ type journal struct {
 	id     string
 	packs  map[string]bool // that the store held when the run began
 	told   sync.Once
+	lost   sync.Once
 
 	mu        sync.Mutex
 	cutFaults []catalogue.Fault
@@ -180,7 +181,13 @@ func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.
 
 // addList adds the list that was made with the archive of s to a pack.
 func (j *journal) addList(ctx context.Context, s *subtree) (place catalogue.Place) {
-	if j.writer == nil || s.list.Lost() {
+	if j.writer == nil {
+		return place
+	}
+	if s.list.Lost() {
+		j.lost.Do(func() {
+			j.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Key: s.Key, Text: "the list of its entries has no room in the spool, and neither may others: it is saved all the same, but find and diff can't look into it; raise --spool-limit, or use a larger --depth"})
+		})
 		return place
 	}
 	place, err := j.writer.AddList(ctx, s.list)

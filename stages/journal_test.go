@@ -3,6 +3,7 @@ package stages_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -302,6 +303,25 @@ func TestFailedBeforeItWasLookedUp(t *testing.T) {
 	target, o := r.restore()
 	if o.Err != nil || !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 {
 		t.Errorf("%v %v", o.Err, o.events)
+	}
+	r.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
+}
+
+// TestListWithoutRoom: a list that is larger than the whole spool is not kept, which is told once, and all is saved.
+func TestListWithoutRoom(t *testing.T) {
+	r := newRig(t)
+	for _, dir := range []string{"a", "b"} {
+		for i := range 2500 {
+			write(t, filepath.Join(r.tree, dir, strings.Repeat(fmt.Sprintf("%08x", uint32(i)*2654435761), 2)), "")
+		}
+	}
+	o := r.run(func(b *stages.Backup) { b.SpoolLimit = 32 << 10 })
+	if o.Err != nil || !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 || o.totals.Saved.Load() != 3 {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	target, restored := r.restore()
+	if restored.Err != nil || !restored.Complete(&restored.totals) {
+		t.Errorf("%v %v", restored.Err, restored.events)
 	}
 	r.diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{})
 }
