@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
+	"firn/stages/store"
 )
 
 // TestEveryStateComesBack changes a tree over five runs, in a bucket with versions, and brings each state back by its run's id and by its time.
@@ -139,6 +141,29 @@ func TestReplacedInAStoreWithoutVersions(t *testing.T) {
 	changed := map[string]bool{key.Clean(r.tree): true, key.Clean(filepath.Join(r.tree, "d1")): true}
 	if o.Err != nil || len(o.of(report.Failed)) != 1 || !changed[o.of(report.Failed)[0]] || o.totals.Restored.Load() != 6 {
 		t.Errorf("%v: %v", o.Err, o.events)
+	}
+}
+
+// TestReplacedByWhatNobodyVouchesFor: another archive's bytes under a key, without the metadata that would give them away, are no newer
+// state of it.
+func TestReplacedByWhatNobodyVouchesFor(t *testing.T) {
+	r := newRig(t)
+	r.plant(38)
+	r.run()
+	from, to := key.Full("", filepath.Join(r.tree, "d1"), "tar.gz"), key.Full("", filepath.Join(r.tree, "d2"), "tar.gz")
+	object := r.objects()[from]
+	body, err := r.store.Get(t.Context(), from, store.GetOptions{})
+	r.must(err)
+	content, err := io.ReadAll(body)
+	r.must(errors.Join(err, body.Close()))
+	_, err = r.store.Put(t.Context(), to, content, store.PutOptions{Meta: map[string]string{"md5": object.Meta["md5"]}, CRC32C: store.CRC32C(content)})
+	r.must(err)
+	target, o := r.restore()
+	if failed := o.of(report.Failed); o.Err != nil || len(failed) != 1 || "/"+failed[0] != filepath.Join(r.tree, "d2") || o.totals.Restored.Load()+o.totals.Intact.Load() != 6 {
+		t.Errorf("%v %v", o.Err, o.events)
+	}
+	if _, err := os.Stat(filepath.Join(target, r.tree, "d2")); err == nil {
+		t.Error("something was laid down")
 	}
 }
 

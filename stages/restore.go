@@ -135,6 +135,9 @@ func (r *restore) know(a *archived, object store.Object) error {
 	if replaced && r.Moment != (ledger.Moment{}) {
 		return fmt.Errorf("%s was stored again since that run, and the store keeps no versions: what it held then is gone", a.key)
 	}
+	if replaced && own.Format == 0 && a.record.Format > 0 {
+		return fmt.Errorf("%s is not what was saved, and bears no HMAC: whoever replaced it need not know the key; nothing of it was fetched", a.key)
+	}
 	a.size, a.version = object.Size, object.Version
 	if !a.catalogued || replaced {
 		a.record, a.list, a.catalogued = own, nil, false
