@@ -28,6 +28,8 @@ type examined struct {
 	listed  listed            // what the listing shows under its key
 	counted int64             // bytes of the object, as they stand in the totals
 	fetched bool              // those bytes are counted as they come
+
+	unfinished bool // see isOfUnfinishedRun
 }
 
 // String is the path that was saved.

@@ -9,6 +9,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/catalogue"
 	"firn/stages/encrypt"
+	"firn/stages/ledger"
 	"firn/stages/record"
 	"firn/stages/report"
 	"firn/stages/store"
@@ -47,14 +48,23 @@ func (v *verify) holds(ctx context.Context, a *examined) error {
 	if kept.MD5 == "" {
 		err = damagef(problemMetadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
 	}
+	if a.run != "" {
+		wrong := v.holdsOfRun(ctx, a, kept, err)
+		switch {
+		case wrong == nil:
+			a.record, err = recordOf(&a.subtree), nil
+		case !v.isOfUnfinishedRun(a, kept, wrong):
+			return wrong
+		case v.Level != ReadData || !v.Subset.Has(a.object.Key) || a.object.Restore.Cold:
+			a.unfinished = true
+			return wrong
+		default:
+			v.tellUnfinished(a)
+			a.run, a.subtree.List = "", nil
+		}
+	}
 	if a.run == "" {
 		a.record, a.subtree.ObjectSize = kept, a.object.Size
-	} else {
-		if err := v.holdsOfRun(ctx, a, kept, err); err != nil {
-			return err
-		}
-		a.record = recordOf(&a.subtree)
-		err = nil
 	}
 	if err == nil {
 		err = v.checkKey(a)
@@ -63,6 +73,24 @@ func (v *verify) holds(ctx context.Context, a *examined) error {
 		v.Totals.Checks.NoChecksum.Add(1)
 	}
 	return err
+}
+
+// isOfUnfinishedRun tells whether an object that is not what its run says of it seems to be a later state, stored with this key by a run
+// that was killed before it could note anything, or is under way: restore takes it, by its own record.
+func (v *verify) isOfUnfinishedRun(a *examined, kept record.Record, wrong error) bool {
+	problem := problemOf(wrong)
+	if problem != problemSize && problem != problemETag || v.Moment != (ledger.Moment{}) || v.AllRuns || a.subtree.Version != "" {
+		return false
+	}
+	mine, err := v.Keys.Mine(kept.KeyID)
+	return err == nil && mine && kept.HMAC != "" && encrypt.CiphertextSize(kept.ArchiveSize) == a.object.Size && !a.object.Modified.Before(a.subtree.Stored)
+}
+
+// tellUnfinished tells once of such a state that is about to be proven.
+func (v *verify) tellUnfinished(a *examined) {
+	v.unfinishedOnce.Do(func() {
+		v.Report.Event(report.Event{Kind: report.Warning, Path: a.subtree.Path, Key: a.subtree.Key, Text: "it was stored again by a run that was killed, or is under way: it is read as it is now, and so are others like it; the next backup notes them"})
+	})
 }
 
 // holdsOfRun compares what the store tells of an object with its run's line;

@@ -34,7 +34,7 @@ const mostHarmed = 100_000
 type victim struct {
 	key, version, etag string
 	entries, bytes     int64
-	shell              bool
+	shell, unfinished  bool
 }
 
 func (h *harmed) add(a *examined) {
@@ -49,7 +49,7 @@ func (h *harmed) add(a *examined) {
 		return
 	}
 	h.count++
-	h.byPath[s.Path] = append(h.byPath[s.Path], victim{s.Key, s.Version, s.ETag, s.Entries, s.Bytes, s.Shell})
+	h.byPath[s.Path] = append(h.byPath[s.Path], victim{s.Key, s.Version, s.ETag, s.Entries, s.Bytes, s.Shell, a.unfinished})
 }
 
 // standIns says of each damaged archive which run knows of another version
@@ -99,6 +99,9 @@ func (x victim) text() string {
 	}
 	if x.entries > 0 {
 		what += fmt.Sprintf(" (%d entries, %d bytes of files)", x.entries, x.bytes)
+	}
+	if x.unfinished {
+		what += ", if it was not stored again by a run that was killed, or is under way: the next backup tells, and so does --read-data where it can be read"
 	}
 	return what
 }

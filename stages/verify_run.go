@@ -83,7 +83,7 @@ type verify struct {
 	toldAll atomic.Bool     // and nothing was left out
 	harmed  harmed
 
-	unprovenOnce sync.Once
+	unprovenOnce, unfinishedOnce sync.Once
 
 	stages struct{ find, lookup, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
 }

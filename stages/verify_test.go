@@ -11,6 +11,8 @@ import (
 	"firn/stages"
 	"firn/stages/catalogue"
 	"firn/stages/encrypt"
+	"firn/stages/key"
+	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
 )
@@ -74,11 +76,11 @@ func TestVerifyNamesDamage(t *testing.T) {
 		"bit rot at start": {func(r *rig) { r.flipAtRest(r.keyOf("d1"), 0) }, "", "", "d1 checksum", "d1 content"},
 		"bit rot at end":   {func(r *rig) { r.flipAtRest(r.keyOf("d1"), -1) }, "", "", "d1 checksum", "d1 checksum"},
 		"stored anew": {func(r *rig) { r.replace(r.keyOf("d1"), flip(100), r.keyOf("d1")) },
-			"d1 etag", "d1 etag", "d1 etag", "d1 etag"},
+			"d1 etag", "d1 etag", "d1 etag", "d1 content"},
 		"truncated": {func(r *rig) {
 			r.replace(r.keyOf("d1"), func(b []byte) []byte { return b[:len(b)-16] }, r.keyOf("d1"))
 		}, "d1 size", "d1 size", "d1 size", "d1 size"},
-		"swapped":          {func(r *rig) { r.swap("d1", "d2") }, "d1 size", "d1 size", "d1 size", "d1 size"},
+		"swapped":          {func(r *rig) { r.swap("d1", "d2") }, "d1 size", "d1 size", "d1 size", "d1 content"},
 		"metadata changed": {func(r *rig) { r.changeMeta(r.keyOf("d1"), "md5", sixes) }, "", "d1 metadata", "d1 metadata", "d1 metadata"},
 		"HMAC changed":     {func(r *rig) { r.changeMeta(r.keyOf("d1"), "firn-hmac-sha256", sixes+sixes) }, "", "d1 metadata", "d1 metadata", "d1 metadata"},
 		"metadata lost": {func(r *rig) {
@@ -223,6 +225,53 @@ func TestVerifyOfUnknownAndReplaced(t *testing.T) {
 	if got := o.problems(); o.Complete(&o.totals) || !slices.Contains(got, "d1 replaced") {
 		t.Errorf("the first run: %q", got)
 	}
+}
+
+// What a killed run has stored anew, and could not note, is proven when it is read, and till then is not said to be lost for certain.
+func TestVerifyAfterAKilledRun(t *testing.T) {
+	r := newRig(t)
+	for _, d := range []string{"d1", "d2"} {
+		write(t, filepath.Join(r.tree, d, "text"), "text")
+	}
+	r.run()
+	write(t, filepath.Join(r.tree, "d1", "new"), "new")
+	write(t, filepath.Join(r.tree, "d2", "text"), "TEXT") // as long as before: only its tag is another
+	r.run()
+	r.forgetNewest(t)
+	if o := r.verify(); !o.Complete(&o.totals) || len(o.of(report.Warning)) != 1 {
+		t.Errorf("read: %v", o.events)
+	}
+	for _, l := range []stages.Level{stages.Quick, stages.Default} {
+		o := r.verify(level(l))
+		if lost := o.of(report.Lost); o.Complete(&o.totals) || len(lost) < 2 {
+			t.Errorf("level %d: %v", l, o.events)
+		}
+		for _, e := range o.events {
+			if e.Kind == report.Lost && !strings.Contains(e.Text, "killed") {
+				t.Errorf("level %d: %s", l, e.Text)
+			}
+		}
+	}
+	first, _ := r.lines()
+	if o := r.verify(func(v *stages.Verify) { v.Moment.Run = first.ID }); o.Complete(&o.totals) {
+		t.Errorf("the first run's own state: %v", o.events)
+	}
+	damage(t, r, filepath.Join(r.tree, "d2"))
+	if o := r.verify(); o.Complete(&o.totals) || len(o.problems()) != 1 {
+		t.Errorf("damaged: %v", o.events)
+	}
+}
+
+// damage changes a byte of a subtree's object, and nothing else that could be seen.
+func damage(t *testing.T, r *rig, subtree string) {
+	t.Helper()
+	file := filepath.Join(strings.TrimPrefix(r.store.URL(), "file://"), key.Full("", subtree, "tar.gz"))
+	content, err := os.ReadFile(file)
+	r.must(err)
+	info, err := os.Stat(file)
+	r.must(err)
+	r.must(os.WriteFile(file, flip(40)(content), 0o600))
+	r.must(os.Chtimes(file, info.ModTime(), info.ModTime()))
 }
 
 // Only archives that may hold what is picked are asked of.
