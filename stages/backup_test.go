@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -151,7 +152,7 @@ func (r *rig) objects() map[string]store.Object {
 	r.t.Helper()
 	found := map[string]store.Object{}
 	err := r.store.List(context.Background(), "", func(o store.Object) error {
-		if _, _, ok := key.Path("", o.Key); !ok {
+		if !strings.Contains(path.Base(o.Key), ".tar.") {
 			return nil // the catalogue, and what explains the bucket
 		}
 		head, err := r.store.Head(context.Background(), o.Key, "")
