@@ -1,6 +1,7 @@
 package stages_test
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
