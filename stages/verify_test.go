@@ -13,7 +13,6 @@ import (
 	"firn/stages/catalogue"
 	"firn/stages/encrypt"
 	"firn/stages/key"
-	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
 )
