@@ -111,10 +111,16 @@ func entryOf(h *tarfmt.Header, e *catalogue.Entry) *catalogue.Entry {
 // savedPath is the path of the subtree as it stands in the catalogue.
 func (s *subtree) savedPath() string { return key.Clean(s.String()) }
 
+// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long, and a line must stay readable.
+const faultBytes = 1 << 20
+
 // note keeps a fault of an entry for the manifest.
 func (s *subtree) note(f archive.Fault) {
-	if s.allFaults++; len(s.faults) < catalogue.MaxFaults {
-		s.faults = append(s.faults, catalogue.Fault{Path: f.Path, Kind: f.What.String(), Error: f.Err.Error()})
+	s.allFaults++
+	fault := catalogue.Fault{Path: f.Path, Kind: f.What.String(), Error: f.Err.Error()}
+	s.faultSize += len(fault.Path) + len(fault.Error)
+	if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
+		s.faults = append(s.faults, fault)
 	}
 }
 
@@ -304,7 +310,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // the run has a better reason
 	case ctx.Err() != nil || pipeline.IsFatal(err):
-		return "", fmt.Errorf("everything is stored, but not noted in the catalogue: %w", err)
+		return "", fmt.Errorf("what was stored is stored, but not noted in the catalogue: %w", err)
 	}
 	j.tell(ctx, err)
 	return "", nil

@@ -149,7 +149,7 @@ func (r *restore) know(a *archived, object store.Object) error {
 func (r *restore) ask(ctx context.Context, a *archived) (thaw.Step, error) {
 	object, err := r.Store.Head(ctx, a.key, a.version)
 	if errors.Is(err, store.ErrNotFound) && a.version != "" {
-		return thaw.Leave, fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket: %w", a.version, a.key, err)
+		return thaw.Leave, fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket; the run of another day may have a version that is there ('firn find'): %w", a.version, a.key, err)
 	}
 	if err != nil {
 		return r.unseen(ctx, a, fmt.Errorf("asking what is known of %s: %w", a.key, err))

@@ -35,6 +35,7 @@ type subtree struct {
 	object store.Object // upload
 
 	faults    []catalogue.Fault // archive; the first of them
+	faultSize int               // bytes of all of them
 	allFaults int64
 }
 
