@@ -153,6 +153,7 @@ data "aws_iam_policy_document" "firn" {
     actions = [
       "s3:PutObject",
       "s3:GetObject",
+      "s3:GetObjectVersion", # to restore what was there at an earlier run
       "s3:AbortMultipartUpload",
       "s3:ListMultipartUploadParts",
       "s3:RestoreObject",

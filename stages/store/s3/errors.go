@@ -33,6 +33,14 @@ var (
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 
+// of is the request for a version; "" is the newest, unnamed.
+func (r request) of(version string) request {
+	if version != "" {
+		r.action += " and s3:GetObjectVersion"
+	}
+	return r
+}
+
 // fault tells what err means: one of store's errors, a fault of the run, or the server's refusal of the one object.
 func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
 	if err == nil {

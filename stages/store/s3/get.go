@@ -54,14 +54,30 @@ func (r *reader) open() error {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.next))
 	}
 	out, err := r.s.client.GetObject(r.ctx, in)
+	if r.version != "" && refusesVersions(err) {
+		out, err = r.newest(in, err)
+	}
 	if err != nil {
-		return r.s.fault(r.ctx, reading, r.key, err)
+		return r.s.fault(r.ctx, reading.of(r.version), r.key, err)
 	}
 	if in.Range != nil && statusOf(out.ResultMetadata) != 206 {
 		return errors.Join(fmt.Errorf("reading %s: the server ignored the range that was asked for", r.key), out.Body.Close())
 	}
 	r.body, r.etag, r.end = out.Body, out.ETag, r.next+aws.ToInt64(out.ContentLength)
 	return nil
+}
+
+// newest asks for the newest version, without naming it, and takes it if it is the one that was refused.
+func (r *reader) newest(in *s3.GetObjectInput, refused error) (*s3.GetObjectOutput, error) {
+	in.VersionId = nil
+	out, err := r.s.client.GetObject(r.ctx, in)
+	if err != nil {
+		return nil, refused
+	}
+	if aws.ToString(out.VersionId) != r.version {
+		return nil, errors.Join(refused, out.Body.Close())
+	}
+	return out, nil
 }
 
 // maxFailures is how often in a row a body may break off without a byte before it is given up.
@@ -97,7 +113,7 @@ func (r *reader) read(p []byte) (int, error) {
 // reopen asks for what is left after the body broke off with err.
 func (r *reader) reopen(err error) error {
 	if r.failures++; r.failures > maxFailures || r.ctx.Err() != nil || r.next >= r.end {
-		return r.s.fault(r.ctx, reading, r.key, err)
+		return r.s.fault(r.ctx, reading.of(r.version), r.key, err)
 	}
 	_ = r.body.Close() // already broken
 	r.body = nil

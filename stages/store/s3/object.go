@@ -82,11 +82,16 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 }
 
 func (s *Store) head(ctx context.Context, key, version string) (store.Object, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled,
-	})
+	in := &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled}
+	out, err := s.client.HeadObject(ctx, in)
+	if version != "" && refusesVersions(err) {
+		in.VersionId = nil
+		if newest, again := s.client.HeadObject(ctx, in); again == nil && aws.ToString(newest.VersionId) == version {
+			out, err = newest, nil
+		}
+	}
 	if err != nil {
-		return store.Object{}, s.headRefused(ctx, key, err)
+		return store.Object{}, s.headRefused(ctx, heading.of(version), key, err)
 	}
 	o := store.Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
@@ -102,16 +107,22 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	return o, nil
 }
 
+// refusesVersions tells whether an answer may mean that the right s3:GetObjectVersion is missing: to ask for the newest version without naming
+// it takes s3:GetObject alone (S3 user guide, "Retrieving object versions from a versioning-enabled bucket").
+func refusesVersions(err error) bool {
+	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
+}
+
 // headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so doesn't tell expired
 // credentials from a missing right.
-func (s *Store) headRefused(ctx context.Context, key string, err error) error {
+func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
 		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
 		if explained := s.fault(ctx, listing, key, why); pipeline.IsFatal(explained) {
 			return fmt.Errorf("looking at %s: %w", key, explained)
 		}
 	}
-	return s.fault(ctx, heading, key, err)
+	return s.fault(ctx, r, key, err)
 }
 
 // versionOf drops the "null" that S3 gives for objects stored while a bucket kept no versions.
