@@ -1,7 +1,7 @@
 // Package deflate encodes blocks in the deflate format (RFC 1951).
 //
 // An [Encoder] takes a block and the bytes before it, and makes of them deflate blocks that end at a byte boundary. Three steps follow each
-// other, one file each: a parser (lazy.go, or optimal.go at the highest level) cuts the block into literals and matches, which a finder (finder.go, deep.go, view.go) looks for; a
+// other, one file each: a parser (lazy.go, or optimal.go at the highest level) cuts the block into literals and matches, which a finder (finder.go, view.go) looks for; a
 // splitter (split.go) finds where their statistics change; a writer (block.go, header.go, huffman.go, bits.go) puts each stretch
 // down as the smallest of a stored, a fixed and a dynamic block.
 //

@@ -21,8 +21,8 @@ const windowSize = 1 << 16
 // slack is what may be read behind the block.
 const slack = ahead + maxMatch + 14
 
-// chunkSize is the input of a chunk, in bytes; a chunk is at most a match or a run longer.
-const chunkSize = 8 << 10
+// chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
+const chunkSize = 4 << 10
 
 // maxSequences is how many sequences a block takes at most: matches of the shortest length, or runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
@@ -44,10 +44,10 @@ type Encoder struct {
 
 func levels() [MaxLevel + 1]effort {
 	return [...]effort{
-		6: {nice: 8},
-		7: {deep: true, nice: 16},
-		8: {deep: true, nice: 32},
-		9: {deep: true, plan: true, nice: 64},
+		6: {nice: 7, chunk: 2 * chunkSize},
+		7: {deep: true, nice: 16, chunk: 2 * chunkSize},
+		8: {deep: true, nice: 128, chunk: chunkSize},
+		9: {deep: true, plan: true, nice: 64, chunk: chunkSize},
 	}
 }
 
@@ -57,7 +57,7 @@ func NewEncoder(level int) *Encoder {
 		effort: levels()[level], slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
 		seqs: make([]sequence, 0, maxSequences),
 	}
-	e.deep = e.effort.deep
+	e.deep, e.most = e.effort.deep, e.effort.plan
 	if e.effort.plan {
 		e.plan = make([]uint32, 0, horizon)
 	}
@@ -74,7 +74,7 @@ func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	e.splitter.begin()
 	e.counts = e.splitter.next()
 	e.seqs = e.seqs[:0]
-	e.from, e.edge = windowSize, windowSize+chunkSize
+	e.from, e.edge = windowSize, windowSize+e.effort.chunk
 	if e.effort.plan {
 		e.optimal()
 	} else {
@@ -102,15 +102,9 @@ func Memory() int64 {
 		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + horizon*4 + 64<<10 // what an allocation is rounded up by
 }
 
-// emit notes a match at position p, after the literals that no sequence has yet.
+// emit notes a match at position p, before which every literal is noted.
 func (e *Encoder) emit(p, length, distance int) {
-	if p-e.from >= maxRun {
-		e.literals(p)
-	}
 	c := e.counts
-	for _, v := range e.buf[e.from:p] {
-		c.literal[v]++
-	}
 	s := newSequence(p-e.from, length, distance)
 	c.literal[firstLength+uint(e.slots.length[s.length()&0xff])&31]++
 	c.distance[e.slots.distance(s.distance())&31]++
@@ -121,17 +115,20 @@ func (e *Encoder) emit(p, length, distance int) {
 	}
 }
 
-// literals notes what lies before position p but for less than maxRun bytes.
-func (e *Encoder) literals(p int) {
-	for p-e.from >= maxRun {
-		for _, v := range e.buf[e.from : e.from+maxRun] {
-			e.counts.literal[v]++
-		}
-		e.seqs = append(e.seqs, maxRun<<23)
-		e.from += maxRun
-		if e.from >= e.edge {
-			e.cut()
-		}
+// literal notes the byte at position p, before which everything is noted.
+func (e *Encoder) literal(p int) {
+	e.counts.literal[e.buf[p]]++
+	if p+1-e.from == maxRun {
+		e.run()
+	}
+}
+
+// run ends a run of literals that has become as long as can be.
+func (e *Encoder) run() {
+	e.seqs = append(e.seqs, maxRun<<23)
+	e.from += maxRun
+	if e.from >= e.edge {
+		e.cut()
 	}
 }
 
@@ -139,15 +136,11 @@ func (e *Encoder) literals(p int) {
 func (e *Encoder) cut() {
 	e.splitter.add(len(e.seqs), e.from)
 	e.counts = e.splitter.next()
-	e.edge = e.from + chunkSize
+	e.edge = e.from + e.effort.chunk
 }
 
-// rest notes what lies before the end of the block. The last literals need no sequence.
+// rest ends the last chunk. The last literals need no sequence.
 func (e *Encoder) rest() {
-	e.literals(e.end)
-	for _, v := range e.buf[e.from:e.end] {
-		e.counts.literal[v]++
-	}
 	if e.from < e.end || len(e.chunks) == 0 || e.chunks[len(e.chunks)-1].raw < e.end {
 		e.splitter.add(len(e.seqs), e.end)
 	}

@@ -2,13 +2,14 @@ package deflate
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"unsafe"
 )
 
 const (
-	bucketBits = 14 // of the two tables of buckets
-	threeBits  = 13
+	bucketBits = 15 // of a table of buckets
+	lastBits   = 15
 	// ahead is how many positions are looked up at a time. It divides windowSize.
 	ahead = 512
 	// nearThree is how far back a match of three bytes is worth its while: farther, three literals cost less.
@@ -25,20 +26,22 @@ func (b bucket) add(pos uint16) bucket { return b<<16 | bucket(pos) }
 // A finder looks for earlier places that go on as a position does. It enters positions into its tables, and takes from them what was there,
 // for a stretch at a time: a loop without branches, which costs a fraction of doing so when a match is wanted.
 type finder struct {
-	deep   bool // look in short, and beyond the newest four places of long
-	start  int  // where the window begins
-	end    int  // where the block ends
-	filled int  // positions below are in the tables
+	deep bool // look in short, and in long by more bytes
+	most bool // look in mid
+
+	start  int // where the window begins
+	end    int // where the block ends
+	filled int // positions below are in the tables
 
 	buf   [windowSize + MaxBlock + slack]byte // the window, right-aligned before windowSize, the block, zeros
-	long  [1 << bucketBits]bucket             // by five or six bytes
-	older [1 << bucketBits]bucket             // what long had before
+	long  [1 << bucketBits]bucket             // by six bytes, or more if deep
+	mid   [1 << bucketBits]bucket             // by six bytes
 	short [1 << bucketBits]bucket             // by four bytes
-	three [1 << threeBits]uint16              // the newest place of three bytes
+	last  [1 << lastBits]uint16               // the newest place of four bytes, or three if deep
 
 	// What the tables had for each position of two stretches.
-	longs, olders, shorts [2 * ahead]bucket
-	threes                [2 * ahead]uint16
+	longs, mids, shorts [2 * ahead]bucket
+	lasts               [2 * ahead]uint16
 }
 
 // begin takes over a window and a block.
@@ -51,10 +54,12 @@ func (f *finder) begin(window, block []byte) {
 	copy(f.buf[windowSize:], block)
 	clear(f.buf[f.end : f.end+8])
 	clear(f.long[:])
-	clear(f.three[:])
+	clear(f.last[:])
 	if f.deep {
-		clear(f.older[:])
 		clear(f.short[:])
+	}
+	if f.most {
+		clear(f.mid[:])
 	}
 	for f.filled < windowSize {
 		f.fill()
@@ -63,38 +68,61 @@ func (f *finder) begin(window, block []byte) {
 
 const prime = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
 
-// What is shifted out of a word of eight bytes to hash the first 3, 4, 5 or 6 of them.
+// Factors that hash the first 3, 4, 6 and 7¼ bytes of a word of eight: the others are shifted out.
 const (
-	threeShift = 64 - 3*8
-	shortShift = 64 - 4*8
-	quickShift = 64 - 5*8
-	deepShift  = 64 - 6*8
+	threeBytes = prime << (64 - 24) & math.MaxUint64
+	fourBytes  = prime << (64 - 32) & math.MaxUint64
+	sixBytes   = prime << (64 - 48) & math.MaxUint64
+	mostBytes  = prime << (64 - 58) & math.MaxUint64
 )
 
-func hash(v uint64, shift, size uint) uint64 { return v << shift * prime >> (64 - size) }
+func hash(v, factor uint64, size uint) uint64 { return v * factor >> (64 - size) }
 
 // fill looks up the next stretch and enters it.
 func (f *finder) fill() {
 	at := f.filled
 	half := at / ahead % 2 * ahead
 	in := (*[ahead + 8]byte)(f.buf[at:])
-	longs := (*[ahead]bucket)(f.longs[half:])
-	threes := (*[ahead]uint16)(f.threes[half:])
 	f.filled += ahead
-	if f.deep {
-		f.fillDeep(at, in, longs, (*[ahead]bucket)(f.olders[half:]), (*[ahead]bucket)(f.shorts[half:]), threes)
+	longs := (*[ahead]bucket)(f.longs[half:])
+	if !f.deep {
+		enterBoth(&f.long, &f.last, in, longs, at, sixBytes, fourBytes)
 		return
 	}
+	enter(&f.long, in, longs, at, mostBytes)
+	enter(&f.short, in, (*[ahead]bucket)(f.shorts[half:]), at, fourBytes)
+	enterLast(&f.last, in, (*[ahead]uint16)(f.lasts[half:]), at, threeBytes)
+	if f.most {
+		enter(&f.mid, in, (*[ahead]bucket)(f.mids[half:]), at, sixBytes)
+	}
+}
+
+// enter takes from a table what it has for each position of a stretch, and enters the position.
+func enter(table *[1 << bucketBits]bucket, in *[ahead + 8]byte, had *[ahead]bucket, at int, factor uint64) {
+	for i := range ahead {
+		b := &table[hash(word(in, i), factor, bucketBits)]
+		had[i] = *b
+		*b = b.add(uint16(at + i))
+	}
+}
+
+// enterBoth is enter for two tables: what it takes is the place of last and the newest three of the other.
+func enterBoth(table *[1 << bucketBits]bucket, last *[1 << lastBits]uint16, in *[ahead + 8]byte, had *[ahead]bucket, at int, factor, lastFactor uint64) {
 	for i := range ahead {
 		v := word(in, i)
-		pos := uint16(at + i)
-		h := hash(v, quickShift, bucketBits)
-		b := f.long[h]
-		longs[i] = b
-		f.long[h] = b.add(pos)
-		h = hash(v, threeShift, threeBits)
-		threes[i] = f.three[h]
-		f.three[h] = pos
+		b := &table[hash(v, factor, bucketBits)]
+		l := &last[hash(v, lastFactor, lastBits)]
+		had[i] = b.add(*l)
+		*b, *l = b.add(uint16(at+i)), uint16(at+i)
+	}
+}
+
+// enterLast is enter for a table of single places.
+func enterLast(last *[1 << lastBits]uint16, in *[ahead + 8]byte, had *[ahead]uint16, at int, factor uint64) {
+	for i := range ahead {
+		l := &last[hash(word(in, i), factor, lastBits)]
+		had[i] = *l
+		*l = uint16(at + i)
 	}
 }
 
@@ -104,11 +132,9 @@ func word(in *[ahead + 8]byte, i int) uint64 {
 }
 
 // search finds the longest match at position p that is longer than best, which is minMatch-1 or more; its length is 0 if there is none.
+// In a deep finder a near match may stand for a longer one of fewer than eight bytes that is worth less.
 // Matches that begin less than eight bytes before the end of the block are not looked for.
 func (f *finder) search(p, best int) (length, distance int) {
-	if f.deep {
-		return f.searchDeep(p, best)
-	}
 	limit := min(maxMatch, f.end-p)
 	if limit < 8 || limit <= best {
 		return 0, 0
@@ -126,17 +152,29 @@ func (f *finder) search(p, best int) (length, distance int) {
 		}
 		return length, distance
 	}
-	near := uint(pos - f.threes[i])
-	c := alike(v, w.back(uint16(near), 0)) & threeTops
-	if near-1 >= min(reach, nearThree) {
-		c = 0
-	}
-	if c > common {
-		common, d = c, near
+	if f.deep && best < 7 {
+		most := worth(common, d)
+		c, e := w.nearest(pos, reach, v, f.shorts[i])
+		if n := worth(c, e); n > most {
+			common, d, most = c, e, n
+		}
+		if c, e = w.three(pos, min(reach, nearThree), v, f.lasts[i]); worth(c, e) > most {
+			common, d = c, e
+		}
 	}
 	length = bits.OnesCount64(common)
 	if length <= best || length == minMatch && d > nearThree {
 		return 0, 0
 	}
 	return length, int(d)
+}
+
+// worth is what a match of fewer than nine bytes saves, in bits and about: six for each byte, less those that tell how far back it is.
+// It is 0 for what is too short.
+func worth(common uint64, distance uint) int {
+	n := 6*bits.OnesCount64(common) - bits.Len(distance)
+	if common < threeTops {
+		n = 0
+	}
+	return n
 }

@@ -2,9 +2,10 @@ package deflate
 
 // An effort is what a level stands for.
 type effort struct {
-	deep bool // see finder
-	plan bool // cut along the cheapest way; else lazily
-	nice int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
+	deep  bool // see finder
+	plan  bool // cut along the cheapest way; else lazily
+	chunk int  // bytes of input in a chunk
+	nice  int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
 }
 
 // lazy cuts the block into literals and matches. A match gives way to a better one that begins a byte later or, at a deep
@@ -15,9 +16,9 @@ func (e *Encoder) lazy() {
 		e.lookUp(p)
 		length, distance := e.search(p, minMatch-1)
 		if length == 0 {
-			p += 1 + min((p-matched)>>hurry, maxHurry)
-			if p-e.from >= maxRun && p < e.end {
-				e.literals(p)
+			for range min(1+min((p-matched)>>hurry, maxHurry), e.end-p) {
+				e.literal(p)
+				p++
 			}
 			continue
 		}
@@ -25,6 +26,7 @@ func (e *Encoder) lazy() {
 			e.lookUp(p)
 			n, d := e.search(p+1, length-1)
 			if n != 0 && e.saved(length, distance, n, d) > oneLater {
+				e.literal(p)
 				p++
 				length, distance = n, d
 				continue
@@ -36,6 +38,8 @@ func (e *Encoder) lazy() {
 			if n == 0 || e.saved(length, distance, n, d) <= twoLater {
 				break
 			}
+			e.literal(p)
+			e.literal(p + 1)
 			p += 2
 			length, distance = n, d
 		}
@@ -53,7 +57,7 @@ const (
 
 // oneLater and twoLater are the bits that a match costs, about, which begins so much later.
 const (
-	oneLater = 2
+	oneLater = 1
 	twoLater = 6
 )
 

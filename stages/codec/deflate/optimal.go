@@ -78,6 +78,7 @@ func (e *Encoder) optimal() {
 		for i := len(o.plan) - 1; i >= 0; i-- {
 			length, distance := int(o.plan[i]>>16), int(o.plan[i]&0xffff)
 			if length == 1 {
+				e.literal(p)
 				o.seen.literal[e.buf[p]]++
 			} else {
 				e.emit(p, length, distance)
@@ -85,9 +86,6 @@ func (e *Encoder) optimal() {
 				o.seen.distance[e.slots.distance(uint32(distance-1))]++
 			}
 			p += length
-		}
-		if p-e.from >= maxRun && p < e.end {
-			e.literals(p)
 		}
 		o.renew()
 	}
@@ -150,11 +148,10 @@ func (f *finder) matches(p, limit int, found *[4]match) []match {
 	pos := uint16(p)
 	reach := uint(min(maxDistance, p-f.start))
 	ms := found[:0]
-	near := uint(pos - f.threes[i])
-	if near-1 < reach && alike(v, w.back(uint16(near), 0))&threeTops == threeTops {
-		ms = append(ms, match{minMatch, int(near)})
+	if common, d := w.three(pos, reach, v, f.lasts[i]); common == threeTops {
+		ms = append(ms, match{minMatch, int(d)})
 	}
-	for _, b := range [...]bucket{f.shorts[i], f.longs[i], f.olders[i]} {
+	for _, b := range [...]bucket{f.shorts[i], f.mids[i], f.longs[i]} {
 		common, d := w.nearest(pos, reach, v, b)
 		if common == tops {
 			n, d := w.longest(pos, reach, b, limit)

@@ -21,8 +21,8 @@ type splitter struct {
 
 // headerCost and symbolCost are what a block's header costs, about: in all, and for each symbol in use.
 const (
-	headerCost = 100 << 8
-	symbolCost = 3 << 8
+	headerCost = 120 << 8
+	symbolCost = 7 << 7
 )
 
 func newSplitter(chunks int) splitter {

@@ -48,8 +48,8 @@ func distanceExtra(slot int) int { return max(0, slot/2-1) }
 // slots are tables of what lengthSlot and distanceSlot say.
 type slots struct {
 	length [maxMatch - minMatch + 1]uint8
-	near   [256]uint8 // by the distance less 1
-	far    [256]uint8 // by the same, of 256 and more, divided by 128: slots there hold a multiple of that
+	// By the distance less 1, if that is less than 256; of others, after those, by it divided by 128: slots there hold a multiple of that.
+	place [512]uint8
 }
 
 func newSlots() (t slots) {
@@ -57,17 +57,18 @@ func newSlots() (t slots) {
 		length, _ := lengthSlot(i)
 		near, _ := distanceSlot(i)
 		far, _ := distanceSlot(i << 7)
-		t.length[i], t.near[i], t.far[i] = uint8(length), uint8(near), uint8(far)
+		t.length[i], t.place[i], t.place[256+i] = uint8(length), uint8(near), uint8(far)
 	}
 	return t
 }
 
-// distance is the slot of a distance of d+1.
+// distance is the slot of a distance of d+1. Which half of the table that is in cannot be foreseen by a branch.
 func (t *slots) distance(d uint32) uint32 {
+	i := 256 + d>>7
 	if d < 256 {
-		return uint32(t.near[d])
+		i = d
 	}
-	return uint32(t.far[d>>7&0xff])
+	return uint32(t.place[i&511])
 }
 
 // A sequence is a run of literals and, unless run is maxRun, a match: run << 23 | (length-3) << 15 | (distance-1).

@@ -60,6 +60,15 @@ func (w *view) nearest(pos uint16, reach uint, v uint64, b bucket) (common uint6
 	return common, distance
 }
 
+// three is nearest for a place of three bytes, of which no more are looked at.
+func (w *view) three(pos uint16, reach uint, v uint64, place uint16) (common uint64, distance uint) {
+	d := pos - place
+	if common = alike(v, w.back(d, 0)) & threeTops; uint(d)-1 >= reach {
+		common = 0
+	}
+	return common, uint(d)
+}
+
 // whole is all ones if all of eight bytes are alike, given what alike says, and 1.
 func whole(common uint64) (mask uint64) {
 	if common == tops|1 {
