@@ -132,10 +132,16 @@ func TestAwkwardTreeOnS3(t *testing.T) {
 				if left := o.of(report.Left); len(left) != 1 || left[0] != filepath.Join(s.tree, "socket") {
 					t.Errorf("left out: %q", left)
 				}
-				s.sameTree(tree.DiffOptions{
+				same := tree.DiffOptions{
 					Skip:      func(_ string, mode fs.FileMode) bool { return mode.Type() == fs.ModeSocket },
 					LinkScope: archiveOf(depth),
-				})
+				}
+				s.sameTree(same)
+				target, back := s.restore()
+				if back.Err != nil || !back.Complete(&back.totals) {
+					t.Errorf("restoring it: %v %v", back.Err, back.events)
+				}
+				s.diff(s.tree, filepath.Join(target, s.tree), same)
 			})
 		}
 	}
