@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -24,16 +23,17 @@ are named; 130 interrupted.
 func newCatalogue(s *signals, stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "catalogue",
-		Short: "Care for the catalogue of what was saved",
+		Short: "Make the catalogue of what was saved again, if it is lost",
 		Long: `The catalogue notes what each run saved, down to every file. It lies in the bucket,
 under .firn/ below the prefix, and can be made again from the archives.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q: 'firn catalogue --help' tells what there is", args[0])}
+				return unknownCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetHelpFunc(help(nil, ""))
 	cmd.AddCommand(newRebuild(s, stdout, stderr))
 	return cmd
@@ -79,7 +79,7 @@ func (o *rebuildOptions) flagGroups() []flagGroup {
 	o.share(shown, "json quiet verbose")
 	shown.Lookup("verbose").Usage = "name each archive that is entered"
 	o.share(machine, "spool-limit bandwidth-limit")
-	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
+	machine.Var((*number)(&o.fetchers), "fetch-workers", "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
 	return []flagGroup{{"Required", required}, {"What is done, and how", which}, {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
 }
 

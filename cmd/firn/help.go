@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func help(groups []flagGroup, notes string) func(*cobra.Command, []string) {
 		}
 		if cmd.HasAvailableSubCommands() {
 			fmt.Fprintf(out, "\nCommands:\n")
-			for _, c := range cmd.Commands() {
+			for _, c := range inOrder(cmd.Commands()) {
 				if c.IsAvailableCommand() {
 					fmt.Fprintf(out, "  %-10s %s\n", c.Name(), c.Short)
 				}
@@ -39,6 +40,21 @@ func help(groups []flagGroup, notes string) func(*cobra.Command, []string) {
 			fmt.Fprintf(out, "\n%s", notes)
 		}
 	}
+}
+
+// inOrder puts commands in the order in which they are of use: first what saves and brings back, then what asks, then what
+// checks and mends. Those that are not named come last.
+func inOrder(commands []*cobra.Command) []*cobra.Command {
+	const order = "backup restore list find diff verify catalogue version"
+	place := func(c *cobra.Command) int {
+		if i := strings.Index(order, c.Name()); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	sorted := slices.Clone(commands)
+	slices.SortStableFunc(sorted, func(a, b *cobra.Command) int { return place(a) - place(b) })
+	return sorted
 }
 
 func usageLine(cmd *cobra.Command, flags bool) string {
@@ -69,9 +85,9 @@ func width(out io.Writer) int {
 // nearest is the flag that a mistyped name was probably meant to be, "" if
 // there is none.
 func nearest(f *pflag.FlagSet, name string) (meant string) {
-	const most = 3 // letters wrong
-	least := most + 1
 	name = strings.ReplaceAll(name, "_", "-")
+	const most = 3                           // letters wrong
+	least := min(most, (len(name)+2)/3) + 1 // of a short name, fewer: else it is another word
 	f.VisitAll(func(flag *pflag.Flag) {
 		d := distance(name, flag.Name)
 		if len(name) > 2 && strings.HasPrefix(flag.Name, name) {

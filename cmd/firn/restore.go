@@ -101,7 +101,7 @@ func (o *restoreOptions) flagGroups() []flagGroup {
 	shown.Lookup("verbose").Usage = "name each archive that is restored"
 	shown.BoolVar(&o.dryRun, "dry-run", false, "say which archives would be restored, and fetch nothing")
 	o.limits.addTo(which)
-	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
+	machine.Var((*number)(&o.fetchers), "fetch-workers", "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
 	return []flagGroup{{"Required", required}, {"What is restored, and how", which}, o.thaw.flagGroup(), {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
 }
 

@@ -25,6 +25,7 @@ change costs a walk. Every archive opens with nothing but openssl and tar.`,
 
   firn backup --backup-path ~/photos --cache-path ~/.cache/firn-photos \
     --bucket-name file:///mnt/disk/firn --depth 1 --keyfile ~/firn.key`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
@@ -40,7 +41,9 @@ change costs a walk. Every archive opens with nothing but openssl and tar.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetVersionTemplate("firn {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
+	root.SetHelpCommand(newHelp(root))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
@@ -62,21 +65,48 @@ func flagError(cmd *cobra.Command, err error) error {
 	if meant := nearest(cmd.Flags(), unknown.GetSpecifiedName()); meant != "" {
 		return usageError{fmt.Errorf("%w: did you mean --%s?", err, meant)}
 	}
-	return usageError{fmt.Errorf("%w: 'firn backup --help' tells the flags", err)}
+	command := cmd.CommandPath()
+	switch {
+	case !cmd.HasParent():
+		command = "firn backup"
+	case cmd.HasSubCommands():
+		return usageError{fmt.Errorf("%w: flags stand behind a command, which '%s --help' tells", err, command)}
+	}
+	return usageError{fmt.Errorf("%w: '%s --help' tells the flags", err, command)}
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if !cmd.HasParent() && cmd.Flags().NFlag() == 0 {
-		err := fmt.Errorf("unknown command %q: 'firn --help' tells what there is", args[0])
-		if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
-			err = fmt.Errorf("unknown command %q: did you mean %s?", args[0], meant[0])
-		}
-		return usageError{err}
+	if !cmd.HasParent() && !cmd.Flags().Changed("backup-path") { // or it is the old script's line
+		return unknownCommand(cmd, args[0])
 	}
 	return usageError{fmt.Errorf("stray argument %q: %s takes flags only; put quotes around a value that holds spaces", args[0], cmd.CommandPath())}
+}
+
+// unknownCommand is the error of a word that is no command of cmd, with the one that was probably meant.
+func unknownCommand(cmd *cobra.Command, word string) error {
+	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
+		return usageError{fmt.Errorf("unknown command %q: did you mean '%s %s'?", word, cmd.CommandPath(), meant[0])}
+	}
+	return usageError{fmt.Errorf("unknown command %q: '%s --help' tells what there is", word, cmd.CommandPath())}
+}
+
+// newHelp is firn help COMMAND, which is firn COMMAND --help.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "Tell how a command is used",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd, first(rest))
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 func newVersion(stdout io.Writer) *cobra.Command {

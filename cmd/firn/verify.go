@@ -89,7 +89,7 @@ func (o *verifyOptions) flagGroups() []flagGroup {
 	shown.Lookup("verbose").Usage = "name each archive that is intact"
 	machine.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives that are read; needed for that only; not that of a backup under way")
 	o.share(machine, "spool-limit bandwidth-limit")
-	machine.IntVar(&o.fetchers, "fetch-workers", o.fetchers, "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
+	machine.Var((*number)(&o.fetchers), "fetch-workers", "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
 	return []flagGroup{{"Required", required}, {"What is checked, and how", which}, {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
 }
 
