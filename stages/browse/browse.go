@@ -38,7 +38,7 @@ type Fault struct {
 }
 
 // ErrNoList: no list of an archive's entries is known.
-var ErrNoList = errors.New("the catalogue has no list of its entries; 'firn catalogue rebuild' makes one once it is thawed")
+var ErrNoList = errors.New("the catalogue has no list of its entries; 'firn catalogue rebuild --read-data' makes one, once it can be read")
 
 // ErrNotSaved: a subtree was not saved, and no earlier archive of it is known.
 var ErrNotSaved = errors.New("it was not saved in that run, and no earlier archive of it is known")

@@ -41,8 +41,11 @@ type Found struct {
 //
 // It goes pack by pack: each is fetched once, and each list in it that a run refers to is read once.
 func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
-	s := &search{c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{}, unlisted: map[Archive]bool{}, found: map[catalogue.Entry]*hit{}}
+	s := &search{c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{}, unlisted: map[object]unlisted{}, borrowed: map[spot]Archive{}, found: map[catalogue.Entry]*hit{}}
 	if err := s.refer(ctx); err != nil {
+		return Found{}, err
+	}
+	if err := s.borrow(ctx); err != nil {
 		return Found{}, err
 	}
 	if err := s.searchAll(ctx); err != nil {
@@ -61,9 +64,10 @@ type search struct {
 	picks pick.Picks
 
 	mu       sync.Mutex
-	packs    map[string]uint32 // number of each pack
-	refs     map[spot]span     // lists that may hold a match
-	unlisted map[Archive]bool
+	packs    map[string]uint32        // number of each pack
+	refs     map[spot]span            // lists that may hold a match
+	unlisted map[object]unlisted      // that some run has no list of
+	borrowed map[spot]Archive         // of lists that stand in for such
 	found    map[catalogue.Entry]*hit // by the entry with its full path, without owner and attributes
 	lists    int
 	lost     []spot // lists that could not be read
@@ -122,7 +126,11 @@ func (s *search) refer(ctx context.Context) error {
 		defer s.mu.Unlock()
 		if t.List == nil {
 			if t.HasObject() {
-				s.unlisted[archiveOf(*t)] = true
+				own := span{first: uint32(run), last: uint32(run), runs: 1}
+				if u, ok := s.unlisted[objectOf(t)]; ok {
+					own = own.with(u.span)
+				}
+				s.unlisted[objectOf(t)] = unlisted{archiveOf(*t), own}
 			}
 			return
 		}
@@ -137,6 +145,43 @@ func (s *search) refer(ctx context.Context) error {
 			ref = span{first: n, last: n, length: t.List.Length}
 		}
 		s.refs[at] = ref.with(span{first: n, last: n, runs: 1})
+	})
+}
+
+// An object is one that runs tell of, with its content.
+type object struct{ key, version, md5 string }
+
+func objectOf(t *catalogue.Subtree) object { return object{t.Key, t.Version, t.MD5} }
+
+// unlisted is an object without a list, and the runs that tell of it so.
+type unlisted struct {
+	archive Archive
+	span    span
+}
+
+// borrow takes the list of another run for an object that some run has no list of: it was made again without its content,
+// and read since.
+func (s *search) borrow(ctx context.Context) error {
+	if len(s.unlisted) == 0 {
+		return nil
+	}
+	all := make([]int, len(s.runs))
+	for i := range all {
+		all[i] = i
+	}
+	quiet := &Catalogue{Ledger: s.c.Ledger, Fault: func(Fault) {}} // what is wrong has been told the first time
+	return s.eachRun(ctx, all, quiet, func(_ int, t *catalogue.Subtree) {
+		if t.List == nil || t.MD5 == "" {
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		u, ok := s.unlisted[objectOf(t)]
+		at := spot{s.packs[t.List.Pack], t.List.Offset}
+		if ref, known := s.refs[at]; ok && known {
+			s.refs[at], s.borrowed[at] = ref.with(u.span), archiveOf(*t)
+			delete(s.unlisted, objectOf(t))
+		}
 	})
 }
 
@@ -293,13 +338,22 @@ func (s *search) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for at, a := range wanted {
+		if *a == (Archive{}) { // its last run has no list of it
+			*a = s.borrowed[at]
+		}
+	}
 	for _, h := range s.found {
 		h.archive = *wanted[h.newest]
 	}
 	for i, at := range s.lost {
 		s.unsearched(*wanted[at], s.errs[i])
 	}
-	for _, a := range slices.SortedFunc(maps.Keys(s.unlisted), byPath) {
+	archives := map[Archive]bool{}
+	for _, u := range s.unlisted {
+		archives[u.archive] = true
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(archives), byPath) {
 		s.unsearched(a, ErrNoList)
 	}
 	return nil
