@@ -62,9 +62,27 @@ func (v *verify) find(ctx context.Context, emit func(*examined) error) error {
 	if err := v.findUnknown(ctx, emit); err != nil {
 		return err
 	}
+	if err := v.checkFound(); err != nil {
+		return err
+	}
 	v.toldAll.Store(true)
 	v.Totals.Cut.Store(true)
 	return nil
+}
+
+// checkFound is an error when there was nothing to check: of a mistyped prefix nobody should hear that all of it is intact.
+func (v *verify) checkFound() error {
+	switch {
+	case v.Totals.Subtrees.Load()+v.Totals.Checks.Catalogue.Load() > 0:
+		return nil
+	case len(v.Picks) > 0:
+		return errors.New("nothing that was saved matches --path: 'firn find' looks for what there is, 'firn list latest' shows it")
+	case len(v.runs.all) > 0:
+		return nil
+	case len(v.listing.archives) > 0: // which is looked at one by one, unless --quick
+		return errors.New("--quick holds a listing against the catalogue, and there is none: leave it out, or let 'firn catalogue rebuild' make one")
+	}
+	return fmt.Errorf("there is nothing to check: %s holds no archive below the prefix %q; check --bucket-name and --prefix", v.Store.URL(), key.Prefix(v.Prefix))
 }
 
 func (v *verify) emit(a *examined, emit func(*examined) error) error {
@@ -117,9 +135,15 @@ func (v *verify) tellOf(run catalogue.Run) {
 	if v.AllRuns || run.Failed+run.Faults == 0 && run.Complete {
 		return
 	}
-	text := fmt.Sprintf("the run %s of %s did not save everything: %d subtrees and %d entries", run.ID, run.Started.Local().Format(time.DateTime), run.Failed, run.Faults)
+	text := fmt.Sprintf("the run %s of %s did not", run.ID, run.Started.Local().Format(time.DateTime))
+	if run.Failed+run.Faults > 0 {
+		text += fmt.Sprintf(" save everything (not saved whole: subtrees %d, entries %d)", run.Failed, run.Faults)
+		if !run.Complete {
+			text += ", and did not"
+		}
+	}
 	if !run.Complete {
-		text += ", and did not come to its end"
+		text += " come to its end"
 	}
 	v.Report.Event(report.Event{Kind: report.Notice, Text: text + "; what it did save is checked"})
 }

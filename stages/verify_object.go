@@ -30,11 +30,11 @@ func (v *verify) absent(ctx context.Context, a *examined, err error) error {
 	}
 	switch {
 	case a.subtree.Version == "":
-		return &damage{problemMissing, err}
+		return damagef(problemMissing, "it is gone: %w", store.ErrNotFound)
 	case a.listed.found():
-		return damagef(problemMissing, "its version %s is gone, and another has its key: %w", a.subtree.Version, err)
+		return damagef(problemMissing, "its version %s is gone, and another has its key: %w", a.subtree.Version, store.ErrNotFound)
 	}
-	return damagef(problemMissing, "its version %s is gone: %w", a.subtree.Version, err)
+	return damagef(problemMissing, "its version %s is gone: %w", a.subtree.Version, store.ErrNotFound)
 }
 
 // holds holds the object against what its run says of it; of one that no run
@@ -108,6 +108,9 @@ func (v *verify) holdsOfRun(ctx context.Context, a *examined, kept record.Record
 	case o.Size != s.ObjectSize:
 		return damagef(problemSize, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
 	case other:
+		if o.ETag == "" {
+			return damagef(problemETag, "the file was written to after it was stored, or what lies beside it (.firn-meta) is gone: it is not what was saved")
+		}
 		return damagef(problemETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object, of somebody who is not in the catalogue, or of a run that was killed", o.ETag, s.ETag)
 	case noRecord != nil:
 		return noRecord

@@ -98,7 +98,7 @@ func (x victim) text() string {
 		what = "the directory's own entry and the plain files in it"
 	}
 	if x.entries > 0 {
-		what += fmt.Sprintf(" (%d entries, %d bytes of files)", x.entries, x.bytes)
+		what += fmt.Sprintf(" (entries: %d; bytes of files: %d)", x.entries, x.bytes)
 	}
 	if x.unfinished {
 		what += ", if it was not stored again by a run that was killed, or is under way: the next backup tells, and so does --read-data where it can be read"
