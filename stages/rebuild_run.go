@@ -11,6 +11,7 @@ import (
 	"firn/stages/catalogue"
 	"firn/stages/encrypt"
 	"firn/stages/fetch"
+	"firn/stages/key"
 	"firn/stages/ledger"
 	"firn/stages/report"
 	"firn/stages/spool"
@@ -200,8 +201,12 @@ func (h *RebuildHandle) Wait(ctx context.Context) report.Summary {
 	return s
 }
 
-// errNothing: there is nothing to make a catalogue of.
-var errNothing = errors.New("no archive lies below this prefix")
+var (
+	// errNothing: there is nothing to make a catalogue of.
+	errNothing = errors.New("there is nothing to make a catalogue of")
+	// errNoneGood: a run that holds nothing would only stand in the way of those that do.
+	errNoneGood = errors.New("no archive could be entered, for the reasons named above, and nothing was written")
+)
 
 // finish stores the run. It covers every path: a state is all that the store
 // holds.
@@ -216,7 +221,14 @@ func (r *rebuild) finish(ctx context.Context, end error) error {
 		return end
 	case end == nil && run.Subtrees+r.missed == 0:
 		r.writer.Discard()
-		return fmt.Errorf("%w: %s in %s", errNothing, ledgerPlace(r.Prefix), r.Store.URL())
+		return fmt.Errorf("%w: %s holds no archive below the prefix %q; check --bucket-name and --prefix", errNothing, r.Store.URL(), key.Prefix(r.Prefix))
+	case run.Unchanged == 0:
+		r.writer.Discard()
+		r.id = ""
+		if end == nil {
+			end = errNoneGood
+		}
+		return end
 	case end != nil:
 		run.Error = "it was stopped"
 	case r.missed > 0:
@@ -227,11 +239,4 @@ func (r *rebuild) finish(ctx context.Context, end error) error {
 		return errors.Join(end, fmt.Errorf("storing the catalogue: %w", err))
 	}
 	return end
-}
-
-func ledgerPlace(prefix string) string {
-	if prefix == "" {
-		return "the whole bucket"
-	}
-	return fmt.Sprintf("the prefix %q", prefix)
 }

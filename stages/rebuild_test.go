@@ -276,7 +276,7 @@ func TestRebuildOfAShortenedKey(t *testing.T) {
 
 func TestRebuildOfNothing(t *testing.T) {
 	r := newRig(t)
-	if o := r.rebuild(); o.Err == nil || !strings.Contains(o.Err.Error(), "no archive lies below") {
+	if o := r.rebuild(); o.Err == nil || !strings.Contains(o.Err.Error(), "holds no archive below") {
 		t.Errorf("%v", o.Err)
 	}
 	if n := len(r.objects()); n != 0 {

@@ -1,11 +1,13 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"firn/stages/encrypt"
 	"firn/stages/report"
 )
 
@@ -61,7 +63,11 @@ func (p *text) line(e report.Event) string {
 		return "firn: changed: " + Message(e.Err)
 	case report.NoCatalogue:
 		if p.o.Restore {
-			return "firn: the catalogue: " + Message(e.Err) + "; 'firn catalogue rebuild' makes it again"
+			remedy := "'firn catalogue rebuild' makes it again"
+			if errors.Is(e.Err, encrypt.ErrOtherKey) {
+				remedy = "name the key file it was made with"
+			}
+			return "firn: the catalogue: " + Message(e.Err) + "; " + remedy
 		}
 		return "firn: not noted in the catalogue: " + Message(e.Err) + "; the archives are stored all the same, and restore without it; 'firn catalogue rebuild' makes it again"
 	case report.Warning:
