@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"firn/pipeline"
 	"firn/stages/encrypt"
 	"firn/stages/hash"
 	"firn/stages/record"
@@ -76,7 +77,7 @@ func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, 
 			sums.MD5Block(buf[:n])
 			sums.MACBlock(buf[:n])
 			if _, err := file.Write(buf[:n]); err != nil {
-				return 0, fmt.Errorf("writing a part of the catalogue to a scratch file: %w; free some space, or name another --cache-path", err)
+				return 0, pipeline.Fatal(fmt.Errorf("writing a part of the catalogue to a scratch file: %w; free some space, or name another --cache-path", err))
 			}
 			size += int64(n)
 		}
