@@ -61,11 +61,10 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 	}
 	ctx := s.ctx
 	totals := new(report.Totals)
-	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Stdout: stdout, Stderr: stderr}, totals)
-	s.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
+	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Stdout: stdout, Stderr: stderr}, totals)
 	m, err := o.open(ctx, printer)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "stored")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	handle, err := stages.Backup{
@@ -91,7 +90,7 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 		Firn:        versionText(),
 	}.Start(ctx)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "stored")
 	}
 	s.onFirst(func() {
 		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is finished, nothing new is taken; once more cancels it"})
@@ -120,10 +119,10 @@ func outcome(s report.Summary, t *report.Totals) error {
 	return nil
 }
 
-// cause prefers the reason why a run was cancelled to what failed because of it.
-func cause(ctx context.Context, err error) error {
+// cause prefers the reason why a run was cancelled to what failed because of it. done is what it had not come to.
+func cause(ctx context.Context, err error, done string) error {
 	if c := context.Cause(ctx); c != nil {
-		return fmt.Errorf("%w before anything was stored", c)
+		return fmt.Errorf("%w before anything was %s", c, done)
 	}
 	return err
 }

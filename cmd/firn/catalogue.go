@@ -97,10 +97,10 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 	}
 	ctx := s.ctx
 	totals := new(report.Totals)
-	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Rebuild: true, Stdout: stdout, Stderr: stderr}, totals)
+	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Rebuild: true, Stdout: stdout, Stderr: stderr}, totals)
 	m, err := o.openKept(ctx, printer, store.ToWrite)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "entered")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	host, err := os.Hostname()
@@ -114,7 +114,7 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 		Host: host, Firn: versionText(), Report: printer, Totals: totals,
 	}.Start(ctx)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "entered")
 	}
 	s.onFirst(func() {
 		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is entered, nothing new is looked at; once more cancels it"})

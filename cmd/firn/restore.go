@@ -113,25 +113,17 @@ func newGroup(title string) *pflag.FlagSet {
 
 // validate checks what can be checked without a look at disk or network.
 func (o *restoreOptions) validate(f *pflag.FlagSet) (r stages.Restore, err error) {
-	var missing []string
-	for _, name := range []string{"bucket-name", "keyfile", "cache-path", "target"} {
-		if f.Lookup(name).Value.String() == "" {
-			missing = append(missing, "--"+name)
-		}
+	if err := checkMissing(f, "firn restore", "bucket-name", "keyfile", "cache-path", "target"); err != nil {
+		return r, err
 	}
-	if len(missing) > 0 {
-		return r, fmt.Errorf("missing: %s; 'firn restore --help' tells what they mean", strings.Join(missing, ", "))
+	if err := o.checkShared(f, o.fetchers); err != nil {
+		return r, err
 	}
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
 	var ok bool
 	r.Overwrite, ok = rules[o.overwrite]
-	switch {
-	case !ok:
+	if !ok {
 		return r, fmt.Errorf("--overwrite %q: choose never, if-older or always", o.overwrite)
-	case o.json && o.quiet || o.quiet && o.verbose:
-		return r, errors.New("--quiet contradicts --json and --verbose: give one of them")
-	case o.fetchers < 1 || o.fetchers > 1000:
-		return r, fmt.Errorf("--fetch-workers %d: it must be from 1 to 1,000", o.fetchers)
 	}
 	if r.Picks, err = pick.Parse(o.paths); err != nil {
 		return r, fmt.Errorf("--path: %w", err)
@@ -154,10 +146,10 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 	}
 	ctx := s.ctx
 	totals := new(report.Totals)
-	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Restore: true, Stdout: stdout, Stderr: stderr}, totals)
+	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Restore: true, Stdout: stdout, Stderr: stderr}, totals)
 	m, err := o.openKept(ctx, printer, store.ToRead)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "restored")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	if dir := storeDir(m.store); dir != "" && inside(o.target, dir) {
@@ -175,7 +167,7 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 	r.Report, r.Totals = printer, totals
 	handle, err := r.Start(ctx)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "restored")
 	}
 	s.onFirst(func() {
 		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is laid down, nothing new is fetched; once more cancels it"})

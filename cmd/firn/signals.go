@@ -8,6 +8,9 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+
+	"firn/cmd/firn/ui"
+	"firn/stages/report"
 )
 
 // signals turns SIGINT, SIGTERM and the SIGHUP of a lost terminal into a soft stop, then a cancel, then the
@@ -59,6 +62,13 @@ func (s *signals) onFirst(soft func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.soft = soft
+}
+
+// printer is that of a run; what is said of signals goes through it.
+func (s *signals) printer(o ui.Options, t *report.Totals) ui.Printer {
+	p := ui.New(o, t)
+	s.tellWith(func(text string) { p.Event(report.Event{Kind: report.Warning, Text: text}) })
+	return p
 }
 
 // tellWith makes what is said of signals go through tell.

@@ -15,7 +15,6 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/stages"
 	"firn/stages/encrypt"
-	"firn/stages/ledger"
 	"firn/stages/pick"
 	"firn/stages/report"
 	"firn/stages/store"
@@ -178,10 +177,10 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 	}
 	ctx := s.ctx
 	totals := new(report.Totals)
-	printer := ui.New(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Verify: true, Stdout: stdout, Stderr: stderr}, totals)
+	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, Verify: true, Stdout: stdout, Stderr: stderr}, totals)
 	m, err := o.openKept(ctx, printer, store.ToRead)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "checked")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	v.Prefix, v.AllRuns, v.Reread = o.prefix, o.allRuns, strings.HasPrefix(o.bucket, "file:")
@@ -191,7 +190,7 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 	v.Report, v.Totals = printer, totals
 	handle, err := v.Start(ctx)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, err, "checked")
 	}
 	s.onFirst(func() {
 		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is checked, nothing new is looked at; once more cancels it"})
@@ -201,9 +200,6 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 	summary := handle.Wait(ctx)
 	s.onFirst(nil)
 	printer.Finish(summary)
-	if errors.Is(summary.Err, ledger.ErrNoRun) {
-		return usageError{toldError{summary.Err}}
-	}
 	return outcome(summary, totals)
 }
 

@@ -80,6 +80,9 @@ func shellQuote(text string) string {
 
 // checkSummary is the closing lines of firn verify and firn catalogue rebuild.
 func checkSummary(s report.Summary, t *report.Totals, o Options) []string {
+	if cameToNothing(s, t) {
+		return []string{"firn: " + checkVerdict(s, t, o)}
+	}
 	lines := verified(t)
 	if o.Rebuild {
 		lines = entered(t)

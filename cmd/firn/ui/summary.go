@@ -13,6 +13,9 @@ func summary(s report.Summary, t *report.Totals, restore bool) []string {
 	row := func(what, format string, a ...any) string {
 		return fmt.Sprintf("%-10s ", what) + fmt.Sprintf(format, a...)
 	}
+	if cameToNothing(s, t) {
+		return []string{"firn: " + verdict(s, t, restore)}
+	}
 	lines := saved(s, t, row)
 	if restore {
 		lines = restored(s, t, row)
@@ -45,6 +48,11 @@ func summary(s report.Summary, t *report.Totals, restore bool) []string {
 	return append(lines, "firn: "+verdict(s, t, restore))
 }
 
+// cameToNothing tells whether a run failed before it had found anything: then its counters have nothing to tell.
+func cameToNothing(s report.Summary, t *report.Totals) bool {
+	return s.Err != nil && !errors.Is(s.Err, pipeline.ErrStopped) && t.Subtrees.Load()+t.Bytes.Load()+t.Failed.Load()+t.Cold.Load()+t.Checks.Catalogue.Load() == 0
+}
+
 // share is how busy a stage's workers were.
 func share(s report.Summary, stage string) float64 {
 	for _, c := range s.Stages {
@@ -66,7 +74,7 @@ func saved(s report.Summary, t *report.Totals, row rower) (lines []string) {
 		lines = append(lines, row("saved", "%s, %s stored as %s%s", Count(t.Saved.Load(), "subtree"), Bytes(t.SavedBytes.Load()), Bytes(t.Stored.Load()), ratio(t.SavedBytes.Load(), t.Stored.Load())))
 	}
 	skipped := t.Unchanged.Load() + t.Identical.Load()
-	return append(lines, row("skipped", "%s, %s: %d unchanged and not read, %d read and found in the store", Count(skipped, "subtree"), Bytes(t.SkippedBytes.Load()), t.Unchanged.Load(), t.Identical.Load()))
+	return append(lines, row("skipped", "%s, %s: %s unchanged and not read, %s read and found in the store", Count(skipped, "subtree"), Bytes(t.SkippedBytes.Load()), Number(t.Unchanged.Load()), Number(t.Identical.Load())))
 }
 
 // restored is what a restore did.
