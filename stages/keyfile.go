@@ -41,7 +41,7 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 		return encrypt.NewPassphrase([]byte(rand.Text())), nil, true, nil
 	}
 	if err := encrypt.CreateKeyfile(path); err != nil {
-		return nil, nil, false, fmt.Errorf("%w; or name another --keyfile", err)
+		return nil, nil, false, fmt.Errorf("%w; name a --keyfile that can be made", err)
 	}
 	pass, warnings, err = encrypt.ReadPassphrase(path, read)
 	return pass, warnings, true, err

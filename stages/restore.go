@@ -151,6 +151,9 @@ func (r *restore) ask(ctx context.Context, a *archived) (thaw.Step, error) {
 	if errors.Is(err, store.ErrNotFound) && a.version != "" {
 		return thaw.Leave, fmt.Errorf("version %s of %s is gone: deleted, or expired by a rule of the bucket; the run of another day may have a version that is there ('firn find'): %w", a.version, a.key, err)
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		return thaw.Leave, fmt.Errorf("%s is gone: %w; 'firn verify' looks for what stands in for it", a.key, store.ErrNotFound)
+	}
 	if err != nil {
 		return r.unseen(ctx, a, fmt.Errorf("asking what is known of %s: %w", a.key, err))
 	}
@@ -168,6 +171,10 @@ func (r *restore) ask(ctx context.Context, a *archived) (thaw.Step, error) {
 func (r *restore) checkKey(a *archived) error {
 	switch {
 	case a.record.Format == 0:
+		if a.record.MD5 == "" {
+			r.Report.Event(report.Event{Kind: report.Warning, Key: a.key, Text: "its metadata are lost, or are not of these bytes: nothing can prove that it is what was saved"})
+			return nil
+		}
 		r.unprovenOnce.Do(func() {
 			r.Report.Event(report.Event{Kind: report.Warning, Key: a.key, Text: "it was made by the old script: its MD5 is checked, but who made it can't be proven; so for others like it"})
 		})

@@ -69,8 +69,8 @@ func (r *restore) survey(ctx context.Context, emit func(*archived) error) error 
 		if !r.DryRun { // which tells it at its end
 			r.tell(report.Estimate, need)
 		}
-		return fmt.Errorf("a %s thaw of %d archives (%.1f GiB) for %d days costs about $%.2f, more than --max-cost %.2f: nothing was asked for, and nothing restored; use a slower tier, fewer days or a narrower --path, or raise --max-cost",
-			tierName(t.Tier), sum.Objects, float64(sum.Bytes)/(1<<30), t.Days, sum.Dollars, *t.MaxCost)
+		return fmt.Errorf("--thaw %s of %d archives for %d days costs about $%.2f, more than --max-cost %g: nothing was asked for, and nothing restored; use a slower tier, fewer days or a narrower --path, or raise --max-cost",
+			tierName(t.Tier), sum.Objects, t.Days, max(sum.Dollars, 0.01), *t.MaxCost)
 	}
 	if !r.DryRun {
 		r.thaws.need = thaw.Sums{}

@@ -113,6 +113,8 @@ func (o *browseOptions) checkBrowse(f *pflag.FlagSet) error {
 		return fmt.Errorf("missing: %s; '%s --help' tells what they mean", strings.Join(missing, ", "), "firn "+f.Name())
 	case o.json && o.quiet:
 		return errors.New("--quiet contradicts --json: give one of them")
+	case o.bandwidth != 0 && o.bandwidth < 1024:
+		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", o.bandwidth.String())
 	}
 	return nil
 }

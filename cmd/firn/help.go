@@ -86,7 +86,7 @@ func width(out io.Writer) int {
 // there is none.
 func nearest(f *pflag.FlagSet, name string) (meant string) {
 	name = strings.ReplaceAll(name, "_", "-")
-	const most = 3                           // letters wrong
+	const most = 3                          // letters wrong
 	least := min(most, (len(name)+2)/3) + 1 // of a short name, fewer: else it is another word
 	f.VisitAll(func(flag *pflag.Flag) {
 		d := distance(name, flag.Name)

@@ -12,6 +12,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/pipeline"
+	"firn/stages/ledger"
 )
 
 // version is set by the linker; a plain build tells the module's version.
@@ -75,7 +76,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), errors.Is(err, ledger.ErrNoRun):
 		return exitUsage
 	case errors.Is(err, errInterrupted), errors.Is(err, pipeline.ErrStopped), errors.Is(err, context.Canceled):
 		return exitInterrupted

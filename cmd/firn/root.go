@@ -70,7 +70,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case !cmd.HasParent():
 		command = "firn backup"
 	case cmd.HasSubCommands():
-		return usageError{fmt.Errorf("%w: flags stand behind a command, which '%s --help' tells", err, command)}
+		return usageError{fmt.Errorf("%w: its commands take the flags, and '%s --help' tells them", err, command)}
 	}
 	return usageError{fmt.Errorf("%w: '%s --help' tells the flags", err, command)}
 }
@@ -79,7 +79,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if !cmd.HasParent() && !cmd.Flags().Changed("backup-path") { // or it is the old script's line
+	if f := cmd.Flags(); !cmd.HasParent() && !f.Changed("backup-path") && !f.Changed("depth") { // else it is a backup
 		return unknownCommand(cmd, args[0])
 	}
 	return usageError{fmt.Errorf("stray argument %q: %s takes flags only; put quotes around a value that holds spaces", args[0], cmd.CommandPath())}

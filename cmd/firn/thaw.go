@@ -38,7 +38,7 @@ func (o *thawOptions) flagGroup() flagGroup {
 	f.Var((*number)(&o.days), "thaw-days", "`days` that what is thawed can be read; it is billed as STANDARD beside so long")
 	f.Var(&o.maxCost, "max-cost", "ask for nothing if the thaws of all that is wanted cost more `dollars` than this, by estimate")
 	f.BoolVar(&o.wait, "wait", false, "go on until all that thaws is restored, each archive as soon as it can be read")
-	f.DurationVar(&o.every, "wait-interval", 0, "`time` between two looks at what thaws, such as 10m; default: as suits the class and the tier")
+	f.Var((*interval)(&o.every), "wait-interval", "`time` between two looks at what thaws, such as 10m; default: as suits the class and the tier")
 	return flagGroup{title, f}
 }
 
@@ -63,6 +63,30 @@ func (o *thawOptions) parse(f *pflag.FlagSet) (t stages.Thaw, err error) {
 	}
 	return stages.Thaw{Tier: tier, Days: o.days, Wait: o.wait, Every: o.every, MaxCost: o.maxCost.amount}, nil
 }
+
+// interval is a span of time as a flag.
+type interval time.Duration
+
+// Set implements pflag.Value.
+func (i *interval) Set(text string) error {
+	d, err := time.ParseDuration(strings.TrimSpace(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a span of time: write a number and a unit, such as 90s, 10m or 2h", text)
+	}
+	*i = interval(d)
+	return nil
+}
+
+// String implements pflag.Value.
+func (i *interval) String() string {
+	if *i == 0 {
+		return ""
+	}
+	return time.Duration(*i).String()
+}
+
+// Type implements pflag.Value: what --help calls the argument.
+func (i *interval) Type() string { return "time" }
 
 // dollars is an amount of money as a flag; without one there is no limit.
 type dollars struct{ amount *float64 }

@@ -88,9 +88,9 @@ func openKeyfile(path string) (*os.File, error) {
 	case path == "":
 		return nil, fmt.Errorf("key file: no path was given: %w", fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("key file %s does not exist: check the path for a slip: %w", path, err)
+		return nil, fmt.Errorf("key file %s: %w: check the path for a slip", path, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("key file %s may not be read by this user: check the modes of the file and of the directories above it: %w", path, err)
+		return nil, fmt.Errorf("key file %s may not be read by this user: %w; check the modes of the file and of the directories above it", path, fs.ErrPermission)
 	}
 	return nil, fmt.Errorf("opening key file: %w", err)
 }

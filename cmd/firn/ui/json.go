@@ -25,8 +25,7 @@ const jsonEvery = 5 * time.Second
 //	unchanged         a subtree was skipped unread: "path", "key", "source_bytes"
 //	identical         an archive was made, and is in the store already: the same fields
 //	would-save        in a dry run: the same fields
-//	restored          an archive was laid down: the same fields; would-restore in a dry run
-//	cold              an archive must be thawed before it can be read, and was left: "path", "key", "stored_bytes", "class"
+//	cold              an archive must be thawed before it can be read, and was left: "path", "key", "stored_bytes", "class", "text"
 //	thaw-asked        its thaw was asked for: the same fields, and "tier"
 //	thawing           its thaw was asked for before, and goes on: "path", "key", "stored_bytes", "class"
 //	thawed            it was waited for, and can be read: the same fields
@@ -41,7 +40,7 @@ const jsonEvery = 5 * time.Second
 //	restored          an archive was proven and laid down: "path", "key", "source_bytes", "stored_bytes"
 //	intact            all that is wanted of an archive is in its place; it was not fetched: the same fields
 //	would-restore     in a dry run: the same fields
-//	catalogue-fault   what was saved could not be noted in the catalogue: "error"
+//	catalogue-fault   what was saved could not be noted in the catalogue, or a part of it not be read: "error", "key"
 //	verified          firn verify: an archive is what was saved, as far as was asked: "path", "key", "stored_bytes"
 //	damaged           it is not: the same fields, "error", and "problem", in a word: missing, size, etag, metadata,
 //	                  key, checksum, content (HMAC or MD5), tar, entries, replaced
