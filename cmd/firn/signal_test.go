@@ -246,7 +246,8 @@ func TestKilled(t *testing.T) {
 			pending := s.unfinished()
 			release()
 			said := s.run(exitDone)
-			if pending > 0 {
+			// A Complete that was held may still arrive when it is let go, and then there is no upload to abort.
+			if pending > 0 && at.op != "CompleteMultipartUpload" {
 				says(t, said, "unfinished upload", "that an interrupted run had left in s3://"+s.server.Bucket)
 			}
 			if at.op == "UploadPart" {
