@@ -136,7 +136,9 @@ func TestAwkwardTreeOnS3(t *testing.T) {
 					Skip:      func(_ string, mode fs.FileMode) bool { return mode.Type() == fs.ModeSocket },
 					LinkScope: archiveOf(depth),
 				}
-				s.sameTree(same)
+				if name == "gzip" || depth == 1 { // what openssl and tar make of a format, they make of it at any depth
+					s.sameTree(same)
+				}
 				target, back := s.restore()
 				if back.Err != nil || !back.Complete(&back.totals) {
 					t.Errorf("restoring it: %v %v", back.Err, back.events)
