@@ -13,10 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"firn/bench/harness"
 	"firn/stages/state"
@@ -64,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"lock":    lock,
 			"repeat":  repeat,
 			"socket":  socket,
+			"settled": settled,
 		},
 	})
 }
@@ -193,6 +196,26 @@ func (s servers) objects(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(len(keys)) != args[1] {
 		ts.Fatalf("%d archives in %s, not %s: %q", len(keys), args[0], args[1], keys)
 	}
+}
+
+// settled waits until nothing below a directory was changed so lately that firn would read it again: settled DIR
+func settled(ts *testscript.TestScript, _ bool, args []string) {
+	const margin = 100 * time.Millisecond // twice what package walk asks of a disk with fine times
+	var newest time.Time
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		if changed := time.Unix(st.Ctim.Unix()); changed.After(newest) {
+			newest = changed
+		}
+		return nil
+	}))
+	<-time.After(time.Until(newest.Add(margin)))
 }
 
 // table makes a table: table NAME KEY S
