@@ -88,7 +88,7 @@ func (j *journal) listing(s *subtree, pack func(member func(*tarfmt.Header) erro
 
 // entryOf says what a list says of a member, in e.
 func entryOf(h *tarfmt.Header, e *catalogue.Entry) *catalogue.Entry {
-	*e = catalogue.Entry{Path: h.Name, ModTime: h.ModTime, Mode: fmt.Sprintf("%04o", h.Mode), UID: h.UID, GID: h.GID, Target: h.Link, Attrs: len(h.Xattrs) > 0}
+	*e = catalogue.Entry{Path: h.Name, ModTime: h.ModTime, Mode: catalogue.Mode(h.Mode), UID: h.UID, GID: h.GID, Target: h.Link, Attrs: len(h.Xattrs) > 0}
 	switch h.Type {
 	case tarfmt.TypeReg:
 		e.Type, e.Size = catalogue.File, h.Size

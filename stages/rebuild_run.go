@@ -179,9 +179,8 @@ func (h *RebuildHandle) Stop() { h.r.run.Stop() }
 // Progress may be asked for at any time.
 func (h *RebuildHandle) Progress() report.Progress {
 	r := h.r
-	p := report.Progress{Elapsed: time.Since(r.started), Stages: r.run.Counters(), MemoryLimit: r.memory.Size(), SpoolLimit: r.SpoolLimit}
-	p.MemoryUsed, _ = r.memory.Used()
-	p.SpoolUsed, _ = r.spooled.Used()
+	p := progressOf(r.run, r.started, r.memory, r.spooled)
+	p.SpoolLimit = r.SpoolLimit // of which the catalogue has a share
 	return p
 }
 
@@ -194,10 +193,8 @@ func (h *RebuildHandle) Wait(ctx context.Context) report.Summary {
 		r.id = ""
 	}
 	r.spool.Close()
-	s := report.Summary{Progress: h.Progress(), Run: r.id, Err: err}
-	_, s.MemoryPeak = r.memory.Used()
-	_, s.SpoolPeak = r.spooled.Used()
-	s.Bottleneck = pipeline.Bottleneck(s.Stages)
+	s := summaryOf(h.Progress(), r.memory, r.spooled, err)
+	s.Run = r.id
 	return s
 }
 

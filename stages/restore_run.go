@@ -136,9 +136,7 @@ func (h *RestoreHandle) Stop() { h.r.run.Stop() }
 // Progress may be asked for at any time.
 func (h *RestoreHandle) Progress() report.Progress {
 	r := h.r
-	p := report.Progress{Elapsed: time.Since(r.started), Stages: r.run.Counters(), MemoryLimit: r.memory.Size(), SpoolLimit: r.spooled.Size()}
-	p.MemoryUsed, _ = r.memory.Used()
-	p.SpoolUsed, _ = r.spooled.Used()
+	p := progressOf(r.run, r.started, r.memory, r.spooled)
 	p.Waits = r.waits.progress()
 	return p
 }
@@ -153,9 +151,7 @@ func (h *RestoreHandle) Wait() report.Summary {
 	}
 	r.shelf.Close()
 	r.spool.Close()
-	s := report.Summary{Progress: h.Progress(), DryRun: r.DryRun, Err: err}
-	_, s.MemoryPeak = r.memory.Used()
-	_, s.SpoolPeak = r.spooled.Used()
-	s.Bottleneck = pipeline.Bottleneck(s.Stages)
+	s := summaryOf(h.Progress(), r.memory, r.spooled, err)
+	s.DryRun = r.DryRun
 	return s
 }

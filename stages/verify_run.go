@@ -168,11 +168,7 @@ func (h *VerifyHandle) Stop() { h.v.run.Stop() }
 
 // Progress may be asked for at any time.
 func (h *VerifyHandle) Progress() report.Progress {
-	v := h.v
-	p := report.Progress{Elapsed: time.Since(v.started), Stages: v.run.Counters(), MemoryLimit: v.memory.Size(), SpoolLimit: v.spooled.Size()}
-	p.MemoryUsed, _ = v.memory.Used()
-	p.SpoolUsed, _ = v.spooled.Used()
-	return p
+	return progressOf(h.v.run, h.v.started, h.v.memory, h.v.spooled)
 }
 
 // Wait waits for the end, as Handle.Wait does, and says what stands in for
@@ -187,9 +183,5 @@ func (h *VerifyHandle) Wait(ctx context.Context) report.Summary {
 	if v.spool != nil {
 		v.spool.Close()
 	}
-	s := report.Summary{Progress: h.Progress(), Err: err}
-	_, s.MemoryPeak = v.memory.Used()
-	_, s.SpoolPeak = v.spooled.Used()
-	s.Bottleneck = pipeline.Bottleneck(s.Stages)
-	return s
+	return summaryOf(h.Progress(), v.memory, v.spooled, err)
 }

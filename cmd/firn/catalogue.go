@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -103,15 +102,11 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 		return cause(ctx, err, "entered")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	host, err := os.Hostname()
-	if err != nil {
-		host = "" // it is for people to read
-	}
 	handle, err := stages.Rebuild{
 		Prefix: o.prefix, ReadData: o.readData, Cache: o.cleanCache(), Store: m.store, Passphrase: m.passphrase, Keys: m.keys,
 		PartSize: rangeSize, Workers: stages.VerifyWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Walk: o.workers.Compress},
 		MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit),
-		Host: host, Firn: versionText(), Report: printer, Totals: totals,
+		Host: hostname(), Firn: versionText(), Report: printer, Totals: totals,
 	}.Start(ctx)
 	if err != nil {
 		return cause(ctx, err, "entered")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -73,23 +72,10 @@ after an interruption: what is there already, as it was saved, is not fetched ag
 
 func (o *restoreOptions) flagGroups() []flagGroup {
 	required, which, shown, machine := newGroup("Required"), newGroup("What is restored, and how"), newGroup("What is shown"), newGroup("How much of the machine is used (the defaults suit it)")
-	for _, shared := range []struct {
-		group *pflag.FlagSet
-		flags string
-	}{
-		{required, "bucket-name"},
-		{which, "prefix region profile endpoint-url allow-weak-keyfile"},
-		{shown, "json quiet verbose"},
-		{machine, "spool-limit bandwidth-limit"},
-	} {
-		for _, g := range o.backupOptions.flagGroups() {
-			for _, name := range strings.Fields(shared.flags) {
-				if f := g.Lookup(name); f != nil {
-					shared.group.AddFlag(f)
-				}
-			}
-		}
-	}
+	o.share(required, "bucket-name")
+	o.share(which, "prefix region profile endpoint-url allow-weak-keyfile")
+	o.share(shown, "json quiet verbose")
+	o.share(machine, "spool-limit bandwidth-limit")
 	required.StringVar(&o.keyfile, "keyfile", "", "the `file` whose first line is the passphrase that the archives were made with")
 	required.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives between their proof and their extraction; not that of a backup under way")
 	required.StringVar(&o.target, "target", "", "`directory` below which everything is laid down; it is made if it is missing")

@@ -28,6 +28,11 @@ func (e *Entry) append(b []byte) []byte {
 	return append(b, '}')
 }
 
+// Mode writes the low twelve bits of st_mode as Entry.Mode has them.
+func Mode(bits uint32) string {
+	return string([]byte{'0' + byte(bits>>9&7), '0' + byte(bits>>6&7), '0' + byte(bits>>3&7), '0' + byte(bits&7)})
+}
+
 // within returns the nearest time that RFC 3339 can write, in UTC: file systems keep years above 9999.
 func within(t time.Time) time.Time {
 	t = t.UTC()

@@ -10,7 +10,7 @@ import (
 // FromTar is the entry that a list has for a member of a tar. name is the member's, without a trailing slash.
 func FromTar(name string, h *tar.Header) Entry {
 	e := Entry{
-		Path: name, ModTime: within(h.ModTime), Mode: fmt.Sprintf("%04o", h.Mode&0o7777), UID: uint32(h.Uid), GID: uint32(h.Gid),
+		Path: name, ModTime: within(h.ModTime), Mode: Mode(uint32(h.Mode)), UID: uint32(h.Uid), GID: uint32(h.Gid),
 	}
 	for name := range h.PAXRecords {
 		e.Attrs = e.Attrs || strings.HasPrefix(name, "SCHILY.xattr.")
