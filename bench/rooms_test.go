@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"firn/bench/tree"
-	"firn/stages/archive"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/hash"
-	"firn/stages/walk"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/hash"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/walk"
 )
 
 // seed of all that is made here.
@@ -97,7 +97,7 @@ func BenchmarkEncryptParts(b *testing.B) {
 	part := make([]byte, 8<<20)
 	b.SetBytes(int64(len(plain)))
 	for b.Loop() {
-		e, err := encrypt.NewEncrypter(encrypt.NewPassphrase([]byte("a passphrase of some length")), bytes.NewReader(plain))
+		e, err := encryption.NewEncrypter(encryption.NewPassphrase([]byte("a passphrase of some length")), bytes.NewReader(plain))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func BenchmarkEncryptParts(b *testing.B) {
 // BenchmarkHash is the three sums of the hash stage, one after the other.
 func BenchmarkHash(b *testing.B) {
 	data := random(b, 8<<20)
-	keys, err := encrypt.NewKeys(encrypt.NewPassphrase([]byte("a passphrase of some length")), nil)
+	keys, err := encryption.NewKeys(encryption.NewPassphrase([]byte("a passphrase of some length")), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,17 +9,17 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/archive"
-	"firn/stages/archive/tarfmt"
-	"firn/stages/catalogue"
-	"firn/stages/check"
-	"firn/stages/encrypt"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/state"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/record"
+	"firn/stages/format/tarfmt"
+	"firn/stages/service/report"
+	"firn/stages/service/state"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/check"
+	"firn/stages/stage/upload"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
-	"firn/stages/upload"
-	"firn/stages/walk"
 )
 
 // flow is the backup: what flows from one line to the next is a subtree, and
@@ -162,7 +162,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 		return err
 	}
 	defer plain.Close()
-	cipher, err := encrypt.NewEncrypter(b.Passphrase, plain)
+	cipher, err := encryption.NewEncrypter(b.Passphrase, plain)
 	if err != nil {
 		s.Drop(err)
 		return err
@@ -171,7 +171,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	return b.sender.Parts(ctx, &upload.Job{
 		Key:     s.Key,
 		Options: store.PutOptions{Meta: s.record.Meta(), Class: b.Class},
-		Size:    encrypt.CiphertextSize(s.record.ArchiveSize),
+		Size:    encryption.CiphertextSize(s.record.ArchiveSize),
 		Source:  cipher,
 		Item:    s,
 	}, emit)

@@ -21,14 +21,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"firn/stages"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/report"
-	"firn/stages/state"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/report"
+	"firn/stages/service/state"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
 	"firn/stages/store/dir"
-	"firn/stages/walk"
 )
 
 // A rig is a tree, a cache path, a store and a key file, kept from run to run.
@@ -50,7 +50,7 @@ func newRig(t testing.TB) *rig {
 			t.Fatal(err)
 		}
 	}
-	if err := encrypt.CreateKeyfile(r.keyfile); err != nil {
+	if err := encryption.CreateKeyfile(r.keyfile); err != nil {
 		t.Fatal(err)
 	}
 	s, err := dir.Open(filepath.Join(base, "store"))
@@ -100,7 +100,7 @@ func (r *rig) try(ctx context.Context, options ...func(*stages.Backup)) (*outcom
 	if err != nil {
 		return nil, err
 	}
-	pass, _, err := encrypt.ReadPassphrase(r.keyfile, encrypt.KeyfileOptions{})
+	pass, _, err := encryption.ReadPassphrase(r.keyfile, encryption.KeyfileOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
+	"firn/stages/format/encryption"
+	"firn/stages/service/ledger"
 	"firn/stages/store"
 )
 
@@ -58,7 +58,7 @@ func asDamage(err error) error {
 		return err
 	case errors.Is(err, store.ErrNotFound):
 		return &damage{problemMissing, err}
-	case errors.Is(err, encrypt.ErrNotEncrypted), errors.Is(err, encrypt.ErrTruncated), errors.Is(err, encrypt.ErrBadPadding):
+	case errors.Is(err, encryption.ErrNotEncrypted), errors.Is(err, encryption.ErrTruncated), errors.Is(err, encryption.ErrBadPadding):
 		return &damage{problemContent, err}
 	}
 	return err
@@ -70,7 +70,7 @@ func inCatalogue(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return &damage{problemMissing, err}
-	case errors.Is(err, encrypt.ErrOtherKey):
+	case errors.Is(err, encryption.ErrOtherKey):
 		return &damage{problemKey, err}
 	case ledger.IsDamage(err):
 		return &damage{problemUnproven, err}

@@ -74,7 +74,7 @@ func in(pkg string, trees ...string) bool {
 }
 
 var (
-	formats = []string{"firn/stages/codec", "firn/stages/encrypt", "firn/stages/archive", "firn/stages/hash", "firn/stages/catalogue"}
+	formats = []string{"firn/stages/format/codec", "firn/stages/format/encryption", "firn/stages/stage/archive", "firn/stages/format/hash", "firn/stages/format/catalogue"}
 	drivers = []string{"firn/stages/store/s3", "firn/stages/store/dynamodb", "firn/stages/store/dir"}
 	// awsconf is what the drivers that speak to AWS share.
 	awsconf = "firn/stages/store/awsconf"
@@ -152,7 +152,7 @@ func TestDependenciesPointOneWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pkg := range []string{"firn/pipeline", "firn/stages", "firn/stages/archive", "firn/stages/codec", "firn/stages/encrypt", "firn/stages/hash", "firn/stages/store"} {
+		for _, pkg := range []string{"firn/pipeline", "firn/stages", "firn/stages/stage/archive", "firn/stages/format/codec", "firn/stages/format/encryption", "firn/stages/format/hash", "firn/stages/store"} {
 			if _, ok := g[pkg]; !ok {
 				t.Errorf("%s: no package %s: has it moved away from under its rule?", goos, pkg)
 			}
@@ -174,20 +174,20 @@ func TestDependencyRulesBite(t *testing.T) {
 	}
 	before := whole.broken()
 	for _, c := range []struct{ pkg, imports, why string }{
-		{"firn/pipeline", "firn/stages/key", "standard library"},
+		{"firn/pipeline", "firn/stages/format/key", "standard library"},
 		{"firn/pipeline", "golang.org/x/time/rate", "standard library"},
 		{"firn/pipeline/extra", "github.com/spf13/cobra", "standard library"},
-		{"firn/stages/walk", "firn/cmd/firn", "one way"},
+		{"firn/stages/stage/walk", "firn/cmd/firn", "one way"},
 		{"firn/stages", "firn/bench/harness", "benchmarks"},
 		{"firn/cmd/firn", "firn/bench/tree", "benchmarks"},
-		{"firn/stages/codec/xz", "firn/stages/store", "imports no store"},
-		{"firn/stages/encrypt", "firn/stages/upload", "imports no store"}, // by way of upload
-		{"firn/stages/catalogue", "firn/stages/store/dir", "imports no store"},
-		{"firn/stages/hash", awsSDK + "/aws", "imports no store"},
+		{"firn/stages/format/codec/xz", "firn/stages/store", "imports no store"},
+		{"firn/stages/format/encryption", "firn/stages/stage/upload", "imports no store"}, // by way of upload
+		{"firn/stages/format/catalogue", "firn/stages/store/dir", "imports no store"},
+		{"firn/stages/format/hash", awsSDK + "/aws", "imports no store"},
 		{"firn/stages", "firn/stages/store/s3", "wires store drivers"},
-		{"firn/stages/check", "firn/stages/store/dynamodb", "wires store drivers"},
+		{"firn/stages/stage/check", "firn/stages/store/dynamodb", "wires store drivers"},
 		{"firn/stages/store/s3", "firn/stages/store/dir", "wires store drivers"},
-		{"firn/stages/upload", awsSDK + "/service/s3", "AWS SDK"},
+		{"firn/stages/stage/upload", awsSDK + "/service/s3", "AWS SDK"},
 		{"firn/cmd/firn", "firn/stages/store/s3", ""},
 		{"firn/bench/harness", "firn/stages/store/dynamodb", ""},
 		{"firn/stages/store/s3/part", "firn/stages/store/s3", ""},

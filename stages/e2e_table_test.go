@@ -15,7 +15,7 @@ import (
 
 	"firn/bench/harness"
 	"firn/stages"
-	"firn/stages/key"
+	"firn/stages/format/key"
 	awslink "firn/stages/store/awsconf"
 	table "firn/stages/store/dynamodb"
 )

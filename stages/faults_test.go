@@ -13,9 +13,9 @@ import (
 	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
-	"firn/stages/codec"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/codec"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
 	"firn/stages/store"
 	"firn/stages/store/fault"
 )

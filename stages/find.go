@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/pick"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/pick"
+	"firn/stages/format/record"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -72,7 +72,7 @@ func (s *search) tellOfRuns(faults []ledger.Fault) {
 	others := 0
 	var last ledger.Fault
 	for _, f := range faults {
-		if errors.Is(f.Err, encrypt.ErrOtherKey) {
+		if errors.Is(f.Err, encryption.ErrOtherKey) {
 			others, last = others+1, f
 			continue
 		}

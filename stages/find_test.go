@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 )
 
 // A directory that a run could not list is missing in what is restored, which
@@ -44,10 +44,10 @@ func TestRunsOfAnotherKey(t *testing.T) {
 	s := search{tell: func(e report.Event) { told = append(told, e.Err) }}
 	var faults []ledger.Fault
 	for range 365 {
-		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encrypt.ErrOtherKey)})
+		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encryption.ErrOtherKey)})
 	}
 	s.tellOfRuns(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
-	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encrypt.ErrOtherKey) {
+	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encryption.ErrOtherKey) {
 		t.Errorf("%q", told)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"firn/stages"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
 	"firn/stages/store"
 	"firn/stages/store/fault"
 )

@@ -14,9 +14,9 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/extract"
-	"firn/stages/ledger"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
+	"firn/stages/stage/extract"
 )
 
 // intact tells whether what is wanted of an archive is below the target already, as its list tells. Without a list nothing is.

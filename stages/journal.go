@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/archive"
-	"firn/stages/archive/tarfmt"
-	"firn/stages/catalogue"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/state"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/format/tarfmt"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/state"
+	"firn/stages/stage/archive"
 	"firn/stages/store"
 )
 

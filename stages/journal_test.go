@@ -18,12 +18,12 @@ import (
 	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 	"firn/stages/store/fault"
 )
@@ -38,9 +38,9 @@ type notebook struct {
 
 func (r *rig) catalogue() *notebook {
 	r.t.Helper()
-	pass, _, err := encrypt.ReadPassphrase(r.keyfile, encrypt.KeyfileOptions{})
+	pass, _, err := encryption.ReadPassphrase(r.keyfile, encryption.KeyfileOptions{})
 	r.must(err)
-	keys, err := encrypt.NewKeys(pass, nil)
+	keys, err := encryption.NewKeys(pass, nil)
 	r.must(err)
 	d, _, err := spool.Open(r.t.TempDir(), pipeline.NewBudget(1))
 	r.must(err)

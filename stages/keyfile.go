@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/state"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/state"
 	"firn/stages/store"
 )
 
@@ -24,9 +24,9 @@ type KeyfileOptions struct {
 // that is missing is made only while the store holds no archive: whoever
 // mistypes its path must not get a second key. created tells that it was, or, in a
 // dry run, would have been.
-func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encrypt.Passphrase, warnings []string, created bool, err error) {
-	read := encrypt.KeyfileOptions{AllowWeak: o.AllowWeak}
-	pass, warnings, err = encrypt.ReadPassphrase(path, read)
+func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encryption.Passphrase, warnings []string, created bool, err error) {
+	read := encryption.KeyfileOptions{AllowWeak: o.AllowWeak}
+	pass, warnings, err = encryption.ReadPassphrase(path, read)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return pass, warnings, false, err
 	}
@@ -38,12 +38,12 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 		return nil, nil, false, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens: name the key file they were made with; firn makes a new one only for a store, or a --prefix, that holds none", path, s.URL(), held)
 	}
 	if o.DryRun {
-		return encrypt.NewPassphrase([]byte(rand.Text())), nil, true, nil
+		return encryption.NewPassphrase([]byte(rand.Text())), nil, true, nil
 	}
-	if err := encrypt.CreateKeyfile(path); err != nil {
+	if err := encryption.CreateKeyfile(path); err != nil {
 		return nil, nil, false, fmt.Errorf("%w; name a --keyfile that can be made", err)
 	}
-	pass, warnings, err = encrypt.ReadPassphrase(path, read)
+	pass, warnings, err = encryption.ReadPassphrase(path, read)
 	return pass, warnings, true, err
 }
 
@@ -65,11 +65,11 @@ func holdsArchive(ctx context.Context, s store.Store, prefix string) (found stri
 
 // OpenKeys derives the keys of a run, with the salt that runs over the same
 // cache path share.
-func OpenKeys(pass *encrypt.Passphrase, db *state.DB) (*encrypt.Keys, error) {
+func OpenKeys(pass *encryption.Passphrase, db *state.DB) (*encryption.Keys, error) {
 	salt := db.Salt()
-	keys, err := encrypt.NewKeys(pass, salt)
+	keys, err := encryption.NewKeys(pass, salt)
 	if err != nil {
-		keys, err = encrypt.NewKeys(pass, nil) // a salt that is none is worth no more than a lost one
+		keys, err = encryption.NewKeys(pass, nil) // a salt that is none is worth no more than a lost one
 	}
 	if err != nil || salt != nil {
 		return keys, err

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"firn/stages/extract"
-	"firn/stages/record"
+	"firn/stages/format/record"
+	"firn/stages/stage/extract"
 )
 
 var errOver = errors.New("too long")

@@ -18,11 +18,11 @@ import (
 	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/key"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

@@ -8,9 +8,9 @@ import (
 
 	"firn/bench/tree"
 	"firn/stages"
-	"firn/stages/codec"
-	"firn/stages/report"
-	"firn/stages/walk"
+	"firn/stages/format/codec"
+	"firn/stages/service/report"
+	"firn/stages/stage/walk"
 )
 
 // TestBackupPathWithinAnother saves a tree, and later what lies in one of its subtrees on its own: what the older archive holds of that comes

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"firn/stages/key"
-	"firn/stages/ledger"
+	"firn/stages/format/key"
+	"firn/stages/service/ledger"
 	"firn/stages/store"
 )
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // progressOf is how far a run has come that has one budget of memory and one of spool.

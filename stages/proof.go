@@ -9,12 +9,12 @@ import (
 	"path"
 
 	"firn/pipeline"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/fetch"
-	"firn/stages/hash"
-	"firn/stages/record"
-	"firn/stages/spool"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/hash"
+	"firn/stages/format/record"
+	"firn/stages/service/spool"
+	"firn/stages/stage/fetch"
 	"firn/stages/store"
 )
 
@@ -23,8 +23,8 @@ import (
 type prover struct {
 	fetcher    *fetch.Fetcher
 	stage      *pipeline.Stage // of the caller, for its counters
-	passphrase *encrypt.Passphrase
-	keys       *encrypt.Keys
+	passphrase *encryption.Passphrase
+	keys       *encryption.Keys
 	spool      *spool.Dir
 	limit      int64 // bytes of the spool
 }
@@ -76,7 +76,7 @@ func (p *prover) prove(ctx context.Context, a *stored, w io.Writer) error {
 		return p.fetcher.Fetch(ctx, p.stage, fetch.Object{Key: a.object.Key, Version: a.object.Version, Size: a.object.Size}, w)
 	})}
 	defer cipher.Close()
-	plain, err := encrypt.NewDecrypter(p.passphrase, cipher)
+	plain, err := encryption.NewDecrypter(p.passphrase, cipher)
 	if err == nil {
 		_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, writerFunc(func(b []byte) {
 			sums.MD5Block(b)

@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -144,7 +144,7 @@ func (r *rebuild) look(ctx context.Context, a *kept, emit func(*kept) error) err
 		case err != nil:
 			return damagef(problemMetadata, "reading the key id in its metadata: %w", err)
 		case !mine:
-			return damagef(problemKey, "it was %w than the one given", encrypt.ErrOtherKey)
+			return damagef(problemKey, "it was %w than the one given", encryption.ErrOtherKey)
 		}
 	}
 	a.describe()

@@ -9,9 +9,9 @@ import (
 	"slices"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/key"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/key"
+	"firn/stages/service/report"
 )
 
 // A foundList is a list in a pack that the store still holds: some hundred

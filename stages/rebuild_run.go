@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/fetch"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/stage/fetch"
 	"firn/stages/store"
 )
 
@@ -28,8 +28,8 @@ type Rebuild struct {
 
 	Cache      string // the cache path: the spool lies below it
 	Store      store.Store
-	Passphrase *encrypt.Passphrase
-	Keys       *encrypt.Keys
+	Passphrase *encryption.Passphrase
+	Keys       *encryption.Keys
 
 	PartSize    int64 // bytes asked for in one request
 	Workers     VerifyWorkers

@@ -11,20 +11,20 @@ import (
 
 	"firn/bench/tree"
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 )
 
 // secrets reads the rig's key file.
-func (r *rig) secrets(keyfile string) (*encrypt.Passphrase, *encrypt.Keys) {
+func (r *rig) secrets(keyfile string) (*encryption.Passphrase, *encryption.Keys) {
 	r.t.Helper()
-	pass, _, err := encrypt.ReadPassphrase(keyfile, encrypt.KeyfileOptions{})
+	pass, _, err := encryption.ReadPassphrase(keyfile, encryption.KeyfileOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	keys, err := encrypt.NewKeys(pass, nil)
+	keys, err := encryption.NewKeys(pass, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

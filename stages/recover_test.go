@@ -14,10 +14,10 @@ import (
 	"firn/bench/harness"
 	"firn/bench/tree"
 	"firn/stages"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/report"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -355,7 +355,7 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 	}
 
 	other := filepath.Join(t.TempDir(), "other")
-	if err := encrypt.CreateKeyfile(other); err != nil {
+	if err := encryption.CreateKeyfile(other); err != nil {
 		t.Fatal(err)
 	}
 	if said := h.exits(3, t.TempDir(), "--keyfile", other); strings.Count(said, "made with another key file") != 7 {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"firn/stages"
-	"firn/stages/record"
+	"firn/stages/format/record"
 )
 
 // growing is a table that, asked for the first time, makes files larger that

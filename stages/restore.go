@@ -8,16 +8,16 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/stage/thaw"
 	"firn/stages/store"
-	"firn/stages/thaw"
 )
 
 // flow is the restore, the backup's mirror: what flows from one line to the
@@ -187,7 +187,7 @@ func (r *restore) checkKey(a *archived) error {
 		return fmt.Errorf("reading the key id in its record: %w", err)
 	}
 	if !mine {
-		return fmt.Errorf("%w than the one given: name the key file it was made with", encrypt.ErrOtherKey)
+		return fmt.Errorf("%w than the one given: name the key file it was made with", encryption.ErrOtherKey)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"firn/stages"
-	"firn/stages/report"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

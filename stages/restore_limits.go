@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"firn/stages/extract"
+	"firn/stages/stage/extract"
 )
 
 // Limits bounds what one archive may unpack to; 0 is the default.

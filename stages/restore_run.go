@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/encrypt"
-	"firn/stages/extract"
-	"firn/stages/fetch"
-	"firn/stages/ledger"
-	"firn/stages/pick"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/stage/extract"
+	"firn/stages/stage/fetch"
 	"firn/stages/store"
 )
 
@@ -34,8 +34,8 @@ type Restore struct {
 
 	Cache      string // the cache path: the spool lies below it
 	Store      store.Store
-	Passphrase *encrypt.Passphrase
-	Keys       *encrypt.Keys
+	Passphrase *encryption.Passphrase
+	Keys       *encryption.Keys
 
 	PartSize    int64 // bytes asked for in one request
 	Workers     RestoreWorkers

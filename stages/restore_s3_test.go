@@ -9,7 +9,7 @@ import (
 
 	"firn/bench/harness"
 	"firn/stages"
-	"firn/stages/report"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

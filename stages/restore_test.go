@@ -10,10 +10,10 @@ import (
 
 	"firn/bench/tree"
 	"firn/stages"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -42,11 +42,11 @@ func (r *rig) restoreAs(target, keyfile string, change func(*stages.Restore)) *o
 		r.t.Fatal(err)
 	}
 	defer root.Close()
-	pass, _, err := encrypt.ReadPassphrase(keyfile, encrypt.KeyfileOptions{})
+	pass, _, err := encryption.ReadPassphrase(keyfile, encryption.KeyfileOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	keys, err := encrypt.NewKeys(pass, nil)
+	keys, err := encryption.NewKeys(pass, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestRestoreNamesAWrongKey(t *testing.T) {
 	r.plant(9)
 	r.run()
 	other := filepath.Join(t.TempDir(), "other")
-	if err := encrypt.CreateKeyfile(other); err != nil {
+	if err := encryption.CreateKeyfile(other); err != nil {
 		t.Fatal(err)
 	}
 	o := r.restoreInto(t.TempDir(), other)
@@ -254,7 +254,7 @@ func TestRestoreNamesAWrongKey(t *testing.T) {
 		t.Errorf("%d of 7 archives failed: %v", n, o.events)
 	}
 	for _, e := range o.events {
-		if !errors.Is(e.Err, encrypt.ErrOtherKey) {
+		if !errors.Is(e.Err, encryption.ErrOtherKey) {
 			t.Errorf("%v", e.Err)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
 	"firn/stages/store"
-	"firn/stages/thaw"
 )
 
 // Thaw says what becomes of archives that must be thawed before they can be read. The zero value leaves them.

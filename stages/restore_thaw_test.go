@@ -17,11 +17,11 @@ import (
 	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
-	"firn/stages/encrypt"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
 	"firn/stages/store"
-	"firn/stages/thaw"
 )
 
 // A glacier is a store whose objects are cold, by the clock of the bubble that it is used in. A thaw takes the most that its tier may.
@@ -185,11 +185,11 @@ func (r *thawRig) thaw(t stages.Thaw, changes ...func(*stages.Restore)) *timed {
 		r.t.Fatal(err)
 	}
 	defer root.Close()
-	pass, _, err := encrypt.ReadPassphrase(r.keyfile, encrypt.KeyfileOptions{})
+	pass, _, err := encryption.ReadPassphrase(r.keyfile, encryption.KeyfileOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	keys, err := encrypt.NewKeys(pass, nil)
+	keys, err := encryption.NewKeys(pass, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/report"
-	"firn/stages/thaw"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
 )
 
 // maxMisses is how many looks in a row may fail, at one archive or at all, before a wait of hours is given up.

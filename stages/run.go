@@ -10,19 +10,19 @@ import (
 	"unicode/utf8"
 
 	"firn/pipeline"
-	"firn/stages/archive"
-	"firn/stages/check"
-	"firn/stages/codec"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/pack"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/spool"
-	"firn/stages/state"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/service/state"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/check"
+	"firn/stages/stage/pack"
+	"firn/stages/stage/upload"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
-	"firn/stages/upload"
-	"firn/stages/walk"
 )
 
 // Backup says what to save, where to, and with what means. All fields without
@@ -36,8 +36,8 @@ type Backup struct {
 
 	Store      store.Store  // checked by the caller, as the table is
 	Table      record.Table // nil: records are kept in the objects' metadata only
-	Passphrase *encrypt.Passphrase
-	Keys       *encrypt.Keys
+	Passphrase *encryption.Passphrase
+	Keys       *encryption.Keys
 	State      *state.DB
 
 	Class     string // storage class, "" for the store's default

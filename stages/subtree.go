@@ -8,15 +8,15 @@ import (
 	"path"
 
 	"firn/pipeline"
-	"firn/stages/archive"
-	"firn/stages/catalogue"
-	"firn/stages/check"
-	"firn/stages/hash"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/hash"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/check"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
-	"firn/stages/walk"
 )
 
 // A subtree on its way through the stages; each fills in what it finds out.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/report"
 )
 
 // flow is the verification: what flows from one line to the next is what a run

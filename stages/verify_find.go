@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -99,12 +99,12 @@ func (v *verify) choose(ctx context.Context) error {
 	}
 	other := 0
 	for _, f := range faults {
-		if errors.Is(f.Err, encrypt.ErrOtherKey) {
+		if errors.Is(f.Err, encryption.ErrOtherKey) {
 			other++
 		}
 	}
 	if other > 0 && len(all) == 0 {
-		return fmt.Errorf("the catalogue in %s was %w than the one given: name the key file it was made with", v.Store.URL(), encrypt.ErrOtherKey)
+		return fmt.Errorf("the catalogue in %s was %w than the one given: name the key file it was made with", v.Store.URL(), encryption.ErrOtherKey)
 	}
 	for _, f := range faults {
 		v.damaged(f.Key, f.Err)

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"firn/stages/key"
-	"firn/stages/ledger"
-	"firn/stages/pick"
+	"firn/stages/format/key"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
 	"firn/stages/store"
 )
 

@@ -7,11 +7,11 @@ import (
 	"io"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/record"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -83,7 +83,7 @@ func (v *verify) isOfUnfinishedRun(a *examined, kept record.Record, wrong error)
 		return false
 	}
 	mine, err := v.Keys.Mine(kept.KeyID)
-	return err == nil && mine && kept.HMAC != "" && encrypt.CiphertextSize(kept.ArchiveSize) == a.object.Size && !a.object.Modified.Before(a.subtree.Stored)
+	return err == nil && mine && kept.HMAC != "" && encryption.CiphertextSize(kept.ArchiveSize) == a.object.Size && !a.object.Modified.Before(a.subtree.Stored)
 }
 
 // tellUnfinished tells once of such a state that is about to be proven.
@@ -161,9 +161,9 @@ func (v *verify) checkKey(a *examined) error {
 	case err != nil:
 		return damagef(problemMetadata, "reading the key id in its metadata: %w", err)
 	case !mine:
-		return damagef(problemKey, "it was %w than the one given", encrypt.ErrOtherKey)
-	case r.ArchiveSize > 0 && encrypt.CiphertextSize(r.ArchiveSize) != a.object.Size:
-		return damagef(problemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.object.Size, r.ArchiveSize, encrypt.CiphertextSize(r.ArchiveSize))
+		return damagef(problemKey, "it was %w than the one given", encryption.ErrOtherKey)
+	case r.ArchiveSize > 0 && encryption.CiphertextSize(r.ArchiveSize) != a.object.Size:
+		return damagef(problemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.object.Size, r.ArchiveSize, encryption.CiphertextSize(r.ArchiveSize))
 	}
 	return nil
 }

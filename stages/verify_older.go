@@ -8,9 +8,9 @@ import (
 	"sync"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/record"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

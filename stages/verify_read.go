@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/extract"
-	"firn/stages/hash"
-	"firn/stages/ledger"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/hash"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/stage/extract"
 )
 
 // readTar decompresses an archive that was proven and walks its tar, whose

@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 	"firn/stages/store/dir"
 )

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/encrypt"
-	"firn/stages/fetch"
-	"firn/stages/ledger"
-	"firn/stages/pick"
-	"firn/stages/report"
-	"firn/stages/spool"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/service/spool"
+	"firn/stages/stage/fetch"
 	"firn/stages/store"
 )
 
@@ -49,8 +49,8 @@ type Verify struct {
 
 	Cache      string // the cache path; "" will do below ReadData
 	Store      store.Store
-	Passphrase *encrypt.Passphrase
-	Keys       *encrypt.Keys
+	Passphrase *encryption.Passphrase
+	Keys       *encryption.Keys
 
 	PartSize    int64 // bytes asked for in one request
 	Workers     VerifyWorkers

@@ -10,9 +10,9 @@ import (
 
 	"firn/bench/harness"
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

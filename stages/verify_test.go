@@ -10,11 +10,11 @@ import (
 	"firn/bench/tree"
 	"firn/pipeline"
 	"firn/stages"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/pick"
+	"firn/stages/service/report"
 )
 
 // What is intact is found intact, at every level; the tree is an awkward one.
@@ -150,7 +150,7 @@ func TestVerifyWithoutACatalogue(t *testing.T) {
 func TestVerifyNamesAWrongKey(t *testing.T) {
 	r := saved(t, 14)
 	other := filepath.Join(t.TempDir(), "other")
-	if err := encrypt.CreateKeyfile(other); err != nil {
+	if err := encryption.CreateKeyfile(other); err != nil {
 		t.Fatal(err)
 	}
 	wrong := func(v *stages.Verify) { v.Passphrase, v.Keys = r.secrets(other) }

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 
 	"firn/bench/tree"
-	"firn/stages/archive"
-	"firn/stages/walk"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/walk"
 )
 
 // seed of all that is made here.

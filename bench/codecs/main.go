@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"firn/bench/stat"
-	"firn/stages/codec"
+	"firn/stages/format/codec"
 )
 
 func main() {

@@ -12,7 +12,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // backupNotes end firn backup --help.

@@ -15,10 +15,10 @@ import (
 	"firn/cmd/firn/show"
 	"firn/pipeline"
 	"firn/stages/browse"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
 	"firn/stages/store"
 )
 
@@ -130,7 +130,7 @@ type asked struct {
 // ask opens the catalogue and reads its runs. It takes no lock: a backup may go on meanwhile.
 func (o *browseOptions) ask(ctx context.Context, stdout, stderr io.Writer) (*asked, error) {
 	a := &asked{o: o, show: show.New(show.Options{JSON: o.json, Quiet: o.quiet, Long: o.long, Stdout: stdout, Stderr: stderr})}
-	pass, warnings, err := encrypt.ReadPassphrase(o.keyfile, encrypt.KeyfileOptions{AllowWeak: o.allowWeak})
+	pass, warnings, err := encryption.ReadPassphrase(o.keyfile, encryption.KeyfileOptions{AllowWeak: o.allowWeak})
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (o *browseOptions) ask(ctx context.Context, stdout, stderr io.Writer) (*ask
 	if err := m.store.Check(ctx, store.ToRead); err != nil {
 		return nil, err
 	}
-	keys, err := encrypt.NewKeys(pass, nil)
+	keys, err := encryption.NewKeys(pass, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +190,8 @@ func (a *asked) readRuns(ctx context.Context) error {
 func (a *asked) nothing(ctx context.Context, faults []ledger.Fault) error {
 	s := a.Ledger.Store
 	if len(faults) > 0 {
-		if err := faults[0].Err; errors.Is(err, encrypt.ErrOtherKey) {
-			return fmt.Errorf("the catalogue in %s was %w than %s: name the one it was made with as --keyfile", s.URL(), encrypt.ErrOtherKey, a.o.keyfile)
+		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
+			return fmt.Errorf("the catalogue in %s was %w than %s: name the one it was made with as --keyfile", s.URL(), encryption.ErrOtherKey, a.o.keyfile)
 		}
 		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): 'firn catalogue rebuild' makes it again from what the store holds: %w", s.URL(), len(faults), faults[0].Err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages"
-	"firn/stages/report"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
 )
 
 const findNotes = `A pattern names a path: /home/me/docs/report.odt, or with wildcards

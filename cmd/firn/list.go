@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/stages/browse"
-	"firn/stages/catalogue"
-	"firn/stages/key"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/key"
+	"firn/stages/format/pick"
 )
 
 // storePrefix is what the keys below a prefix begin with.

@@ -12,7 +12,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/pipeline"
-	"firn/stages/ledger"
+	"firn/stages/service/ledger"
 )
 
 // version is set by the linker; a plain build tells the module's version.

@@ -12,17 +12,17 @@ import (
 	"syscall"
 
 	"firn/stages"
-	"firn/stages/encrypt"
-	"firn/stages/key"
-	"firn/stages/record"
-	"firn/stages/report"
-	"firn/stages/state"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
+	"firn/stages/service/state"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
 	"firn/stages/store/awsconf"
 	"firn/stages/store/dir"
 	"firn/stages/store/dynamodb"
 	"firn/stages/store/s3"
-	"firn/stages/walk"
 )
 
 // means are what a backup works with, opened.
@@ -31,8 +31,8 @@ type means struct {
 	store      store.Store
 	table      record.Table
 	state      *state.DB
-	passphrase *encrypt.Passphrase
-	keys       *encrypt.Keys
+	passphrase *encryption.Passphrase
+	keys       *encryption.Keys
 }
 
 // close may be called more than once.

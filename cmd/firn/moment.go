@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"firn/stages/ledger"
+	"firn/stages/service/ledger"
 )
 
 // timeForms are how a time is written on the command line. A form names a span of time, a day or a minute, of which the end is

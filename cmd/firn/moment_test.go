@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"firn/stages/ledger"
+	"firn/stages/service/ledger"
 )
 
 func TestParseMoment(t *testing.T) {

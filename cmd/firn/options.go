@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/stages"
-	"firn/stages/codec"
+	"firn/stages/format/codec"
 	"firn/stages/store"
 )
 

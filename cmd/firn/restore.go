@@ -12,9 +12,9 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages"
-	"firn/stages/extract"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/pick"
+	"firn/stages/service/report"
+	"firn/stages/stage/extract"
 	"firn/stages/store"
 )
 

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/bench/harness"
-	"firn/stages/state"
+	"firn/stages/service/state"
 )
 
 // The test binary is firn too: scripts and tests run it from PATH.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"firn/cmd/firn/ui"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // signals turns SIGINT, SIGTERM and the SIGHUP of a lost terminal into a soft stop, then a cancel, then the

@@ -8,7 +8,7 @@ import (
 	"os"
 	"syscall"
 
-	"firn/stages/walk"
+	"firn/stages/stage/walk"
 )
 
 // checkTree makes sure that there is something to save before anything is

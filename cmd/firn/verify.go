@@ -14,9 +14,9 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages"
-	"firn/stages/encrypt"
-	"firn/stages/pick"
-	"firn/stages/report"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
@@ -220,7 +220,7 @@ func (o *backupOptions) openKept(ctx context.Context, r report.Reporter, use sto
 			err = errors.Join(err, m.close())
 		}
 	}()
-	pass, warnings, err := encrypt.ReadPassphrase(o.keyfile, encrypt.KeyfileOptions{AllowWeak: o.allowWeak})
+	pass, warnings, err := encryption.ReadPassphrase(o.keyfile, encryption.KeyfileOptions{AllowWeak: o.allowWeak})
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func (o *backupOptions) openKept(ctx context.Context, r report.Reporter, use sto
 		return nil, err
 	}
 	if o.cachePath == "" {
-		m.keys, err = encrypt.NewKeys(pass, nil)
+		m.keys, err = encryption.NewKeys(pass, nil)
 	} else {
 		if err := o.openCache(m, r); err != nil {
 			return nil, err

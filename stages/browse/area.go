@@ -3,7 +3,7 @@ package browse
 import (
 	"strings"
 
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // An area is a part of a tree: some subtrees.

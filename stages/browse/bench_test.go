@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
 	"firn/stages/store/dir"
 )
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
 )
 
 // A Catalogue is what is asked. Its methods may be called from many goroutines.

@@ -18,8 +18,8 @@ import (
 	"pgregory.net/rapid"
 
 	"firn/stages/browse"
-	"firn/stages/catalogue"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/pick"
 )
 
 func contextOf(t tb) context.Context {

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 
-	"firn/stages/catalogue"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/pick"
 )
 
 // A Change is an entry that is not the same in two runs.

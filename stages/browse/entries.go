@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 
-	"firn/stages/catalogue"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/pick"
 )
 
 // Entries calls fn for every entry of a run that the picks name, and for those below, in the order of their paths. An

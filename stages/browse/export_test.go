@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // MostOpen reads a run as Entries does, and tells how many lists were open at a time.

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"firn/stages/catalogue"
-	"firn/stages/ledger"
-	"firn/stages/pick"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
 )
 
 // MaxFound is how many versions of entries Find returns at the most.

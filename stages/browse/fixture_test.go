@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"firn/stages/browse"
-	"firn/stages/catalogue"
-	"firn/stages/encrypt"
-	"firn/stages/ledger"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/service/ledger"
 )
 
 // tb is a test's, or a rapid check's.
@@ -45,7 +45,7 @@ type history struct {
 }
 
 // newHistory takes keys, which take a while to derive: tests of many histories share them.
-func newHistory(t tb, keys *encrypt.Keys, scratch string) *history {
+func newHistory(t tb, keys *encryption.Keys, scratch string) *history {
 	t.Helper()
 	m := newMemory()
 	return &history{
@@ -62,13 +62,13 @@ func newHistory(t tb, keys *encrypt.Keys, scratch string) *history {
 	}
 }
 
-func passphrase() *encrypt.Passphrase {
-	return encrypt.NewPassphrase([]byte("a passphrase of some length"))
+func passphrase() *encryption.Passphrase {
+	return encryption.NewPassphrase([]byte("a passphrase of some length"))
 }
 
-func newKeys(t testing.TB) *encrypt.Keys {
+func newKeys(t testing.TB) *encryption.Keys {
 	t.Helper()
-	keys, err := encrypt.NewKeys(passphrase(), nil)
+	keys, err := encryption.NewKeys(passphrase(), nil)
 	check(t, err)
 	return keys
 }

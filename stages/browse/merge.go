@@ -8,7 +8,7 @@ import (
 	"io"
 	"slices"
 
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // A source is a subtree whose list is to be read.

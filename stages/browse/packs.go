@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"firn/stages/ledger"
+	"firn/stages/service/ledger"
 )
 
 // openPacks is how many packs Entries and Diff keep at a time, each a scratch file of the size of a pack.

@@ -8,7 +8,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // jsonEntry is an entry as it is printed.

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"firn/cmd/firn/ui"
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // Runs prints runs, as a table or, in the long form, each with all that is known of it.

@@ -16,7 +16,7 @@ import (
 
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // Options say what to print, and where.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"firn/stages/browse"
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 func TestModes(t *testing.T) {

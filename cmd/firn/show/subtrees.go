@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"firn/cmd/firn/ui"
-	"firn/stages/catalogue"
+	"firn/stages/format/catalogue"
 )
 
 // Heading begins what is said of a run.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // checkLine is what to print of an event of firn verify or firn catalogue

@@ -1,6 +1,6 @@
 package ui
 
-import "firn/stages/report"
+import "firn/stages/service/report"
 
 // jsonChecks are the counters of firn verify and firn catalogue rebuild as they
 // are printed.

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // jsonEvery is how often --json tells of progress.

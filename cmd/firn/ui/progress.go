@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // done and found are how far the run is, in bytes of what it reads: what was

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // summary is the closing lines.

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"firn/stages/encrypt"
-	"firn/stages/report"
+	"firn/stages/format/encryption"
+	"firn/stages/service/report"
 )
 
 // display shows progress between the lines of a text printer.
@@ -64,7 +64,7 @@ func (p *text) line(e report.Event) string {
 	case report.NoCatalogue:
 		if p.o.Restore {
 			remedy := "'firn catalogue rebuild' makes it again"
-			if errors.Is(e.Err, encrypt.ErrOtherKey) {
+			if errors.Is(e.Err, encryption.ErrOtherKey) {
 				remedy = "name the key file it was made with"
 			}
 			return "firn: the catalogue: " + Message(e.Err) + "; " + remedy

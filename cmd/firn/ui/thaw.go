@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"firn/stages/report"
-	"firn/stages/thaw"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
 )
 
 // coldness says of an archive that must be thawed how large it is, and where it lies.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/report"
-	"firn/stages/thaw"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
 )
 
 func bulk() *thaw.Estimate {

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/term"
 
-	"firn/stages/report"
+	"firn/stages/service/report"
 )
 
 // Options say what to print, and where.

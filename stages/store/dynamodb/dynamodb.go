@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"firn/pipeline"
-	"firn/stages/record"
+	"firn/stages/format/record"
 	"firn/stages/store/awsconf"
 )
 

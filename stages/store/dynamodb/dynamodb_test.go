@@ -20,7 +20,7 @@ import (
 
 	"firn/bench/harness"
 	"firn/pipeline"
-	"firn/stages/record"
+	"firn/stages/format/record"
 	"firn/stages/store/awsconf"
 	"firn/stages/store/dynamodb"
 )

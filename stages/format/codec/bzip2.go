@@ -1,0 +1,48 @@
+package codec
+
+import (
+	"io"
+
+	"firn/stages/format/codec/bzip2"
+)
+
+func bzip2Kind() kind {
+	return kind{name: "bzip2", ext: "bz2", min: 1, max: 9, def: 9, make: newBzip2}
+}
+
+type bzip2Format struct{ params }
+
+func newBzip2(level int) Format {
+	return &bzip2Format{params{
+		name: "bzip2", ext: "bz2", level: level, blockSize: bzip2.BlockSize(level),
+		blockMemory: bzip2.NewEncoder(level).Memory() + bzip2.PieceBound(level),
+	}}
+}
+
+func (f *bzip2Format) NewCut() Cut { return bzip2.NewCut(f.level) }
+func (f *bzip2Format) NewEncoder() Encoder {
+	return &bzip2Encoder{bzip2.NewEncoder(f.level), int(bzip2.PieceBound(f.level))}
+}
+func (f *bzip2Format) NewJoiner() Joiner { return &bzip2Joiner{bzip2.NewJoiner(f.level)} }
+
+func (f *bzip2Format) NewReader(r io.Reader) (io.ReadCloser, error) {
+	return bzip2.NewReader(r, bzip2.Options{})
+}
+
+type bzip2Encoder struct {
+	enc   *bzip2.Encoder
+	bound int // of a piece's bytes
+}
+
+func (e *bzip2Encoder) Encode(dst, _, block []byte) (Piece, error) {
+	p, err := e.enc.Encode(dst, block)
+	return Piece{Data: p.Data, Bits: p.Bits, Raw: p.Raw, Count: p.Count, Sum: uint64(p.Sum)}, err
+}
+
+type bzip2Joiner struct{ join *bzip2.Joiner }
+
+func (j *bzip2Joiner) Join(dst []byte, p Piece) []byte {
+	return j.join.Join(dst, bzip2.Piece{Data: p.Data, Bits: p.Bits, Raw: p.Raw, Count: p.Count, Sum: uint32(p.Sum)})
+}
+
+func (j *bzip2Joiner) Close(dst []byte) []byte { return j.join.Close(dst) }

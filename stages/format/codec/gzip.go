@@ -1,0 +1,111 @@
+package codec
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+	kgzip "github.com/klauspost/compress/gzip"
+
+	"firn/stages/format/codec/deflate"
+	"firn/stages/format/codec/gzip"
+)
+
+// gzipKind: levels up to 5 are the library's, the others those of package deflate.
+func gzipKind() kind {
+	return kind{name: "gzip", ext: "gz", min: 1, max: 9, def: 6, make: newGzip}
+}
+
+// gzipBlock is the input of one gzip piece. Larger blocks shrink the output by less than 0.1 %.
+const gzipBlock = deflate.MaxBlock
+
+type gzipFormat struct{ params }
+
+func newGzip(level int) Format {
+	memory := int64(3 << 19) // what the library's encoder holds at most, as measured
+	if level >= deflate.MinLevel {
+		memory = deflate.Memory()
+	}
+	return &gzipFormat{params{
+		name: "gzip", ext: "gz", level: level, blockSize: gzipBlock, window: gzip.WindowSize,
+		blockMemory: memory + deflate.Bound(gzipBlock),
+	}}
+}
+
+// NewEncoder takes the library's encoder for the fast levels, where nothing is gained by one of our own.
+func (f *gzipFormat) NewEncoder() Encoder {
+	if f.level >= deflate.MinLevel {
+		return &gzipEncoder{deflate.NewEncoder(f.level)}
+	}
+	w, err := flate.NewWriter(nil, f.level)
+	if err != nil {
+		panic("codec: gzip level " + err.Error())
+	}
+	return &fastGzipEncoder{w: w}
+}
+
+func (f *gzipFormat) NewJoiner() Joiner { return new(gzipJoiner) }
+
+func (f *gzipFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
+	zr, err := kgzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading a gzip header: %w", whole(err))
+	}
+	return zr, nil
+}
+
+type gzipEncoder struct{ *deflate.Encoder }
+
+func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
+	data, err := e.Encoder.Encode(room(dst, deflate.Bound(len(block))), window, block)
+	if err != nil {
+		return Piece{}, err
+	}
+	return gzipPiece(data, block), nil
+}
+
+func gzipPiece(data, block []byte) Piece {
+	return Piece{Data: data, Raw: len(block), Sum: uint64(crc32.ChecksumIEEE(block))}
+}
+
+type fastGzipEncoder struct {
+	w   *flate.Writer
+	out sliceWriter
+}
+
+func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
+	e.out = sliceWriter(room(dst, deflate.Bound(len(block))))
+	e.w.ResetDict(&e.out, window)
+	if _, err := e.w.Write(block); err != nil {
+		return Piece{}, err
+	}
+	if err := e.w.Flush(); err != nil {
+		return Piece{}, err
+	}
+	p := gzipPiece(e.out, block)
+	e.out = nil
+	return p, nil
+}
+
+type gzipJoiner struct{ gzip.Joiner }
+
+func (j *gzipJoiner) Join(dst []byte, p Piece) []byte {
+	return j.Joiner.Join(dst, p.Data, p.Raw, uint32(p.Sum))
+}
+
+// A sliceWriter appends what is written to it.
+type sliceWriter []byte
+
+func (s *sliceWriter) Write(p []byte) (int, error) {
+	*s = append(*s, p...)
+	return len(p), nil
+}
+
+// whole turns io.EOF, which a caller would take for an orderly end, into io.ErrUnexpectedEOF.
+func whole(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,174 @@
+package encryption
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"fmt"
+	"io"
+)
+
+const (
+	// HeaderSize is the length in bytes of what stands before the first encrypted block.
+	HeaderSize = len(magic) + SaltSize
+	// SaltSize is the length in bytes of an archive's salt.
+	SaltSize = 8
+
+	magic             = "Salted__"
+	archiveIterations = 10000 // openssl's PBKDF2_ITER_DEFAULT
+	keySize           = 32
+	blockSize         = aes.BlockSize
+
+	// chunkSize is what is read and then encrypted or decrypted at a time: little enough to be still in the second-level
+	// cache, much enough that the calls cost nothing.
+	chunkSize = 256 << 10
+
+	// maxEmptyReads is after how many reads of no bytes and no error a reader is held to be broken.
+	maxEmptyReads = 100
+)
+
+// Salt is an archive's salt. It is no secret: it opens the encrypted archive.
+type Salt [SaltSize]byte
+
+// CiphertextSize returns the size in bytes of n bytes once encrypted.
+func CiphertextSize(n int64) int64 {
+	return int64(HeaderSize) + (n/blockSize+1)*blockSize
+}
+
+// Encrypter is an io.Reader of the encrypted form of one plaintext, header and padding included. It reads plaintext
+// straight into the buffer it is given and encrypts it there: io.ReadFull(e, part) fills a part with no copy of a byte
+// but the up to 15 at a chunk's edge. Buffers whose length is a multiple of 16 are served best. Not safe for concurrent use.
+type Encrypter struct {
+	hidden
+	src   io.Reader
+	salt  Salt
+	mode  cipher.BlockMode
+	rest  carry // plaintext read that fills no block yet
+	ready carry // ciphertext that did not fit the caller's buffer
+	eof   bool  // src is at its end
+	err   error // sticky
+}
+
+// carry holds up to a block of bytes from one Read to the next.
+type carry struct {
+	b    [blockSize]byte
+	from int
+	to   int
+}
+
+func (c *carry) set(p []byte) { c.from, c.to = 0, copy(c.b[:], p) }
+
+// take moves as many bytes as fit to p.
+func (c *carry) take(p []byte) int {
+	n := copy(p, c.b[c.from:c.to])
+	c.from += n
+	return n
+}
+
+// NewEncrypter returns the encrypted form of plaintext under a fresh random salt. Deriving its key takes some
+// milliseconds.
+func NewEncrypter(p *Passphrase, plaintext io.Reader) (*Encrypter, error) {
+	var salt Salt
+	_, _ = rand.Read(salt[:]) // never fails: crypto/rand
+	return ResumeEncrypter(p, salt, plaintext)
+}
+
+// ResumeEncrypter is NewEncrypter with the salt of an earlier Encrypter, to make the same bytes again and take up an
+// upload where it broke off. The caller must know that the plaintext is the same: one salt for two plaintexts gives
+// away what they have in common.
+func ResumeEncrypter(p *Passphrase, salt Salt, plaintext io.Reader) (*Encrypter, error) {
+	block, iv, err := archiveKey(p, salt)
+	if err != nil {
+		return nil, err
+	}
+	return newEncrypter(block, iv, salt, plaintext), nil
+}
+
+func newEncrypter(block cipher.Block, iv []byte, salt Salt, plaintext io.Reader) *Encrypter {
+	e := &Encrypter{src: plaintext, salt: salt, mode: cipher.NewCBCEncrypter(block, iv)}
+	e.ready.set(append([]byte(magic), salt[:]...))
+	return e
+}
+
+// Salt returns the salt, for ResumeEncrypter.
+func (e *Encrypter) Salt() Salt { return e.salt }
+
+// Read fills up to len(p) bytes of p with ciphertext, and uses all of p while it does. An error of the plaintext's
+// reader comes back wrapped and stays.
+func (e *Encrypter) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n := e.ready.take(p)
+	if n == len(p) || n > 0 && e.err != nil {
+		return n, nil
+	}
+	if e.err != nil {
+		return 0, e.err
+	}
+	p = p[n:]
+	if len(p) < blockSize {
+		if n > 0 {
+			return n, nil
+		}
+		if e.ready.from, e.ready.to = 0, e.fill(e.ready.b[:]); e.ready.to == 0 {
+			return 0, e.err
+		}
+		return e.ready.take(p), nil
+	}
+	p = p[:min(len(p), chunkSize)]
+	n += e.fill(p[:len(p)-len(p)%blockSize])
+	if n == 0 {
+		return 0, e.err
+	}
+	return n, nil
+}
+
+// fill encrypts into p, whose length is a multiple of the block size, and returns how many bytes; none only when it sets e.err.
+func (e *Encrypter) fill(p []byte) int {
+	n := e.rest.take(p)
+	for empty := 0; !e.eof && n < blockSize; {
+		m, err := e.src.Read(p[n:])
+		n += m
+		switch {
+		case err == io.EOF:
+			e.eof = true
+		case err != nil:
+			e.err = fmt.Errorf("encrypting: reading the archive: %w", err)
+			return 0
+		case m > 0:
+			empty = 0
+		default:
+			if empty++; empty == maxEmptyReads {
+				e.err = fmt.Errorf("encrypting: reading the archive: %w", io.ErrNoProgress)
+				return 0
+			}
+		}
+	}
+	full := n - n%blockSize
+	if e.eof && n < len(p) {
+		pad := blockSize - n%blockSize
+		for i := range pad {
+			p[n+i] = byte(pad)
+		}
+		full = n + pad
+		e.err = io.EOF
+	} else {
+		e.rest.set(p[full:n])
+	}
+	e.mode.CryptBlocks(p[:full], p[:full])
+	return full
+}
+
+// archiveKey derives what an archive is encrypted with.
+func archiveKey(p *Passphrase, salt Salt) (block cipher.Block, iv []byte, err error) {
+	k, err := p.derive(salt[:], archiveIterations, keySize+blockSize)
+	if err != nil {
+		return nil, nil, fmt.Errorf("deriving the key of an archive: %w", err)
+	}
+	block, err = aes.NewCipher(k[:keySize])
+	if err != nil {
+		return nil, nil, fmt.Errorf("deriving the key of an archive: %w", err)
+	}
+	return block, k[keySize:], nil
+}

@@ -1,0 +1,187 @@
+package encryption
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+)
+
+const (
+	// KeySaltSize is the length in bytes of the salt of a Keys.
+	KeySaltSize = 16
+
+	keyIterations = 20000
+	digestSize    = 16
+	keyIDVersion  = "1"
+	macDomain     = "firn archive mac v1"
+	keyIDDomain   = "firn key id v1"
+
+	// maxOtherSalts bounds what key ids of other runs cost in memory, whatever a bucket's records say.
+	maxOtherSalts = 1024
+)
+
+var (
+	// ErrBadKeyID: a string that is no key id of a version known here.
+	ErrBadKeyID = errors.New("not a key id")
+	// ErrOtherKey: a key id that was made from another passphrase.
+	ErrOtherKey = errors.New("made with another key file")
+)
+
+// Keys is what is derived once a run from a passphrase and a salt: a key id that may be told to anybody, and the key
+// of the MAC. It is immutable and safe for concurrent use.
+type Keys struct {
+	hidden
+	d      *derived
+	others *others
+}
+
+// derived is what comes of a passphrase at one salt.
+type derived struct {
+	salt [KeySaltSize]byte
+	id   string
+	mac  secret // the MAC's key
+}
+
+// others keeps what one passphrase gives at the salts of other runs.
+type others struct {
+	pass *Passphrase
+
+	mu     sync.Mutex
+	bySalt map[[KeySaltSize]byte]func() (*derived, error) // each derives once
+}
+
+// NewKeys derives the keys of a passphrase, which takes some milliseconds. The salt is KeySaltSize bytes as Salt returns
+// them, or nil for a fresh one. Runs that share a salt share the key id, which saves them deriving each other's.
+func NewKeys(p *Passphrase, salt []byte) (*Keys, error) {
+	var s [KeySaltSize]byte
+	switch len(salt) {
+	case 0:
+		_, _ = rand.Read(s[:]) // never fails: crypto/rand
+	case KeySaltSize:
+		s = [KeySaltSize]byte(salt)
+	default:
+		return nil, fmt.Errorf("deriving keys: a salt of %d bytes, not %d", len(salt), KeySaltSize)
+	}
+	d, err := newDerived(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{d: d, others: &others{pass: p, bySalt: map[[KeySaltSize]byte]func() (*derived, error){}}}, nil
+}
+
+func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
+	master, err := p.derive(salt[:], keyIterations, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
+	mac, err := hkdf.Expand(sha256.New, master, macDomain, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
+	digest, err := hkdf.Expand(sha256.New, master, keyIDDomain, digestSize)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
+	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
+	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
+}
+
+// ID returns the key id, 67 characters of ASCII. It tells nothing of the passphrase but whether a guess is right.
+func (k *Keys) ID() string { return k.d.id }
+
+// Salt returns a copy of the salt, which is no secret.
+func (k *Keys) Salt() []byte { return append([]byte(nil), k.d.salt[:]...) }
+
+// Mine says whether a key id was made from the same passphrase, at whatever salt. The first question about a salt
+// costs as much as NewKeys. ErrBadKeyID for what is no key id; the old script's objects have none, and the empty string
+// is not asked about.
+func (k *Keys) Mine(keyID string) (bool, error) {
+	_, err := k.ForID(keyID)
+	if errors.Is(err, ErrOtherKey) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ForID returns the keys of the same passphrase that keyID names, to check what was made under another run's salt.
+// ErrOtherKey if it was made from another passphrase, ErrBadKeyID if it is no key id.
+func (k *Keys) ForID(keyID string) (*Keys, error) {
+	salt, err := parseKeyID(keyID)
+	if err != nil {
+		return nil, err
+	}
+	d := k.d
+	if salt != d.salt {
+		if d, err = k.others.at(salt); err != nil {
+			return nil, err
+		}
+	}
+	if !hmac.Equal([]byte(d.id), []byte(keyID)) {
+		return nil, fmt.Errorf("key id %s: %w", keyID, ErrOtherKey)
+	}
+	return &Keys{d: d, others: k.others}, nil
+}
+
+// at derives at salt, once however many ask at the same time.
+func (o *others) at(salt [KeySaltSize]byte) (*derived, error) {
+	o.mu.Lock()
+	once, ok := o.bySalt[salt]
+	if !ok {
+		if len(o.bySalt) >= maxOtherSalts {
+			for s := range o.bySalt {
+				delete(o.bySalt, s)
+				break
+			}
+		}
+		once = sync.OnceValues(func() (*derived, error) { return newDerived(o.pass, salt) })
+		o.bySalt[salt] = once
+	}
+	o.mu.Unlock()
+	return once()
+}
+
+// parseKeyID returns the salt in a key id. There is one way to write an id: hex is lower case.
+func parseKeyID(id string) (salt [KeySaltSize]byte, err error) {
+	version, rest, _ := strings.Cut(id, "-")
+	saltHex, digestHex, found := strings.Cut(rest, "-")
+	if found && version != keyIDVersion {
+		return salt, fmt.Errorf("%w of version %s (%q is of version %q, which may need a newer firn)", ErrBadKeyID, keyIDVersion, id, version)
+	}
+	s, err1 := hex.DecodeString(saltHex)
+	d, err2 := hex.DecodeString(digestHex)
+	if !found || err1 != nil || err2 != nil || len(s) != KeySaltSize || len(d) != digestSize || strings.ToLower(id) != id {
+		return salt, fmt.Errorf("%w: %q", ErrBadKeyID, id)
+	}
+	return [KeySaltSize]byte(s), nil
+}
+
+// MAC returns the hash that proves an archive's origin and place: write the archive's bytes (compressed, not encrypted) to
+// it, and Sum gives 32 bytes. Not safe for concurrent use.
+func (k *Keys) MAC(objectKey string) hash.Hash {
+	prefix := append([]byte(macDomain), 0)
+	prefix = binary.BigEndian.AppendUint64(prefix, uint64(len(objectKey)))
+	m := &mac{Hash: hmac.New(sha256.New, k.d.mac()), prefix: append(prefix, objectKey...)}
+	m.Reset()
+	return m
+}
+
+// mac is an HMAC whose input starts with prefix, after a Reset too.
+type mac struct {
+	hidden
+	hash.Hash
+	prefix []byte
+}
+
+// Reset makes the hash ready for another archive under the same object key.
+func (m *mac) Reset() {
+	m.Hash.Reset()
+	_, _ = m.Write(m.prefix) // a hash.Hash never fails
+}

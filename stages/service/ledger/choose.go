@@ -1,0 +1,82 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"firn/stages/format/catalogue"
+)
+
+// A Moment says as of when a tree is wanted; the zero value is as of the newest complete run.
+type Moment struct {
+	Run string    // the id of one run, or how no other id begins; "latest" is the newest
+	At  time.Time // as of the newest complete run that had begun by then
+}
+
+// ErrNoRun: the catalogue has no run for a moment.
+var ErrNoRun = errors.New("no such run in the catalogue")
+
+// Choose returns the runs that tell what was there at a moment, the newest first: of every backup path the newest complete
+// run, but for paths that a newer run of a path above them tells of. A run that is named is taken as it is. all is in the order of
+// Ledger.Runs. Errors: ErrNoRun, for a moment that is not the zero one.
+func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
+	if m.Run != "" {
+		run, err := find(all, m.Run)
+		if err != nil {
+			return nil, err
+		}
+		return []catalogue.Run{run}, nil
+	}
+	var chosen []catalogue.Run
+	for _, run := range slices.Backward(all) {
+		if !run.Complete || !m.At.IsZero() && run.Started.After(m.At) {
+			continue
+		}
+		if !slices.ContainsFunc(chosen, func(newer catalogue.Run) bool { return supersedes(newer, run) }) {
+			chosen = append(chosen, run)
+		}
+	}
+	if len(chosen) == 0 && !m.At.IsZero() {
+		return nil, fmt.Errorf("%w: none had come to its end that began by %s", ErrNoRun, m.At.Format(time.RFC3339))
+	}
+	return chosen, nil
+}
+
+// Latest is the name of the newest run.
+const Latest = "latest"
+
+func find(all []catalogue.Run, id string) (catalogue.Run, error) {
+	if id == Latest && len(all) > 0 {
+		return all[len(all)-1], nil
+	}
+	var found []catalogue.Run
+	for _, run := range all {
+		if run.ID == id {
+			return run, nil
+		}
+		if strings.HasPrefix(run.ID, id) {
+			found = append(found, run)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return catalogue.Run{}, fmt.Errorf("%w: %q; 'firn list' shows the runs", ErrNoRun, id)
+	}
+	return catalogue.Run{}, fmt.Errorf("%w: %q could be %s or %s; give more of the id", ErrNoRun, id, found[0].ID, found[1].ID)
+}
+
+// supersedes tells whether a newer run tells of all that an older one does. A relative backup path "." has keys that look
+// like any others, and stands for itself only.
+func supersedes(newer, older catalogue.Run) bool {
+	return newer.Path == older.Path || newer.Path != "." && older.Path != "." && Covers(newer, older.Path)
+}
+
+// Covers tells whether a path, as in keys, lies at or below the backup path of a run.
+func Covers(run catalogue.Run, path string) bool {
+	return run.Path == "/" || run.Path == "." || path == run.Path || strings.HasPrefix(path, run.Path+"/")
+}

@@ -1,0 +1,118 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/key"
+	"firn/stages/store"
+)
+
+// A Ledger is the catalogue of one prefix. All fields must be set, but Prefix. Its methods may be called from many goroutines.
+type Ledger struct {
+	Store      store.Store
+	Prefix     string // as the user gives it
+	Passphrase *encryption.Passphrase
+	Keys       *encryption.Keys
+	// Scratch makes a file for plaintext on its way, that nobody else sees and that is gone when it is closed.
+	Scratch func() (*os.File, error)
+}
+
+const (
+	runs      = "runs/"
+	manifests = "manifests/"
+	packs     = "lists/"
+
+	runSuffix    = ".json.gz"
+	volumeSuffix = ".jsonl.gz"
+)
+
+// Dir is what the keys of the catalogue of a prefix begin with.
+func Dir(prefix string) string { return key.Prefix(prefix) + ".firn/" }
+
+func (l *Ledger) runKey(id string) string { return Dir(l.Prefix) + runs + id + runSuffix }
+
+func (l *Ledger) volumeKey(kind, id string, number int) string {
+	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
+}
+
+// IsRun tells whether an object of the catalogue is a run itself.
+func IsRun(key string) bool {
+	return path.Base(path.Dir(key))+"/" == runs && strings.HasSuffix(key, runSuffix)
+}
+
+// IsPack tells whether an object of the catalogue is a pack.
+func IsPack(key string) bool { return path.Base(path.Dir(key))+"/" == packs }
+
+// RunOf returns the id of the run that an object of the catalogue belongs to; "" if it belongs to none.
+func RunOf(key string) string {
+	name := path.Base(key)
+	switch path.Base(path.Dir(key)) + "/" {
+	case runs:
+		id, _ := strings.CutSuffix(name, runSuffix)
+		return id
+	case manifests, packs:
+		if i := strings.LastIndexByte(name, '-'); i > 0 && strings.HasSuffix(name, volumeSuffix) {
+			return name[:i]
+		}
+	}
+	return ""
+}
+
+// NewID returns the id of a run that began at a time: ids sort by it, to the second.
+func NewID(started time.Time) string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
+}
+
+// Packs tells which packs the store holds.
+func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) {
+	held := map[string]bool{}
+	err := l.Store.List(ctx, Dir(l.Prefix)+packs, func(o store.Object) error {
+		held[o.Key] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the catalogue in %s: %w", l.Store.URL(), err)
+	}
+	return held, nil
+}
+
+// abandoned is how old an unfinished upload of the catalogue is before it is taken for a dead run's: a live run over
+// another tree may be writing to the same catalogue, and an upload takes minutes.
+const abandoned = 24 * time.Hour
+
+// Clean aborts the unfinished uploads that dead runs left in the catalogue, and tells how many.
+func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err error) {
+	dir := Dir(l.Prefix)
+	err = l.Store.Uploads(ctx, dir, func(u store.PendingUpload) error {
+		if !strings.HasPrefix(u.Key, dir) || now.Sub(u.Initiated) < abandoned {
+			return nil
+		}
+		if err := l.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
+			return err
+		}
+		aborted++
+		return nil
+	})
+	return aborted, err
+}
+
+// ErrDamaged: an object of the catalogue is not what was written.
+var ErrDamaged = errors.New("this part of the catalogue is not what was written")
+
+// IsDamage tells whether an error says that an object of the catalogue is there and can't be used: it is not what was written, or
+// not of a form that is known here.
+func IsDamage(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, catalogue.ErrFormat) || errors.Is(err, catalogue.ErrCutShort)
+}

@@ -1,0 +1,192 @@
+package ledger
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"firn/pipeline"
+	"firn/stages/format/catalogue"
+	"firn/stages/store"
+)
+
+// A Fault is an object of the catalogue that could not be read.
+type Fault struct {
+	Key string
+	Err error
+}
+
+// readers is how many runs are fetched side by side.
+const readers = 8
+
+// Runs returns all runs, the oldest first, and those that could not be read. An error is one of the store as a whole,
+// or ctx's cause.
+func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault, err error) {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	var mu sync.Mutex
+	err = l.Store.List(ctx, Dir(l.Prefix)+runs, func(o store.Object) error {
+		if !strings.HasSuffix(o.Key, runSuffix) {
+			return nil
+		}
+		group.Go(func() error {
+			run, err := l.run(inner, o.Key)
+			if inner.Err() != nil || pipeline.IsFatal(err) {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				faults = append(faults, Fault{Key: o.Key, Err: err})
+			} else {
+				all = append(all, run)
+			}
+			return nil
+		})
+		return nil
+	})
+	if err = errors.Join(err, group.Wait()); err != nil {
+		return nil, nil, fmt.Errorf("reading the catalogue in %s: %w", l.Store.URL(), err)
+	}
+	slices.SortFunc(all, func(a, b catalogue.Run) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Key, b.Key) })
+	return all, faults, nil
+}
+
+func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
+	u, err := l.open(ctx, key)
+	if err != nil {
+		return catalogue.Run{}, err
+	}
+	defer u.close()
+	run, err := catalogue.ReadRun(u.reader())
+	if err == nil && l.runKey(run.ID) != key {
+		err = fmt.Errorf("%w: %s holds run %s", ErrDamaged, key, run.ID)
+	}
+	return run, err
+}
+
+// Subtrees calls fn for every line of a run's manifest. An error of fn ends it and is returned as it is; any other says
+// which volume could not be read: those before it have been given to fn.
+func (l *Ledger) Subtrees(ctx context.Context, run catalogue.Run, fn func(catalogue.Subtree) error) error {
+	for i := range run.Manifest {
+		if err := l.Volume(ctx, run, i, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Volume is Subtrees for one volume of the manifest, by its place in run.Manifest.
+func (l *Ledger) Volume(ctx context.Context, run catalogue.Run, i int, fn func(catalogue.Subtree) error) error {
+	key := run.Manifest[i]
+	u, err := l.open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	m, err := catalogue.OpenManifest(u.reader(), run.ID, i+1)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", key, err)
+	}
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		s, err := m.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", key, err)
+		}
+		if err := fn(s); err != nil {
+			return err
+		}
+	}
+}
+
+// A Pack is lists of entries, fetched and proven.
+type Pack struct {
+	key string
+	u   *unsealed
+}
+
+// Pack fetches a pack. The caller closes it. Errors: store.ErrNotFound, store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
+func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
+	u, err := l.open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &Pack{key, u}, nil
+}
+
+// Size in bytes of the pack's plaintext: the last list ends there.
+func (p *Pack) Size() int64 { return p.u.size }
+
+// Close lets go of the pack.
+func (p *Pack) Close() { p.u.close() }
+
+// List opens the list at a place in this pack. It may be called while other lists are being read.
+func (p *Pack) List(place catalogue.Place) (*catalogue.ListReader, error) {
+	if place.Offset < 0 || place.Length < 0 || place.Offset+place.Length > p.u.size {
+		return nil, fmt.Errorf("%w: a list from byte %d on, %d long, in %s of %d", catalogue.ErrFormat, place.Offset, place.Length, p.key, p.u.size)
+	}
+	list, err := catalogue.OpenList(io.NewSectionReader(p.u.file, place.Offset, place.Length))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", p.key, err)
+	}
+	return list, nil
+}
+
+// Lists calls fn for every list in the pack, in order, with where it begins (the place's Length is 0); fn need not read its
+// list to the end. An error of fn ends it and is returned as it is.
+func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) error {
+	c := &counter{r: bufio.NewReaderSize(p.u.reader(), copySize)}
+	for c.n < p.u.size {
+		start := c.n
+		list, err := catalogue.OpenList(c)
+		if err != nil {
+			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
+		}
+		if err := fn(catalogue.Place{Pack: p.key, Offset: start}, list); err != nil {
+			return err
+		}
+		for {
+			if _, err := list.Next(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
+			}
+		}
+	}
+	return nil
+}
+
+// counter counts what is read, byte for byte: gzip reads no further than a member's end from an io.ByteReader.
+type counter struct {
+	r *bufio.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *counter) ReadByte() (byte, error) {
+	b, err := c.r.ReadByte()
+	if err == nil {
+		c.n++
+	}
+	return b, err
+}

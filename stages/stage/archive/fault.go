@@ -1,0 +1,93 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"firn/stages/stage/walk"
+)
+
+// Kind says what became of an entry that could not be archived as it was.
+type Kind int
+
+// The kinds of fault, by what is in the archive.
+const (
+	// Unreadable: the entry, or of a directory what lies in it, is not in the archive, because it could not be read.
+	Unreadable Kind = iota + 1
+	// Vanished: the entry is not in the archive, because it was gone, or another thing, when its turn came.
+	Vanished
+	// Truncated: the file is in the archive, but not its content from some point on: reading failed there, and zeros stand for the rest.
+	Truncated
+	// Bare: the entry is in the archive, but not all of its extended attributes.
+	Bare
+	// Copied: the file is in the archive, but as a file of its own and not as one more name of another (Options.MaxLinks).
+	Copied
+	// Changed: the file is in the archive as it was read, but it changed meanwhile. What it shrank by is zeros, what it grew by is not there.
+	Changed
+	// Skipped: a tar can't hold such a thing: a socket.
+	Skipped
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Unreadable:
+		return "unreadable"
+	case Vanished:
+		return "vanished"
+	case Truncated:
+		return "truncated"
+	case Bare:
+		return "attributes missing"
+	case Copied:
+		return "link stored as copy"
+	case Changed:
+		return "changed while read"
+	case Skipped:
+		return "skipped"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
+
+// Fault is the report of one entry.
+type Fault struct {
+	Path string // on disk
+	What Kind
+	Err  error // never nil; says what was being done to Path, and why it failed
+}
+
+// The reasons for Changed, Copied and Skipped.
+var (
+	ErrGrew     = errors.New("grew while it was read; stored up to the size it had")
+	ErrShrank   = errors.New("shrank while it was read; zeros stand for what was gone")
+	ErrModified = errors.New("was modified while it was read; stored as read")
+	ErrSocket   = errors.New("is a socket, which a tar can't hold and programs make anew")
+	ErrType     = errors.New("is of a type that a tar can't hold")
+	ErrLinks    = errors.New("has further names, but too many such files are remembered already; stored whole under this name")
+)
+
+func (st *stream) fault(path string, what Kind, err error) {
+	switch what {
+	case Changed:
+		st.result.Changed++
+	case Skipped:
+		st.result.Skipped++
+	default:
+		st.result.Faults++
+	}
+	if st.observer.Fault != nil {
+		st.observer.Fault(Fault{Path: path, What: what, Err: err})
+	}
+}
+
+// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and those of opening a file.
+func (st *stream) unreadable(path string, err error) {
+	what := Unreadable
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {
+		what = Vanished
+	}
+	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == path {
+		err = fmt.Errorf("%s: %w", at.Op, at.Err) // the path is named once
+	}
+	st.fault(path, what, fmt.Errorf("archiving %s: %w", path, err))
+}

@@ -1,0 +1,132 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"firn/stages/format/tarfmt"
+	"firn/stages/stage/walk"
+)
+
+// member is an entry on its way into the archive: all that is needed of it when the walk has gone on.
+type member struct {
+	path       string // for messages
+	header     tarfmt.Header
+	attrs      []tarfmt.Xattr // memory of header.Xattrs
+	attrSize   int            // bytes of names and values
+	id         identity
+	blocks     int64 // of 512 bytes, that the file takes on disk
+	changeTime time.Time
+	file       file // open, if there is content to read
+}
+
+func (m *member) close() {
+	if m.file != nil {
+		// Nothing was written to the file: what close(2) might say is of no account.
+		_ = m.file.Close()
+		m.file = nil
+	}
+}
+
+// forget lets go of all but the memory for attributes.
+func (m *member) forget() {
+	clear(m.attrs[:cap(m.attrs)])
+	*m = member{attrs: m.attrs[:0]}
+}
+
+// prepare makes a member of e. taken is false, and e reported, where it can't be one. The error is one of writing what stands before it in the queue.
+func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
+	m.forget()
+	m.path, m.blocks, m.changeTime = e.Path, e.Blocks, e.ChangeTime
+	m.id = identity{inode{e.Dev, e.Ino}, e.Nlink, e.Size, e.ModTime.UnixNano()}
+	m.header = tarfmt.Header{Name: e.Name, Mode: modeBits(e.Mode), UID: e.UID, GID: e.GID, ModTime: e.ModTime}
+	h := &m.header
+	h.User, h.Group = st.names.of(e.UID, e.GID)
+	switch e.Mode.Type() {
+	case 0:
+		h.Type, h.Size = tarfmt.TypeReg, e.Size
+	case fs.ModeDir:
+		h.Type, m.id.nlink = tarfmt.TypeDir, 1 // a directory's further names are its own "." and its children's ".."
+	case fs.ModeSymlink:
+		h.Type, h.Link = tarfmt.TypeSymlink, e.Link
+	case fs.ModeNamedPipe:
+		h.Type = tarfmt.TypeFifo
+	case fs.ModeDevice | fs.ModeCharDevice:
+		h.Type, h.Major, h.Minor = tarfmt.TypeChar, unix.Major(e.Rdev), unix.Minor(e.Rdev)
+	case fs.ModeDevice:
+		h.Type, h.Major, h.Minor = tarfmt.TypeBlock, unix.Major(e.Rdev), unix.Minor(e.Rdev)
+	case fs.ModeSocket:
+		st.fault(e.Path, Skipped, fmt.Errorf("%s %w", e.Path, ErrSocket))
+		return false, nil
+	default:
+		st.fault(e.Path, Skipped, fmt.Errorf("%s %w (%v)", e.Path, ErrType, e.Mode.Type()))
+		return false, nil
+	}
+	if m.id.nlink > 1 {
+		linked, err := st.findLink(m)
+		if linked || err != nil {
+			return linked, err
+		}
+	}
+	if h.Type == tarfmt.TypeReg && h.Size > 0 && !st.listing {
+		m.file, err = st.archiver.files.open(e)
+		if st.count > 0 && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) {
+			// Too many are open; the queue's can be closed.
+			if err := st.flush(); err != nil {
+				return false, err
+			}
+			m.file, err = st.archiver.files.open(e)
+		}
+		if err != nil {
+			st.unreadable(e.Path, err)
+			return false, nil
+		}
+		m.file.Ahead()
+	}
+	st.collect(m, e)
+	return true, nil
+}
+
+// findLink makes m a further name of a member that has been written, if there is one of its inode.
+func (st *stream) findLink(m *member) (bool, error) {
+	for i := range st.count {
+		if st.queue[(st.head+i)%window].id.inode == m.id.inode {
+			if err := st.flush(); err != nil {
+				return false, err
+			}
+			break
+		}
+	}
+	name, ok := st.links.find(m.id)
+	if ok {
+		h := &m.header
+		h.Type, h.Link, h.Size, h.Major, h.Minor = tarfmt.TypeLink, name, 0, 0, 0
+	}
+	return ok, nil
+}
+
+// remember keeps the name of a member just written, for the other names of its inode to link to.
+func (st *stream) remember(m *member) {
+	if m.id.nlink > 1 && m.header.Type != tarfmt.TypeLink && !st.links.add(m.id, m.header.Name) {
+		st.fault(m.path, Copied, fmt.Errorf("%s %w", m.path, ErrLinks))
+	}
+}
+
+// modeBits returns the low twelve bits of st_mode.
+func modeBits(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	if m&fs.ModeSetuid != 0 {
+		bits |= tarfmt.ModeSetuid
+	}
+	if m&fs.ModeSetgid != 0 {
+		bits |= tarfmt.ModeSetgid
+	}
+	if m&fs.ModeSticky != 0 {
+		bits |= tarfmt.ModeSticky
+	}
+	return bits
+}

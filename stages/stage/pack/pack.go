@@ -1,0 +1,177 @@
+// Package pack turns the tar of one subtree into an archive: blocks of the
+// tar are compressed on a pool shared by all archives, joined in order, and
+// hashed and written while the tar is still being made. Nothing here depends
+// on scheduling: the same tar gives the same archive.
+//
+//	write ─▶ cutter ─┬▶ compress pool ─▶ join ─┬▶ MD5
+//	                 └▶ SHA-256 of the tar     ├▶ HMAC
+//	                                           └▶ sink (the spool)
+package pack
+
+import (
+	"context"
+	"errors"
+	stdhash "hash"
+	"io"
+	"sync"
+
+	"firn/pipeline"
+	"firn/stages/format/codec"
+	"firn/stages/format/hash"
+)
+
+// Stages are the stages whose counters a Packer keeps.
+type Stages struct {
+	Archive  *pipeline.Stage // makes the tar; the caller's worker
+	Compress *pipeline.Stage
+	Hash     *pipeline.Stage
+	Spool    *pipeline.Stage // writes to the sink
+}
+
+// A Packer makes archives in one format, any number at once.
+type Packer struct {
+	format codec.Format
+	memory *pipeline.Budget
+	stages Stages
+	pool   *pipeline.Pool
+	window int // blocks of one archive between the cutter and the joiner
+
+	blocks sync.Pool // *block
+	pieces sync.Pool // *[]byte
+
+	mu       sync.Mutex
+	encoders []codec.Encoder // idle; never more than the pool has workers
+}
+
+// New makes a Packer whose blocks take their memory from a budget. workers is
+// the number of workers of the compress stage.
+func New(format codec.Format, memory *pipeline.Budget, s Stages, workers int) *Packer {
+	return &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress), window: workers + 2}
+}
+
+// BlockMemory is what one block in flight takes of the budget, in bytes.
+func (p *Packer) BlockMemory() int64 { return BlockMemory(p.format) }
+
+// BlockMemory is what one block in flight of a format takes of a memory
+// budget, in bytes.
+func BlockMemory(f codec.Format) int64 {
+	return int64(f.Window()+f.BlockSize()) + f.BlockMemory()
+}
+
+// Sums is what is known of an archive when it has been made.
+type Sums struct {
+	hash.Sums        // of the archive
+	TarSHA256 string // of the tar in it; hex, lower case
+	TarSize   int64  // bytes
+}
+
+// Pack calls write once, in the caller's goroutine, and compresses what it
+// writes into sink. mac is the archive's keyed hash. The first error of
+// write, of sink or of ctx ends it; sink then holds something useless.
+func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, write func(context.Context, io.Writer) error) (Sums, error) {
+	tar, sums := hash.NewTar(), hash.NewArchive(mac)
+	raw := pipeline.NewFan(ctx, 2, (*block).done, pipeline.Consumer[*block]{Stage: p.stages.Hash, Do: func(b *block) error {
+		tar.Block(b.data())
+		return nil
+	}})
+	out := pipeline.NewFan(ctx, 2, chunk.done,
+		pipeline.Consumer[chunk]{Stage: p.stages.Hash, Do: func(c chunk) error {
+			p.stages.Hash.AddIn(int64(len(*c.buf)))
+			sums.MD5Block(*c.buf)
+			return nil
+		}},
+		pipeline.Consumer[chunk]{Stage: p.stages.Hash, Do: func(c chunk) error {
+			sums.MACBlock(*c.buf)
+			return nil
+		}},
+		pipeline.Consumer[chunk]{Stage: p.stages.Spool, Do: func(c chunk) error {
+			n, err := sink.Write(*c.buf)
+			p.stages.Spool.AddOut(int64(n))
+			return err
+		}})
+	joiner := p.format.NewJoiner()
+
+	err := pipeline.Ordered(ctx, p.stages.Archive, p.pool, p.window,
+		func(ctx context.Context, emit func(*block) error) error {
+			cut := &cutter{ctx: ctx, packer: p, cut: codec.NewCut(p.format), emit: func(b *block) error {
+				if err := p.stages.Archive.Blocked(func() error { return raw.Send(b) }); err != nil {
+					b.Drop(err)
+					return err
+				}
+				return emit(b)
+			}}
+			err := write(ctx, cut)
+			return cut.close(err)
+		},
+		p.encode,
+		func(e *piece) error {
+			c := chunk{packer: p, buf: p.buffer(), of: e.of}
+			*c.buf = joiner.Join((*c.buf)[:0], e.Piece)
+			p.recycle(e.buf)
+			return out.Send(c)
+		})
+	if err == nil {
+		c := chunk{packer: p, buf: p.buffer()}
+		*c.buf = joiner.Close((*c.buf)[:0])
+		err = out.Send(c)
+	}
+	if err = firstOf(err, raw.Close(), out.Close()); err != nil {
+		return Sums{}, err
+	}
+	archive, err := sums.Sums()
+	if err != nil {
+		return Sums{}, err
+	}
+	sha, size := tar.Sum()
+	return Sums{Sums: archive, TarSHA256: sha, TarSize: size}, nil
+}
+
+// firstOf prefers a cause to what it made fail elsewhere.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// encode compresses one block, on the pool.
+func (p *Packer) encode(b *block) (*piece, error) {
+	encoder := p.encoder()
+	buf := p.buffer()
+	encoded, err := encoder.Encode((*buf)[:0], b.before(), b.data())
+	p.mu.Lock()
+	p.encoders = append(p.encoders, encoder)
+	p.mu.Unlock()
+	p.stages.Compress.AddIn(int64(len(b.data())))
+	if err != nil {
+		p.recycle(buf)
+		b.Drop(err)
+		return nil, err
+	}
+	p.stages.Compress.AddOut(int64(len(encoded.Data)))
+	*buf = encoded.Data
+	b.done()
+	return &piece{Piece: encoded, buf: buf, of: b}, nil
+}
+
+func (p *Packer) encoder() codec.Encoder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.encoders); n > 0 {
+		e := p.encoders[n-1]
+		p.encoders = p.encoders[:n-1]
+		return e
+	}
+	return p.format.NewEncoder()
+}
+
+func (p *Packer) buffer() *[]byte {
+	if b, ok := p.pieces.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
+func (p *Packer) recycle(b *[]byte) { p.pieces.Put(b) }

@@ -1,0 +1,82 @@
+package walk
+
+import (
+	"path"
+	"strings"
+
+	"firn/stages/format/key"
+)
+
+// Subtree is what goes into one archive: an entry at the depth the tree is cut at with all beneath it, or a shell.
+type Subtree struct {
+	// Path is below the backup path, which is "" itself.
+	Path string
+	// Base is what names in the archive start with: the last segment of the backup path joined with Path; "." where that
+	// has no name of its own ("/", "." and anything that ends in "..").
+	Base string
+	// Shell marks a directory above the depth, alone: its own entry and its children that are no directories. Those of
+	// a directory just above the depth are subtrees of their own, so its shell is its own entry only.
+	Shell bool
+	// Key names the object (package key).
+	Key string
+	// LongKey is the full key when Key had to be shortened, to be kept inside the archive; else "".
+	LongKey string
+}
+
+// subtree describes the entry rel below the backup path.
+func (t *Tree) subtree(rel string, shell bool) Subtree {
+	full := t.full(rel)
+	s := Subtree{Path: rel, Base: base(full), Shell: shell}
+	var short bool
+	if s.Key, short = key.For(t.o.Prefix, full, t.o.Ext); short {
+		s.LongKey = key.Full(t.o.Prefix, full, t.o.Ext)
+	}
+	return s
+}
+
+// full joins the backup path with a path below it.
+func (t *Tree) full(rel string) string {
+	switch {
+	case rel == "":
+		return t.path
+	case t.path == "/":
+		return "/" + rel
+	case t.path == ".":
+		return rel
+	}
+	return t.path + "/" + rel
+}
+
+func base(p string) string {
+	if b := path.Base(p); b != "/" && b != ".." {
+		return b
+	}
+	return "."
+}
+
+// level returns how many levels below the backup path rel is.
+func level(rel string) int {
+	if rel == "" {
+		return 0
+	}
+	return 1 + strings.Count(rel, "/")
+}
+
+// take says which children of a directory belong to a subtree.
+type take int
+
+const (
+	takeAll   take = iota // all of them
+	takeFiles             // those that are no directories
+	takeNone
+)
+
+func (t *Tree) takes(s Subtree) take {
+	switch {
+	case !s.Shell:
+		return takeAll
+	case level(s.Path)+1 < t.o.Depth:
+		return takeFiles
+	}
+	return takeNone
+}
