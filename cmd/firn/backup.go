@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"firn/cmd/firn/ui"
-	"firn/stages"
+	"firn/stages/backup"
+	"firn/stages/job"
 	"firn/stages/service/report"
 )
 
@@ -67,28 +68,23 @@ func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Wr
 		return cause(ctx, err, "stored")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	handle, err := stages.Backup{
+	handle, err := backup.Start(ctx, backup.Options{
+		Means: job.Means{
+			Store: m.store, Prefix: o.prefix, Passphrase: m.passphrase, Keys: m.keys, Cache: filepath.Clean(o.cachePath),
+			PartSize: int64(o.partSize), MemoryLimit: int64(o.memoryLimit), SpoolLimit: int64(o.spoolLimit), Report: printer, Totals: totals,
+		},
 		Path:        o.backupPath,
 		Walk:        m.walk,
 		Format:      o.format,
-		Cache:       filepath.Clean(o.cachePath),
-		Store:       m.store,
 		Table:       m.table,
-		Passphrase:  m.passphrase,
-		Keys:        m.keys,
 		State:       m.state,
 		Class:       o.storageClass,
-		PartSize:    int64(o.partSize),
 		ForceRead:   o.forceRead,
 		DryRun:      o.dryRun,
 		Workers:     o.workers,
-		MemoryLimit: int64(o.memoryLimit),
-		SpoolLimit:  int64(o.spoolLimit),
-		Report:      printer,
-		Totals:      totals,
 		Host:        hostname(),
 		Firn:        versionText(),
-	}.Start(ctx)
+	})
 	if err != nil {
 		return cause(ctx, err, "stored")
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/ui"
-	"firn/stages"
+	"firn/stages/job"
+	"firn/stages/rebuild"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
@@ -102,12 +103,14 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 		return cause(ctx, err, "entered")
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	handle, err := stages.Rebuild{
-		Prefix: o.prefix, ReadData: o.readData, Cache: o.cleanCache(), Store: m.store, Passphrase: m.passphrase, Keys: m.keys,
-		PartSize: rangeSize, Workers: stages.VerifyWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Walk: o.workers.Compress},
-		MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit),
-		Host: hostname(), Firn: versionText(), Report: printer, Totals: totals,
-	}.Start(ctx)
+	handle, err := rebuild.Start(ctx, rebuild.Options{
+		Means: job.Means{
+			Store: m.store, Prefix: o.prefix, Passphrase: m.passphrase, Keys: m.keys, Cache: o.cleanCache(), PartSize: rangeSize,
+			MemoryLimit: int64(o.fetchers+o.workers.Encrypt) * rangeSize, SpoolLimit: int64(o.spoolLimit), Report: printer, Totals: totals,
+		},
+		ReadData: o.readData, Workers: job.Workers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Read: o.workers.Compress},
+		Host: hostname(), Firn: versionText(),
+	})
 	if err != nil {
 		return cause(ctx, err, "entered")
 	}
@@ -116,7 +119,7 @@ func (o *rebuildOptions) runRebuild(cmd *cobra.Command, s *signals, stdout, stde
 		handle.Stop()
 	})
 	printer.Start(handle.Progress)
-	summary := handle.Wait(ctx)
+	summary := handle.Wait()
 	s.onFirst(nil)
 	printer.Finish(summary)
 	return outcome(summary, totals)

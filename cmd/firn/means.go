@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"firn/stages"
+	"firn/stages/job"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
@@ -180,7 +180,7 @@ func cacheFault(path string, err error) error {
 }
 
 func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporter) error {
-	pass, warnings, created, err := stages.OpenKeyfile(ctx, o.keyfile, m.store, stages.KeyfileOptions{
+	pass, warnings, created, err := job.OpenKeyfile(ctx, o.keyfile, m.store, job.KeyfileOptions{
 		AllowWeak: o.allowWeak, DryRun: o.dryRun, Prefix: o.prefix,
 	})
 	if err != nil {
@@ -199,6 +199,6 @@ func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporte
 		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(o.keyfile))})
 	}
 	m.passphrase = pass
-	m.keys, err = stages.OpenKeys(pass, m.state)
+	m.keys, err = job.OpenKeys(pass, m.state)
 	return err
 }

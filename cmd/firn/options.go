@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"firn/stages"
+	"firn/stages/backup"
 	"firn/stages/format/codec"
 	"firn/stages/store"
 )
@@ -26,7 +26,7 @@ type backupOptions struct {
 	excludeCaches, oneFileSystem                          bool
 	forceRead, dryRun, json, quiet, verbose, allowWeak    bool
 	endpoint, tableEndpoint, region, profile              string
-	workers                                               stages.Workers
+	workers                                               backup.Workers
 	memoryLimit, spoolLimit, partSize, bandwidth          size
 
 	format codec.Format // of algorithm and level
@@ -40,7 +40,7 @@ func newBackupOptions() *backupOptions {
 	return &backupOptions{
 		algorithm:    "bzip2",
 		storageClass: store.ClassGlacier,
-		workers: stages.Workers{
+		workers: backup.Workers{
 			Walk:     max(4, 2*cpus), // waits for the disk
 			Archive:  cpus + 2,       // two more than can compute, to read while others wait
 			Compress: cpus,           // computes
@@ -157,9 +157,9 @@ func (o *backupOptions) validate(f *pflag.FlagSet) (err error) {
 	if o.partSize < 5*mib || o.partSize > 5<<30 {
 		return fmt.Errorf("--part-size %s: S3 takes parts from 5MiB to 5GiB", o.partSize.String())
 	}
-	need := size(stages.MemoryNeeded(o.format, int64(o.partSize)))
+	need := size(backup.MemoryNeeded(o.format, int64(o.partSize)))
 	if !f.Changed("memory-limit") {
-		o.memoryLimit = max(need, min(size(stages.DefaultMemory(o.format, int64(o.partSize), o.workers)), halfOfMemory()))
+		o.memoryLimit = max(need, min(size(backup.DefaultMemory(o.format, int64(o.partSize), o.workers)), halfOfMemory()))
 	}
 	if o.memoryLimit < need {
 		return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s", o.memoryLimit.String(), o.format.Name(), o.format.Level(), o.partSize.String(), need.String())

@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/ui"
-	"firn/stages"
+	"firn/stages/job"
+	"firn/stages/restore"
 	"firn/stages/format/pick"
 	"firn/stages/service/report"
 	"firn/stages/stage/extract"
@@ -98,7 +99,7 @@ func newGroup(title string) *pflag.FlagSet {
 }
 
 // validate checks what can be checked without a look at disk or network.
-func (o *restoreOptions) validate(f *pflag.FlagSet) (r stages.Restore, err error) {
+func (o *restoreOptions) validate(f *pflag.FlagSet) (r restore.Options, err error) {
 	if err := checkMissing(f, "firn restore", "bucket-name", "keyfile", "cache-path", "target"); err != nil {
 		return r, err
 	}
@@ -148,10 +149,10 @@ func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.W
 	defer target.Close()
 	r.Target, r.Prefix, r.Owners, r.DryRun = target, o.prefix, !o.noOwner, o.dryRun
 	r.Cache, r.Store, r.Passphrase, r.Keys = filepath.Clean(o.cachePath), m.store, m.passphrase, m.keys
-	r.PartSize, r.Workers = rangeSize, stages.RestoreWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Extract: o.workers.Compress}
+	r.PartSize, r.Workers = rangeSize, job.Workers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Read: o.workers.Compress}
 	r.MemoryLimit, r.SpoolLimit = int64(o.fetchers+o.workers.Encrypt)*rangeSize, int64(o.spoolLimit)
 	r.Report, r.Totals = printer, totals
-	handle, err := r.Start(ctx)
+	handle, err := restore.Start(ctx, r)
 	if err != nil {
 		return cause(ctx, err, "restored")
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"firn/stages"
+	"firn/stages/restore"
 	"firn/stages/store"
 )
 
@@ -43,7 +43,7 @@ func (o *thawOptions) flagGroup() flagGroup {
 }
 
 // parse checks the flags.
-func (o *thawOptions) parse(f *pflag.FlagSet) (t stages.Thaw, err error) {
+func (o *thawOptions) parse(f *pflag.FlagSet) (t restore.Thaw, err error) {
 	tiers := map[string]store.Tier{"expedited": store.TierExpedited, "standard": store.TierStandard, "bulk": store.TierBulk}
 	tier, ok := tiers[strings.ToLower(o.tier)]
 	switch {
@@ -61,7 +61,7 @@ func (o *thawOptions) parse(f *pflag.FlagSet) (t stages.Thaw, err error) {
 			return t, fmt.Errorf("--%s is about what --thaw asks for: give both or none", name)
 		}
 	}
-	return stages.Thaw{Tier: tier, Days: o.days, Wait: o.wait, Every: o.every, MaxCost: o.maxCost.amount}, nil
+	return restore.Thaw{Tier: tier, Days: o.days, Wait: o.wait, Every: o.every, MaxCost: o.maxCost.amount}, nil
 }
 
 // interval is a span of time as a flag.
@@ -124,9 +124,9 @@ func (o *limitOptions) addTo(f *pflag.FlagSet) {
 }
 
 // parse checks the flags.
-func (o *limitOptions) parse() (stages.Limits, error) {
+func (o *limitOptions) parse() (restore.Limits, error) {
 	if o.entries < 0 {
-		return stages.Limits{}, fmt.Errorf("--max-entries %d is negative: 0 is no limit", o.entries)
+		return restore.Limits{}, fmt.Errorf("--max-entries %d is negative: 0 is no limit", o.entries)
 	}
-	return stages.Limits{Entries: int64(o.entries), Bytes: int64(o.bytes)}, nil
+	return restore.Limits{Entries: int64(o.entries), Bytes: int64(o.bytes)}, nil
 }

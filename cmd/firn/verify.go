@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/ui"
-	"firn/stages"
+	"firn/stages/job"
+	"firn/stages/verify"
 	"firn/stages/format/encryption"
 	"firn/stages/format/pick"
 	"firn/stages/service/report"
@@ -133,7 +134,7 @@ func (o *backupOptions) checkShared(f *pflag.FlagSet, fetchers int) error {
 }
 
 // validate checks what can be checked without a look at disk or network.
-func (o *verifyOptions) validate(f *pflag.FlagSet) (v stages.Verify, err error) {
+func (o *verifyOptions) validate(f *pflag.FlagSet) (v verify.Options, err error) {
 	required := []string{"bucket-name", "keyfile"}
 	reads := o.readData || o.subset != ""
 	if reads {
@@ -151,15 +152,15 @@ func (o *verifyOptions) validate(f *pflag.FlagSet) (v stages.Verify, err error) 
 	case o.allRuns && o.run+o.at != "":
 		return v, errors.New("--all-runs contradicts --run and --at: give one of them")
 	case o.quick:
-		v.Level = stages.Quick
+		v.Level = verify.Quick
 	case reads:
-		v.Level = stages.ReadData
+		v.Level = verify.ReadData
 	}
 	if v.Moment, err = parseMoment(o.run, o.at); err != nil {
 		return v, err
 	}
 	if o.subset != "" {
-		if v.Subset, err = stages.ParseSubset(o.subset, time.Now().String()); err != nil {
+		if v.Subset, err = verify.ParseSubset(o.subset, time.Now().String()); err != nil {
 			return v, fmt.Errorf("--read-data-subset: %w", err)
 		}
 	}
@@ -185,10 +186,10 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 	defer func() { err = errors.Join(err, m.close()) }()
 	v.Prefix, v.AllRuns, v.Reread = o.prefix, o.allRuns, strings.HasPrefix(o.bucket, "file:")
 	v.Cache, v.Store, v.Passphrase, v.Keys = o.cleanCache(), m.store, m.passphrase, m.keys
-	v.PartSize, v.Workers = rangeSize, stages.VerifyWorkers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Walk: o.workers.Compress}
+	v.PartSize, v.Workers = rangeSize, job.Workers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Read: o.workers.Compress}
 	v.MemoryLimit, v.SpoolLimit = int64(o.fetchers+o.workers.Encrypt)*rangeSize, int64(o.spoolLimit)
 	v.Report, v.Totals = printer, totals
-	handle, err := v.Start(ctx)
+	handle, err := verify.Start(ctx, v)
 	if err != nil {
 		return cause(ctx, err, "checked")
 	}
@@ -197,7 +198,7 @@ func (o *verifyOptions) runVerify(cmd *cobra.Command, s *signals, stdout, stderr
 		handle.Stop()
 	})
 	printer.Start(handle.Progress)
-	summary := handle.Wait(ctx)
+	summary := handle.Wait()
 	s.onFirst(nil)
 	printer.Finish(summary)
 	return outcome(summary, totals)
@@ -237,7 +238,7 @@ func (o *backupOptions) openKept(ctx context.Context, r report.Reporter, use sto
 		if err := o.openCache(m, r); err != nil {
 			return nil, err
 		}
-		m.keys, err = stages.OpenKeys(pass, m.state)
+		m.keys, err = job.OpenKeys(pass, m.state)
 	}
 	if err != nil {
 		return nil, err

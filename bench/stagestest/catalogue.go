@@ -1,0 +1,116 @@
+package stagestest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
+)
+
+// A Notebook is the catalogue of a rig, read whole.
+type Notebook struct {
+	Runs  []catalogue.Run                // from the oldest
+	Lines map[string][]catalogue.Subtree // by the id of the run, sorted by path
+}
+
+// Ledger opens the catalogue.
+func (r *Rig) Ledger() *ledger.Ledger {
+	r.T.Helper()
+	pass, keys := r.Secrets(r.Keyfile)
+	return &ledger.Ledger{Store: r.Store, Passphrase: pass, Keys: keys, Scratch: func() (*os.File, error) {
+		return os.CreateTemp(r.T.TempDir(), "")
+	}}
+}
+
+// Catalogue reads the catalogue. A run that cannot be read is an error of the test.
+func (r *Rig) Catalogue() *Notebook {
+	r.T.Helper()
+	l := r.Ledger()
+	n := &Notebook{Lines: map[string][]catalogue.Subtree{}}
+	var faults []ledger.Fault
+	var err error
+	n.Runs, faults, err = l.Runs(context.Background())
+	r.Must(err)
+	for _, f := range faults {
+		r.T.Error(f.Key, f.Err)
+	}
+	for _, run := range n.Runs {
+		n.Lines[run.ID] = r.linesOf(l, run)
+	}
+	return n
+}
+
+func (r *Rig) linesOf(l *ledger.Ledger, run catalogue.Run) (lines []catalogue.Subtree) {
+	r.T.Helper()
+	r.Must(l.Subtrees(context.Background(), run, func(s catalogue.Subtree) error {
+		lines = append(lines, s)
+		return nil
+	}))
+	slices.SortFunc(lines, func(a, b catalogue.Subtree) int { return strings.Compare(a.Path, b.Path) })
+	return lines
+}
+
+// Last returns the newest run and its lines; zero values if there is no run.
+func (n *Notebook) Last() (run catalogue.Run, lines []catalogue.Subtree) {
+	if len(n.Runs) == 0 {
+		return run, nil
+	}
+	run = n.Runs[len(n.Runs)-1]
+	return run, n.Lines[run.ID]
+}
+
+// Lines returns the newest run and its lines by key. There must be a run, and all must be readable.
+func (r *Rig) Lines() (catalogue.Run, map[string]catalogue.Subtree) {
+	r.T.Helper()
+	l := r.Ledger()
+	runs, faults, err := l.Runs(context.Background())
+	if err != nil || len(faults) > 0 || len(runs) == 0 {
+		r.T.Fatalf("%d runs: %v %v", len(runs), faults, err)
+	}
+	run := runs[len(runs)-1]
+	lines := map[string]catalogue.Subtree{}
+	for _, s := range r.linesOf(l, run) {
+		lines[s.Key] = s
+	}
+	return run, lines
+}
+
+// List returns the entries of an archive, as its list has them.
+func (r *Rig) List(s catalogue.Subtree) (found []catalogue.Entry) {
+	r.T.Helper()
+	if s.List == nil {
+		r.T.Fatalf("%s has no list", s.Path)
+	}
+	pack, err := r.Ledger().Pack(context.Background(), s.List.Pack)
+	r.Must(err)
+	defer pack.Close()
+	list, err := pack.List(*s.List)
+	r.Must(err)
+	for {
+		e, err := list.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		r.Must(err)
+		found = append(found, e)
+	}
+	if list.MD5() != s.MD5 || list.Head.Key != s.Key || list.Head.Path != s.Path {
+		r.T.Errorf("the list of %s is of %+v, MD5 %s", s.Key, list.Head, list.MD5())
+	}
+	return found
+}
+
+// Entries returns the entries of an archive by path.
+func (r *Rig) Entries(s catalogue.Subtree) map[string]catalogue.Entry {
+	r.T.Helper()
+	found := map[string]catalogue.Entry{}
+	for _, e := range r.List(s) {
+		found[e.Path] = e
+	}
+	return found
+}

@@ -1,0 +1,246 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"firn/bench/stagestest"
+	"firn/pipeline"
+	"firn/stages/backup"
+	"firn/stages/format/codec"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
+	"firn/stages/store"
+	"firn/stages/store/fault"
+)
+
+// Whichever operation of the store fails, once, or all from it on, the run
+// says so, leaves nothing behind, and the next one ends with everything saved.
+func TestEveryFaultOfTheStore(t *testing.T) {
+	t.Parallel()
+	plant := func(t *testing.T) *stagestest.Rig {
+		r := stagestest.NewRig(t)
+		r.PlantSmall(1, 100<<10)
+		r.Change = func(b *backup.Options) { b.PartSize = 64 << 10 } // two parts all the same
+		return r
+	}
+	r := plant(t)
+	faulty := fault.New(r.Store)
+	r.Store = faulty
+	r.Backup()
+	total := len(faulty.Calls())
+	t.Logf("%d operations in a run without faults", total)
+	gone := errors.New("the link is lost")
+	for at := range total {
+		for name, arm := range map[string]func(*fault.Store){
+			"once":  func(f *fault.Store) { f.FailAt(at, nil) },
+			"fatal": func(f *fault.Store) { f.FailFrom(at, pipeline.Fatal(gone)) },
+		} {
+			t.Run(fmt.Sprint(name, at), func(t *testing.T) {
+				t.Parallel()
+				r := plant(t)
+				sound := r.Store
+				f := fault.New(sound)
+				arm(f)
+				r.Store = f
+				o, err := r.TryBackup(context.Background())
+				r.Store = sound
+				told := err != nil || o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Warning)) > 0
+				if !told && f.Pending() == 0 {
+					t.Errorf("a failed operation was not told: %v", f.Calls()[at])
+				}
+				if name == "fatal" && err == nil && f.Pending() == 0 && !errors.Is(o.Err, gone) {
+					t.Errorf("after a fault of the run: %v", o.Err)
+				}
+				r.Backup()
+				if n := r.UnfinishedUploads(); n != 0 {
+					t.Errorf("%d unfinished uploads after the next run", n)
+				}
+				r.CheckArchives()
+			})
+		}
+	}
+}
+
+// cancelling is a store that cancels the run in the middle of an operation.
+type cancelling struct {
+	store.Store
+	op     fault.Op
+	cancel func()
+}
+
+func (c cancelling) on(op fault.Op) {
+	if c.op == op {
+		c.cancel()
+	}
+}
+
+func (c cancelling) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
+	c.on(fault.List)
+	return c.Store.List(ctx, prefix, fn)
+}
+
+func (c cancelling) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	c.on(fault.Put)
+	return c.Store.Put(ctx, key, body, o)
+}
+
+func (c cancelling) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	c.on(fault.CreateUpload)
+	u, err := c.Store.CreateUpload(ctx, key, o)
+	return cancellingUpload{u, c}, err
+}
+
+type cancellingUpload struct {
+	store.Upload
+	c cancelling
+}
+
+func (u cancellingUpload) Part(ctx context.Context, number int, body []byte, crc uint32) (store.Part, error) {
+	if number == 2 {
+		u.c.on(fault.Part)
+	}
+	return u.Upload.Part(ctx, number, body, crc)
+}
+
+func (u cancellingUpload) Complete(ctx context.Context, parts []store.Part, crc uint32) (store.Object, error) {
+	u.c.on(fault.Complete)
+	return u.Upload.Complete(ctx, parts, crc)
+}
+
+func TestCancelledRunIsNotDone(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(2)
+	sound := r.Store
+	for _, op := range []fault.Op{fault.List, fault.Put, fault.CreateUpload, fault.Part, fault.Complete} {
+		t.Run(string(op), func(t *testing.T) {
+			r := *r
+			r.T = t
+			ctx, cancel := context.WithCancelCause(context.Background())
+			cause := errors.New("second signal")
+			r.Store = cancelling{sound, op, func() { cancel(cause) }}
+			o, err := r.TryBackup(ctx, func(b *backup.Options) { b.ForceRead = true })
+			r.Store = sound
+			if err == nil {
+				err = o.Err
+			}
+			if !errors.Is(err, cause) {
+				t.Errorf("cancelled in %s: %v", op, err)
+			}
+			if n := r.UnfinishedUploads(); n != 0 {
+				t.Errorf("%d unfinished uploads", n)
+			}
+		})
+	}
+	r.Backup()
+	r.CheckArchives()
+}
+
+// The same subtree gives the same archive for any workers and budgets.
+func TestSameArchivesForAnyWorkers(t *testing.T) {
+	t.Parallel()
+	for _, name := range codec.Names() {
+		t.Run(name, func(t *testing.T) {
+			format, err := codec.New(name, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := stagestest.NewRig(t)
+			r.Plant(3)
+			md5 := map[string]string{}
+			for i, w := range []backup.Workers{{Walk: 1, Archive: 1, Compress: 1, Encrypt: 1, Upload: 1}, {Walk: 8, Archive: 8, Compress: 8, Encrypt: 8, Upload: 8}} {
+				r.Store = stagestest.NewRig(t).Store
+				o := r.Backup(func(b *backup.Options) {
+					b.Format, b.Workers = format, w
+					b.MemoryLimit = backup.MemoryNeeded(format, b.PartSize) + int64(i)<<28
+				})
+				if o.Err != nil || !o.Complete(&o.Totals) {
+					t.Fatalf("%v %v", o.Err, o.Events)
+				}
+				for key, object := range r.Objects() {
+					if before, ok := md5[key]; ok && before != object.Meta["md5"] {
+						t.Errorf("%s: %s with one worker, %s with eight", key, before, object.Meta["md5"])
+					}
+					md5[key] = object.Meta["md5"]
+				}
+			}
+			if len(md5) != 7 {
+				t.Errorf("%d archives", len(md5))
+			}
+		})
+	}
+}
+
+// An archive larger than the spool goes through all the same, the spool keeps
+// to its budget.
+func TestLargerThanTheSpool(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(4)
+	small := func(b *backup.Options) { b.SpoolLimit = 1 << 20 }
+	o := r.Backup(small)
+	if o.Err != nil || !o.Complete(&o.Totals) {
+		t.Fatalf("%v %v", o.Err, o.Events)
+	}
+	r.CheckArchives()
+	if o := r.Backup(small); o.Totals.Saved.Load() != 0 {
+		t.Errorf("the second run saved %v", o.Of(report.Saved))
+	}
+}
+
+// What is sent while it is made again takes memory for blocks and for parts at
+// once, and must not wait for itself, however little there is.
+func TestLargerThanTheSpoolInLittleMemory(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 5, 32<<20)
+	o := r.Backup(func(b *backup.Options) {
+		b.SpoolLimit, b.MemoryLimit = 1<<20, backup.MemoryNeeded(b.Format, b.PartSize)
+		b.Workers.Compress = 8
+	})
+	if o.Err != nil || !o.Complete(&o.Totals) {
+		t.Fatalf("%v %v", o.Err, o.Events)
+	}
+	r.CheckArchives()
+}
+
+// vanishing is a table that removes a subtree between its scan and its
+// archive.
+type vanishing struct{ path string }
+
+func (v vanishing) URL() string                                      { return "table" }
+func (v vanishing) Check(context.Context) error                      { return nil }
+func (v vanishing) Put(context.Context, string, record.Record) error { return nil }
+func (v vanishing) Get(_ context.Context, keys []string) (map[string]record.Record, error) {
+	for _, k := range keys {
+		if strings.HasSuffix(k, "/"+filepath.Base(v.path)+".tar.gz") {
+			return nil, os.RemoveAll(v.path) // it has been scanned
+		}
+	}
+	return nil, nil
+}
+
+// An archive of a subtree of which nothing can be read any more must not take
+// the place of a good one.
+func TestNothingReadStoresNothing(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	stagestest.Write(t, filepath.Join(r.Tree, "d", "precious"), "precious")
+	r.Backup()
+	before := r.Objects()
+	o := r.Backup(func(b *backup.Options) { b.Table, b.ForceRead = vanishing{filepath.Join(r.Tree, "d")}, true })
+	if failed := o.Of(report.Failed); len(failed) != 1 || failed[0] != filepath.Join(r.Tree, "d") || o.Complete(&o.Totals) {
+		t.Errorf("failed: %v", o.Events)
+	}
+	for key, object := range r.Objects() {
+		if strings.HasSuffix(key, "/d.tar.gz") && object.ETag != before[key].ETag {
+			t.Errorf("%s was replaced by %d bytes", key, object.Size)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"firn/bench/stagestest"
+	"firn/stages/backup"
+	"firn/stages/format/record"
+	"firn/stages/service/report"
+	"firn/stages/store"
+	"firn/stages/store/fault"
+)
+
+// rows is a table in memory.
+type rows struct {
+	mu sync.Mutex
+	m  map[string]record.Record
+}
+
+func (*rows) URL() string                 { return "table" }
+func (*rows) Check(context.Context) error { return nil }
+func (t *rows) Put(_ context.Context, key string, r record.Record) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.m[key] = r
+	return nil
+}
+func (t *rows) Get(_ context.Context, keys []string) (map[string]record.Record, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := map[string]record.Record{}
+	for _, k := range keys {
+		if r, ok := t.m[k]; ok {
+			found[k] = r
+		}
+	}
+	return found, nil
+}
+
+// A table that serves two stores tells of the one that was written last: what
+// it says of an object is believed of that very object only.
+func TestTableOfTwoStores(t *testing.T) {
+	t.Parallel()
+	r, other := stagestest.NewRig(t), stagestest.NewRig(t).Store
+	table := &rows{m: map[string]record.Record{}}
+	r.Change = func(b *backup.Options) { b.Table = table; stagestest.Settled(b) }
+	mine := r.Store
+	file := filepath.Join(r.Tree, "d", "file")
+	stagestest.Write(t, file, "old")
+	for _, s := range []store.Store{mine, other} {
+		r.Store = s
+		r.Backup()
+	}
+	stagestest.Write(t, file, "new content")
+	for _, s := range []store.Store{mine, other} {
+		r.Store = s
+		r.Backup()
+		r.CheckArchives()
+	}
+	for _, s := range []store.Store{mine, other, mine} {
+		r.Store = s
+		if o := r.Backup(); o.Totals.Saved.Load() != 0 || o.Totals.Unchanged.Load() == 0 {
+			t.Errorf("nothing has changed, but: %v", o.Events)
+		}
+	}
+}
+
+// One key that the store can't be asked about costs nobody else his backup.
+func TestOneKeyThatCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	for i := range 40 {
+		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "old")
+	}
+	r.Backup()
+	for i := range 40 {
+		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "new content")
+	}
+	var key string
+	for k := range r.Objects() {
+		if strings.HasSuffix(k, "/d7.tar.gz") {
+			key = k
+		}
+	}
+	sound := r.Store
+	r.Store = fault.New(sound, fault.Fault{Op: fault.Head, Key: key, Err: errors.New("refused")})
+	o := r.Backup()
+	r.Store = sound
+	if failed := o.Of(report.Failed); len(failed) != 1 || filepath.Base(failed[0]) != "d7" || o.Totals.Saved.Load() != 39 {
+		t.Errorf("saved %d, failed: %v", o.Totals.Saved.Load(), failed)
+	}
+	if o := r.Backup(); o.Err != nil || !o.Complete(&o.Totals) {
+		t.Errorf("%v", o.Events)
+	}
+	r.CheckArchives()
+}
+
+// corrupting damages what lies in the spool before it is sent.
+type corrupting struct {
+	store.Store
+	t     *testing.T
+	cache string
+}
+
+func (c corrupting) damage() {
+	c.t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.cache, "firn-spool", "*"))
+	if err != nil || len(files) == 0 {
+		c.t.Errorf("nothing in the spool: %v", err)
+	}
+	for _, path := range files {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			c.t.Error(err)
+			continue
+		}
+		b := make([]byte, 1)
+		info, err := f.Stat()
+		if err == nil {
+			_, err = f.ReadAt(b, info.Size()-1)
+		}
+		if err == nil {
+			b[0] ^= 1
+			_, err = f.WriteAt(b, info.Size()-1)
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			c.t.Error(err)
+		}
+	}
+}
+
+func (c corrupting) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	c.damage() // all but the first parts are still to be read
+	return c.Store.CreateUpload(ctx, key, o)
+}
+
+// What a disk lost or changed between writing and reading is not stored.
+func TestDamagedSpool(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 6, 24<<20)
+	sound := r.Store
+	r.Store = corrupting{sound, t, r.Cache}
+	o := r.Backup(func(b *backup.Options) { b.MemoryLimit = backup.MemoryNeeded(b.Format, b.PartSize) })
+	r.Store = sound
+	if failed := o.Of(report.Failed); len(failed) != 1 || o.Complete(&o.Totals) {
+		t.Errorf("failed: %v", o.Events)
+	}
+	r.Backup()
+	r.CheckArchives()
+}
+
+// What is gone from the store is stored again, and somebody is told.
+func TestGoneFromTheStore(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	for i := range 3 {
+		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "content")
+	}
+	if o := r.Backup(); len(o.Of(report.Warning)) != 0 {
+		t.Errorf("a first run warns: %v", o.Events)
+	}
+	r.Store = elsewhere{stagestest.NewRig(t).Store, r.Store.URL()} // its disk is not mounted
+	for want := range 2 {
+		o := r.Backup()
+		if got := len(o.Of(report.Warning)); got != 1-want || o.Totals.Saved.Load() != int64(4-4*want) {
+			t.Errorf("%d warnings, %d saved: %v", got, o.Totals.Saved.Load(), o.Events)
+		}
+	}
+	r.CheckArchives()
+}
+
+// elsewhere is another store than its name says.
+type elsewhere struct {
+	store.Store
+	name string
+}
+
+func (e elsewhere) URL() string { return e.name }

@@ -1,0 +1,255 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"firn/pipeline"
+	"firn/stages/format/codec"
+	"firn/stages/format/key"
+	"firn/stages/format/record"
+	"firn/stages/job"
+	"firn/stages/service/recovery"
+	"firn/stages/service/report"
+	"firn/stages/service/state"
+	"firn/stages/stage/archive"
+	"firn/stages/stage/check"
+	"firn/stages/stage/pack"
+	"firn/stages/stage/upload"
+	"firn/stages/stage/walk"
+	"firn/stages/store"
+)
+
+// Options say what to save, as what, and with what means. All fields without a stated default must be set.
+type Options struct {
+	job.Means
+	Path   string       // the backup path
+	Walk   walk.Options // Prefix, Ext and Workers are filled in
+	Format codec.Format
+
+	Table record.Table // nil: records are kept in the objects' metadata only; checked by the caller
+	State *state.DB
+
+	Class     string // storage class, "" for the store's default
+	ForceRead bool   // read everything, whatever the fingerprints say
+	DryRun    bool   // scan and ask, archive and store nothing
+	Workers   Workers
+
+	// Host and Firn are noted in the catalogue: whose tree it is, and which
+	// version of firn saved it.
+	Host, Firn string
+}
+
+// Workers are the numbers of workers of each stage.
+type Workers struct{ Walk, Archive, Compress, Encrypt, Upload int }
+
+// MemoryNeeded is the least memory limit, in bytes, that a backup in a format
+// with parts of partSize bytes can go through with.
+func MemoryNeeded(f codec.Format, partSize int64) int64 { return pack.BlockMemory(f) + partSize }
+
+// DefaultMemory is a memory limit, in bytes, with which no worker waits for
+// memory.
+func DefaultMemory(f codec.Format, partSize int64, w Workers) int64 {
+	return blocksWanted(f, w) + int64(w.Encrypt+w.Upload)*partSize
+}
+
+// blocksWanted is what blocks take when every compress worker has one and two
+// more wait.
+func blocksWanted(f codec.Format, w Workers) int64 { return int64(w.Compress+2) * pack.BlockMemory(f) }
+
+// partsShare is how much of the memory is for parts: what blocks do not want,
+// within bounds.
+func partsShare(o Options) int64 {
+	share := o.MemoryLimit - blocksWanted(o.Format, o.Workers)
+	share = max(share, o.MemoryLimit/4)
+	share = min(share, o.MemoryLimit-pack.BlockMemory(o.Format))
+	return max(share, o.PartSize)
+}
+
+// backup is a backup under way.
+type backup struct {
+	*job.Job
+	options  Options
+	walking  walk.Options
+	tree     *walk.Tree
+	repeats  *pipeline.Budget // one archive at a time is made while it is sent: two could each hold the memory that the other waits for
+	asker    *check.Asker
+	archiver *archive.Archiver
+	packer   *pack.Packer
+	sender   *upload.Sender
+	journal  *journal
+
+	stateName string // of the store, in the state file
+	warnOnce  sync.Once
+
+	otherKeyOnce sync.Once
+	goneOnce     sync.Once
+	cutFaults    sync.Map // path → true: directories above the depth that could not be read
+
+	stages struct {
+		cut, walk, lookup, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
+	}
+}
+
+func (b *backup) now() time.Time { return time.Now().UTC() }
+
+// Start makes everything ready and starts the backup. An error says what was
+// wrong before anything was stored.
+func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
+	if need := MemoryNeeded(o.Format, o.PartSize); o.MemoryLimit < need {
+		return nil, fmt.Errorf("a memory limit of %d bytes is too small: %s at level %d with parts of %d bytes needs %d", o.MemoryLimit, o.Format.Name(), o.Format.Level(), o.PartSize, need)
+	}
+	volume, volumes := o.VolumeLimit()
+	b := &backup{options: o, walking: o.Walk, stateName: o.Store.URL(), repeats: pipeline.NewBudget(1)}
+	b.walking.Prefix, b.walking.Ext, b.walking.Workers = o.Prefix, "tar."+o.Format.Ext(), o.Workers.Walk
+	if b.tree, err = walk.Open(o.Path, b.walking); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.tree.Close())
+		}
+	}()
+	if b.Job, err = job.Open(o.Means, o.MemoryLimit-partsShare(o), volumes); err != nil {
+		return nil, err
+	}
+	if err = b.prepare(ctx, volume); err != nil {
+		b.Close()
+		return nil, err
+	}
+	b.begin(ctx)
+	b.flow()
+	return b.Handle(nil, b.finish), nil
+}
+
+// prepare clears away what dead runs left, and stores what opens the archives without firn before the first of them is there.
+func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
+	if err := b.clean(ctx); err != nil {
+		return err
+	}
+	if b.journal, err = b.openJournal(ctx, volume); err != nil || b.options.DryRun {
+		return err
+	}
+	if err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix)); err != nil && ctx.Err() == nil {
+		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but what tells how to open them without firn is not with them as it should be", Err: err})
+	}
+	return nil
+}
+
+// finish stores the catalogue.
+func (b *backup) finish(end error, s *report.Summary) error {
+	var noted error
+	s.DryRun = b.options.DryRun
+	s.Run, noted = b.journal.finish(end)
+	return errors.Join(end, noted, b.tree.Close())
+}
+
+// clean clears away what dead runs left: plaintext in the cache path, parts in the store.
+func (b *backup) clean(ctx context.Context) error {
+	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
+	if b.SpoolFilesRemoved > 0 {
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
+	}
+	if b.options.DryRun {
+		return nil
+	}
+	aborted := 0
+	for _, prefix := range b.keySpace() {
+		err := b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
+			if u.Key != "" && !job.IsArchive(u.Key) || u.Initiated.After(b.Started) {
+				return nil // a directory store shows what was left before it had a key
+			}
+			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
+				return err
+			}
+			aborted++
+			return nil
+		})
+		if pipeline.IsFatal(err) || ctx.Err() != nil {
+			return fmt.Errorf("looking for unfinished uploads: %w", err)
+		}
+		if err != nil {
+			b.Report.Event(report.Event{Kind: report.Warning, Text: "parts that an interrupted run may have left in the store could not be cleared away and go on being billed", Err: err})
+			break
+		}
+	}
+	b.Totals.UploadsAborted.Store(int64(aborted))
+	if aborted > 0 {
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted unfinished uploads that an interrupted run had left in %s: %d", b.Store.URL(), aborted)})
+	}
+	return nil
+}
+
+// longestListed is the length in bytes up to which keys of one tree are sure
+// to begin alike: longer ones may be shortened.
+const longestListed = 512
+
+// keySpace is the prefixes under which the keys of the tree lie.
+func (b *backup) keySpace() []string {
+	root := b.tree.Path()
+	if root == "/" || root == "." {
+		return []string{key.Prefix(b.walking.Prefix)}
+	}
+	full := key.Full(b.walking.Prefix, root, b.walking.Ext)
+	base := strings.TrimSuffix(full, b.walking.Ext) // ends in a dot
+	base = base[:len(base)-1]
+	if len(base) > longestListed {
+		cut := longestListed
+		for !utf8.RuneStart(base[cut]) {
+			cut--
+		}
+		return []string{base[:cut]}
+	}
+	return []string{base + ".tar.", base + "/"}
+}
+
+// begin adds the stages and gives the rooms their means.
+func (b *backup) begin(ctx context.Context) {
+	b.Begin(ctx, b.fault)
+	s, w := &b.stages, b.options.Workers
+	s.cut = b.Run.Stage("cut", 1)
+	s.walk = b.Run.Stage("walk", w.Walk).TakesNew()
+	s.lookup = b.Run.Stage("lookup", job.LookupWorkers).TakesNew()
+	s.archive = b.Run.Stage("archive", w.Archive).TakesNew()
+	s.compress = b.Run.Stage("compress", w.Compress)
+	s.hash = b.Run.Stage("hash", 3*w.Archive) // SHA-256, MD5 and HMAC side by side
+	s.spool = b.Run.Stage("spool", w.Archive)
+	s.check = b.Run.Stage("check", job.LookupWorkers)
+	s.encrypt = b.Run.Stage("encrypt", w.Encrypt)
+	s.upload = b.Run.Stage("upload", w.Upload)
+	s.record = b.Run.Stage("record", job.LookupWorkers)
+
+	listing := check.NewListing()
+	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
+	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
+	b.archiver = archive.New(archive.Options{})
+	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool}, w.Compress)
+	b.sender = &upload.Sender{
+		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory, Encrypt: s.encrypt, Upload: s.upload,
+		Warn: func(key string, err error) {
+			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "an upload was left unfinished", Err: err})
+		},
+	}
+}
+
+// fault tells of a subtree that was not saved.
+func (b *backup) fault(f pipeline.Fault) {
+	item := f.Item
+	if part, ok := item.(*upload.Part); ok {
+		item = part.Item()
+	}
+	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err}
+	if s, ok := item.(*subtree); ok {
+		e.Key, e.Source = s.Key, s.scan.Bytes
+		if s.Shell {
+			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
+		}
+		b.journal.failed(s, f.Err)
+	}
+	b.Report.Event(e)
+}

@@ -1,0 +1,191 @@
+// Package prove reads archives back: fetch ▸ decrypt ▸ verify ▸ decompress ▸ walk. Nobody looks at what an archive holds before
+// its HMAC and MD5 are what its record says. Package doc.go of restore, verify and rebuild say what they do with it.
+//
+// It knows no operation, and does not decide which record is to be believed. Errors are Damages, where the store holds something
+// else than what was put there, or faults of the looking.
+package prove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path"
+
+	"firn/pipeline"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/format/hash"
+	"firn/stages/format/record"
+	"firn/stages/job"
+	"firn/stages/stage/fetch"
+	"firn/stages/store"
+)
+
+// A Prover fetches archives and verifies them.
+type Prover struct {
+	fetcher *fetch.Fetcher
+	stage   *pipeline.Stage // of the caller, for its counters
+	job     *job.Job
+}
+
+// New returns the prover of a job. Ranges are fetched by the workers of the stage fetch; decrypt is the stage that calls Bring.
+func New(j *job.Job, fetchStage, decrypt *pipeline.Stage, workers int) *Prover {
+	return &Prover{fetcher: fetch.New(j.Store, j.PartSize, j.Memory, fetchStage, workers), stage: decrypt, job: j}
+}
+
+// Enough is an error if the memory limit is too small to fetch ranges.
+func Enough(m job.Means) error {
+	if m.MemoryLimit < 2*m.PartSize {
+		return fmt.Errorf("a memory limit of %d bytes is too small for ranges of %d: at least two must fit", m.MemoryLimit, m.PartSize)
+	}
+	return nil
+}
+
+// Bring fetches an archive and verifies it. It is in the spool then, unless it does not fit: Open fetches that once more.
+func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
+	if a.Object.Size > p.job.Spooled.Size() {
+		return p.verify(ctx, a, io.Discard)
+	}
+	if a.spool, err = p.job.Spool.Create(ctx, a.Object.Size); err != nil {
+		return err
+	}
+	if err := p.verify(ctx, a, a.spool); err != nil {
+		a.Drop(err)
+		a.spool = nil
+		return err
+	}
+	a.spool.Seal()
+	return nil
+}
+
+// verify writes the decrypted archive to w. Without an error it is what the record says.
+func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
+	sums := hash.NewArchive(nil)
+	if a.Record.Format > 0 {
+		keys, err := p.job.Keys.ForID(a.Record.KeyID)
+		if err != nil {
+			return &Damage{Key, err}
+		}
+		sums = hash.NewArchive(keys.MAC(a.Object.Key))
+	}
+	cipher := &Summed{ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
+		return p.fetcher.Fetch(ctx, p.stage, fetch.Object{Key: a.Object.Key, Version: a.Object.Version, Size: a.Object.Size}, w)
+	})}
+	defer cipher.Close()
+	plain, err := encryption.NewDecrypter(p.job.Passphrase, cipher)
+	if err == nil {
+		_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, writerFunc(func(b []byte) {
+			sums.MD5Block(b)
+			sums.MACBlock(b)
+			p.stage.AddOut(int64(len(b)))
+		}))}, struct{ io.Reader }{plain}, make([]byte, 1<<20))
+	}
+	if err != nil {
+		err = fmt.Errorf("decrypting it: %w", err)
+	} else {
+		err = matches(a.Record, sums)
+	}
+	if err = OfArchive(err); ProblemOf(err) != "" {
+		return cipher.blame(a.Object, err)
+	}
+	return err
+}
+
+type writerFunc func([]byte)
+
+func (w writerFunc) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+// matches compares what was read with the record.
+func matches(r record.Record, sums *hash.Archive) error {
+	got, err := sums.Sums()
+	switch {
+	case err != nil:
+		return err
+	case r.Format > 0 && (r.HMAC == "" || got.MAC != r.HMAC):
+		return Damagef(Content, "its HMAC does not fit its key and content")
+	case r.MD5 != "" && got.MD5 != r.MD5:
+		return Damagef(Content, "its MD5 is %s, the record says %s", got.MD5, r.MD5)
+	}
+	return nil
+}
+
+// Summed computes the CRC-32C of an object's bytes as they are read.
+type Summed struct {
+	io.ReadCloser
+	CRC  uint32
+	size int64
+}
+
+func (s *Summed) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.CRC = crc32.Update(s.CRC, castagnoli, p[:n])
+	s.size += int64(n)
+	return n, err
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// blame says who changed an object that is not what was saved, where the store's own checksum shows it.
+func (s *Summed) blame(o store.Object, err error) error {
+	switch {
+	case !o.HasCRC32C || s.size != o.Size:
+		return err
+	case s.CRC != o.CRC32C:
+		return Damagef(Checksum, "its bytes are not those that the store keeps a checksum of: they changed in the store, or on the way here: %w", err)
+	}
+	return Damagef(ProblemOf(err), "%w; its bytes are those that were uploaded under this key", err)
+}
+
+// Open decompresses an archive that Bring has verified. The caller closes the tar.
+func (p *Prover) Open(ctx context.Context, a *Archive) (*TarReader, error) {
+	format, err := codec.ByExt(path.Ext(a.Object.Key)[1:])
+	if err != nil {
+		return nil, &Damage{Tar, err}
+	}
+	t := &TarReader{}
+	if a.spool != nil {
+		t.archive.from = io.NopCloser(a.spool.Reader())
+	} else {
+		t.archive.from = pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error { return p.verify(ctx, a, w) })
+	}
+	if t.ReadCloser, err = format.NewReader(&t.archive); err != nil {
+		return nil, errors.Join(t.Blame(fmt.Errorf("decompressing it: %w", err)), t.archive.from.Close())
+	}
+	return t, nil
+}
+
+// A TarReader reads the tar in an archive.
+type TarReader struct {
+	io.ReadCloser // the decompressor
+	archive       watched
+}
+
+// Close ends the reading, at whatever point.
+func (t *TarReader) Close() error { return errors.Join(t.ReadCloser.Close(), t.archive.from.Close()) }
+
+// Blame returns an error in reading the tar as a Damage, unless the archive could not be read: then it returns why.
+func (t *TarReader) Blame(err error) error {
+	if t.archive.err != nil {
+		return OfArchive(t.archive.err)
+	}
+	return &Damage{Tar, err}
+}
+
+// watched keeps the error that reading ended in.
+type watched struct {
+	from io.ReadCloser
+	err  error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}

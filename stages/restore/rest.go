@@ -1,0 +1,211 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
+)
+
+// visited marks an archive of this pass that has been looked at.
+const visited = 1 << 7
+
+func (t *thawer) hash(c *cold) uint64 { return maphash.String(t.seed, c.key) }
+
+// Begin begins a pass: of the first looks, or of another look at what thaws.
+func (t *thawer) Begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now, t.next = t.next, map[uint64]uint8{}
+	t.fresh, t.older, t.gain, t.again, t.due = thaw.Pace{}, thaw.Pace{}, false, false, time.Time{}
+}
+
+// Take reports whether an archive is to be looked at in this pass. Each that is taken ends with one call of Decide or Skip.
+func (t *thawer) Take(c *cold) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.look == anotherLook {
+		h := t.hash(c)
+		misses, ok := t.now[h]
+		if !ok {
+			return false
+		}
+		t.now[h], c.misses = misses|visited, misses&^visited
+	}
+	t.looking++
+	t.open++
+	return true
+}
+
+// Skip ends the look at an archive that need not be read.
+func (t *thawer) Skip() { t.end(false) }
+
+// end ends a look. What passed goes on to be fetched.
+func (t *thawer) end(passed bool) {
+	t.mu.Lock()
+	t.looking--
+	if !passed {
+		t.open--
+	}
+	t.mu.Unlock()
+	t.signal()
+}
+
+// settle ends an archive that went on.
+func (t *thawer) settle() {
+	t.mu.Lock()
+	t.open--
+	t.mu.Unlock()
+	t.signal()
+}
+
+// await notes the pace of something that thaws, in fresh or older.
+func (t *thawer) await(what *thaw.Pace, p thaw.Pace) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*what = what.With(p)
+}
+
+// Keep makes what a pass that failed has not come to be looked at in the next.
+func (t *thawer) Keep(failed error) {
+	t.mu.Lock()
+	for h, misses := range t.now {
+		if misses&visited == 0 {
+			t.next[h] = misses
+		}
+	}
+	t.now = nil
+	t.older = t.older.With(thaw.PaceOf("", ""))
+	t.mu.Unlock()
+	t.report.Event(report.Event{Kind: report.Warning, Text: "what is waited for could not be looked at; it is looked at again", Err: failed})
+}
+
+// Rest returns when it is time to look again; done says that nothing is waited for any more. Errors: pipeline.ErrStopped once stop
+// is closed, or ctx's cause.
+func (t *thawer) Rest(ctx context.Context, stop <-chan struct{}) (done bool, err error) {
+	if err := t.until(ctx, stop, func() bool { return t.looking == 0 }); err != nil {
+		return false, err
+	}
+	t.tellPass()
+	err = t.until(ctx, stop, func() bool { return len(t.next) > 0 || t.open == 0 })
+	t.mu.Lock()
+	waits := len(t.next)
+	t.mu.Unlock()
+	if waits == 0 && ctx.Err() == nil {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	timer := time.NewTimer(t.plan())
+	defer timer.Stop()
+	t.report.Event(report.Event{Kind: report.Waiting, Waits: t.Waits()})
+	for {
+		select {
+		case <-timer.C:
+			return false, nil
+		case <-t.changed:
+			if sooner, ok := t.sooner(); ok {
+				timer.Reset(sooner)
+			}
+		case <-stop:
+			return false, pipeline.ErrStopped
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+// tellPass says, once all looks of a pass have ended, what was found: how many archives it should have met and did not, and why
+// looks have failed.
+func (t *thawer) tellPass() {
+	t.tellRequested()
+	t.mu.Lock()
+	gone := 0
+	for _, misses := range t.now {
+		if misses&visited == 0 {
+			gone++
+		}
+	}
+	missed := t.missed
+	t.missed, t.now = nil, nil
+	t.mu.Unlock()
+	if missed != nil {
+		t.report.Event(report.Event{Kind: report.Warning, Text: "some of what is waited for could not be looked at; it is looked at again", Err: missed})
+	}
+	if gone > 0 {
+		t.totals.Cold.Add(-int64(gone))
+		t.report.Event(report.Event{Kind: report.Failed, Path: fmt.Sprintf("%d archives that were waited for", gone), Err: errors.New("they are not in the store any more")})
+	}
+}
+
+// plan is the time to the next look.
+func (t *thawer) plan() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := t.schedule.Next(t.fresh, t.older, t.gain)
+	now := time.Now()
+	if t.since.IsZero() {
+		t.since = now
+	}
+	t.due = now.Add(next)
+	return next
+}
+
+// sooner is the time to the next look, if it is a shorter one now because something is cold again.
+func (t *thawer) sooner() (time.Duration, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.again {
+		return 0, false
+	}
+	t.again = false
+	next := t.older.Least
+	if t.schedule.Every > 0 || !time.Now().Add(next).Before(t.due) {
+		return 0, false
+	}
+	t.due = time.Now().Add(next)
+	return next, true
+}
+
+// Waits is what is waited for, nil if nothing is.
+func (t *thawer) Waits() *report.Waits {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.totals.Cold.Load() - t.totals.Left.Load()
+	if t.since.IsZero() || n <= 0 {
+		return nil
+	}
+	return &report.Waits{Archives: n, Bytes: t.totals.ColdBytes.Load() - t.totals.LeftBytes.Load(), Since: t.since, Next: t.due}
+}
+
+func (t *thawer) signal() {
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for a condition over what mu guards.
+func (t *thawer) until(ctx context.Context, stop <-chan struct{}, reached func() bool) error {
+	for {
+		t.mu.Lock()
+		ok := reached()
+		t.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-t.changed:
+		case <-stop:
+			return pipeline.ErrStopped
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package restore_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"firn/bench/stagestest"
+	"firn/bench/tree"
+	"firn/stages/backup"
+	"firn/stages/format/codec"
+	"firn/stages/format/encryption"
+	"firn/stages/restore"
+	"firn/stages/service/report"
+)
+
+func TestRestoreGivesTheTreeBack(t *testing.T) {
+	t.Parallel()
+	for _, name := range codec.Names() {
+		for depth := range 4 {
+			if name != "gzip" && depth != 1 {
+				continue // what a format does, it does at any depth
+			}
+			t.Run(name+" "+string(rune('0'+depth)), func(t *testing.T) {
+				format, err := codec.New(name, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := stagestest.NewRig(t)
+				if _, err := tree.Awkward(r.Tree, tree.Sockets); err != nil {
+					t.Fatal(err)
+				}
+				saved := r.Backup(func(b *backup.Options) {
+					b.Format, b.Walk.Depth, b.MemoryLimit = format, depth, 512<<20
+				})
+				if saved.Err != nil || !saved.Complete(&saved.Totals) {
+					t.Fatalf("backup: %v %v", saved.Err, saved.Events)
+				}
+				target, o := r.Restore()
+				if o.Err != nil || !o.Complete(&o.Totals) {
+					t.Fatalf("restore: %v %v", o.Err, o.Events)
+				}
+				r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{Holes: true, LinkScope: stagestest.ArchiveOf(depth)})
+			})
+		}
+	}
+}
+
+func TestRestoreOfWhatIsPicked(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(6)
+	r.Backup()
+	target, o := r.Restore(filepath.Join(r.Tree, "d2", "sub"))
+	if o.Err != nil || !o.Complete(&o.Totals) {
+		t.Fatalf("%v %v", o.Err, o.Events)
+	}
+	if n := o.Totals.Restored.Load(); n != 1 {
+		t.Errorf("%d archives were fetched, want its own", n)
+	}
+	r.Diff(filepath.Join(r.Tree, "d2", "sub"), filepath.Join(target, r.Tree, "d2", "sub"), tree.DiffOptions{})
+	if _, err := os.Stat(filepath.Join(target, r.Tree, "d2", "noise")); err == nil {
+		t.Error("what was not picked is there")
+	}
+}
+
+func TestRestoreTwice(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(7)
+	r.Backup()
+	target, _ := r.Restore()
+	o := r.RestoreInto(target, r.Keyfile)
+	if o.Err != nil || !o.Complete(&o.Totals) {
+		t.Errorf("over an intact target: %v %v", o.Err, o.Events)
+	}
+	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+}
+
+// What is not what was saved is named, nothing of it is laid down, and all
+// that is intact comes back.
+func TestRestoreRefusesWhatWasTamperedWith(t *testing.T) {
+	t.Parallel()
+	whole := stagestest.NewRig(t)
+	whole.Plant(8)
+	whole.Backup()
+	same := func(b []byte) []byte { return b }
+	for name, tamper := range map[string]func(r *stagestest.Rig){
+		"flipped bit":      func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), stagestest.Flip(100), r.KeyOf("d1")) },
+		"flipped last bit": func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), stagestest.Flip(-1), r.KeyOf("d1")) },
+		"flipped salt":     func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), stagestest.Flip(9), r.KeyOf("d1")) },
+		"flipped magic":    func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), stagestest.Flip(0), r.KeyOf("d1")) },
+		"truncated": func(r *stagestest.Rig) {
+			r.Replace(r.KeyOf("d1"), func(b []byte) []byte { return b[:len(b)-16] }, r.KeyOf("d1"))
+		},
+		"empty":                   func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), func(b []byte) []byte { return nil }, r.KeyOf("d1")) },
+		"swapped bytes":           func(r *stagestest.Rig) { r.Replace(r.KeyOf("d1"), same, r.KeyOf("d2")) },
+		"swapped with its record": func(r *stagestest.Rig) { r.Swap("d1", "d2") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := whole.Copy(t)
+			tamper(r)
+			target, o := r.Restore()
+			if failed := o.Of(report.Failed); o.Err != nil || len(failed) != 1 || "/"+failed[0] != filepath.Join(r.Tree, "d1") {
+				t.Fatalf("%v %v", o.Err, o.Events)
+			}
+			if _, err := os.Stat(filepath.Join(target, r.Tree, "d1")); err == nil {
+				t.Error("something of it was laid down")
+			}
+			r.Diff(filepath.Join(r.Tree, "d2"), filepath.Join(target, r.Tree, "d2"), tree.DiffOptions{})
+		})
+	}
+}
+
+func TestRestoreNamesAWrongKey(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(9)
+	r.Backup()
+	other := filepath.Join(t.TempDir(), "other")
+	if err := encryption.CreateKeyfile(other); err != nil {
+		t.Fatal(err)
+	}
+	o := r.RestoreInto(t.TempDir(), other)
+	if n := len(o.Of(report.Failed)); n != 7 || o.Complete(&o.Totals) {
+		t.Errorf("%d of 7 archives failed: %v", n, o.Events)
+	}
+	for _, e := range o.Events {
+		if !errors.Is(e.Err, encryption.ErrOtherKey) {
+			t.Errorf("%v", e.Err)
+		}
+	}
+	if n := o.Stages[2].BytesIn; n != 0 {
+		t.Errorf("%d bytes were fetched", n)
+	}
+}
+
+// An archive that does not fit into the spool is fetched twice, and nothing of it is written before it was
+// verified.
+func TestRestoreWithASmallSpool(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(10)
+	r.Backup()
+	small := func(o *restore.Options) { o.SpoolLimit = 1 << 20 }
+	target := t.TempDir()
+	o := r.RestoreWith(target, r.Keyfile, small)
+	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Restored.Load() != stagestest.Planted {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+	r.Replace(r.KeyOf("big"), stagestest.Flip(5<<20), r.KeyOf("big"))
+	target = t.TempDir()
+	o = r.RestoreWith(target, r.Keyfile, small)
+	if failed := o.Of(report.Failed); o.Err != nil || len(failed) != 1 || "/"+failed[0] != filepath.Join(r.Tree, "big") {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	if _, err := os.Stat(filepath.Join(target, r.Tree, "big")); err == nil {
+		t.Error("something of it was written")
+	}
+}

@@ -1,0 +1,64 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+)
+
+// A directory that a run could not list is missing in what is restored, which
+// the exit code has to tell; one that nobody asked for is not.
+func TestDirectoriesThatWereNotListed(t *testing.T) {
+	run := catalogue.Run{Complete: true, CutFaults: []catalogue.Fault{{Path: "/srv/a"}, {Path: "/srv/b"}}}
+	for pattern, want := range map[string][]string{
+		"/": {"/srv/a", "/srv/b"}, "/srv/b/c": {"/srv/b"}, "/home": nil, "name": {"/srv/a", "/srv/b"},
+	} {
+		picks, err := pick.Parse([]string{pattern})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		s := search{picks: picks, tell: func(e report.Event) {
+			if e.Kind == report.Entry {
+				told = append(told, e.Path)
+			}
+		}}
+		s.warn(run)
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: %q", pattern, told)
+		}
+	}
+}
+
+// However many runs another key file opens, it is said once.
+func TestRunsOfAnotherKey(t *testing.T) {
+	var told []error
+	s := search{tell: func(e report.Event) { told = append(told, e.Err) }}
+	var faults []ledger.Fault
+	for range 365 {
+		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encryption.ErrOtherKey)})
+	}
+	s.tellOfRuns(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
+	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encryption.ErrOtherKey) {
+		t.Errorf("%q", told)
+	}
+}
+
+// A tree of which no backup has come to its end may be there in part only.
+func TestUnfinishedBackups(t *testing.T) {
+	all := []catalogue.Run{{ID: "1", Path: "srv"}, {ID: "2", Path: "home", Complete: true}, {ID: "3", Path: "home/me"}, {ID: "4", Path: "srv"}}
+	var told []string
+	s := search{runs: all[1:2], tell: func(e report.Event) { told = append(told, e.Text) }}
+	s.warnOfUnfinished(all)
+	if len(told) != 1 || !strings.Contains(told[0], "4") {
+		t.Errorf("%q", told)
+	}
+}

@@ -1,0 +1,100 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"firn/pipeline"
+	"firn/stages/format/pick"
+	"firn/stages/job"
+	"firn/stages/prove"
+	"firn/stages/service/ledger"
+	"firn/stages/service/report"
+	"firn/stages/stage/extract"
+)
+
+// Options say what to bring back, where to, and with what means.
+type Options struct {
+	job.Means
+	Target    *os.Root   // everything lands below it, at the path it was saved from
+	Picks     pick.Picks // nil: everything
+	Moment    ledger.Moment
+	Overwrite extract.Overwrite
+	Owners    bool // give files to their owners; needs root
+	DryRun    bool
+	Thaw      Thaw   // what becomes of what is cold
+	Limits    Limits // of each archive
+	Workers   job.Workers
+}
+
+// restore is a restore under way.
+type restore struct {
+	*job.Job
+	options   Options
+	prover    *prove.Prover
+	extractor *extract.Extractor
+	search    *search
+	shelf     *ledger.Shelf
+	thawer    *thawer
+
+	unprovenOnce sync.Once
+
+	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
+}
+
+// Start makes everything ready and starts the restore.
+func Start(ctx context.Context, o Options) (*job.Handle, error) {
+	if err := prove.Enough(o.Means); err != nil {
+		return nil, err
+	}
+	j, err := job.Open(o.Means, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	r := &restore{Job: j, options: o, shelf: j.Shelf(), thawer: newThawer(j, o.Thaw, o.DryRun)}
+	r.begin(ctx)
+	r.flow()
+	return r.Handle(r.thawer.Waits, r.finish), nil
+}
+
+// begin adds the stages and gives the rooms their means.
+func (r *restore) begin(ctx context.Context) {
+	r.Begin(ctx, r.fault)
+	s, o := &r.stages, &r.options
+	s.find = r.Run.Stage("find", 1)
+	s.compare = r.Run.Stage("compare", o.Workers.Read).TakesNew()
+	s.lookup = r.Run.Stage("lookup", job.LookupWorkers).TakesNew()
+	s.fetch = r.Run.Stage("fetch", o.Workers.Fetch)
+	s.decrypt = r.Run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
+	s.extract = r.Run.Stage("extract", o.Workers.Read)
+	r.prover = prove.New(r.Job, s.fetch, s.decrypt, o.Workers.Fetch)
+	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: r.entryFault})
+	r.search = &search{store: r.Store, ledger: r.Ledger, prefix: r.Prefix, picks: o.Picks, moment: o.Moment, tell: r.Report.Event}
+}
+
+// finish sets times and modes of directories, and says what is left to thaw.
+func (r *restore) finish(end error, s *report.Summary) error {
+	s.DryRun = r.options.DryRun
+	r.thawer.Finish()
+	if err := r.extractor.Finish(); err != nil {
+		end = errors.Join(end, fmt.Errorf("setting times and modes of directories: %w", err))
+	}
+	r.shelf.Close()
+	return end
+}
+
+func (r *restore) entryFault(f extract.Fault) {
+	r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
+}
+
+// fault tells of an archive that was not restored.
+func (r *restore) fault(f pipeline.Fault) {
+	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(f.Item), Err: f.Err}
+	if a, ok := f.Item.(*wanted); ok {
+		e.Key = a.Line.Key
+	}
+	r.Report.Event(e)
+}

@@ -1,0 +1,378 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/job"
+	"firn/stages/service/report"
+	"firn/stages/stage/thaw"
+	"firn/stages/store"
+)
+
+// Thaw says what becomes of archives that must be thawed before they can be read. The zero value leaves them.
+type Thaw struct {
+	Tier    store.Tier    // of the requests; "": nothing is requested
+	Days    int           // that a thawed copy can be read
+	Wait    bool          // go on until what thaws is restored
+	MaxCost *float64      // dollars, by estimate, that all requests may cost; nil: any
+	Every   time.Duration // between two looks at what thaws; 0: as suits its class and tier
+}
+
+// priced reports whether the sum of all thaws, or the classes that are found, may forbid that anything is requested.
+func (t Thaw) priced() bool {
+	return t.Tier == store.TierExpedited || t.Tier != "" && t.MaxCost != nil
+}
+
+// A look says why an archive is looked at.
+type look uint8
+
+const (
+	firstLook   look = iota
+	priceLook        // before the first, only to know what its thaw would cost
+	anotherLook      // an earlier look found that it thaws
+)
+
+// cold is what a thawer knows of an archive.
+type cold struct {
+	key, path, version string
+	size               int64  // bytes of the object
+	class              string // as thaw.Class gives it
+	look               look
+	misses             uint8 // looks in a row that failed
+	despite            bool  // it is read although it is called cold: the store says that it can't or need not be thawed
+}
+
+// A thawer decides what becomes of each archive that is looked at: it is read, waited for, or left. It requests thaws, and says
+// when to look again. Of what it waits for it holds a hash and a counter: two archives of one hash cost a look too many, and no
+// archive. Its methods may be called from many goroutines.
+type thawer struct {
+	Thaw
+	store  store.Store
+	report report.Reporter
+	totals *report.Totals
+	dryRun bool
+	seed   maphash.Seed
+
+	need, requested, left thaw.Sums // what would be requested; what was; what is cold and is not requested
+
+	unable                                      atomic.Bool // the store can't thaw
+	unableOnce, capacityOnce, requestedSumsOnce sync.Once
+
+	changed chan struct{} // something below is not what it was
+
+	mu            sync.Mutex
+	now, next     map[uint64]uint8 // of this pass, of the next one: looks that failed so far; in now, visited is added
+	looking, open int              // archives in lookup; in lookup or fetch, from where they may come back cold
+	fresh, older  thaw.Pace        // of what was requested since the last look; of what thawed before
+	gain          bool             // the last look found something thawed
+	again         bool             // something that was thawed is cold again
+	missed        error            // why a look failed
+	schedule      thaw.Plan
+	since, due    time.Time
+	spent         float64 // dollars
+}
+
+func newThawer(j *job.Job, t Thaw, dryRun bool) *thawer {
+	return &thawer{
+		Thaw: t, store: j.Store, report: j.Report, totals: j.Totals, dryRun: dryRun, seed: maphash.MakeSeed(),
+		changed: make(chan struct{}, 1), next: map[uint64]uint8{},
+		schedule: thaw.Plan{Every: t.Every, Jitter: rand.Float64},
+	}
+}
+
+// maxMisses is how many looks in a row may fail, at one archive or at all, before a wait of hours is given up.
+const maxMisses = 5
+
+// Decide ends the look at an archive: o is what the store says of it, or seen why it could not be looked at. After thaw.Read the
+// archive ends with one call of Fetched.
+func (t *thawer) Decide(ctx context.Context, c *cold, o store.Object, seen error) (step thaw.Step, err error) {
+	if seen == nil {
+		c.misses, c.version, c.size = 0, o.Version, o.Size
+		step, err = t.decide(ctx, c, o)
+	} else {
+		step, err = t.unseen(ctx, c, seen)
+	}
+	if c.look == priceLook {
+		t.end(false)
+		if !pipeline.IsFatal(err) {
+			err = nil // what is wrong is reported when it is looked at again
+		}
+		return thaw.Leave, err
+	}
+	waits, rises, falls := err == nil && step != thaw.Read, c.look == firstLook, c.look == anotherLook
+	switch {
+	case waits && rises:
+		t.count(c, 1)
+	case !waits && falls:
+		t.count(c, -1)
+	}
+	t.mu.Lock()
+	t.gain = t.gain || err == nil && step == thaw.Read && falls
+	if t.Wait && waits && step == thaw.Wait {
+		t.next[t.hash(c)] = c.misses
+	}
+	t.mu.Unlock()
+	t.end(err == nil && step == thaw.Read && !t.dryRun)
+	return step, err
+}
+
+// decide requests the thaw of an archive if need be.
+func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step, error) {
+	c.class = thaw.Class(o)
+	state := thaw.Of(o)
+	step := thaw.Next(state, t.Tier, c.look == anotherLook)
+	switch {
+	case step == thaw.Read:
+		if c.look == anotherLook {
+			t.tell(report.Thawed, c, "")
+		}
+		return thaw.Read, nil
+	case t.unable.Load():
+		c.despite = true
+		return thaw.Read, nil
+	case c.look == priceLook:
+		if step == thaw.Ask {
+			t.need.Add(c.class, c.size)
+		}
+		return thaw.Leave, nil
+	case step == thaw.Ask && t.dryRun:
+		t.tell(report.Cold, c, "its thaw would be requested")
+		if !t.priced() {
+			t.need.Add(c.class, c.size)
+		}
+		return thaw.Leave, nil
+	case step == thaw.Ask:
+		return t.request(ctx, c, state)
+	case step == thaw.Wait && t.dryRun:
+		t.tell(report.Thawing, c, "")
+		return thaw.Leave, nil
+	case step == thaw.Wait:
+		t.thawing(c)
+		return thaw.Wait, nil
+	}
+	return t.leave(c, ""), nil
+}
+
+// request requests the thaw of an archive that is cold, or that thaws in a tier that may be slower.
+func (t *thawer) request(ctx context.Context, c *cold, state thaw.State) (thaw.Step, error) {
+	price := thaw.Cost(c.class, t.Tier, c.size, t.Days)
+	if !t.spend(price, t.MaxCost) {
+		if state == thaw.Ongoing {
+			t.thawing(c)
+			return thaw.Wait, nil
+		}
+		return t.leave(c, "its thaw would cost more than the limit allows"), nil
+	}
+	result, err := t.store.Thaw(ctx, c.key, c.version, t.Tier, thaw.Days(c.class, t.Days))
+	if err != nil || result != store.ThawRequested {
+		t.spend(-price, nil)
+	}
+	if err != nil {
+		return t.refused(c, state, err)
+	}
+	state = thaw.After(result)
+	step := thaw.Next(state, t.Tier, true)
+	switch {
+	case step == thaw.Read:
+		c.despite = result == store.ThawNotCold
+	case state == thaw.Requested:
+		t.requested.Add(c.class, c.size)
+		t.tell(report.ThawAsked, c, "")
+		t.await(&t.fresh, thaw.PaceOf(c.class, t.Tier))
+	default:
+		t.thawing(c)
+	}
+	return step, nil
+}
+
+// refused decides on an archive whose thaw was requested in vain.
+func (t *thawer) refused(c *cold, state thaw.State, err error) (thaw.Step, error) {
+	if errors.Is(err, store.ErrNoThaw) {
+		t.unable.Store(true)
+		t.unableOnce.Do(func() {
+			t.report.Event(report.Event{Kind: report.Warning, Text: "this store calls objects cold and can't thaw them: firn tries to read them as they are", Err: err})
+		})
+		c.despite = true
+		return thaw.Read, nil
+	}
+	now, fault := thaw.Refused(state, err)
+	if fault != nil {
+		return thaw.Leave, fmt.Errorf("requesting the thaw of %s: %w", c.key, fault)
+	}
+	if errors.Is(err, store.ErrThawCapacity) {
+		t.capacityOnce.Do(func() {
+			again := "the same command requests them again"
+			if t.Wait {
+				again = "firn requests them again at each look"
+			}
+			t.report.Event(report.Event{Kind: report.Warning, Text: "S3 has no capacity for thaws in this tier now; " + again + "; a slower tier may have capacity", Err: err})
+		})
+	}
+	switch {
+	case now != thaw.Cold:
+		t.thawing(c)
+	case !t.Wait:
+		return t.leave(c, "there is no capacity for its thaw now"), nil
+	default:
+		t.await(&t.older, thaw.PaceOf("", ""))
+	}
+	return thaw.Wait, nil
+}
+
+// unseen decides on an archive that could not be looked at: one that is waited for may be seen at the next look.
+func (t *thawer) unseen(ctx context.Context, c *cold, err error) (thaw.Step, error) {
+	if c.look != anotherLook || errors.As(err, new(lost)) || ctx.Err() != nil || c.misses+1 >= maxMisses {
+		return thaw.Leave, err
+	}
+	c.misses++
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.missed, t.older = err, t.older.With(thaw.PaceOf("", ""))
+	return thaw.Wait, nil
+}
+
+// thawing notes an archive whose thaw was requested before this run, or before this look.
+func (t *thawer) thawing(c *cold) {
+	tier := t.Tier
+	if c.look != anotherLook && tier == store.TierBulk {
+		tier = "" // somebody may have requested a faster one
+	}
+	t.await(&t.older, thaw.PaceOf(c.class, tier))
+	if c.look != anotherLook {
+		t.tell(report.Thawing, c, "")
+	}
+}
+
+// leave names an archive that is cold, and is not waited for.
+func (t *thawer) leave(c *cold, why string) thaw.Step {
+	t.left.Add(c.class, c.size)
+	t.tell(report.Cold, c, why)
+	return thaw.Leave
+}
+
+// Fetched ends an archive that Decide let pass. err is what the fetch ended with; what Fetched returns is to be reported. A thawed
+// copy may have expired since it was looked at: the archive is looked at again, or left.
+func (t *thawer) Fetched(c *cold, err error) error {
+	defer t.settle()
+	switch {
+	case !errors.Is(err, store.ErrCold) || pipeline.IsFatal(err):
+		return err
+	case c.despite:
+		return fmt.Errorf("%w; and the store has refused to thaw it", err)
+	}
+	t.count(c, 1)
+	if !t.Wait {
+		t.leave(c, "it was readable, and is not any more")
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next[t.hash(c)] = 0
+	t.older, t.again = t.older.With(thaw.PaceOf(c.class, "")), true
+	return nil
+}
+
+// count counts an archive among those that are cold, or among them no more.
+func (t *thawer) count(c *cold, n int64) {
+	t.totals.Cold.Add(n)
+	t.totals.ColdBytes.Add(n * c.size)
+}
+
+// spend takes dollars from what may be spent, and reports whether there were enough.
+func (t *thawer) spend(dollars float64, most *float64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if most != nil && t.spent+dollars > *most {
+		return false
+	}
+	t.spent += dollars
+	return true
+}
+
+func (t *thawer) tell(kind report.Kind, c *cold, text string) {
+	e := report.Event{Kind: kind, Path: c.path, Key: c.key, Stored: c.size, Class: c.class, Text: text}
+	if kind == report.ThawAsked {
+		e.Tier = string(t.Tier)
+	}
+	t.report.Event(e)
+}
+
+func (t *thawer) tellSums(kind report.Kind, all []thaw.Estimate) {
+	for _, e := range all {
+		t.report.Event(report.Event{Kind: kind, Class: e.Class, Tier: string(e.Tier), Estimate: &e})
+	}
+}
+
+// tellRequested says, once, what was requested in all.
+func (t *thawer) tellRequested() {
+	t.requestedSumsOnce.Do(func() { t.tellSums(report.AskedSum, t.requested.Estimates(t.Tier, t.Days)) })
+}
+
+// Finish says at the end what it would take to thaw what was left.
+func (t *thawer) Finish() {
+	t.tellRequested()
+	t.tellSums(report.Estimate, t.left.Estimates("", t.Days))
+	if t.dryRun {
+		t.tellSums(report.Estimate, t.need.Estimates(t.Tier, t.Days))
+	}
+}
+
+// Afford is asked after the pass of price looks: it waits for the last of them, and is an error if the thaw as a whole is too dear
+// or can't be had.
+func (t *thawer) Afford(ctx context.Context, stop <-chan struct{}) error {
+	if err := t.until(ctx, stop, func() bool { return t.looking == 0 }); err != nil {
+		return err
+	}
+	need := t.need.Estimates(t.Tier, t.Days)
+	if lacking := t.need.Lacking(t.Tier); len(lacking) > 0 {
+		names := make([]string, len(lacking))
+		for i, e := range lacking {
+			names[i] = e.Class
+		}
+		return &TierError{Tier: t.Tier, Archives: thaw.Sum(lacking).Objects, Classes: names}
+	}
+	if sum := thaw.Sum(need); t.MaxCost != nil && sum.Dollars > *t.MaxCost {
+		if !t.dryRun { // which reports it at its end
+			t.tellSums(report.Estimate, need)
+		}
+		return &CostError{Tier: t.Tier, Archives: sum.Objects, Days: t.Days, Dollars: max(sum.Dollars, 0.01), Limit: *t.MaxCost}
+	}
+	if !t.dryRun {
+		t.need = thaw.Sums{}
+	}
+	return nil
+}
+
+// A TierError says that some archives lie in classes that are not thawed in the tier. Nothing was requested.
+type TierError struct {
+	Tier     store.Tier
+	Archives int64
+	Classes  []string
+}
+
+func (e *TierError) Error() string {
+	return fmt.Sprintf("there is no %s thaw for %d of the archives, which lie in %s; nothing was requested",
+		strings.ToLower(string(e.Tier)), e.Archives, strings.Join(e.Classes, " and "))
+}
+
+// A CostError says that the thaw of all archives would cost more than the limit. Nothing was requested, and nothing restored.
+type CostError struct {
+	Tier           store.Tier
+	Archives       int64
+	Days           int
+	Dollars, Limit float64
+}
+
+func (e *CostError) Error() string {
+	return fmt.Sprintf("the %s thaw of %d archives for %d days costs about $%.2f, more than the limit of $%g: nothing was requested, and nothing restored",
+		strings.ToLower(string(e.Tier)), e.Archives, e.Days, e.Dollars, e.Limit)
+}
