@@ -11,10 +11,10 @@ import (
 	"strings"
 	"syscall"
 
-	"firn/stages/job"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
+	"firn/stages/job"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
 	"firn/stages/stage/walk"

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/ui"
+	"firn/stages/format/pick"
 	"firn/stages/job"
 	"firn/stages/restore"
-	"firn/stages/format/pick"
 	"firn/stages/service/report"
 	"firn/stages/stage/extract"
 	"firn/stages/store"

@@ -13,12 +13,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/ui"
-	"firn/stages/job"
-	"firn/stages/verify"
 	"firn/stages/format/encryption"
 	"firn/stages/format/pick"
+	"firn/stages/job"
 	"firn/stages/service/report"
 	"firn/stages/store"
+	"firn/stages/verify"
 )
 
 // verifyNotes end firn verify --help.
