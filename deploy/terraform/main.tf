@@ -175,7 +175,7 @@ data "aws_iam_policy_document" "firn" {
 
 resource "aws_iam_policy" "firn" {
   name        = coalesce(var.policy_name, "${var.bucket_name}-firn")
-  description = "The rights that firn needs to save to ${var.bucket_name}. None to delete."
+  description = "What firn needs to save to ${var.bucket_name}: no right to delete."
   policy      = data.aws_iam_policy_document.firn.json
   tags        = var.tags
 }
