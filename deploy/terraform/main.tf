@@ -1,8 +1,8 @@
-# What firn needs in an AWS account: a bucket, a table if one is asked for, and
-# a policy with the rights to save and to thaw, and none to delete.
+# What firn needs in an AWS account: a bucket, a table if one is named, and a
+# policy with the rights to save and to thaw. It has no right to delete.
 
 locals {
-  # As firn writes it into keys: with a slash at its end, or nothing.
+  # The prefix as it stands in keys: with a slash at its end, or empty.
   key_prefix = var.prefix == "" ? "" : "${var.prefix}/"
 }
 
@@ -53,8 +53,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "archives" {
 resource "aws_s3_bucket_lifecycle_configuration" "archives" {
   bucket = aws_s3_bucket.archives.id
 
-  # Parts of an upload that was never completed are billed until they are
-  # aborted. firn aborts its own at the next run; this is for when there is none.
+  # Parts of an unfinished upload are billed until the upload is aborted. The next
+  # run of firn aborts its own; this rule is for when there is no next run.
   rule {
     id     = "abort-incomplete-uploads"
     status = "Enabled"
@@ -66,8 +66,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "archives" {
     }
   }
 
-  # No rule moves or expires current objects: RECOVER.txt, restore.sh and what
-  # lies below .firn/ must stay readable at once.
+  # No rule moves or expires current objects: RECOVER.txt, restore.sh and the
+  # objects below .firn/ must stay readable without a thaw.
   dynamic "rule" {
     for_each = var.noncurrent_version_expiration_days == null ? [] : [var.noncurrent_version_expiration_days]
 
@@ -140,7 +140,7 @@ data "aws_iam_policy_document" "firn" {
     }
   }
 
-  # S3 knows no condition on the prefix for this action.
+  # S3 has no condition on the prefix for this action.
   statement {
     sid       = "FindUnfinishedUploads"
     actions   = ["s3:ListBucketMultipartUploads"]
@@ -153,7 +153,7 @@ data "aws_iam_policy_document" "firn" {
     actions = [
       "s3:PutObject",
       "s3:GetObject",
-      "s3:GetObjectVersion", # to restore what was there at an earlier run
+      "s3:GetObjectVersion", # to restore the state of an earlier run
       "s3:AbortMultipartUpload",
       "s3:ListMultipartUploadParts",
       "s3:RestoreObject",

@@ -4,12 +4,12 @@ output "bucket_name" {
 }
 
 output "bucket_region" {
-  description = "For --region, unless the AWS settings name it."
+  description = "For --region, unless the AWS settings give it."
   value       = aws_s3_bucket.archives.region
 }
 
 output "table_name" {
-  description = "For --dynamodb-table-name; null if no table was asked for."
+  description = "For --dynamodb-table-name; null if there is no table."
   value       = one(aws_dynamodb_table.records[*].name)
 }
 

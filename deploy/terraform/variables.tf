@@ -4,13 +4,13 @@ variable "bucket_name" {
 }
 
 variable "table_name" {
-  description = "Name of the DynamoDB table to make; null makes none, and the records are kept in the objects' metadata only."
+  description = "Name of the DynamoDB table to make; with null there is none, and records are kept in the metadata of objects only."
   type        = string
   default     = null
 }
 
 variable "prefix" {
-  description = "What firn is given as --prefix, for which the policy's rights hold; empty for the whole bucket."
+  description = "The value of firn's --prefix: the policy gives rights below it only; empty for the whole bucket."
   type        = string
   default     = ""
 
@@ -21,13 +21,13 @@ variable "prefix" {
 }
 
 variable "policy_name" {
-  description = "Name of the IAM policy to make; null takes the bucket's name with -firn behind it."
+  description = "Name of the IAM policy to make; null takes the bucket's name followed by -firn."
   type        = string
   default     = null
 }
 
 variable "noncurrent_version_expiration_days" {
-  description = "After how many days a version that a newer one has replaced is deleted; null keeps all versions for ever. Fewer than 90 days (GLACIER) or 180 (DEEP_ARCHIVE) save nothing: S3 bills that long in any case."
+  description = "Days until a replaced version is deleted; null keeps all versions for ever. Fewer than 90 days (GLACIER) or 180 (DEEP_ARCHIVE) save nothing, because S3 bills at least that long."
   type        = number
   default     = 180
 
@@ -38,7 +38,7 @@ variable "noncurrent_version_expiration_days" {
 }
 
 variable "object_lock_days" {
-  description = "For how many days no version of an archive can be deleted (S3 Object Lock); null leaves Object Lock off. Once on, it can't be turned off for the bucket."
+  description = "Days in which no version of an archive can be deleted (S3 Object Lock); null leaves Object Lock off. Once it is on, it cannot be turned off for the bucket."
   type        = number
   default     = null
 
@@ -49,7 +49,7 @@ variable "object_lock_days" {
 }
 
 variable "object_lock_mode" {
-  description = "GOVERNANCE can be lifted by whoever has the right s3:BypassGovernanceRetention, COMPLIANCE by nobody, the account's root user included."
+  description = "Whoever has the right s3:BypassGovernanceRetention can lift GOVERNANCE. Nobody can lift COMPLIANCE, not even the root user of the account."
   type        = string
   default     = "GOVERNANCE"
 
@@ -60,7 +60,7 @@ variable "object_lock_mode" {
 }
 
 variable "tags" {
-  description = "Tags of all that is made."
+  description = "Tags of everything that is made."
   type        = map(string)
   default     = {}
 }
