@@ -123,7 +123,7 @@ func (r *rebuild) begin(ctx context.Context) {
 	s.decrypt = r.run.Stage("decrypt", w.Decrypt).TakesNew()
 	s.walk = r.run.Stage("walk", w.Walk)
 	r.prover = &prover{
-		fetcher: fetch.New(r.Store, r.PartSize, r.memory, s.fetch, w.Fetch), stage: s.decrypt,
+		fetcher: fetch.New(r.Store, r.PartSize, r.memory, s.fetch), stage: s.decrypt,
 		passphrase: r.Passphrase, keys: r.Keys, spool: r.spool, limit: r.spooled.Size(),
 	}
 }

@@ -99,7 +99,7 @@ func (o Restore) Start(ctx context.Context) (*RestoreHandle, error) {
 	s.decrypt = r.run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
 	s.extract = r.run.Stage("extract", o.Workers.Extract)
 	r.prover = &prover{
-		fetcher: fetch.New(o.Store, o.PartSize, r.memory, s.fetch, o.Workers.Fetch), stage: s.decrypt,
+		fetcher: fetch.New(o.Store, o.PartSize, r.memory, s.fetch), stage: s.decrypt,
 		passphrase: o.Passphrase, keys: o.Keys, spool: r.spool, limit: o.SpoolLimit,
 	}
 	r.extractor = extract.New(extract.Options{

@@ -136,7 +136,7 @@ func (v *verify) begin(ctx context.Context) {
 	s.catalogue = v.run.Stage("catalogue", 1)
 	s.lists = v.run.Stage("lists", 1).TakesNew()
 	v.prover = &prover{
-		fetcher: fetch.New(v.Store, v.PartSize, v.memory, s.fetch, w.Fetch), stage: s.decrypt,
+		fetcher: fetch.New(v.Store, v.PartSize, v.memory, s.fetch), stage: s.decrypt,
 		passphrase: v.Passphrase, keys: v.Keys, spool: v.spool, limit: v.SpoolLimit,
 	}
 }

@@ -31,15 +31,14 @@ type Fetcher struct {
 	memory *pipeline.Budget
 	stage  *pipeline.Stage
 	pool   *pipeline.Pool
-	window int
 
 	buffers sync.Pool // *[]byte of size
 }
 
 // New makes a Fetcher that asks for ranges of size bytes, in buffers that take
 // their memory from a budget, with the workers of stage.
-func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage, workers int) *Fetcher {
-	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage), window: workers}
+func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage) *Fetcher {
+	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }
 
 // An Object is what is to be read: a key, a version ("" is the newest), and
@@ -67,7 +66,7 @@ func (s *span) Drop(error) {
 // counted as blocked while it waits. Errors: those of the store and of w;
 // io.ErrUnexpectedEOF if the object is shorter than was said.
 func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
-	return pipeline.Ordered(ctx, from, f.pool, f.window,
+	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
 			for offset := int64(0); offset < o.Size; offset += f.size {
 				s, err := f.begin(ctx, from, offset, min(f.size, o.Size-offset))
@@ -96,11 +95,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w i
 }
 
 func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, length int64) (*span, error) {
-	s := &span{fetcher: f, offset: offset}
-	err := from.Blocked(func() (err error) {
-		s.share, err = f.memory.Acquire(ctx, f.size)
-		return err
-	})
+	share, err := from.Acquire(ctx, f.memory, f.size)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +105,7 @@ func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, lengt
 		buf = &b
 	}
 	*buf = (*buf)[:length]
-	s.buf = buf
-	return s, nil
+	return &span{fetcher: f, offset: offset, buf: buf, share: share}, nil
 }
 
 // read fills the span, asking again when a body breaks off.

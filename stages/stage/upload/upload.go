@@ -162,15 +162,11 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 
 // fill makes part n of count, checking that the source ends where it should.
 func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) {
-	p := &Part{job: j, number: n}
-	err := s.Encrypt.Blocked(func() (err error) {
-		p.share, err = s.Memory.Acquire(ctx, j.partSize)
-		return err
-	})
+	share, err := s.Encrypt.Acquire(ctx, s.Memory, j.partSize)
 	if err != nil {
 		return nil, err
 	}
-	p.buf = s.buffer(j.partSize)
+	p := &Part{job: j, number: n, buf: s.buffer(j.partSize), share: share}
 	want := min(j.partSize, j.Size-int64(n-1)*j.partSize)
 	*p.buf = (*p.buf)[:want]
 	if _, err = io.ReadFull(j.Source, *p.buf); err == nil && n == count {
