@@ -4,20 +4,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
 // An Estimate is what it takes to thaw the objects of one class in one tier.
-type Estimate struct {
-	Class    string
-	Tier     store.Tier
-	Objects  int64         // one request each
-	Bytes    int64         // of the objects, as they are stored
-	Dollars  float64       // requests, retrieval, and the copies for the days asked for
-	From, To time.Duration // until they can be read; From 0: no least time is known; To 0: no time is known
-}
+type Estimate = report.ThawEstimate
 
 // Sums adds up objects by their class. The zero value holds none. Its methods may be called from many goroutines.
 type Sums struct {
@@ -63,7 +56,10 @@ func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 			offers = []Offer{o}
 		}
 		for _, o := range offers {
-			all = append(all, Estimate{class, o.Tier, c.objects, c.bytes, cost(class, o.Tier, c.objects, c.bytes, days), o.From, o.To})
+			all = append(all, Estimate{
+				Class: class, Tier: o.Tier, Objects: c.objects, Bytes: c.bytes,
+				Dollars: cost(class, o.Tier, c.objects, c.bytes, days), From: o.From, To: o.To,
+			})
 		}
 	}
 	return all
