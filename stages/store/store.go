@@ -39,6 +39,10 @@ var (
 	ErrNoUpload = errors.New("no such unfinished upload")
 	// ErrChecksum: the bytes that arrived are not those the caller's CRC-32C was computed over.
 	ErrChecksum = errors.New("checksum does not match the bytes that arrived")
+	// ErrTooLarge: the store takes no object of that size.
+	ErrTooLarge = errors.New("the object is larger than the store takes")
+	// ErrPartMemory: an object of that size needs parts that are larger than the memory for them.
+	ErrPartMemory = errors.New("a part does not fit into the memory limit")
 )
 
 // Store is a place for objects. See the package comment for what every driver promises.

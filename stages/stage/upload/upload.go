@@ -21,10 +21,6 @@ import (
 	"firn/stages/store"
 )
 
-// abortTimeout bounds how long a cancelled run waits for one upload to be
-// aborted. What is not aborted is found by the next run.
-const abortTimeout = 30 * time.Second
-
 // createTimeout is how long a cancelled run waits for the answer that says
 // which upload was begun.
 const createTimeout = 5 * time.Second
@@ -102,26 +98,10 @@ func (p *Part) String() string { return p.job.Item.String() }
 // Item is what the part's object is stored for.
 func (p *Part) Item() Item { return p.job.Item }
 
-// PartSize returns the size of the parts of an object of size bytes: want, or
-// more if there would be too many. The error says that no part would fit.
-func PartSize(size, want int64, limits store.Limits, memory int64) (int64, error) {
-	if size > limits.MaxObject {
-		return 0, fmt.Errorf("an object of %d bytes is larger than the store takes (%d): a larger --depth makes smaller archives", size, limits.MaxObject)
-	}
-	const unit = 1 << 20
-	least := (size + int64(limits.MaxParts) - 1) / int64(limits.MaxParts)
-	least = (least + unit - 1) / unit * unit
-	part := min(max(want, limits.MinPart, least), limits.MaxPart)
-	if part > memory {
-		return 0, fmt.Errorf("an object of %d bytes needs parts of %d, more than the memory limit of %d: raise --memory-limit, or use a larger --depth", size, part, memory)
-	}
-	return part, nil
-}
-
 // Parts reads the job's object to its end and emits it in parts. On an error
 // nothing of it will be stored, and the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
-	size, err := PartSize(j.Size, s.PartSize, s.Store.Limits(), s.Memory.Size())
+	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
 	if err != nil {
 		j.Item.Drop(err)
 		return err
@@ -313,7 +293,7 @@ func (j *Job) abort(ctx context.Context) error {
 
 // giveUp aborts what was begun, in a cancelled run too, and drops the item.
 func (j *Job) giveUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.AbortTimeout)
 	defer cancel()
 	if j.upload != nil {
 		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
