@@ -65,7 +65,7 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return catalogue.Run{}, fmt.Errorf("%w: %q; 'firn list' shows the runs", ErrNoRun, id)
+		return catalogue.Run{}, fmt.Errorf("%w: %q", ErrNoRun, id)
 	}
 	return catalogue.Run{}, fmt.Errorf("%w: %q could be %s or %s; give more of the id", ErrNoRun, id, found[0].ID, found[1].ID)
 }

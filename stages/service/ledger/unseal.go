@@ -11,6 +11,7 @@ import (
 	"firn/stages/format/encryption"
 	"firn/stages/format/hash"
 	"firn/stages/format/record"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 )
 
@@ -77,7 +78,7 @@ func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, 
 			sums.MD5Block(buf[:n])
 			sums.MACBlock(buf[:n])
 			if _, err := file.Write(buf[:n]); err != nil {
-				return 0, pipeline.Fatal(fmt.Errorf("writing a part of the catalogue to a scratch file: %w; free some space, or name another --cache-path", err))
+				return 0, pipeline.Fatal(&spool.WriteError{What: "a part of the catalogue", Err: err})
 			}
 			size += int64(n)
 		}

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/service/spool"
 )
 
 // A Writer writes the catalogue of the run under way. Its methods may be called from many goroutines. After its first
@@ -41,7 +41,7 @@ func (v *volume) Write(p []byte) (int, error) {
 	n, err := v.file.Write(p)
 	v.size += int64(n)
 	if err != nil {
-		err = fmt.Errorf("writing the catalogue to the cache path: %w; free some space, or name another --cache-path", err)
+		err = &spool.WriteError{What: "the catalogue", Err: err}
 	}
 	return n, err
 }

@@ -1,8 +1,6 @@
 package spool
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 )
@@ -47,12 +45,12 @@ func (b *Beside) Write(p []byte) (int, error) {
 			return 0, err
 		}
 		if _, err := b.file.Write(b.mem); err != nil {
-			return 0, full("a list of entries", err)
+			return 0, writeError("a list of entries", err)
 		}
 		b.mem = nil
 	}
 	n, err := b.file.Write(p)
-	return n, full("a list of entries", err)
+	return n, writeError("a list of entries", err)
 }
 
 // Lost tells that it did not fit into the archive's share of the spool.
@@ -84,22 +82,4 @@ func (b *Beside) close() error {
 	file := b.file
 	b.file = nil
 	return file.Close()
-}
-
-// Scratch makes a file without a name, which is gone when it is closed, however the run ends. It is outside the budget: who asks
-// for it bounds it.
-func (d *Dir) Scratch() (*os.File, error) { return scratch(d.path) }
-
-func scratch(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "*"+suffix)
-	if err == nil {
-		err = os.Remove(file.Name())
-	}
-	if err != nil {
-		if file != nil {
-			err = errors.Join(err, file.Close())
-		}
-		return nil, fmt.Errorf("making a file in the cache path: %w", err)
-	}
-	return file, nil
 }

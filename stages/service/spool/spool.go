@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"firn/pipeline"
 )
@@ -114,18 +113,7 @@ func (f *File) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
 	f.size += int64(n)
 	f.crc = crc32.Update(f.crc, castagnoli(), p[:n])
-	return n, full("an archive", err)
-}
-
-// full says of an error of writing something to the spool what to do; it is one of the run.
-func full(what string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", what, err))
-	}
-	return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w", what, err))
+	return n, writeError("an archive", err)
 }
 
 // Overflow tells that the archive was larger than its share and is not here.
@@ -150,9 +138,8 @@ func (f *File) Reader() io.Reader {
 	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
 }
 
-// ErrDamaged: the disk gave back something else than was written to it, or
-// somebody changed a spool file.
-var ErrDamaged = errors.New("the archive in the cache path is not what was written there: check that disk, or name another --cache-path")
+// ErrDamaged: the disk returned other bytes than were written, or somebody changed a spool file.
+var ErrDamaged = errors.New("the archive in the cache path is not what was written there")
 
 type reader struct {
 	file *File
