@@ -90,7 +90,7 @@ func (s *Store) Limits() store.Limits {
 
 // Check tells whether the directory can be read or written. To be written, it need not be there if it can be made.
 func (s *Store) Check(ctx context.Context, use store.Use) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	info, err := os.Stat(s.root)
@@ -167,12 +167,4 @@ func (s *Store) fault(doing string, err error) error {
 		return pipeline.Fatal(fmt.Errorf("%w; %s", full, advice))
 	}
 	return full
-}
-
-// cause is the reason why ctx was cancelled, nil if it was not.
-func cause(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return context.Cause(ctx)
 }

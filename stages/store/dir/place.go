@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,7 +96,7 @@ func (s *Store) find(key string, sure bool) (found, error) {
 	if err != nil && !absent(err) {
 		return found{}, err
 	}
-	return found{}, fmt.Errorf("%w: %s in %s", store.ErrNotFound, key, s.URL())
+	return found{}, store.ErrNotFound
 }
 
 // look sees what lies at a place. The error is absent when there is no file, or it is not reached by plain folders.
@@ -133,20 +132,12 @@ func (s *Store) lstatFile(p place) (fs.FileInfo, error) {
 	return info, err
 }
 
-// object tells of what was found.
-func (f found) object(withMeta bool) store.Object {
-	o := store.Object{Key: f.key, Size: f.info.Size(), Class: store.ClassStandard, Modified: f.info.ModTime()}
-	if withMeta {
-		o.Meta = map[string]string{}
+// object is what Head returns for f.
+func (f found) object() store.Object {
+	o := store.Object{Size: f.info.Size(), Class: store.ClassStandard, Modified: f.info.ModTime(), Meta: map[string]string{}}
+	if f.desc != nil {
+		o = f.desc.object()
 	}
-	if d := f.desc; d != nil {
-		o.ETag, o.Class, o.Modified = d.etag(), d.Class, d.Saved
-		if withMeta {
-			o.CRC32C, o.HasCRC32C = d.CRC32C, true
-			for name, value := range d.Meta {
-				o.Meta[name] = value
-			}
-		}
-	}
+	o.Key = f.key
 	return o
 }

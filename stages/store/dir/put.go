@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 }
 
 func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if err := store.CheckPut(key, o); err != nil {
@@ -91,7 +92,7 @@ func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id
 func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 	const stride = 8 << 20
 	for len(body) > 0 {
-		if err := cause(ctx); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("storing %s: %w", t.key, err)
 		}
 		n := min(len(body), stride)
@@ -105,7 +106,7 @@ func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 
 // commit puts the written file on the disk and in its place, where it is seen from then on.
 func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOptions) (store.Object, error) {
-	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: o.Meta}
+	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: maps.Clone(o.Meta)}
 	d.MTime = d.Saved.Unix() &^ 1
 	if d.Class == "" {
 		d.Class = store.ClassStandard
@@ -113,7 +114,7 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 	if err := t.stamp(d.MTime); err != nil {
 		return store.Object{}, t.s.fault("writing "+t.key, err)
 	}
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
 	}
 	if err := t.install(d); err != nil {
@@ -123,23 +124,13 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
 	}
 	_ = t.remove() // the object is saved; what can't be dropped is found by Uploads
-	return found{key: t.key, info: sizeOnly(size), desc: &d}.object(true), nil
+	return d.object(), nil
 }
 
 func absentFile(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
 }
-
-// sizeOnly is the info of a file of which no more than its size is asked.
-type sizeOnly int64
-
-func (n sizeOnly) Size() int64      { return int64(n) }
-func (sizeOnly) Name() string       { return "" }
-func (sizeOnly) Mode() fs.FileMode  { return 0 }
-func (sizeOnly) ModTime() time.Time { return time.Time{} }
-func (sizeOnly) IsDir() bool        { return false }
-func (sizeOnly) Sys() any           { return nil }
 
 // install chooses the place and renames the files to it. An object stays where it is; a new one goes to its plain
 // place, if the file system has one for it.

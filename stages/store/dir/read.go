@@ -14,36 +14,28 @@ import (
 	"firn/stages/store"
 )
 
-// Head tells of an object by its JSON file.
+// Head reads an object's JSON file.
 func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
-	f, err := s.findFor(ctx, "looking at", key, true)
+	f, err := s.findFor(ctx, "reading the metadata of", key, version, true)
 	if err != nil {
 		return store.Object{}, err
 	}
-	if version != "" {
-		return store.Object{}, noVersion(key, version)
-	}
-	return f.object(true), nil
+	return f.object(), nil
 }
 
 // Thaw has nothing to do: whatever class an object was given, its file can be read at once.
 func (s *Store) Thaw(ctx context.Context, key, version string, _ store.Tier, _ int) (store.ThawResult, error) {
-	_, err := s.findFor(ctx, "thawing", key, false)
-	if err == nil && version != "" {
-		err = noVersion(key, version)
-	}
+	_, err := s.findFor(ctx, "thawing", key, version, false)
 	return store.ThawNotCold, err
 }
 
-func noVersion(key, version string) error {
-	return fmt.Errorf("%w: version %s of %s (a directory keeps no versions)", store.ErrNotFound, version, key)
-}
-
-func (s *Store) findFor(ctx context.Context, doing, key string, sure bool) (found, error) {
-	if err := cause(ctx); err != nil {
-		return found{}, fmt.Errorf("%s %s: %w", doing, key, err)
+func (s *Store) findFor(ctx context.Context, doing, key, version string, sure bool) (f found, err error) {
+	if err = context.Cause(ctx); err == nil {
+		f, err = s.find(key, sure)
 	}
-	f, err := s.find(key, sure)
+	if err == nil && version != "" {
+		err = fmt.Errorf("%w: version %s (a directory keeps no versions)", store.ErrNotFound, version)
+	}
 	if err != nil {
 		return found{}, s.fault(doing+" "+key, err)
 	}
@@ -52,10 +44,7 @@ func (s *Store) findFor(ctx context.Context, doing, key string, sure bool) (foun
 
 // Get opens an object's file.
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
-	if o.Version != "" {
-		return nil, noVersion(key, o.Version)
-	}
-	found, err := s.findFor(ctx, "reading", key, false)
+	found, err := s.findFor(ctx, "reading", key, o.Version, false)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +77,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	if err := cause(r.ctx); err != nil {
+	if err := context.Cause(r.ctx); err != nil {
 		return 0, err
 	}
 	if int64(len(p)) > r.left {
@@ -169,7 +158,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 
 // names are the names in a folder, those of folders with a slash behind, which is also how keys sort.
 func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)
 	}
 	entries, err := os.ReadDir(s.path(folder))
@@ -202,7 +191,9 @@ func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
 	if f.desc != nil {
 		f.key = f.desc.Key // a file system that folds names may have changed how it is written
 	}
-	return fn(f.object(false))
+	o := f.object()
+	o.Meta, o.CRC32C, o.HasCRC32C = nil, 0, false
+	return fn(o)
 }
 
 // oddObjects are the objects at odd places, in the order of their keys.

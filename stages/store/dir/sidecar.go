@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"firn/stages/store"
 )
 
 // sidecarVersion is the version of the JSON file's form.
@@ -34,6 +36,17 @@ type description struct {
 
 // etag names the bytes, as S3's does: the same for the same content.
 func (d description) etag() string { return fmt.Sprintf("%08x-%x", d.CRC32C, d.Size) }
+
+// object is the object as Head returns it.
+func (d description) object() store.Object {
+	o := store.Object{
+		Key: d.Key, Size: d.Size, ETag: d.etag(), Class: d.Class, Modified: d.Saved, Meta: d.Meta, CRC32C: d.CRC32C, HasCRC32C: true,
+	}
+	if o.Meta == nil {
+		o.Meta = map[string]string{}
+	}
+	return o
+}
 
 func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))

@@ -65,7 +65,7 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
 	doing := func(err error) error { return fmt.Errorf("completing %s: %w", u.temp.key, err) }
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, doing(err)
 	}
 	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
@@ -114,7 +114,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 			continue
 		}
 		last = id
-		if err := cause(ctx); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("looking for unfinished uploads in %s: %w", s.URL(), err)
 		}
 		p, ok := s.pendingUpload(id, e)
@@ -143,7 +143,7 @@ func (s *Store) pendingUpload(id string, e fs.DirEntry) (store.PendingUpload, bo
 
 // AbortUpload removes an unfinished file.
 func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("dropping the unfinished upload of %s: %w", key, err)
 	}
 	if id == "" || strings.ContainsAny(id, "./\x00") {
