@@ -113,11 +113,23 @@ func LinkAdvice(err error) string {
 	return "the connection failed at every try: check the network, and start the run again for what is missing"
 }
 
+// An SSOError says that the profile's SSO session has expired or was never opened. "aws sso login" opens it.
+type SSOError struct {
+	Profile string // "" is the default profile
+}
+
+func (e *SSOError) Error() string {
+	if e.Profile == "" {
+		return "the SSO session has expired or was never opened"
+	}
+	return "the SSO session of the profile " + e.Profile + " has expired or was never opened"
+}
+
 // Client is what Explain needs to know of the settings a request was sent with.
 type Client struct {
 	Endpoint    string // "" is AWS
 	credentials aws.CredentialsProvider
-	login       string // the command that opens the profile's SSO session, "" if it has none
+	sso         *SSOError // what to say if the SSO session is over; nil if the profile has none
 }
 
 // NewClient keeps what Explain needs to know. endpoint is what the service's own client has found, "" for AWS.
@@ -128,10 +140,7 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 		if !ok || shared.SSOSessionName == "" && shared.SSOStartURL == "" {
 			continue
 		}
-		c.login = "aws sso login"
-		if shared.Profile != "" {
-			c.login += " --profile " + shared.Profile
-		}
+		c.sso = &SSOError{Profile: shared.Profile}
 	}
 	return c
 }
@@ -209,10 +218,10 @@ func (c Client) missing(ctx context.Context) error {
 	}
 	var process *processcreds.ProviderError
 	switch {
-	case errors.As(cause, &process) || Code(cause) != "" && c.login == "":
+	case errors.As(cause, &process) || Code(cause) != "" && c.sso == nil:
 		return fmt.Errorf("no AWS credentials could be had: %w; %s", Brief(cause), noCredentials)
-	case c.login != "":
-		return fmt.Errorf("the SSO session has expired or was never opened: run %s", c.login)
+	case c.sso != nil:
+		return c.sso
 	}
 	return fmt.Errorf("there are no AWS credentials; %s", noCredentials)
 }
