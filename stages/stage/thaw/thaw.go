@@ -24,19 +24,7 @@ const (
 )
 
 func (s State) String() string {
-	switch s {
-	case NotCold:
-		return "not cold"
-	case Cold:
-		return "cold"
-	case Requested:
-		return "requested"
-	case Ongoing:
-		return "ongoing"
-	case Thawed:
-		return "thawed"
-	}
-	return "unknown"
+	return [...]string{"not cold", "cold", "requested", "ongoing", "thawed"}[s]
 }
 
 // Of is the state that a HEAD tells of. The object is as Store.Head gave it.
@@ -88,19 +76,7 @@ const (
 	Leave             // it is cold, and is not to be thawed
 )
 
-func (s Step) String() string {
-	switch s {
-	case Read:
-		return "read"
-	case Ask:
-		return "ask"
-	case Wait:
-		return "wait"
-	case Leave:
-		return "leave"
-	}
-	return "unknown"
-}
+func (s Step) String() string { return [...]string{"read", "ask", "wait", "leave"}[s] }
 
 // Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for nothing). seen says that this run has met the object
 // as Ongoing or Requested before. A thaw under way is asked for again once, if its tier might be slower: a store makes it faster, or says that it is not.
