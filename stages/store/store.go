@@ -1,21 +1,3 @@
-// Package store says what firn asks of the place where its objects lie: S3, whatever speaks S3, or a directory.
-//
-// It holds the interface, its errors and the words both sides share (storage classes, limits of keys); the drivers
-// lie in packages of their own (store/s3, store/dir), and store/storetest is the one suite that each of them passes.
-// It knows nothing of archives, tars or encryption: an object is a key, bytes, a little metadata and a storage class.
-//
-// Promises that every driver keeps:
-//
-//   - An object is there whole or not at all. What is listed, headed or read is never half written, whatever
-//     happened to the process that wrote it.
-//   - Writing is checked: the CRC-32C that the caller gives is verified by the store, not by the sender.
-//   - Nothing is deleted but what was never an object: unfinished uploads, when asked.
-//   - A cancelled context makes every method return promptly, with an error that wraps the context's cause.
-//   - An error that would meet every other item too (credentials refused, bucket gone, disk full) is marked with
-//     pipeline.Fatal; every other error belongs to the one object.
-//   - Nothing secret is in an error's text.
-//
-// Every method may be called from many goroutines at once.
 package store
 
 import (

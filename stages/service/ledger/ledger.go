@@ -83,7 +83,7 @@ func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing the catalogue in %s: %w", l.Store.URL(), err)
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	return held, nil
 }

@@ -54,7 +54,7 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 		return nil
 	})
 	if err = errors.Join(err, group.Wait()); err != nil {
-		return nil, nil, fmt.Errorf("reading the catalogue in %s: %w", l.Store.URL(), err)
+		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	slices.SortFunc(all, func(a, b catalogue.Run) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
 	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Key, b.Key) })

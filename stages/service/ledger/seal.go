@@ -29,7 +29,7 @@ type content interface {
 func (l *Ledger) seal(ctx context.Context, key string, c content) error {
 	sums, err := l.sums(ctx, key, io.NewSectionReader(c, 0, c.Size()))
 	if err != nil {
-		return fmt.Errorf("reading what is to be stored as %s: %w", key, err)
+		return fmt.Errorf("reading the plaintext of %s: %w", key, err)
 	}
 	r := record.Record{Format: record.Format, MD5: sums.MD5, HMAC: sums.MAC, KeyID: l.Keys.ID(), ArchiveSize: sums.Size}
 	cipher, err := encryption.NewEncrypter(l.Passphrase, io.NewSectionReader(c, 0, c.Size()))

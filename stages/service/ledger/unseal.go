@@ -31,7 +31,7 @@ func (u *unsealed) close() { _ = u.file.Close() }
 func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) {
 	object, err := l.Store.Head(ctx, key, "")
 	if err != nil {
-		return nil, fmt.Errorf("looking at %s: %w", key, err)
+		return nil, err
 	}
 	r, err := record.FromMeta(object.Meta)
 	switch {
@@ -64,12 +64,12 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) 
 func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, sums *hash.Archive) (size int64, err error) {
 	body, err := l.Store.Get(ctx, key, store.GetOptions{Version: version})
 	if err != nil {
-		return 0, fmt.Errorf("fetching %s: %w", key, err)
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	plain, err := encryption.NewDecrypter(l.Passphrase, body)
 	if err != nil {
-		return 0, damagedIf(fmt.Errorf("decrypting %s: %w", key, err))
+		return 0, damagedIf(key, err)
 	}
 	buf := make([]byte, copySize)
 	for {
@@ -86,15 +86,15 @@ func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, 
 			return size, nil
 		}
 		if err != nil {
-			return 0, damagedIf(fmt.Errorf("decrypting %s: %w", key, err))
+			return 0, damagedIf(key, err)
 		}
 	}
 }
 
-// damagedIf marks what can be wrong with the bytes of an object.
-func damagedIf(err error) error {
+// damagedIf marks an error of the decrypter. Another is that of the store, which names the object.
+func damagedIf(key string, err error) error {
 	if errors.Is(err, encryption.ErrNotEncrypted) || errors.Is(err, encryption.ErrTruncated) || errors.Is(err, encryption.ErrBadPadding) {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: decrypting %s: %w", ErrDamaged, key, err)
 	}
 	return err
 }

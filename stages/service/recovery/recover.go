@@ -71,7 +71,7 @@ func Leave(ctx context.Context, s store.Store, prefix string) error {
 	var errs []error
 	for _, f := range Files() {
 		if err := leave(ctx, s, prefix+f.Name, f.Body); err != nil {
-			errs = append(errs, fmt.Errorf("storing %s: %w", prefix+f.Name, err))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -105,10 +105,12 @@ func asWanted(ctx context.Context, s store.Store, held store.Object, meta map[st
 	return (same || revision > Revision) && !held.Restore.Cold, nil
 }
 
+func foreign(key string) error { return fmt.Errorf("storing %s: %w", key, ErrForeign) }
+
 // marked returns nil if an object without our metadata begins as one of the files does.
 func marked(ctx context.Context, s store.Store, held store.Object) (err error) {
 	if held.Restore.Cold || held.Size == 0 {
-		return ErrForeign
+		return foreign(held.Key)
 	}
 	body, err := s.Get(ctx, held.Key, store.GetOptions{Version: held.Version, Length: markIn})
 	if err != nil {
@@ -120,7 +122,7 @@ func marked(ctx context.Context, s store.Store, held store.Object) (err error) {
 		return err
 	}
 	if !bytes.Contains(first, []byte(mark)) {
-		return ErrForeign
+		return foreign(held.Key)
 	}
 	return nil
 }

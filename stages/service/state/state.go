@@ -157,7 +157,7 @@ func (db *DB) Put(store, key string, e Entry) error {
 	return db.put(store, key, encode(e))
 }
 
-// Forget drops what is known of a key.
+// Forget drops the entry of a key.
 func (db *DB) Forget(store, key string) error { return db.put(store, key, []byte{}) }
 
 func (db *DB) put(store, key string, value []byte) error {

@@ -11,7 +11,6 @@ package check
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/format/record"
@@ -89,7 +88,7 @@ func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 		return Known{}, nil
 	}
 	if err != nil {
-		return Known{}, fmt.Errorf("asking the store what is known of %s: %w", key, err)
+		return Known{}, err
 	}
 	known := Known{Stored: true, Object: &object}
 	if r, err := record.FromMeta(object.Meta); err == nil { // else it proves nothing
@@ -113,11 +112,7 @@ func (a *Asker) rows(ctx context.Context, keys []string) (map[string]record.Reco
 	if a.Table == nil {
 		return nil, nil
 	}
-	rows, err := a.Table.Get(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s what is stored: %w", a.Table.URL(), err)
-	}
-	return rows, nil
+	return a.Table.Get(ctx, keys)
 }
 
 // Unchanged tells whether a subtree can be skipped unread: its fingerprint is

@@ -135,14 +135,12 @@ func again(ctx context.Context, err error) bool {
 func (f *Fetcher) readOnce(ctx context.Context, o Object, s *span) (err error) {
 	body, err := f.store.Get(ctx, o.Key, store.GetOptions{Version: o.Version, Offset: s.offset, Length: int64(len(*s.buf))})
 	if err != nil {
-		return fmt.Errorf("fetching %s: %w", o.Key, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	if n, err := io.ReadFull(body, *s.buf); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("fetching %s: after %d bytes from %d on: %w", o.Key, n, s.offset, err)
+	n, err := io.ReadFull(body, *s.buf)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("reading %s: it ends after %d bytes of %d: %w", o.Key, s.offset+int64(n), o.Size, io.ErrUnexpectedEOF)
 	}
-	return nil
+	return err
 }

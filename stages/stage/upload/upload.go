@@ -205,7 +205,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) 
 			err = j.sendPart(ctx, p)
 		}
 		if err != nil {
-			first = j.fail(fmt.Errorf("uploading to %s: %w", j.Key, err))
+			first = j.fail(err)
 		} else {
 			s.Upload.AddOut(int64(len(*p.buf)))
 		}
@@ -217,7 +217,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) 
 	if j.failure() == nil && len(j.parts) > 1 {
 		var err error
 		if object, err = j.upload.Complete(ctx, j.parts, j.sum); err != nil {
-			first = j.fail(fmt.Errorf("completing the upload of %s: %w", j.Key, err))
+			first = j.fail(err)
 		}
 	}
 	if j.failure() != nil {
@@ -235,7 +235,7 @@ func (j *Job) sendPart(ctx context.Context, p *Part) error {
 	part, err := upload.Part(ctx, p.number, *p.buf, p.crc)
 	if err != nil {
 		j.cutOff.Store(true)
-		return fmt.Errorf("part %d: %w", p.number, err)
+		return err
 	}
 	j.parts[p.number-1] = part
 	return nil
@@ -297,7 +297,7 @@ func (j *Job) giveUp(ctx context.Context) {
 	defer cancel()
 	if j.upload != nil {
 		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
-			j.sender.Warn(j.Key, fmt.Errorf("aborting the upload: %w; the next run will", err))
+			j.sender.Warn(j.Key, fmt.Errorf("%w; the next run will abort it", err))
 		}
 	}
 	j.Item.Drop(j.failure())

@@ -7,6 +7,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,6 +41,14 @@ type Table struct {
 
 var _ record.Table = (*Table)(nil)
 
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrNoRegion: neither the options nor the environment nor the profile name a region.
+	ErrNoRegion = errors.New("no region is set")
+	// ErrNoTable: the region has no such table.
+	ErrNoTable = errors.New("there is no such table")
+)
+
 const (
 	partitionKey = "s3_key"
 	batch        = 100 // keys in one BatchGetItem (DynamoDB API reference)
@@ -72,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	if cfg.Region == "" {
 		if endpoint == "" {
-			return nil, pipeline.Fatal(fmt.Errorf("opening dynamodb://%s: no region is set: use --region, AWS_REGION or the profile", o.Table))
+			return nil, pipeline.Fatal(fmt.Errorf("opening dynamodb://%s: %w", o.Table, ErrNoRegion))
 		}
 		cfg.Region = "us-east-1" // any will do for a server that is not AWS
 		client = newClient(cfg, o.Endpoint)
@@ -237,7 +246,7 @@ func (t *Table) checkTable(d *types.TableDescription) error {
 	switch d.TableStatus {
 	case types.TableStatusActive, types.TableStatusUpdating, "":
 	default:
-		return fmt.Errorf("the table %s is %s: wait until it is ACTIVE, or mend it", t.name, d.TableStatus)
+		return fmt.Errorf("the table %s is %s: wait until it is ACTIVE, or repair it", t.name, d.TableStatus)
 	}
 	if len(d.KeySchema) != 1 || aws.ToString(d.KeySchema[0].AttributeName) != partitionKey {
 		return t.wrongSchema()
@@ -251,7 +260,7 @@ func (t *Table) checkTable(d *types.TableDescription) error {
 }
 
 func (t *Table) wrongSchema() error {
-	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; name another table, or make one", t.name, partitionKey)
+	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
 // probe asks for an item that is not there: the answer is an error if the table is missing or has another key.
@@ -275,7 +284,7 @@ func (t *Table) fault(ctx context.Context, doing, action string, err error) erro
 	brief := awsconf.Brief(err)
 	switch awsconf.Code(err) {
 	case "ResourceNotFoundException":
-		return pipeline.Fatal(said(fmt.Errorf("%w; there is no such table in the region %s: check its name, the account and --region, or make it with the partition key %s (a string)", brief, t.region, partitionKey)))
+		return pipeline.Fatal(said(fmt.Errorf("%w; %w in the region %s: check its name and the account, or create it with the partition key %s (a string)", brief, ErrNoTable, t.region, partitionKey)))
 	case "AccessDeniedException":
 		return pipeline.Fatal(said(fmt.Errorf("%w; these credentials need the right %s on the table", brief, action)))
 	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded":

@@ -8,6 +8,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -162,14 +163,17 @@ func run[T any](s *Store, op Op, key string, do func() (T, error)) (T, error) {
 	var none T
 	f, failing := s.next(op, key)
 	if failing && !f.After {
-		return none, f.Err
+		return none, named(op, key, f.Err)
 	}
 	result, err := do()
 	if failing && err == nil {
-		return none, f.Err
+		return none, named(op, key, f.Err)
 	}
 	return result, err
 }
+
+// named says what failed, as every store does.
+func named(op Op, key string, err error) error { return fmt.Errorf("%s %s: %w", op, key, err) }
 
 func runPlain(s *Store, op Op, key string, do func() error) error {
 	_, err := run(s, op, key, func() (struct{}, error) { return struct{}{}, do() })
@@ -192,7 +196,7 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
 	f, failing := s.next(Get, key)
 	if failing && !f.After {
-		return nil, f.Err
+		return nil, named(Get, key, f.Err)
 	}
 	body, err := s.Store.Get(ctx, key, o)
 	if err != nil || !failing {

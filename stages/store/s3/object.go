@@ -76,7 +76,7 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 // Head costs one request and reads nothing of the object.
 func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
 	if err := store.CheckKey(key); err != nil {
-		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+		return store.Object{}, fmt.Errorf("%s %s: %w", heading.doing, key, err)
 	}
 	return s.head(ctx, key, version)
 }
@@ -118,8 +118,8 @@ func refusesVersions(err error) bool {
 func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
 		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
-		if explained := s.fault(ctx, listing, key, why); pipeline.IsFatal(explained) {
-			return fmt.Errorf("looking at %s: %w", key, explained)
+		if explained := s.fault(ctx, r, key, why); pipeline.IsFatal(explained) {
+			return explained
 		}
 	}
 	return s.fault(ctx, r, key, err)

@@ -105,7 +105,7 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	o, err := u.s.head(ctx, u.key, "")
 	if err != nil {
-		return store.Object{}, fmt.Errorf("completing %s: %w", u.key, err)
+		return store.Object{}, err
 	}
 	if !u.made(o, parts, size, crc) {
 		return store.Object{}, fmt.Errorf("completing %s: %w: the server says done, but the object it has is another", u.key, store.ErrNoUpload)
