@@ -15,7 +15,7 @@ import (
 	"firn/stages/store"
 )
 
-// unsealed is an object of the catalogue that has been fetched, decrypted and proven.
+// unsealed is an object of the catalogue that has been fetched, decrypted and verified.
 type unsealed struct {
 	file *os.File
 	size int64
@@ -23,11 +23,11 @@ type unsealed struct {
 
 func (u *unsealed) reader() *io.SectionReader { return io.NewSectionReader(u.file, 0, u.size) }
 
-// close lets go of the scratch file, which nothing was kept in that could be lost.
+// close removes the scratch file. Nothing in it is needed any more, so an error is ignored.
 func (u *unsealed) close() { _ = u.file.Close() }
 
-// open fetches an object and proves it: its HMAC covers its key and all of its bytes. Errors: store.ErrNotFound,
-// store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
+// open fetches an object and verifies it: its HMAC covers its key and all of its bytes. Errors:
+// store.ErrNotFound, store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
 func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) {
 	object, err := l.Store.Head(ctx, key, "")
 	if err != nil {
@@ -38,7 +38,7 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) 
 	case err != nil:
 		return nil, fmt.Errorf("%w: the record of %s: %w", ErrDamaged, key, err)
 	case r.HMAC == "" || r.KeyID == "":
-		return nil, fmt.Errorf("%w: %s bears no HMAC and key id, so nobody can tell who wrote it", ErrDamaged, key)
+		return nil, fmt.Errorf("%w: %s has no HMAC and key id, so nobody can tell who wrote it", ErrDamaged, key)
 	}
 	keys, err := l.Keys.ForID(r.KeyID)
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 // held is how many bytes of a Beside stay in memory: most never need a file.
 const held = 32 << 10
 
-// A Beside keeps a few bytes more that belong to an archive, in its share of the budget, and goes when its File does. It may be
-// written while the File is. What does not fit into the share is not kept, and neither is the rest (see Lost).
+// A Beside keeps a few bytes more that belong to an archive, in its share of the budget, and goes
+// when its File does. It may be written while the File is. What does not fit into the share is not
+// kept, and neither is the rest (see Lost).
 type Beside struct {
 	of   *File
 	mem  []byte
@@ -53,7 +54,7 @@ func (b *Beside) Write(p []byte) (int, error) {
 	return n, writeError("a list of entries", err)
 }
 
-// Lost tells that it did not fit into the archive's share of the spool.
+// Lost reports that it did not fit into the archive's share of the spool.
 func (b *Beside) Lost() bool { return b.lost }
 
 // Size in bytes of what is kept.

@@ -8,8 +8,8 @@ import (
 	"firn/pipeline"
 )
 
-// Scratch makes a file without a name in dir, or where temporary files are if dir is "". The file is gone when it is
-// closed, however the run ends. No budget counts it: the caller bounds its size.
+// Scratch makes a file without a name in dir, or where temporary files are if dir is "". The file
+// is gone when it is closed, however the run ends. No budget counts it: the caller bounds its size.
 func Scratch(dir string) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "*"+suffix)
 	if err == nil {
@@ -26,8 +26,8 @@ func Scratch(dir string) (*os.File, error) {
 // Scratch makes a file without a name in the spool. See the function Scratch.
 func (d *Dir) Scratch() (*os.File, error) { return Scratch(d.path) }
 
-// A WriteError says that something could not be written to the cache path. Its cause is syscall.ENOSPC or EDQUOT if
-// there is no room.
+// A WriteError says that something could not be written to the cache path. Its cause is
+// syscall.ENOSPC or EDQUOT if there is no room.
 type WriteError struct {
 	What string // was to be written
 	Err  error

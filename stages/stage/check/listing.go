@@ -8,8 +8,8 @@ import (
 	"firn/stages/store/index"
 )
 
-// A Listing is the keys that a store lists under some prefixes, in sixteen bytes each. A key that is taken for a
-// listed one (see package index) costs a request, no more.
+// A Listing is the keys that a store lists under some prefixes, in sixteen bytes each. A key that
+// is taken for a listed one (see package index) costs a request, no more.
 type Listing struct {
 	done    chan struct{}
 	objects *index.Index[uint64] // hash of ETag and size
@@ -44,13 +44,13 @@ func (l *Listing) content(etag string, size int64) uint64 {
 	}{etag, size})
 }
 
-// shows tells whether the listed object with the key has that ETag and size. Call it after Has.
+// shows reports whether the listed object with the key has that ETag and size. Call it after Has.
 func (l *Listing) shows(key, etag string, size int64) bool {
 	content := l.objects.Find(key)
 	return content != nil && *content == l.content(etag, size)
 }
 
-// Has tells whether the store lists the key. It waits for Read to end.
+// Has reports whether the store lists the key. It waits for Read to end.
 func (l *Listing) Has(ctx context.Context, key string) (bool, error) {
 	select {
 	case <-l.done:

@@ -1,6 +1,6 @@
-// Package fetch reads objects: ranges of one object are asked for side by
-// side, over all objects as many at a time as the fetch stage has workers, and
-// written in order. It knows nothing of what the bytes mean.
+// Package fetch reads objects: ranges of one object are asked for side by side, over all objects as
+// many at a time as the fetch stage has workers, and written in order. It knows nothing of what the
+// bytes mean.
 package fetch
 
 import (
@@ -16,11 +16,10 @@ import (
 )
 
 const (
-	// attempts is how often one range is asked for before its object fails: a
-	// store retries requests, but not a body that breaks off.
+	// attempts is how often one range is asked for before its object fails: a store retries
+	// requests, but not a body that breaks off.
 	attempts = 5
-	// firstWait is the pause after the first failure; each further one is twice
-	// as long.
+	// firstWait is the pause after the first failure; each further one is twice as long.
 	firstWait = 200 * time.Millisecond
 )
 
@@ -35,14 +34,13 @@ type Fetcher struct {
 	buffers sync.Pool // *[]byte of size
 }
 
-// New makes a Fetcher that asks for ranges of size bytes, in buffers that take
-// their memory from a budget, with the workers of stage.
+// New makes a Fetcher that asks for ranges of size bytes, in buffers that take their memory from a
+// budget, with the workers of stage.
 func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage) *Fetcher {
 	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }
 
-// An Object is what is to be read: a key, a version ("" is the newest), and
-// how many bytes it has.
+// An Object is what is to be read: a key, a version ("" is the newest), and how many bytes it has.
 type Object struct {
 	Key, Version string
 	Size         int64
@@ -62,9 +60,9 @@ func (s *span) Drop(error) {
 	s.fetcher.memory.Release(s.share)
 }
 
-// Fetch writes the object to w, in order. from is the stage of the caller,
-// counted as blocked while it waits. Errors: those of the store and of w;
-// io.ErrUnexpectedEOF if the object is shorter than was said.
+// Fetch writes the object to w, in order. from is the stage of the caller, counted as blocked while
+// it waits. Errors: those of the store and of w; io.ErrUnexpectedEOF if the object is shorter than
+// was said.
 func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
 	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
@@ -127,7 +125,7 @@ func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
 	}
 }
 
-// again tells whether asking once more may help.
+// again reports whether asking once more may help.
 func again(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !pipeline.IsFatal(err) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCold)
 }

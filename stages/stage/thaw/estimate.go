@@ -12,7 +12,8 @@ import (
 // An Estimate is what it takes to thaw the objects of one class in one tier.
 type Estimate = report.ThawEstimate
 
-// Sums adds up objects by their class. The zero value holds none. Its methods may be called from many goroutines.
+// Sums adds up objects by their class. The zero value holds none. Its methods may be called from
+// many goroutines.
 type Sums struct {
 	mu      sync.Mutex
 	classes map[string]sum
@@ -41,8 +42,9 @@ func (s *Sums) Total() (objects, bytes int64) {
 	return objects, bytes
 }
 
-// Estimates are those of every class, by name, in the tier; in every tier that the class has, the fastest first, if tier is "". A class that is
-// not known, or lacks the tier, has one without times and dollars.
+// Estimates are those of every class, by name, in the tier; in every tier that the class has, the
+// fastest first, if tier is "". A class that is not known, or lacks the tier, has one without times
+// and dollars.
 func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +67,8 @@ func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	return all
 }
 
-// Lacking are the estimates, without times and dollars, of the classes that are known not to have the tier.
+// Lacking are the estimates, without times and dollars, of the classes that are known not to have
+// the tier.
 func (s *Sums) Lacking(tier store.Tier) []Estimate {
 	return slices.DeleteFunc(s.Estimates(tier, 0), func(e Estimate) bool { return !Lacks(e.Class, tier) })
 }

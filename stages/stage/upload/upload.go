@@ -1,11 +1,10 @@
-// Package upload stores encrypted archives: the encrypt stage fills parts of
-// equal size, one after the other, and the upload stage sends them, as many
-// at a time as it has workers over all archives. What fits into one part is
-// stored by one Put. Ciphertext exists in part buffers only, which take their
-// memory from a budget.
+// Package upload stores encrypted archives: the encrypt stage fills parts of equal size, one after
+// the other, and the upload stage sends them, as many at a time as it has workers over all
+// archives. What fits into one part is stored by one Put. Ciphertext exists in part buffers only,
+// which take their memory from a budget.
 //
-// An archive is stored whole or not at all: its last part to be sent, or
-// dropped, completes the upload or aborts it.
+// An archive is stored whole or not at all: its last part to be sent, or dropped, completes the
+// upload or aborts it.
 package upload
 
 import (
@@ -21,8 +20,7 @@ import (
 	"firn/stages/store"
 )
 
-// createTimeout is how long a cancelled run waits for the answer that says
-// which upload was begun.
+// createTimeout is how long a cancelled run waits for the answer that says which upload was begun.
 const createTimeout = 5 * time.Second
 
 // linger returns a context that ends some time after ctx, with its cause.
@@ -41,8 +39,8 @@ func linger(ctx context.Context, after time.Duration) (context.Context, context.
 	}
 }
 
-// An Item is what an upload is made for. It is handed back with the stored
-// object, or dropped with the reason why there is none.
+// An Item is what an upload is made for. It is handed back with the stored object, or dropped with
+// the reason why there is none.
 type Item interface {
 	fmt.Stringer
 	pipeline.Dropper
@@ -55,7 +53,7 @@ type Sender struct {
 	Memory   *pipeline.Budget
 	Encrypt  *pipeline.Stage // whose counters are kept
 	Upload   *pipeline.Stage
-	// Warn is told of an upload that could not be aborted.
+	// Warn is called for an upload that could not be aborted.
 	Warn func(key string, err error)
 
 	buffers sync.Pool // *[]byte of PartSize
@@ -98,8 +96,8 @@ func (p *Part) String() string { return p.job.Item.String() }
 // Item is what the part's object is stored for.
 func (p *Part) Item() Item { return p.job.Item }
 
-// Parts reads the job's object to its end and emits it in parts. On an error
-// nothing of it will be stored, and the item is dropped with the last part.
+// Parts reads the job's object to its end and emits it in parts. On an error nothing of it will be
+// stored, and the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
 	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
 	if err != nil {
@@ -111,7 +109,8 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
-		// Cut off while the server answers, an upload would be begun whose id nobody knows to abort.
+		// Cut off while the server answers, an upload would be begun whose id nobody knows to
+		// abort.
 		ctx, cancel := linger(ctx, createTimeout)
 		defer cancel()
 		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
@@ -124,7 +123,7 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	for n := 1; n <= count; n++ {
 		if err := j.failure(); err != nil {
 			j.settle(ctx, count-n+1)
-			return nil // told by the part that failed
+			return nil // the part that failed returned it
 		}
 		p, err := s.fill(ctx, j, n, count)
 		if err != nil {
@@ -188,9 +187,9 @@ func (p *Part) Drop(reason error) {
 	p.job.settle(context.Background(), 1)
 }
 
-// Send stores one part. The part that makes the object complete returns the
-// job's item and the object; every other returns a nil item. Of the errors of
-// one job's parts only the first is returned.
+// Send stores one part. The part that makes the object complete returns the job's item and the
+// object; every other returns a nil item. Of the errors of one job's parts only the first is
+// returned.
 func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) {
 	j := p.job
 	var object store.Object
@@ -241,8 +240,7 @@ func (j *Job) sendPart(ctx context.Context, p *Part) error {
 	return nil
 }
 
-// fail notes why the object will not be stored and returns err if it is the
-// first reason, else nil.
+// fail notes why the object will not be stored and returns err if it is the first reason, else nil.
 func (j *Job) fail(err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -266,9 +264,8 @@ func (j *Job) settle(ctx context.Context, parts int) {
 	}
 }
 
-// abort drops the upload. A part that was cut off may be stored after that, and
-// brings the upload back (S3 API reference, AbortMultipartUpload), so it looks
-// again, a little later each time.
+// abort drops the upload. A part that was cut off may be stored after that, and brings the upload
+// back (S3 API reference, AbortMultipartUpload), so it looks again, a little later each time.
 func (j *Job) abort(ctx context.Context) error {
 	const first, last = 50 * time.Millisecond, 500 * time.Millisecond
 	for wait := first; ; wait *= 3 {

@@ -12,7 +12,7 @@ import (
 	"firn/stages/store"
 )
 
-// What the store keeps for its own use lies below the root under one name that no key may begin with.
+// What the store keeps for its own use is below the root under one name that no key may begin with.
 const (
 	privateDir = ".firn-store"
 	uploadsDir = privateDir + "/uploads"
@@ -21,10 +21,10 @@ const (
 
 	sidecarPrefix = "."
 	sidecarSuffix = ".firn-meta"
-	maxName       = 255 // bytes of a file's name, on every file system worth the name
+	maxName       = 255 // bytes of a file's name, on the usual file systems
 )
 
-// place is where an object lies: its file and its JSON file, both with slashes, below the root.
+// place is where an object is: its file and its JSON file, both with slashes, below the root.
 type place struct{ data, meta string }
 
 func placeAt(rel string) place {
@@ -35,7 +35,8 @@ func placeAt(rel string) place {
 	return place{data: rel, meta: folder + sidecarPrefix + name + sidecarSuffix}
 }
 
-// plainPlace is the place where a human looks for the key; false if no file system would take it as a path.
+// plainPlace is the place where a human looks for the key; false if no file system would take it as
+// a path.
 func plainPlace(key string) (place, bool) {
 	segments := strings.Split(key, "/")
 	for _, name := range segments {
@@ -72,8 +73,8 @@ type found struct {
 	desc *description // nil: none fits
 }
 
-// find looks for an object at its plain and at its odd place. With sure, a description whose time does not fit is
-// accepted or rejected by the file's CRC; otherwise it is taken on its size alone.
+// find looks for an object at its plain and at its odd place. With sure, a description whose time
+// does not fit is accepted or rejected by the file's CRC; otherwise it is taken on its size alone.
 func (s *Store) find(key string, sure bool) (found, error) {
 	if err := store.CheckKey(key); err != nil {
 		return found{}, err
@@ -99,7 +100,8 @@ func (s *Store) find(key string, sure bool) (found, error) {
 	return found{}, store.ErrNotFound
 }
 
-// look sees what lies at a place. The error is absent when there is no file, or it is not reached by plain folders.
+// look returns what is at a place. The error is absent when there is no file, or it is not reached
+// by plain folders.
 func (s *Store) look(p place, sure bool) (found, error) {
 	if err := s.realFolders(p.data); err != nil {
 		return found{}, err

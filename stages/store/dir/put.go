@@ -49,14 +49,14 @@ func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error
 	return s.prepare()
 }
 
-// pending is what is known of an unfinished file: the JSON form of it lies beside it while it is written.
+// pending describes an unfinished file: its JSON form is beside the file while that is written.
 type pending struct {
 	Key       string    `json:"key"`
 	Initiated time.Time `json:"initiated"`
 }
 
-// A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become; made first and
-// removed last), ID.data (its bytes) and ID.meta (its sidecar).
+// A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become;
+// made first and removed last), ID.data (its bytes) and ID.meta (its sidecar).
 type temp struct {
 	s    *Store
 	id   string
@@ -88,7 +88,7 @@ func (s *Store) begin(key string) (*temp, error) {
 
 func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id + ext) }
 
-// write lays body at offset, in strides short enough for a cancelled context to be noticed soon.
+// write writes body at offset, in strides short enough for a cancelled context to be noticed soon.
 func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 	const stride = 8 << 20
 	for len(body) > 0 {
@@ -132,8 +132,8 @@ func absentFile(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// install chooses the place and renames the files to it. An object stays where it is; a new one goes to its plain
-// place, if the file system has one for it.
+// install chooses the place and renames the files to it. An object stays where it is; a new one
+// goes to its plain place, if the file system has one for it.
 func (t *temp) install(d description) error {
 	unlock, err := t.s.lock(t.key)
 	if err != nil {
@@ -198,8 +198,8 @@ func (t *temp) moveTo(p place, d description) error {
 	return syncDir(folder)
 }
 
-// stillTrue are the descriptions that may be those of the file that is there now. It fails as unfit if the file is
-// another key's, which the file system has folded into ours.
+// stillTrue are the descriptions that may be those of the file that is there now. It fails as unfit
+// if the file is another key's, which the file system has folded into ours.
 func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -221,7 +221,8 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 	return likely, nil
 }
 
-// stamp gives the file its modification time, which tells it from what is described already, and puts it on the disk.
+// stamp gives the file its modification time, which distinguishes it from what is described
+// already, and puts it on the disk.
 func (t *temp) stamp(seconds int64) error {
 	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
 		return err
@@ -242,7 +243,7 @@ func (t *temp) remove() error {
 
 func (s *Store) removeTemp(id string) error {
 	var errs []error
-	for _, ext := range []string{dataExt, metaExt, infoExt} { // what tells of the others goes last
+	for _, ext := range []string{dataExt, metaExt, infoExt} { // the description of the others goes last
 		if err := os.Remove(s.path(uploadsDir + "/" + id + ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, s.fault("dropping an unfinished upload", err))
 		}

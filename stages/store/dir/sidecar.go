@@ -16,8 +16,8 @@ import (
 // sidecarVersion is the version of the JSON file's form.
 const sidecarVersion = 1
 
-// sidecar is the JSON file next to an object's file. While an object is being replaced it describes both the one that
-// is there and the one to come; a description that fits nothing is of no account.
+// sidecar is the JSON file next to an object's file. While an object is being replaced it describes
+// both the one that is there and the one to come; a description that fits nothing is ignored.
 type sidecar struct {
 	Version int           `json:"version"`
 	Objects []description `json:"objects"`
@@ -52,7 +52,8 @@ func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
 }
 
-// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes nothing.
+// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes
+// nothing.
 func (s *Store) readSidecar(p place) ([]description, error) {
 	raw, err := os.ReadFile(s.path(p.meta))
 	if err != nil {
@@ -65,8 +66,9 @@ func (s *Store) readSidecar(p place) ([]description, error) {
 	return c.Objects, nil
 }
 
-// describe finds the description that fits the file at p, nil if there is none. If only its time is wrong, because the
-// store was copied without its times, the file's CRC decides, and the time is mended so that it is asked only once.
+// describe finds the description that fits the file at p, nil if there is none. If only its time is
+// wrong, because the store was copied without its times, the file's CRC decides, and the time is
+// corrected so that the CRC is computed only once.
 func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil {

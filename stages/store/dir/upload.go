@@ -14,7 +14,8 @@ import (
 	"firn/stages/store"
 )
 
-// upload is a multipart upload: parts are laid at their offsets in one file, so that none is ever copied.
+// upload is a multipart upload: parts are written at their offsets in one file, so that none is
+// ever copied.
 type upload struct {
 	temp    *temp
 	options store.PutOptions
@@ -93,12 +94,12 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 
 func (u *upload) Abort(context.Context) error { return u.temp.remove() }
 
-// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing tells what it is:
-// a live one is in that state for a moment only.
+// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing
+// tells what it is: a live one is in that state for a moment only.
 const strayAge = time.Hour
 
-// Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash left without a word
-// of what they are to become have no key, and are found under any prefix.
+// Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash
+// left without a description have no key, and are found under any prefix.
 func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
 	entries, err := os.ReadDir(s.path(uploadsDir))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,8 +1,8 @@
-// Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the old script wrote them,
-// and firn's own attributes beside.
+// Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the
+// old script wrote them, and firn's own attributes beside.
 //
-// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing of objects: that
-// an object is in the store before its record is put here is the caller's affair.
+// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing
+// of objects: that an object is in the store before its record is put here is the caller's affair.
 package dynamodb
 
 import (
@@ -41,7 +41,7 @@ type Table struct {
 
 var _ record.Table = (*Table)(nil)
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers match with errors.Is.
 var (
 	// ErrNoRegion: neither the options nor the environment nor the profile name a region.
 	ErrNoRegion = errors.New("no region is set")
@@ -65,7 +65,8 @@ func CheckTable(name string) error {
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
 }
 
-// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with pipeline.Fatal.
+// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with
+// pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -263,7 +264,8 @@ func (t *Table) wrongSchema() error {
 	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
-// probe asks for an item that is not there: the answer is an error if the table is missing or has another key.
+// probe asks for an item that is not there: the answer is an error if the table is missing or has
+// another key.
 func (t *Table) probe(ctx context.Context) error {
 	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, patient)
 	if awsconf.Code(err) == "ValidationException" {
@@ -272,7 +274,7 @@ func (t *Table) probe(ctx context.Context) error {
 	return t.fault(ctx, "asking", "dynamodb:GetItem", err)
 }
 
-// fault tells what err means: a fault of the run, or of this request.
+// fault says what err means: a fault of the run, or of this request.
 func (t *Table) fault(ctx context.Context, doing, action string, err error) error {
 	if err == nil {
 		return nil

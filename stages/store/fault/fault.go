@@ -1,6 +1,7 @@
-// Package fault wraps a store so that its operations fail when a test wants them to: operation 0, then 1, then 2 …
-// until what is tested gets through (FailAt), everything from some operation on (FailFrom), or a script of faults for
-// chosen operations (New, Add). It counts operations and keeps their names.
+// Package fault wraps a store so that its operations fail when a test wants them to: operation 0,
+// then 1, then 2 … until what is tested gets through (FailAt), everything from some operation on
+// (FailFrom), or a script of faults for chosen operations (New, Add). It counts operations and
+// keeps their names.
 //
 // It knows nothing of the store below it, and changes nothing of an operation that it lets through.
 package fault
@@ -39,7 +40,8 @@ const (
 	Abort        Op = "Abort"
 )
 
-// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before it is done.
+// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before
+// it is done.
 type Fault struct {
 	Op    Op     // the operation it waits for
 	Key   string // the key it waits for; "" is any
@@ -79,14 +81,16 @@ func (s *Store) Add(faults ...Fault) {
 	s.script = append(s.script, faults...)
 }
 
-// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with err (nil is ErrInjected).
+// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with
+// err (nil is ErrInjected).
 func (s *Store) FailAt(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.err = number, err
 }
 
-// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a link is lost.
+// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a
+// link is lost.
 func (s *Store) FailFrom(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,14 +122,14 @@ func (s *Store) Count(op Op) int {
 	return n
 }
 
-// Pending tells how many faults of the script have not happened.
+// Pending returns how many faults of the script have not happened.
 func (s *Store) Pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.script)
 }
 
-// next notes a call and gives the fault that is its lot, if any.
+// next records a call and returns the fault for it, if any.
 func (s *Store) next(op Op, key string) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
