@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,9 @@ func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 // Name of the stage.
 func (s *Stage) Name() string { return s.name }
 
+// Workers is the number of workers.
+func (s *Stage) Workers() int { return s.workers }
+
 // AddIn counts bytes that came in; AddOut bytes that went out.
 func (s *Stage) AddIn(bytes int64) { s.bytesIn.Add(bytes) }
 
@@ -79,6 +83,15 @@ func (s *Stage) Blocked(wait func() error) error {
 	s.count(&s.blocked, 1)
 	defer s.count(&s.blocked, -1)
 	return wait()
+}
+
+// Acquire is b.Acquire, Blocked.
+func (s *Stage) Acquire(ctx context.Context, b *Budget, n int64) (share int64, err error) {
+	err = s.Blocked(func() error {
+		share, err = b.Acquire(ctx, n)
+		return err
+	})
+	return share, err
 }
 
 // Busy runs work and counts its time as the stage's. What the engine starts

@@ -92,11 +92,7 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 	if !s.spool.Overflow() {
 		return io.NopCloser(s.spool.Reader()), nil
 	}
-	err := b.stages.encrypt.Blocked(func() error {
-		_, err := b.repeats.Acquire(ctx, 1)
-		return err
-	})
-	if err != nil {
+	if _, err := b.stages.encrypt.Acquire(ctx, b.repeats, 1); err != nil {
 		return nil, err
 	}
 	again := *s

@@ -6,7 +6,6 @@ package job
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
@@ -65,7 +64,7 @@ func Open(m Means, blocks, reserved int64) (*Job, error) {
 	if blocks > 0 {
 		j.Blocks = pipeline.NewBudget(blocks)
 	}
-	scratch := tempScratch
+	scratch := func() (*os.File, error) { return spool.Scratch("") }
 	if m.Cache != "" {
 		var err error
 		if j.Spool, j.SpoolFilesRemoved, err = spool.Open(m.Cache, j.Spooled); err != nil {
@@ -97,19 +96,6 @@ const (
 // Shelf keeps packs of lists at hand: the archives of a run come in no order of their packs, of which there may be one for each
 // run since the first. The caller closes it.
 func (j *Job) Shelf() *ledger.Shelf { return j.Ledger.Shelf(shelfLeast, j.SpoolLimit/shelfShare) }
-
-// tempScratch makes a file without a name where temporary files lie.
-func tempScratch() (*os.File, error) {
-	f, err := os.CreateTemp("", "firn-*")
-	if err != nil {
-		return nil, fmt.Errorf("creating a temporary file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("creating a temporary file: %w", err)
-	}
-	return f, nil
-}
 
 const (
 	// volumes is how many volumes of the catalogue are on disk at most: a pack and a manifest that are being filled, one that

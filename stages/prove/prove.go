@@ -31,8 +31,8 @@ type Prover struct {
 }
 
 // New returns the prover of a job. Ranges are fetched by the workers of the stage fetch; decrypt is the stage that calls Bring.
-func New(j *job.Job, fetchStage, decrypt *pipeline.Stage, workers int) *Prover {
-	return &Prover{fetcher: fetch.New(j.Store, j.PartSize, j.Memory, fetchStage, workers), stage: decrypt, job: j}
+func New(j *job.Job, fetchStage, decrypt *pipeline.Stage) *Prover {
+	return &Prover{fetcher: fetch.New(j.Store, j.PartSize, j.Memory, fetchStage), stage: decrypt, job: j}
 }
 
 // Enough is an error if the memory limit is too small to fetch ranges.

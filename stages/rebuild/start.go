@@ -107,7 +107,7 @@ func (r *rebuild) begin(ctx context.Context) {
 	s.fetch = r.Run.Stage("fetch", w.Fetch)
 	s.decrypt = r.Run.Stage("decrypt", w.Decrypt).TakesNew()
 	s.walk = r.Run.Stage("walk", w.Read)
-	r.prover = prove.New(r.Job, s.fetch, s.decrypt, w.Fetch)
+	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 }
 
 // fault tells of an archive that is not entered as good: one that is damaged

@@ -70,7 +70,7 @@ func (r *restore) begin(ctx context.Context) {
 	s.fetch = r.Run.Stage("fetch", o.Workers.Fetch)
 	s.decrypt = r.Run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
 	s.extract = r.Run.Stage("extract", o.Workers.Read)
-	r.prover = prove.New(r.Job, s.fetch, s.decrypt, o.Workers.Fetch)
+	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: r.entryFault})
 	r.search = &search{store: r.Store, ledger: r.Ledger, prefix: r.Prefix, picks: o.Picks, moment: o.Moment, tell: r.Report.Event}
 }

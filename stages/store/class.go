@@ -14,7 +14,8 @@ const (
 	ClassDeepArchive = "DEEP_ARCHIVE"
 )
 
-// Classes returns the names of S3's storage classes (S3 API reference, PutObject, x-amz-storage-class).
+// Classes returns the names of S3's storage classes (S3 API reference, PutObject,
+// x-amz-storage-class).
 func Classes() []string {
 	return []string{
 		ClassStandard, "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", ClassGlacier, ClassDeepArchive,
@@ -30,8 +31,8 @@ func CheckClass(class string) error {
 	return fmt.Errorf("unknown storage class %q: use one of %s", class, strings.Join(Classes(), ", "))
 }
 
-// IsCold tells whether objects of the class must be thawed before they can be read.
-// (Objects of INTELLIGENT_TIERING can be too, when their bucket has archive tiers: only Head knows of those.)
+// IsCold reports whether objects of the class must be thawed before they can be read. (Objects of
+// INTELLIGENT_TIERING can be too, when their bucket has archive tiers: only Head knows of those.)
 func IsCold(class string) bool {
 	return class == ClassGlacier || class == ClassDeepArchive
 }

@@ -9,11 +9,11 @@ import (
 // CRC32C is the CRC-32C (Castagnoli; RFC 3720, B.4) of b.
 func CRC32C(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// CombineCRC32C returns the CRC-32C of two runs of bytes laid end to end from the CRC-32C of each; size is the length
-// of the second in bytes. It costs the same for any size.
+// CombineCRC32C returns the CRC-32C of two runs of bytes, one after the other, from the CRC-32C of
+// each; size is the length of the second in bytes. It costs the same for any size.
 //
-// A CRC is a remainder of polynomials over GF(2). Appending size bytes multiplies the first remainder by x^(8·size),
-// and what the initial and final inversions add cancels out.
+// A CRC is a remainder of polynomials over GF(2). Appending size bytes multiplies the first
+// remainder by x^(8·size), and what the initial and final inversions add cancels out.
 func CombineCRC32C(first, second uint32, size int64) uint32 {
 	return multiply(first, power(uint64(size)*8)) ^ second
 }

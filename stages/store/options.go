@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// MaxMeta is how many bytes of names and values an object's user metadata may have (S3 user guide, "Working with
-// object metadata").
+// MaxMeta is how many bytes of names and values an object's user metadata may have (S3 user guide,
+// "Working with object metadata").
 const MaxMeta = 2048
 
 // CheckPut returns an error if no store takes an object with that key and those options.
@@ -52,8 +52,8 @@ func (l Limits) CheckPartSize(partSize int64) error {
 	return nil
 }
 
-// CheckParts sorts parts by number and returns how many bytes they are and the CRC-32C of the whole, or an error if
-// they are not all parts from 1 on, each but the last of partSize bytes.
+// CheckParts sorts parts by number and returns how many bytes they are and the CRC-32C of the
+// whole, or an error if they are not all parts from 1 on, each but the last of partSize bytes.
 func CheckParts(parts []Part, partSize int64) (sorted []Part, size int64, crc uint32, err error) {
 	if len(parts) == 0 {
 		return nil, 0, 0, fmt.Errorf("an upload without parts can't be completed")

@@ -1,21 +1,3 @@
-// Package store says what firn asks of the place where its objects lie: S3, whatever speaks S3, or a directory.
-//
-// It holds the interface, its errors and the words both sides share (storage classes, limits of keys); the drivers
-// lie in packages of their own (store/s3, store/dir), and store/storetest is the one suite that each of them passes.
-// It knows nothing of archives, tars or encryption: an object is a key, bytes, a little metadata and a storage class.
-//
-// Promises that every driver keeps:
-//
-//   - An object is there whole or not at all. What is listed, headed or read is never half written, whatever
-//     happened to the process that wrote it.
-//   - Writing is checked: the CRC-32C that the caller gives is verified by the store, not by the sender.
-//   - Nothing is deleted but what was never an object: unfinished uploads, when asked.
-//   - A cancelled context makes every method return promptly, with an error that wraps the context's cause.
-//   - An error that would meet every other item too (credentials refused, bucket gone, disk full) is marked with
-//     pipeline.Fatal; every other error belongs to the one object.
-//   - Nothing secret is in an error's text.
-//
-// Every method may be called from many goroutines at once.
 package store
 
 import (
@@ -25,11 +7,11 @@ import (
 	"time"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers match with errors.Is.
 var (
 	// ErrNotFound: no object has that key (or that version).
 	ErrNotFound = errors.New("no such object")
-	// ErrCold: the object lies in a Glacier class and must be thawed before it can be read.
+	// ErrCold: the object is in a Glacier class and must be thawed before it can be read.
 	ErrCold = errors.New("object is in cold storage and must be thawed first")
 	// ErrThawCapacity: the store has no capacity for a thaw in that tier now; later it may.
 	ErrThawCapacity = errors.New("there is no capacity for a thaw in this tier now")
@@ -39,51 +21,61 @@ var (
 	ErrNoUpload = errors.New("no such unfinished upload")
 	// ErrChecksum: the bytes that arrived are not those the caller's CRC-32C was computed over.
 	ErrChecksum = errors.New("checksum does not match the bytes that arrived")
+	// ErrTooLarge: the store takes no object of that size.
+	ErrTooLarge = errors.New("the object is larger than the store takes")
+	// ErrPartMemory: an object of that size needs parts that are larger than the memory for them.
+	ErrPartMemory = errors.New("a part does not fit into the memory limit")
 )
 
 // Store is a place for objects. See the package comment for what every driver promises.
 type Store interface {
-	// URL names the store ("s3://bucket", "file:///dir"): for messages, and as its identity in the state file.
+	// URL names the store ("s3://bucket", "file:///dir"): for messages, and as its identity in the
+	// state file.
 	URL() string
 
-	// Limits tells what sizes the store takes.
+	// Limits returns what sizes the store takes.
 	Limits() Limits
 
-	// Check asks whether the store is there and may be listed, and, where that can be told without a write, written to if use says so. Its error is marked with pipeline.Fatal and says what
-	// is wrong (missing bucket, wrong region, credentials, no network …) and what to do about it.
+	// Check asks whether the store is there and may be listed, and, where that can be told without
+	// a write, written to if use says so. Its error is marked with pipeline.Fatal and says what is
+	// wrong (missing bucket, wrong region, credentials, no network …) and what to do about it.
 	Check(ctx context.Context, use Use) error
 
-	// List calls fn for every object whose key begins with prefix (a plain string, "" for all), in the order of
-	// their keys' bytes, without Meta and Restore. An error of fn ends the listing and is returned as it is.
+	// List calls fn for every object whose key begins with prefix (a plain string, "" for all), in
+	// the order of their keys' bytes, without Meta and Restore. An error of fn ends the listing and
+	// is returned as it is.
 	List(ctx context.Context, prefix string, fn func(Object) error) error
 
-	// Head tells all that is known of one object without reading it. version "" is the newest. Errors: ErrNotFound.
+	// Head returns all metadata of one object without reading it. version "" is the newest. Errors:
+	// ErrNotFound.
 	Head(ctx context.Context, key, version string) (Object, error)
 
-	// Get reads an object or a range of it. The caller closes the reader. A body that ends before its length gives
-	// io.ErrUnexpectedEOF, never io.EOF; a range that begins behind the last byte is an error, but the whole of an
-	// empty object can be read. Errors: ErrNotFound, ErrCold.
+	// Get reads an object or a range of it. The caller closes the reader. A body that ends before
+	// its length gives io.ErrUnexpectedEOF, never io.EOF; a range that begins behind the last byte
+	// is an error, but the whole of an empty object can be read. Errors: ErrNotFound, ErrCold.
 	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, error)
 
-	// Put stores body as one object, replacing (as a new version, where the store keeps versions) what had the key.
-	// body stays the caller's; it is read, perhaps several times, only until Put returns, and never changed.
-	// Errors: ErrChecksum.
+	// Put stores body as one object, replacing (as a new version, where the store keeps versions)
+	// what had the key. body stays the caller's; it is read, perhaps several times, only until Put
+	// returns, and never changed. Errors: ErrChecksum.
 	Put(ctx context.Context, key string, body []byte, o PutOptions) (Object, error)
 
 	// CreateUpload begins a multipart upload. Nothing can be seen under the key before Complete.
 	// o.PartSize is needed, o.CRC32C is not used.
 	CreateUpload(ctx context.Context, key string, o PutOptions) (Upload, error)
 
-	// Uploads calls fn for every unfinished multipart upload whose key begins with prefix.
-	// An error of fn ends the listing and is returned as it is.
+	// Uploads calls fn for every unfinished multipart upload whose key begins with prefix. An error
+	// of fn ends the listing and is returned as it is.
 	Uploads(ctx context.Context, prefix string, fn func(PendingUpload) error) error
 
-	// AbortUpload drops an unfinished upload and its parts. One that is not there (any more) is not an error.
+	// AbortUpload drops an unfinished upload and its parts. One that is not there (any more) is not
+	// an error.
 	AbortUpload(ctx context.Context, key, id string) error
 
-	// Thaw asks that a cold object be made readable for some days; 0 days for one that has an Archive tier. version ""
-	// is the newest. It never waits for the thaw: Head's Restore tells when it is done. To ask for one that is under way in a slower tier
-	// makes it faster, where the store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
+	// Thaw asks that a cold object be made readable for some days; 0 days for one that has an
+	// Archive tier. version "" is the newest. It never waits for the thaw: Head's Restore tells
+	// when it is done. To ask for one that is under way in a slower tier makes it faster, where the
+	// store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
 	Thaw(ctx context.Context, key, version string, tier Tier, days int) (ThawResult, error)
 }
 
@@ -101,23 +93,23 @@ type Upload interface {
 	// ID is the store's name for the upload.
 	ID() string
 
-	// Part stores one part, counted from 1. All parts but the one with the highest number are of PutOptions.PartSize
-	// bytes, that one has at least one byte and no more. It may be called for several numbers at once, and again for
-	// the same number with the same bytes. body stays the caller's, as in Store.Put.
-	// Errors: ErrChecksum, ErrNoUpload.
+	// Part stores one part, counted from 1. All parts but the one with the highest number are of
+	// PutOptions.PartSize bytes, that one has at least one byte and no more. It may be called for
+	// several numbers at once, and again for the same number with the same bytes. body stays the
+	// caller's, as in Store.Put. Errors: ErrChecksum, ErrNoUpload.
 	Part(ctx context.Context, number int, body []byte, crc32c uint32) (Part, error)
 
-	// Complete makes the object out of parts, which are all parts from 1 on, in any order; crc32c is of the whole
-	// object. An answer that got lost on the way is cleared up by asking the store what it holds: only when it can't be
-	// asked either does Complete fail though the object was made. Abort is safe after any failure.
-	// Errors: ErrChecksum, ErrNoUpload.
+	// Complete makes the object out of parts, which are all parts from 1 on, in any order; crc32c
+	// is of the whole object. An answer that got lost on the way is cleared up by asking the store
+	// what it holds: only when it can't be asked either does Complete fail though the object was
+	// made. Abort is safe after any failure. Errors: ErrChecksum, ErrNoUpload.
 	Complete(ctx context.Context, parts []Part, crc32c uint32) (Object, error)
 
 	// Abort drops the upload and its parts. After Complete it does nothing.
 	Abort(ctx context.Context) error
 }
 
-// Object is what a store tells of one object.
+// Object is one object as a store describes it.
 type Object struct {
 	Key      string
 	Size     int64             // bytes
@@ -128,16 +120,16 @@ type Object struct {
 	Meta     map[string]string // user metadata, names lower case; set by Head only, never nil there
 	Restore  RestoreState      // set by Head only
 	CRC32C   uint32            // of the whole object; true only when HasCRC32C; set by Head, Put and Complete
-	// HasCRC32C tells that the store keeps a CRC-32C over the whole object. Old objects have none.
+	// HasCRC32C: the store keeps a CRC-32C over the whole object. Old objects have none.
 	HasCRC32C bool
 }
 
-// RestoreState tells how far a cold object is from being readable.
+// RestoreState says how far a cold object is from being readable.
 type RestoreState struct {
 	Cold    bool      // its class must be thawed before it can be read, and it is not thawed now
 	Ongoing bool      // a thaw was asked for and is not done
 	Until   time.Time // thawed, and readable until then; zero if not thawed
-	Archive string    // the archive tier in which an object of INTELLIGENT_TIERING lies (ARCHIVE_ACCESS …), "" for all others
+	Archive string    // the archive tier of an object of INTELLIGENT_TIERING (ARCHIVE_ACCESS …), "" for all others
 }
 
 // PendingUpload is a multipart upload that was neither completed nor aborted.
@@ -159,7 +151,7 @@ type PutOptions struct {
 	Meta     map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
 	Class    string            // storage class; "" is the store's default
 	CRC32C   uint32            // CRC-32C (Castagnoli) of body; always verified. Multipart: given to Complete instead
-	PartSize int64             // multipart: bytes of every part but the last, so that a part can be laid where it belongs at once
+	PartSize int64             // multipart: bytes of every part but the last, so that a part can be written to its place at once
 }
 
 // GetOptions says what of an object to read; the zero value is the whole of its newest version.
@@ -188,7 +180,7 @@ const (
 	TierBulk      Tier = "Bulk"
 )
 
-// ThawResult tells what a request for a thaw met.
+// ThawResult is the outcome of a request for a thaw.
 type ThawResult int
 
 // What a request for a thaw can meet.
@@ -196,5 +188,5 @@ const (
 	ThawNotCold   ThawResult = iota // the object can be read at once and always could
 	ThawRequested                   // the thaw has been asked for
 	ThawOngoing                     // it had been asked for before and is not done
-	ThawDone                        // the object is thawed; where the store can, its days were set anew
+	ThawDone                        // the object is thawed; where the store can, its days start again
 )

@@ -97,7 +97,7 @@ func (v *verify) begin(ctx context.Context) {
 	s.walk = v.Run.Stage("walk", w.Read)
 	s.catalogue = v.Run.Stage("catalogue", 1)
 	s.lists = v.Run.Stage("lists", 1).TakesNew()
-	v.prover = prove.New(v.Job, s.fetch, s.decrypt, w.Fetch)
+	v.prover = prove.New(v.Job, s.fetch, s.decrypt)
 }
 
 // fault tells of an archive that is damaged, or that could not be looked at.

@@ -17,13 +17,15 @@ import (
 	"firn/stages/store"
 )
 
-// A Ledger is the catalogue of one prefix. All fields must be set, but Prefix. Its methods may be called from many goroutines.
+// A Ledger is the catalogue of one prefix. All fields must be set, but Prefix. Its methods may be
+// called from many goroutines.
 type Ledger struct {
 	Store      store.Store
 	Prefix     string // as the user gives it
 	Passphrase *encryption.Passphrase
 	Keys       *encryption.Keys
-	// Scratch makes a file for plaintext on its way, that nobody else sees and that is gone when it is closed.
+	// Scratch makes a file for plaintext on its way, that nobody else sees and that is gone when it
+	// is closed.
 	Scratch func() (*os.File, error)
 }
 
@@ -45,15 +47,16 @@ func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
 }
 
-// IsRun tells whether an object of the catalogue is a run itself.
+// IsRun reports whether an object of the catalogue is a run itself.
 func IsRun(key string) bool {
 	return path.Base(path.Dir(key))+"/" == runs && strings.HasSuffix(key, runSuffix)
 }
 
-// IsPack tells whether an object of the catalogue is a pack.
+// IsPack reports whether an object of the catalogue is a pack.
 func IsPack(key string) bool { return path.Base(path.Dir(key))+"/" == packs }
 
-// RunOf returns the id of the run that an object of the catalogue belongs to; "" if it belongs to none.
+// RunOf returns the id of the run that an object of the catalogue belongs to; "" if it belongs to
+// none.
 func RunOf(key string) string {
 	name := path.Base(key)
 	switch path.Base(path.Dir(key)) + "/" {
@@ -75,7 +78,7 @@ func NewID(started time.Time) string {
 	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
 }
 
-// Packs tells which packs the store holds.
+// Packs returns which packs the store holds.
 func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) {
 	held := map[string]bool{}
 	err := l.Store.List(ctx, Dir(l.Prefix)+packs, func(o store.Object) error {
@@ -83,16 +86,17 @@ func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing the catalogue in %s: %w", l.Store.URL(), err)
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	return held, nil
 }
 
-// abandoned is how old an unfinished upload of the catalogue is before it is taken for a dead run's: a live run over
-// another tree may be writing to the same catalogue, and an upload takes minutes.
+// abandoned is how old an unfinished upload of the catalogue is before it is taken for a dead
+// run's: a live run over another tree may be writing to the same catalogue, and an upload takes
+// minutes.
 const abandoned = 24 * time.Hour
 
-// Clean aborts the unfinished uploads that dead runs left in the catalogue, and tells how many.
+// Clean aborts the unfinished uploads that dead runs left in the catalogue, and returns how many.
 func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err error) {
 	dir := Dir(l.Prefix)
 	err = l.Store.Uploads(ctx, dir, func(u store.PendingUpload) error {
@@ -111,8 +115,8 @@ func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err err
 // ErrDamaged: an object of the catalogue is not what was written.
 var ErrDamaged = errors.New("this part of the catalogue is not what was written")
 
-// IsDamage tells whether an error says that an object of the catalogue is there and can't be used: it is not what was written, or
-// not of a form that is known here.
+// IsDamage reports whether an error says that an object of the catalogue is there and can't be
+// used: it is not what was written, or not of a form that is known here.
 func IsDamage(err error) bool {
 	return errors.Is(err, ErrDamaged) || errors.Is(err, catalogue.ErrFormat) || errors.Is(err, catalogue.ErrCutShort)
 }

@@ -27,8 +27,8 @@ type Fault struct {
 // readers is how many runs are fetched side by side.
 const readers = 8
 
-// Runs returns all runs, the oldest first, and those that could not be read. An error is one of the store as a whole,
-// or ctx's cause.
+// Runs returns all runs, the oldest first, and those that could not be read. An error is one of the
+// store as a whole, or ctx's cause.
 func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault, err error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -54,7 +54,7 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 		return nil
 	})
 	if err = errors.Join(err, group.Wait()); err != nil {
-		return nil, nil, fmt.Errorf("reading the catalogue in %s: %w", l.Store.URL(), err)
+		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	slices.SortFunc(all, func(a, b catalogue.Run) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
 	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Key, b.Key) })
@@ -74,8 +74,8 @@ func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 	return run, err
 }
 
-// Subtrees calls fn for every line of a run's manifest. An error of fn ends it and is returned as it is; any other says
-// which volume could not be read: those before it have been given to fn.
+// Subtrees calls fn for every line of a run's manifest. An error of fn ends it and is returned as
+// it is; any other says which volume could not be read: those before it have been given to fn.
 func (l *Ledger) Subtrees(ctx context.Context, run catalogue.Run, fn func(catalogue.Subtree) error) error {
 	for i := range run.Manifest {
 		if err := l.Volume(ctx, run, i, fn); err != nil {
@@ -114,13 +114,14 @@ func (l *Ledger) Volume(ctx context.Context, run catalogue.Run, i int, fn func(c
 	}
 }
 
-// A Pack is lists of entries, fetched and proven.
+// A Pack is lists of entries, fetched and verified.
 type Pack struct {
 	key string
 	u   *unsealed
 }
 
-// Pack fetches a pack. The caller closes it. Errors: store.ErrNotFound, store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
+// Pack fetches a pack. The caller closes it. Errors: store.ErrNotFound, store.ErrCold,
+// encryption.ErrOtherKey, ErrDamaged.
 func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
 	u, err := l.open(ctx, key)
 	if err != nil {
@@ -132,7 +133,7 @@ func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
 // Size in bytes of the pack's plaintext: the last list ends there.
 func (p *Pack) Size() int64 { return p.u.size }
 
-// Close lets go of the pack.
+// Close removes the pack's scratch file.
 func (p *Pack) Close() { p.u.close() }
 
 // List opens the list at a place in this pack. It may be called while other lists are being read.
@@ -147,8 +148,8 @@ func (p *Pack) List(place catalogue.Place) (*catalogue.ListReader, error) {
 	return list, nil
 }
 
-// Lists calls fn for every list in the pack, in order, with where it begins (the place's Length is 0); fn need not read its
-// list to the end. An error of fn ends it and is returned as it is.
+// Lists calls fn for every list in the pack, in order, with where it begins (the place's Length is
+// 0); fn need not read its list to the end. An error of fn ends it and is returned as it is.
 func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) error {
 	c := &counter{r: bufio.NewReaderSize(p.u.reader(), copySize)}
 	for c.n < p.u.size {
@@ -171,7 +172,8 @@ func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) erro
 	return nil
 }
 
-// counter counts what is read, byte for byte: gzip reads no further than a member's end from an io.ByteReader.
+// counter counts what is read, byte for byte: gzip reads no further than a member's end from an
+// io.ByteReader.
 type counter struct {
 	r *bufio.Reader
 	n int64

@@ -11,10 +11,11 @@ import (
 	"firn/stages/format/encryption"
 	"firn/stages/format/hash"
 	"firn/stages/format/record"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 )
 
-// unsealed is an object of the catalogue that has been fetched, decrypted and proven.
+// unsealed is an object of the catalogue that has been fetched, decrypted and verified.
 type unsealed struct {
 	file *os.File
 	size int64
@@ -22,22 +23,22 @@ type unsealed struct {
 
 func (u *unsealed) reader() *io.SectionReader { return io.NewSectionReader(u.file, 0, u.size) }
 
-// close lets go of the scratch file, which nothing was kept in that could be lost.
+// close removes the scratch file. Nothing in it is needed any more, so an error is ignored.
 func (u *unsealed) close() { _ = u.file.Close() }
 
-// open fetches an object and proves it: its HMAC covers its key and all of its bytes. Errors: store.ErrNotFound,
-// store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
+// open fetches an object and verifies it: its HMAC covers its key and all of its bytes. Errors:
+// store.ErrNotFound, store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
 func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) {
 	object, err := l.Store.Head(ctx, key, "")
 	if err != nil {
-		return nil, fmt.Errorf("looking at %s: %w", key, err)
+		return nil, err
 	}
 	r, err := record.FromMeta(object.Meta)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: the record of %s: %w", ErrDamaged, key, err)
 	case r.HMAC == "" || r.KeyID == "":
-		return nil, fmt.Errorf("%w: %s bears no HMAC and key id, so nobody can tell who wrote it", ErrDamaged, key)
+		return nil, fmt.Errorf("%w: %s has no HMAC and key id, so nobody can tell who wrote it", ErrDamaged, key)
 	}
 	keys, err := l.Keys.ForID(r.KeyID)
 	if err != nil {
@@ -63,12 +64,12 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *unsealed, err error) 
 func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, sums *hash.Archive) (size int64, err error) {
 	body, err := l.Store.Get(ctx, key, store.GetOptions{Version: version})
 	if err != nil {
-		return 0, fmt.Errorf("fetching %s: %w", key, err)
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	plain, err := encryption.NewDecrypter(l.Passphrase, body)
 	if err != nil {
-		return 0, damagedIf(fmt.Errorf("decrypting %s: %w", key, err))
+		return 0, damagedIf(key, err)
 	}
 	buf := make([]byte, copySize)
 	for {
@@ -77,7 +78,7 @@ func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, 
 			sums.MD5Block(buf[:n])
 			sums.MACBlock(buf[:n])
 			if _, err := file.Write(buf[:n]); err != nil {
-				return 0, pipeline.Fatal(fmt.Errorf("writing a part of the catalogue to a scratch file: %w; free some space, or name another --cache-path", err))
+				return 0, pipeline.Fatal(&spool.WriteError{What: "a part of the catalogue", Err: err})
 			}
 			size += int64(n)
 		}
@@ -85,15 +86,15 @@ func (l *Ledger) fetch(ctx context.Context, key, version string, file *os.File, 
 			return size, nil
 		}
 		if err != nil {
-			return 0, damagedIf(fmt.Errorf("decrypting %s: %w", key, err))
+			return 0, damagedIf(key, err)
 		}
 	}
 }
 
-// damagedIf marks what can be wrong with the bytes of an object.
-func damagedIf(err error) error {
+// damagedIf marks an error of the decrypter. Another is that of the store, which names the object.
+func damagedIf(key string, err error) error {
 	if errors.Is(err, encryption.ErrNotEncrypted) || errors.Is(err, encryption.ErrTruncated) || errors.Is(err, encryption.ErrBadPadding) {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: decrypting %s: %w", ErrDamaged, key, err)
 	}
 	return err
 }

@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/service/spool"
 )
 
-// A Writer writes the catalogue of the run under way. Its methods may be called from many goroutines. After its first
-// error every further call returns that error: nothing more is written.
+// A Writer writes the catalogue of the run under way. Its methods may be called from many
+// goroutines. After its first error every further call returns that error: nothing more is written.
 type Writer struct {
 	l     *Ledger
 	id    string
@@ -41,7 +41,7 @@ func (v *volume) Write(p []byte) (int, error) {
 	n, err := v.file.Write(p)
 	v.size += int64(n)
 	if err != nil {
-		err = fmt.Errorf("writing the catalogue to the cache path: %w; free some space, or name another --cache-path", err)
+		err = &spool.WriteError{What: "the catalogue", Err: err}
 	}
 	return n, err
 }
@@ -49,12 +49,12 @@ func (v *volume) Write(p []byte) (int, error) {
 func (v *volume) ReadAt(p []byte, at int64) (int, error) { return v.file.ReadAt(p, at) }
 func (v *volume) Size() int64                            { return v.size }
 
-// Begin begins the catalogue of a run. A volume is stored when it has limit bytes, and its scratch file goes; there are
-// four of them at the most.
+// Begin begins the catalogue of a run. A volume is stored when it has limit bytes, and its scratch
+// file goes; there are four of them at the most.
 func (l *Ledger) Begin(id string, limit int64) *Writer { return &Writer{l: l, id: id, limit: limit} }
 
-// AddList adds a list as catalogue.ListWriter wrote it, and tells where it will lie. The place is good only when Finish
-// has ended well; one in a pack that never came to the store is not among Packs.
+// AddList adds a list as catalogue.ListWriter wrote it, and returns its place. The place is good
+// only when Finish has ended well; one in a pack that never came to the store is not among Packs.
 func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Place, err error) {
 	w.mu.Lock()
 	if w.err != nil {
@@ -73,7 +73,8 @@ func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Pla
 	return place, w.filled(ctx, full, err)
 }
 
-// filled lets go of mu, and stores the volume if one is full. What would fill the next one waits until that begins.
+// filled unlocks mu, and stores the volume if one is full. What would fill the next one waits until
+// that begins.
 func (w *Writer) filled(ctx context.Context, full *volume, err error) error {
 	if full != nil {
 		w.storing.Lock() // never taken by who waits for mu
@@ -91,7 +92,8 @@ func (w *Writer) nextPack() string {
 	return k
 }
 
-// append copies the list to the pack at hand, and returns the pack if it is full. The caller holds mu.
+// append copies the list to the pack at hand, and returns the pack if it is full. The caller holds
+// mu.
 func (w *Writer) append(list content, place *catalogue.Place) (full *volume, err error) {
 	if w.pack == nil {
 		file, err := w.l.Scratch()
@@ -157,7 +159,7 @@ func (w *Writer) endVolume() (*volume, error) {
 	return v, w.lines.Close()
 }
 
-// store seals a volume and lets go of its scratch file, and of storing, which the caller holds.
+// store seals a volume, removes its scratch file and unlocks storing, which the caller holds.
 func (w *Writer) store(ctx context.Context, v *volume) error {
 	defer w.storing.Unlock()
 	err := w.l.seal(ctx, v.key, v)
@@ -177,8 +179,9 @@ func (w *Writer) failed(err error) error {
 	return w.err
 }
 
-// Finish stores what is left, and at last the run itself, to which it adds the run's id and the keys of what it wrote. Without an error the catalogue of
-// the run is whole. It is called once, after all other calls have returned; the Writer is of no use after it.
+// Finish stores what is left, and at last the run itself, to which it adds the run's id and the
+// keys of what it wrote. Without an error the catalogue of the run is whole. It is called once,
+// after all other calls have returned; the Writer is of no use after it.
 func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	defer w.discard()
 	if w.err != nil {
@@ -215,11 +218,11 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	return w.l.seal(ctx, w.l.runKey(w.id), bytes.NewReader(b.Bytes()))
 }
 
-// Discard gives up the catalogue of the run in place of Finish: it lets go of the scratch files. What was stored of it is named by
-// no run.
+// Discard gives up the catalogue of the run in place of Finish: it removes the scratch files. What
+// was stored of it is named by no run.
 func (w *Writer) Discard() { w.discard() }
 
-// discard lets go of what an error left.
+// discard removes what an error left.
 func (w *Writer) discard() {
 	for _, v := range []*volume{w.pack, w.manifest} {
 		if v != nil {

@@ -1,8 +1,9 @@
-// Package recovery leaves two plain objects beside the archives of a prefix, with which they can be opened when firn is
-// not at hand: RECOVER.txt, which says what lies there and how to open it, and restore.sh, which does it.
+// Package recovery leaves two plain objects beside the archives of a prefix, with which they can be
+// opened without firn: RECOVER.txt, which says what the objects are and how to open them, and
+// restore.sh, which does it.
 //
-// It promises never to replace an object that firn did not make, nor one of a newer firn, and that neither file holds
-// anything secret: both are the same for every store.
+// It promises never to replace an object that firn did not make, nor one of a newer firn, and that
+// neither file holds anything secret: both are the same for every store.
 package recovery
 
 import (
@@ -19,7 +20,8 @@ import (
 	"firn/stages/store"
 )
 
-// Revision is raised whenever one of the files changes, so that an older firn leaves the files of a newer one alone.
+// Revision is raised whenever one of the files changes, so that an older firn leaves the files of a
+// newer one alone.
 const Revision = 1
 
 // The metadata that mark an object as ours: the revision, and the MD5 of what was stored, in hex.
@@ -61,17 +63,19 @@ func Keys(prefix string) []string {
 	return keys
 }
 
-// ErrForeign: an object that firn did not make has the key of one of the files. It was left as it is.
+// ErrForeign: an object that firn did not make has the key of one of the files. It was left as it
+// is.
 var ErrForeign = errors.New("firn did not make it and leaves it as it is")
 
-// Leave stores those of the files that the store does not hold as they are, at the keys that Keys returns, in a class
-// that can be read at once. Where nothing has changed that costs a Head for each. One file's fault does not keep the
-// other from being stored. Errors: ErrForeign, those of the store.
+// Leave stores those of the files that the store does not hold as they are, at the keys that Keys
+// returns, in a class that can be read at once. Where nothing has changed that costs a Head for
+// each. One file's fault does not keep the other from being stored. Errors: ErrForeign, those of
+// the store.
 func Leave(ctx context.Context, s store.Store, prefix string) error {
 	var errs []error
 	for _, f := range Files() {
 		if err := leave(ctx, s, prefix+f.Name, f.Body); err != nil {
-			errs = append(errs, fmt.Errorf("storing %s: %w", prefix+f.Name, err))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -94,8 +98,8 @@ func leave(ctx context.Context, s store.Store, key string, body []byte) error {
 	return err
 }
 
-// asWanted tells whether what the store holds may stay: the file as it is to be, or a newer firn's. ErrForeign if it
-// must stay.
+// asWanted reports whether what the store holds may stay: the file as it is to be, or a newer
+// firn's. ErrForeign if it must stay.
 func asWanted(ctx context.Context, s store.Store, held store.Object, meta map[string]string) (bool, error) {
 	revision, err := strconv.Atoi(held.Meta[metaRevision])
 	if err != nil {
@@ -105,10 +109,12 @@ func asWanted(ctx context.Context, s store.Store, held store.Object, meta map[st
 	return (same || revision > Revision) && !held.Restore.Cold, nil
 }
 
+func foreign(key string) error { return fmt.Errorf("storing %s: %w", key, ErrForeign) }
+
 // marked returns nil if an object without our metadata begins as one of the files does.
 func marked(ctx context.Context, s store.Store, held store.Object) (err error) {
 	if held.Restore.Cold || held.Size == 0 {
-		return ErrForeign
+		return foreign(held.Key)
 	}
 	body, err := s.Get(ctx, held.Key, store.GetOptions{Version: held.Version, Length: markIn})
 	if err != nil {
@@ -120,7 +126,7 @@ func marked(ctx context.Context, s store.Store, held store.Object) (err error) {
 		return err
 	}
 	if !bytes.Contains(first, []byte(mark)) {
-		return ErrForeign
+		return foreign(held.Key)
 	}
 	return nil
 }

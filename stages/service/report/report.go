@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/stage/thaw"
+	"firn/stages/store"
 )
 
 // Kind of an event.
@@ -55,12 +55,22 @@ type Event struct {
 	Source int64  // bytes of regular files in the subtree
 	Stored int64  // bytes of the object
 
-	Class, Tier string         // of an archive that is cold: its storage class, and the tier that was asked for
-	Estimate    *thaw.Estimate // of Estimate and AskedSum
-	Waits       *Waits         // of Waiting
+	Class, Tier string        // of an archive that is cold: its storage class, and the tier that was asked for
+	Estimate    *ThawEstimate // of Estimate and AskedSum
+	Waits       *Waits        // of Waiting
 
 	Problem string // in a word what is wrong, of Damaged and Catalogue: see firn/stages
 	Run     string // of Older: in which run that version was saved
+}
+
+// A ThawEstimate is what it takes to thaw the objects of one class in one tier.
+type ThawEstimate struct {
+	Class    string
+	Tier     store.Tier
+	Objects  int64         // one request each
+	Bytes    int64         // of the objects, as they are stored
+	Dollars  float64       // requests, retrieval, and the copies for the days asked for
+	From, To time.Duration // until they can be read; From 0: no least time is known; To 0: no time is known
 }
 
 // Waits is what a restore waits for.

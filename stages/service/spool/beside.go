@@ -1,8 +1,6 @@
 package spool
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 )
@@ -10,8 +8,9 @@ import (
 // held is how many bytes of a Beside stay in memory: most never need a file.
 const held = 32 << 10
 
-// A Beside keeps a few bytes more that belong to an archive, in its share of the budget, and goes when its File does. It may be
-// written while the File is. What does not fit into the share is not kept, and neither is the rest (see Lost).
+// A Beside keeps a few bytes more that belong to an archive, in its share of the budget, and goes
+// when its File does. It may be written while the File is. What does not fit into the share is not
+// kept, and neither is the rest (see Lost).
 type Beside struct {
 	of   *File
 	mem  []byte
@@ -47,15 +46,15 @@ func (b *Beside) Write(p []byte) (int, error) {
 			return 0, err
 		}
 		if _, err := b.file.Write(b.mem); err != nil {
-			return 0, full("a list of entries", err)
+			return 0, writeError("a list of entries", err)
 		}
 		b.mem = nil
 	}
 	n, err := b.file.Write(p)
-	return n, full("a list of entries", err)
+	return n, writeError("a list of entries", err)
 }
 
-// Lost tells that it did not fit into the archive's share of the spool.
+// Lost reports that it did not fit into the archive's share of the spool.
 func (b *Beside) Lost() bool { return b.lost }
 
 // Size in bytes of what is kept.
@@ -84,22 +83,4 @@ func (b *Beside) close() error {
 	file := b.file
 	b.file = nil
 	return file.Close()
-}
-
-// Scratch makes a file without a name, which is gone when it is closed, however the run ends. It is outside the budget: who asks
-// for it bounds it.
-func (d *Dir) Scratch() (*os.File, error) { return scratch(d.path) }
-
-func scratch(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "*"+suffix)
-	if err == nil {
-		err = os.Remove(file.Name())
-	}
-	if err != nil {
-		if file != nil {
-			err = errors.Join(err, file.Close())
-		}
-		return nil, fmt.Errorf("making a file in the cache path: %w", err)
-	}
-	return file, nil
 }

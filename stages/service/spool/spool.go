@@ -1,8 +1,7 @@
-// Package spool keeps archives in files under the cache path while they wait
-// to be checked, encrypted and uploaded. A file is written once, never
-// changed, and gone when it is no longer needed; what a dead run left is
-// removed when the next one opens the spool. All files together stay inside a
-// budget. What is read is what was written, or an error.
+// Package spool keeps archives in files under the cache path while they wait to be checked,
+// encrypted and uploaded. A file is written once, never changed, and gone when it is no longer
+// needed; what a dead run left is removed when the next one opens the spool. All files together
+// stay inside a budget. What is read is what was written, or an error.
 package spool
 
 import (
@@ -16,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"firn/pipeline"
 )
@@ -33,9 +31,8 @@ type Dir struct {
 	next   atomic.Int64
 }
 
-// Open makes the spool under cache (mode 0700) and removes what dead runs
-// left there; it tells how many files that were. The caller holds the lock of
-// the cache path.
+// Open makes the spool under cache (mode 0700) and removes what dead runs left there, and returns
+// how many files that were. The caller holds the lock of the cache path.
 func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error) {
 	d = &Dir{path: filepath.Join(cache, dirName), budget: budget}
 	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -59,13 +56,12 @@ func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error
 
 // Close removes the spool's directory if it is empty.
 func (d *Dir) Close() {
-	// Not empty: something of the user's lies there, or a file that could not
-	// be removed and that the next Open names.
+	// Not empty: something of the user's lies there, or a file that could not be removed and that
+	// the next Open names.
 	_ = os.Remove(d.path)
 }
 
-// A File is one archive's spool. Write, Seal, Open, Remove, in that order;
-// Remove from any state.
+// A File is one archive's spool. Write, Seal, Open, Remove, in that order; Remove from any state.
 type File struct {
 	dir      *Dir
 	file     *os.File
@@ -79,9 +75,8 @@ type File struct {
 	beside   *Beside
 }
 
-// Create waits for a share of bound bytes (the most the archive can come to)
-// and makes a file for it. An archive with a larger bound than the whole
-// budget waits until it is alone.
+// Create waits for a share of bound bytes (the most the archive can come to) and makes a file for
+// it. An archive with a larger bound than the whole budget waits until it is alone.
 func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
 	share, err := d.budget.Acquire(ctx, bound)
 	if err != nil {
@@ -96,9 +91,9 @@ func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
 	return &File{dir: d, file: file, path: path, share: share}, nil
 }
 
-// Write appends to the file. What goes beyond the file's share is not kept:
-// the archive has outgrown the spool (see Overflow), and all of it is given
-// up at once. A full disk is a fault of the run.
+// Write appends to the file. What goes beyond the file's share is not kept: the archive has
+// outgrown the spool (see Overflow), and all of it is given up at once. A full disk is a fault of
+// the run.
 func (f *File) Write(p []byte) (int, error) {
 	if f.overflow {
 		return len(p), nil
@@ -114,26 +109,14 @@ func (f *File) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
 	f.size += int64(n)
 	f.crc = crc32.Update(f.crc, castagnoli(), p[:n])
-	return n, full("an archive", err)
+	return n, writeError("an archive", err)
 }
 
-// full says of an error of writing something to the spool what to do; it is one of the run.
-func full(what string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w; free some space, name another --cache-path, or lower --spool-limit", what, err))
-	}
-	return pipeline.Fatal(fmt.Errorf("writing %s to the cache path: %w", what, err))
-}
-
-// Overflow tells that the archive was larger than its share and is not here.
+// Overflow reports that the archive was larger than its share and is not here.
 func (f *File) Overflow() bool { return f.overflow }
 
-// Seal ends the writing and gives back what of the share was not needed. An
-// archive that overflowed keeps its share: what it takes to send it without a
-// spool goes through alone.
+// Seal ends the writing and gives back what of the share was not needed. An archive that overflowed
+// keeps its share: what it takes to send it without a spool goes through alone.
 func (f *File) Seal() {
 	if surplus := f.share - f.used.Load(); surplus > 0 && !f.overflow {
 		f.share -= surplus
@@ -144,15 +127,14 @@ func (f *File) Seal() {
 // Size in bytes of what was written and kept.
 func (f *File) Size() int64 { return f.size }
 
-// Reader reads the archive from its start; any number of readers may. It ends
-// in ErrDamaged instead of io.EOF if it was not given what had been written.
+// Reader reads the archive from its start; any number of readers may. It ends in ErrDamaged instead
+// of io.EOF if it was not given what had been written.
 func (f *File) Reader() io.Reader {
 	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
 }
 
-// ErrDamaged: the disk gave back something else than was written to it, or
-// somebody changed a spool file.
-var ErrDamaged = errors.New("the archive in the cache path is not what was written there: check that disk, or name another --cache-path")
+// ErrDamaged: the disk returned other bytes than were written, or somebody changed a spool file.
+var ErrDamaged = errors.New("the archive in the cache path is not what was written there")
 
 type reader struct {
 	file *File
@@ -169,12 +151,11 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// castagnoli is the table of CRC-32C, which processors compute faster than a
-// disk reads. crc32 makes it once.
+// castagnoli is the table of CRC-32C, which processors compute faster than a disk reads. crc32
+// makes it once.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// Remove closes and deletes the file and gives its share back. Further calls
-// do nothing.
+// Remove closes and deletes the file and gives its share back. Further calls do nothing.
 func (f *File) Remove() error {
 	if f.removed.Swap(true) {
 		return nil

@@ -1,8 +1,7 @@
-// Package state keeps what a cache path knows of earlier runs: for every key
-// of a store, the fingerprint that a subtree had when its archive got its MD5.
-// It is a shortcut and never the truth: a lost, old or damaged file costs
-// time, not correctness, for a fingerprint is only believed together with the
-// record that the store itself holds.
+// Package state keeps what a cache path knows of earlier runs: for every key of a store, the
+// fingerprint that a subtree had when its archive got its MD5. It is a shortcut and never the
+// truth: a lost, old or damaged file costs time, not correctness, for a fingerprint is only
+// believed together with the record that the store itself holds.
 package state
 
 import (
@@ -30,16 +29,16 @@ var ErrLocked = errors.New("another firn is using it")
 const (
 	fileName = "firn-state.db"
 
-	// A commit costs two fsyncs: small archives share one, while the entry of
-	// an archive that took minutes is kept at once.
+	// A commit costs two fsyncs: small archives share one, while the entry of an archive that took
+	// minutes is kept at once.
 	flushItems = 512
 	flushAfter = 2 * time.Second
 
 	lockTimeout = 200 * time.Millisecond
 )
 
-// An Entry says that a subtree with this fingerprint gave an archive with
-// this MD5 (hex, lower case), and where the list of its entries lies.
+// An Entry says that a subtree with this fingerprint gave an archive with this MD5 (hex, lower
+// case), and where the list of its entries is.
 type Entry struct {
 	Fingerprint [32]byte
 	MD5         string
@@ -58,9 +57,8 @@ type DB struct {
 	failed  bool      // the last flush
 }
 
-// Open opens the state file in dir, making it if need be. A file that can't be
-// read is put aside and begun anew; notice says so. Errors: ErrLocked, or what
-// the file system says.
+// Open opens the state file in dir, making it if need be. A file that can't be read is put aside
+// and a new one is made; notice says so. Errors: ErrLocked, or what the file system says.
 func Open(dir string) (db *DB, notice string, err error) {
 	file := filepath.Join(dir, fileName)
 	opened, err := open(file)
@@ -81,8 +79,8 @@ func Open(dir string) (db *DB, notice string, err error) {
 	return &DB{bolt: opened, now: time.Now, pending: map[string]map[string][]byte{}}, notice, nil
 }
 
-// open opens and checks the file: a page that does not hold together panics
-// or faults in bbolt, which is turned into an error here.
+// open opens and checks the file: a page that does not hold together panics or faults in bbolt,
+// which is turned into an error here.
 func open(file string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverDamage(&err)
@@ -96,8 +94,8 @@ func open(file string) (db *bolt.DB, err error) {
 	return db, nil
 }
 
-// check finds a file that is shorter than its own page count before a look at
-// the missing pages could fault, then lets bbolt walk all pages.
+// check finds a file that is shorter than its own page count before a look at the missing pages
+// could fault, then lets bbolt walk all pages.
 func check(tx *bolt.Tx) (err error) {
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -119,8 +117,8 @@ func damaged(err error) bool {
 	return !errors.Is(err, bolterrors.ErrTimeout) && !errors.As(err, &path)
 }
 
-// recoverDamage turns bbolt's panics and the faults of its memory map (a
-// truncated file) into errors.
+// recoverDamage turns bbolt's panics and the faults of its memory map (a truncated file) into
+// errors.
 func recoverDamage(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.Join(*err, fmt.Errorf("%w: %v", errDamaged, p))
@@ -151,13 +149,13 @@ func (db *DB) Get(store, key string) (e Entry, ok bool) {
 	return decode(value)
 }
 
-// Put notes what is known of a key now. It reaches the disk within a few
-// hundred entries or seconds, at the latest with Close.
+// Put notes what is known of a key now. It reaches the disk within a few hundred entries or
+// seconds, at the latest with Close.
 func (db *DB) Put(store, key string, e Entry) error {
 	return db.put(store, key, encode(e))
 }
 
-// Forget drops what is known of a key.
+// Forget drops the entry of a key.
 func (db *DB) Forget(store, key string) error { return db.put(store, key, []byte{}) }
 
 func (db *DB) put(store, key string, value []byte) error {
@@ -211,8 +209,7 @@ func (db *DB) flush() (err error) {
 
 var saltBucket = []byte("\x00salt")
 
-// Salt returns the salt that runs over this cache path share, nil if none was
-// kept yet.
+// Salt returns the salt that runs over this cache path share, nil if none was kept yet.
 func (db *DB) Salt() (salt []byte) {
 	err := db.bolt.View(func(tx *bolt.Tx) (err error) {
 		defer recoverDamage(&err)
@@ -251,7 +248,8 @@ func (db *DB) Close() error {
 
 const md5Hex = 32
 
-// encode lays an entry out as fingerprint, MD5 and, where there is a list, offset and length as varints and the pack's key.
+// encode writes an entry as fingerprint, MD5 and, where there is a list, offset and length as
+// varints and the pack's key.
 func encode(e Entry) []byte {
 	value := append(e.Fingerprint[:], e.MD5...)
 	if e.List == (catalogue.Place{}) {

@@ -1,17 +1,15 @@
-// Package check decides what has to be uploaded: it asks the table, or the
-// store, what is known of a key, and says "upload" unless that proves that the
-// same content is stored under the same passphrase. When in doubt it uploads.
+// Package check decides what has to be uploaded: it asks the table, or the store, what is known of
+// a key, and says "upload" unless that proves that the same content is stored under the same
+// passphrase. When in doubt it uploads.
 //
-// It asks as little as it can: many keys of a table at once, and no HEAD for a
-// key that a listing of the prefix does not show. A row of a table is believed
-// only of the very object that the listing shows: the row may be another
-// store's, or older than the object.
+// It asks as little as it can: many keys of a table at once, and no HEAD for a key that a listing
+// of the prefix does not show. A row of a table is believed only of the very object that the
+// listing shows: the row may be another store's, or older than the object.
 package check
 
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/format/record"
@@ -24,8 +22,7 @@ type Keys interface {
 	Mine(keyID string) (bool, error)
 }
 
-// Asker finds what is known of objects. Its methods may be called from many
-// goroutines.
+// Asker finds what is known of objects. Its methods may be called from many goroutines.
 type Asker struct {
 	Store   store.Store
 	Table   record.Table // nil: the store's metadata are asked
@@ -38,12 +35,12 @@ type Known struct {
 	Stored bool          // an object has the key
 	Record record.Record // zero if there is none that could be understood
 	Ours   bool          // its key id stands for the passphrase of this run; a passphrase has one for each salt
-	Object *store.Object // what the store told of it; nil if only a table was asked, or nobody
+	Object *store.Object // as the store returned it; nil if the store was not asked
 	Err    error         // why nothing could be learned of this key alone
 }
 
-// Ask returns what is known of each key, in their order. An error belongs to
-// all of them; that of one key is in its Known.
+// Ask returns what is known of each key, in their order. An error belongs to all of them; that of
+// one key is in its Known.
 func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 	known := make([]Known, len(keys))
 	var ask []string
@@ -81,15 +78,15 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 	return known, nil
 }
 
-// AskStore asks the store itself about one key, even if there is a table: a
-// run that died between the upload and the table's row left the old row behind.
+// AskStore asks the store itself about one key, even if there is a table: a run that died between
+// the upload and the table's row left the old row behind.
 func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 	object, err := a.Store.Head(ctx, key, "")
 	if errors.Is(err, store.ErrNotFound) {
 		return Known{}, nil
 	}
 	if err != nil {
-		return Known{}, fmt.Errorf("asking the store what is known of %s: %w", key, err)
+		return Known{}, err
 	}
 	known := Known{Stored: true, Object: &object}
 	if r, err := record.FromMeta(object.Meta); err == nil { // else it proves nothing
@@ -98,8 +95,8 @@ func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 	return known, nil
 }
 
-// ours tells whether a record was made with the passphrase of this run. An id
-// that can't be read proves nothing.
+// ours reports whether a record was made with the passphrase of this run. An id that can't be read
+// proves nothing.
 func (a *Asker) ours(r record.Record) bool {
 	if r.KeyID == "" {
 		return false
@@ -113,22 +110,18 @@ func (a *Asker) rows(ctx context.Context, keys []string) (map[string]record.Reco
 	if a.Table == nil {
 		return nil, nil
 	}
-	rows, err := a.Table.Get(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s what is stored: %w", a.Table.URL(), err)
-	}
-	return rows, nil
+	return a.Table.Get(ctx, keys)
 }
 
-// Unchanged tells whether a subtree can be skipped unread: its fingerprint is
-// what it was when its archive got the MD5 that the stored record still bears.
+// Unchanged reports whether a subtree can be skipped unread: its fingerprint is what it was when
+// its archive got the MD5 that the stored record still has.
 func Unchanged(known Known, seen state.Entry, fingerprint [32]byte) bool {
 	r := known.Record
 	return known.Stored && r.MD5 != "" && r.MD5 == seen.MD5 && seen.Fingerprint == fingerprint && (r.Format == 0 || known.Ours)
 }
 
-// Identical tells whether the stored object has the content of an archive
-// just made, described by now.
+// Identical reports whether the stored object has the content of an archive just made, described by
+// now.
 func Identical(known Known, now record.Record) bool {
 	r := known.Record
 	if known.Ours {

@@ -1,84 +1,61 @@
 package check
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"hash/maphash"
-	"slices"
 
 	"firn/stages/store"
+	"firn/stages/store/index"
 )
 
-// A Listing is the objects that a store shows under some prefixes, sixteen
-// bytes each: 64-bit hashes that are seeded anew each run. One key in 2^64/n is
-// taken to be listed without being so, which costs a request, no more.
+// A Listing is the keys that a store lists under some prefixes, in sixteen bytes each. A key that
+// is taken for a listed one (see package index) costs a request, no more.
 type Listing struct {
-	seed    maphash.Seed
 	done    chan struct{}
-	objects []listed
+	objects *index.Index[uint64] // hash of ETag and size
 	err     error
-}
-
-type listed struct {
-	key     uint64
-	content uint64 // of ETag and size
 }
 
 // NewListing returns a listing that Read is to fill.
 func NewListing() *Listing {
-	return &Listing{seed: maphash.MakeSeed(), done: make(chan struct{})}
+	return &Listing{done: make(chan struct{}), objects: index.New[uint64]()}
 }
 
 // Read lists the prefixes. It is called once; Has waits for it.
 func (l *Listing) Read(ctx context.Context, s store.Store, prefixes ...string) error {
 	defer close(l.done)
 	for _, prefix := range prefixes {
-		err := s.List(ctx, prefix, func(o store.Object) error {
-			l.objects = append(l.objects, listed{maphash.String(l.seed, o.Key), l.content(o.ETag, o.Size)})
+		l.err = s.List(ctx, prefix, func(o store.Object) error {
+			l.objects.Add(o.Key, l.content(o.ETag, o.Size))
 			return nil
 		})
-		if err != nil {
-			l.err = fmt.Errorf("listing %s under %q: %w", s.URL(), prefix, err)
+		if l.err != nil {
 			return l.err
 		}
 	}
-	slices.SortFunc(l.objects, func(a, b listed) int { return cmp.Compare(a.key, b.key) })
+	l.objects.Sort()
 	return nil
 }
 
 func (l *Listing) content(etag string, size int64) uint64 {
-	return maphash.Comparable(l.seed, struct {
+	return maphash.Comparable(l.objects.Seed(), struct {
 		etag string
 		size int64
 	}{etag, size})
 }
 
-func (l *Listing) find(key string) (listed, bool) {
-	i, found := slices.BinarySearchFunc(l.objects, maphash.String(l.seed, key), func(o listed, h uint64) int { return cmp.Compare(o.key, h) })
-	if !found {
-		return listed{}, false
-	}
-	return l.objects[i], true
-}
-
-// shows tells whether the object with the key had that ETag and size. Has must
-// have answered before.
+// shows reports whether the listed object with the key has that ETag and size. Call it after Has.
 func (l *Listing) shows(key, etag string, size int64) bool {
-	o, found := l.find(key)
-	return found && o.content == l.content(etag, size)
+	content := l.objects.Find(key)
+	return content != nil && *content == l.content(etag, size)
 }
 
-// Has tells whether the store showed the key, waiting for Read to end.
+// Has reports whether the store lists the key. It waits for Read to end.
 func (l *Listing) Has(ctx context.Context, key string) (bool, error) {
 	select {
 	case <-l.done:
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
-	if l.err != nil {
-		return false, l.err
-	}
-	_, found := l.find(key)
-	return found, nil
+	return l.err == nil && l.objects.Find(key) != nil, l.err
 }

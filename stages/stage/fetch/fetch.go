@@ -1,6 +1,6 @@
-// Package fetch reads objects: ranges of one object are asked for side by
-// side, over all objects as many at a time as the fetch stage has workers, and
-// written in order. It knows nothing of what the bytes mean.
+// Package fetch reads objects: ranges of one object are asked for side by side, over all objects as
+// many at a time as the fetch stage has workers, and written in order. It knows nothing of what the
+// bytes mean.
 package fetch
 
 import (
@@ -16,11 +16,10 @@ import (
 )
 
 const (
-	// attempts is how often one range is asked for before its object fails: a
-	// store retries requests, but not a body that breaks off.
+	// attempts is how often one range is asked for before its object fails: a store retries
+	// requests, but not a body that breaks off.
 	attempts = 5
-	// firstWait is the pause after the first failure; each further one is twice
-	// as long.
+	// firstWait is the pause after the first failure; each further one is twice as long.
 	firstWait = 200 * time.Millisecond
 )
 
@@ -31,19 +30,17 @@ type Fetcher struct {
 	memory *pipeline.Budget
 	stage  *pipeline.Stage
 	pool   *pipeline.Pool
-	window int
 
 	buffers sync.Pool // *[]byte of size
 }
 
-// New makes a Fetcher that asks for ranges of size bytes, in buffers that take
-// their memory from a budget, with the workers of stage.
-func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage, workers int) *Fetcher {
-	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage), window: workers}
+// New makes a Fetcher that asks for ranges of size bytes, in buffers that take their memory from a
+// budget, with the workers of stage.
+func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage) *Fetcher {
+	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }
 
-// An Object is what is to be read: a key, a version ("" is the newest), and
-// how many bytes it has.
+// An Object is what is to be read: a key, a version ("" is the newest), and how many bytes it has.
 type Object struct {
 	Key, Version string
 	Size         int64
@@ -63,11 +60,11 @@ func (s *span) Drop(error) {
 	s.fetcher.memory.Release(s.share)
 }
 
-// Fetch writes the object to w, in order. from is the stage of the caller,
-// counted as blocked while it waits. Errors: those of the store and of w;
-// io.ErrUnexpectedEOF if the object is shorter than was said.
+// Fetch writes the object to w, in order. from is the stage of the caller, counted as blocked while
+// it waits. Errors: those of the store and of w; io.ErrUnexpectedEOF if the object is shorter than
+// was said.
 func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
-	return pipeline.Ordered(ctx, from, f.pool, f.window,
+	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
 			for offset := int64(0); offset < o.Size; offset += f.size {
 				s, err := f.begin(ctx, from, offset, min(f.size, o.Size-offset))
@@ -96,11 +93,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w i
 }
 
 func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, length int64) (*span, error) {
-	s := &span{fetcher: f, offset: offset}
-	err := from.Blocked(func() (err error) {
-		s.share, err = f.memory.Acquire(ctx, f.size)
-		return err
-	})
+	share, err := from.Acquire(ctx, f.memory, f.size)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +103,7 @@ func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, lengt
 		buf = &b
 	}
 	*buf = (*buf)[:length]
-	s.buf = buf
-	return s, nil
+	return &span{fetcher: f, offset: offset, buf: buf, share: share}, nil
 }
 
 // read fills the span, asking again when a body breaks off.
@@ -133,7 +125,7 @@ func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
 	}
 }
 
-// again tells whether asking once more may help.
+// again reports whether asking once more may help.
 func again(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !pipeline.IsFatal(err) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCold)
 }
@@ -141,14 +133,12 @@ func again(ctx context.Context, err error) bool {
 func (f *Fetcher) readOnce(ctx context.Context, o Object, s *span) (err error) {
 	body, err := f.store.Get(ctx, o.Key, store.GetOptions{Version: o.Version, Offset: s.offset, Length: int64(len(*s.buf))})
 	if err != nil {
-		return fmt.Errorf("fetching %s: %w", o.Key, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	if n, err := io.ReadFull(body, *s.buf); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("fetching %s: after %d bytes from %d on: %w", o.Key, n, s.offset, err)
+	n, err := io.ReadFull(body, *s.buf)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("reading %s: it ends after %d bytes of %d: %w", o.Key, s.offset+int64(n), o.Size, io.ErrUnexpectedEOF)
 	}
-	return nil
+	return err
 }

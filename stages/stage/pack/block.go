@@ -94,11 +94,7 @@ func (c *cutter) open() error {
 
 func (c *cutter) begin() (*block, error) {
 	p := c.packer
-	var share int64
-	err := p.stages.Archive.Blocked(func() (err error) {
-		share, err = p.memory.Acquire(c.ctx, p.BlockMemory())
-		return err
-	})
+	share, err := p.stages.Archive.Acquire(c.ctx, p.memory, p.BlockMemory())
 	if err != nil {
 		return nil, err
 	}

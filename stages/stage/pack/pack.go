@@ -34,7 +34,6 @@ type Packer struct {
 	memory *pipeline.Budget
 	stages Stages
 	pool   *pipeline.Pool
-	window int // blocks of one archive between the cutter and the joiner
 
 	blocks sync.Pool // *block
 	pieces sync.Pool // *[]byte
@@ -43,10 +42,9 @@ type Packer struct {
 	encoders []codec.Encoder // idle; never more than the pool has workers
 }
 
-// New makes a Packer whose blocks take their memory from a budget. workers is
-// the number of workers of the compress stage.
-func New(format codec.Format, memory *pipeline.Budget, s Stages, workers int) *Packer {
-	return &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress), window: workers + 2}
+// New makes a Packer whose blocks take their memory from a budget.
+func New(format codec.Format, memory *pipeline.Budget, s Stages) *Packer {
+	return &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress)}
 }
 
 // BlockMemory is what one block in flight takes of the budget, in bytes.
@@ -91,7 +89,8 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 		}})
 	joiner := p.format.NewJoiner()
 
-	err := pipeline.Ordered(ctx, p.stages.Archive, p.pool, p.window,
+	window := p.stages.Compress.Workers() + 2 // blocks of one archive between the cutter and the joiner
+	err := pipeline.Ordered(ctx, p.stages.Archive, p.pool, window,
 		func(ctx context.Context, emit func(*block) error) error {
 			cut := &cutter{ctx: ctx, packer: p, cut: codec.NewCut(p.format), emit: func(b *block) error {
 				if err := p.stages.Archive.Blocked(func() error { return raw.Send(b) }); err != nil {

@@ -42,7 +42,7 @@ func packed(t fails, f codec.Format, workers, room int, sink io.Writer, write fu
 	p := pack.New(f, memory, pack.Stages{
 		Archive: run.Stage("archive", 1), Compress: run.Stage("compress", workers),
 		Hash: run.Stage("hash", 3), Spool: run.Stage("spool", 1),
-	}, workers)
+	})
 	var sums pack.Sums
 	var err error
 	run.Go(func(ctx context.Context) error {

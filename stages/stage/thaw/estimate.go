@@ -4,22 +4,16 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
+	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
 // An Estimate is what it takes to thaw the objects of one class in one tier.
-type Estimate struct {
-	Class    string
-	Tier     store.Tier
-	Objects  int64         // one request each
-	Bytes    int64         // of the objects, as they are stored
-	Dollars  float64       // requests, retrieval, and the copies for the days asked for
-	From, To time.Duration // until they can be read; From 0: no least time is known; To 0: no time is known
-}
+type Estimate = report.ThawEstimate
 
-// Sums adds up objects by their class. The zero value holds none. Its methods may be called from many goroutines.
+// Sums adds up objects by their class. The zero value holds none. Its methods may be called from
+// many goroutines.
 type Sums struct {
 	mu      sync.Mutex
 	classes map[string]sum
@@ -48,8 +42,9 @@ func (s *Sums) Total() (objects, bytes int64) {
 	return objects, bytes
 }
 
-// Estimates are those of every class, by name, in the tier; in every tier that the class has, the fastest first, if tier is "". A class that is
-// not known, or lacks the tier, has one without times and dollars.
+// Estimates are those of every class, by name, in the tier; in every tier that the class has, the
+// fastest first, if tier is "". A class that is not known, or lacks the tier, has one without times
+// and dollars.
 func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,13 +58,17 @@ func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 			offers = []Offer{o}
 		}
 		for _, o := range offers {
-			all = append(all, Estimate{class, o.Tier, c.objects, c.bytes, cost(class, o.Tier, c.objects, c.bytes, days), o.From, o.To})
+			all = append(all, Estimate{
+				Class: class, Tier: o.Tier, Objects: c.objects, Bytes: c.bytes,
+				Dollars: cost(class, o.Tier, c.objects, c.bytes, days), From: o.From, To: o.To,
+			})
 		}
 	}
 	return all
 }
 
-// Lacking are the estimates, without times and dollars, of the classes that are known not to have the tier.
+// Lacking are the estimates, without times and dollars, of the classes that are known not to have
+// the tier.
 func (s *Sums) Lacking(tier store.Tier) []Estimate {
 	return slices.DeleteFunc(s.Estimates(tier, 0), func(e Estimate) bool { return !Lacks(e.Class, tier) })
 }

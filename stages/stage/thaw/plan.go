@@ -13,8 +13,8 @@ type Pace struct {
 	Most  time.Duration // between two looks, at last
 }
 
-// PaceOf is the pace of a class and tier. Of a thaw that was asked for before, in a tier that nobody knows (""), it is that of the
-// standard tier, with a first look as soon as the later ones.
+// PaceOf is the pace of a class and tier. Of a thaw that was asked for before, in a tier that
+// nobody knows (""), it is that of the standard tier, with a first look as soon as the later ones.
 func PaceOf(class string, tier store.Tier) Pace {
 	asked := tier
 	if tier == "" {
@@ -45,7 +45,8 @@ func (p Pace) With(q Pace) Pace {
 	return Pace{min(p.First, q.First), min(p.Least, q.Least), min(p.Most, q.Most)}
 }
 
-// A Plan says when to look again, for a whole run: one look asks after everything that thaws. It is not for many goroutines.
+// A Plan says when to look again, for a whole run: one look asks after everything that thaws. It is
+// not for many goroutines.
 type Plan struct {
 	// Every is the time between two looks; 0: as suits what thaws.
 	Every time.Duration
@@ -55,8 +56,9 @@ type Plan struct {
 	wait time.Duration // the last one, before its jitter; 0 before the first
 }
 
-// Next is the time to the next look. fresh is the pace of what was asked for since the last look, older that of what thawed before it; the zero
-// Pace says that there is none. gain says that the last look found something thawed: more will follow soon.
+// Next is the time to the next look. fresh is the pace of what was asked for since the last look,
+// older that of what thawed before it; the zero Pace says that there is none. gain says that the
+// last look found something thawed: more will follow soon.
 func (p *Plan) Next(fresh, older Pace, gain bool) time.Duration {
 	if p.Every > 0 {
 		return p.Every

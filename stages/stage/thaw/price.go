@@ -7,8 +7,9 @@ import (
 	"firn/stages/store"
 )
 
-// The archive tiers of INTELLIGENT_TIERING, as HEAD names them (S3 API reference, HeadObject, x-amz-archive-status). Such an object is moved back to
-// the frequent tier for good: no copy, and no days.
+// The archive tiers of INTELLIGENT_TIERING, as HEAD names them (S3 API reference, HeadObject,
+// x-amz-archive-status). Such an object is moved back to the frequent tier for good: no copy, and
+// no days.
 const (
 	archiveAccess     = "ARCHIVE_ACCESS"
 	deepArchiveAccess = "DEEP_ARCHIVE_ACCESS"
@@ -22,8 +23,8 @@ type Offer struct {
 	PerThousand float64       // dollars for 1,000 requests
 }
 
-// Offers are the tiers of a class, the fastest first; none for a class that is never cold, or not known. (S3 user guide, "Archive retrieval
-// options"; S3 pricing, us-east-1, November 2026.)
+// Offers are the tiers of a class, the fastest first; none for a class that is never cold, or not
+// known. (S3 user guide, "Archive retrieval options"; S3 pricing, us-east-1, November 2026.)
 func Offers(class string) []Offer {
 	const h = time.Hour
 	expedited := Offer{store.TierExpedited, time.Minute, 5 * time.Minute, 0.03, 10}
@@ -49,13 +50,14 @@ func offer(class string, tier store.Tier) (Offer, bool) {
 	return all[i], true
 }
 
-// Lacks tells that a class is known not to have a tier.
+// Lacks reports that a class is known not to have a tier.
 func Lacks(class string, tier store.Tier) bool {
 	_, ok := offer(class, tier)
 	return !ok && len(Offers(class)) > 0
 }
 
-// Class is the class of an object as Offers knows it: for INTELLIGENT_TIERING, the archive tier in which it lies.
+// Class is the class of an object as Offers knows it: for INTELLIGENT_TIERING, the archive tier in
+// which it lies.
 func Class(o store.Object) string {
 	if o.Restore.Archive != "" {
 		return o.Restore.Archive
@@ -63,7 +65,8 @@ func Class(o store.Object) string {
 	return o.Class
 }
 
-// Days is how many days to ask a thawed copy for, of a class, when the user wants so many: 0 where there is no copy.
+// Days is how many days to ask a thawed copy for, of a class, when the user wants so many: 0 where
+// there is no copy.
 func Days(class string, days int) int {
 	if !copied(class) {
 		return 0
@@ -71,7 +74,7 @@ func Days(class string, days int) int {
 	return days
 }
 
-// copied tells whether what is thawed is a copy for some days.
+// copied reports whether what is thawed is a copy for some days.
 func copied(class string) bool { return class != archiveAccess && class != deepArchiveAccess }
 
 const (
@@ -80,7 +83,8 @@ const (
 	daysPerMonth = 30
 )
 
-// Cost is what the thaw of one object costs, in dollars, with its copy for some days. Of what is not known it is 0.
+// Cost is what the thaw of one object costs, in dollars, with its copy for some days. Of what is
+// not known it is 0.
 func Cost(class string, tier store.Tier, bytes int64, days int) float64 {
 	return cost(class, tier, 1, bytes, days)
 }

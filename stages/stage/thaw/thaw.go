@@ -1,7 +1,9 @@
-// Package thaw knows what it takes until an object in a Glacier class can be read: which tiers a class offers, how long they take and what they
-// cost; in what state an object is, and what to do next; and when to look again.
+// Package thaw knows what it takes until an object in a Glacier class can be read: which tiers a
+// class offers, how long they take and what they cost; in what state an object is, and what to do
+// next; and when to look again.
 //
-// It asks no store and waits for nothing: it is tables and arithmetic. What it says of prices is an estimate, with the prices of us-east-1.
+// It asks no store and waits for nothing: it is tables and arithmetic. What it says of prices is an
+// estimate, with the prices of us-east-1.
 package thaw
 
 import (
@@ -14,7 +16,8 @@ import (
 // State is how far an object is from being readable.
 type State int
 
-// The states, in the order in which a cold object goes through them; a thawed one is Cold again when its days are over.
+// The states, in the order in which a cold object goes through them; a thawed one is Cold again
+// when its days are over.
 const (
 	NotCold   State = iota // it can be read at once, and always could
 	Cold                   // it must be thawed, and nobody has asked for it
@@ -24,22 +27,10 @@ const (
 )
 
 func (s State) String() string {
-	switch s {
-	case NotCold:
-		return "not cold"
-	case Cold:
-		return "cold"
-	case Requested:
-		return "requested"
-	case Ongoing:
-		return "ongoing"
-	case Thawed:
-		return "thawed"
-	}
-	return "unknown"
+	return [...]string{"not cold", "cold", "requested", "ongoing", "thawed"}[s]
 }
 
-// Of is the state that a HEAD tells of. The object is as Store.Head gave it.
+// Of is the state of an object, as Store.Head returned it.
 func Of(o store.Object) State {
 	switch {
 	case o.Restore.Cold && o.Restore.Ongoing:
@@ -65,8 +56,9 @@ func After(r store.ThawResult) State {
 	return NotCold
 }
 
-// Refused is the state of an object in state s for which a thaw was asked in vain, and the error if that ends the matter. Without capacity for
-// the tier it is what it was, and asking again may help; a thaw under way that can't be made faster goes on as it was.
+// Refused is the state of an object in state s for which a thaw was refused, and the error if that
+// ends the matter. Without capacity for the tier it is what it was, and asking again may help; a
+// thaw under way that can't be made faster goes on as it was.
 func Refused(s State, err error) (State, error) {
 	switch {
 	case errors.Is(err, store.ErrThawCapacity):
@@ -88,22 +80,12 @@ const (
 	Leave             // it is cold, and is not to be thawed
 )
 
-func (s Step) String() string {
-	switch s {
-	case Read:
-		return "read"
-	case Ask:
-		return "ask"
-	case Wait:
-		return "wait"
-	case Leave:
-		return "leave"
-	}
-	return "unknown"
-}
+func (s Step) String() string { return [...]string{"read", "ask", "wait", "leave"}[s] }
 
-// Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for nothing). seen says that this run has met the object
-// as Ongoing or Requested before. A thaw under way is asked for again once, if its tier might be slower: a store makes it faster, or says that it is not.
+// Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for
+// nothing). seen says that this run has met the object as Ongoing or Requested before. A thaw under
+// way is asked for again once, if its tier might be slower: a store makes it faster, or says that
+// it is not.
 func Next(s State, tier store.Tier, seen bool) Step {
 	switch s {
 	case Cold:

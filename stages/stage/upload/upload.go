@@ -1,11 +1,10 @@
-// Package upload stores encrypted archives: the encrypt stage fills parts of
-// equal size, one after the other, and the upload stage sends them, as many
-// at a time as it has workers over all archives. What fits into one part is
-// stored by one Put. Ciphertext exists in part buffers only, which take their
-// memory from a budget.
+// Package upload stores encrypted archives: the encrypt stage fills parts of equal size, one after
+// the other, and the upload stage sends them, as many at a time as it has workers over all
+// archives. What fits into one part is stored by one Put. Ciphertext exists in part buffers only,
+// which take their memory from a budget.
 //
-// An archive is stored whole or not at all: its last part to be sent, or
-// dropped, completes the upload or aborts it.
+// An archive is stored whole or not at all: its last part to be sent, or dropped, completes the
+// upload or aborts it.
 package upload
 
 import (
@@ -21,12 +20,7 @@ import (
 	"firn/stages/store"
 )
 
-// abortTimeout bounds how long a cancelled run waits for one upload to be
-// aborted. What is not aborted is found by the next run.
-const abortTimeout = 30 * time.Second
-
-// createTimeout is how long a cancelled run waits for the answer that says
-// which upload was begun.
+// createTimeout is how long a cancelled run waits for the answer that says which upload was begun.
 const createTimeout = 5 * time.Second
 
 // linger returns a context that ends some time after ctx, with its cause.
@@ -45,8 +39,8 @@ func linger(ctx context.Context, after time.Duration) (context.Context, context.
 	}
 }
 
-// An Item is what an upload is made for. It is handed back with the stored
-// object, or dropped with the reason why there is none.
+// An Item is what an upload is made for. It is handed back with the stored object, or dropped with
+// the reason why there is none.
 type Item interface {
 	fmt.Stringer
 	pipeline.Dropper
@@ -59,7 +53,7 @@ type Sender struct {
 	Memory   *pipeline.Budget
 	Encrypt  *pipeline.Stage // whose counters are kept
 	Upload   *pipeline.Stage
-	// Warn is told of an upload that could not be aborted.
+	// Warn is called for an upload that could not be aborted.
 	Warn func(key string, err error)
 
 	buffers sync.Pool // *[]byte of PartSize
@@ -102,26 +96,10 @@ func (p *Part) String() string { return p.job.Item.String() }
 // Item is what the part's object is stored for.
 func (p *Part) Item() Item { return p.job.Item }
 
-// PartSize returns the size of the parts of an object of size bytes: want, or
-// more if there would be too many. The error says that no part would fit.
-func PartSize(size, want int64, limits store.Limits, memory int64) (int64, error) {
-	if size > limits.MaxObject {
-		return 0, fmt.Errorf("an object of %d bytes is larger than the store takes (%d): a larger --depth makes smaller archives", size, limits.MaxObject)
-	}
-	const unit = 1 << 20
-	least := (size + int64(limits.MaxParts) - 1) / int64(limits.MaxParts)
-	least = (least + unit - 1) / unit * unit
-	part := min(max(want, limits.MinPart, least), limits.MaxPart)
-	if part > memory {
-		return 0, fmt.Errorf("an object of %d bytes needs parts of %d, more than the memory limit of %d: raise --memory-limit, or use a larger --depth", size, part, memory)
-	}
-	return part, nil
-}
-
-// Parts reads the job's object to its end and emits it in parts. On an error
-// nothing of it will be stored, and the item is dropped with the last part.
+// Parts reads the job's object to its end and emits it in parts. On an error nothing of it will be
+// stored, and the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
-	size, err := PartSize(j.Size, s.PartSize, s.Store.Limits(), s.Memory.Size())
+	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
 	if err != nil {
 		j.Item.Drop(err)
 		return err
@@ -131,7 +109,8 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
-		// Cut off while the server answers, an upload would be begun whose id nobody knows to abort.
+		// Cut off while the server answers, an upload would be begun whose id nobody knows to
+		// abort.
 		ctx, cancel := linger(ctx, createTimeout)
 		defer cancel()
 		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
@@ -144,7 +123,7 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	for n := 1; n <= count; n++ {
 		if err := j.failure(); err != nil {
 			j.settle(ctx, count-n+1)
-			return nil // told by the part that failed
+			return nil // the part that failed returned it
 		}
 		p, err := s.fill(ctx, j, n, count)
 		if err != nil {
@@ -162,15 +141,11 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 
 // fill makes part n of count, checking that the source ends where it should.
 func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) {
-	p := &Part{job: j, number: n}
-	err := s.Encrypt.Blocked(func() (err error) {
-		p.share, err = s.Memory.Acquire(ctx, j.partSize)
-		return err
-	})
+	share, err := s.Encrypt.Acquire(ctx, s.Memory, j.partSize)
 	if err != nil {
 		return nil, err
 	}
-	p.buf = s.buffer(j.partSize)
+	p := &Part{job: j, number: n, buf: s.buffer(j.partSize), share: share}
 	want := min(j.partSize, j.Size-int64(n-1)*j.partSize)
 	*p.buf = (*p.buf)[:want]
 	if _, err = io.ReadFull(j.Source, *p.buf); err == nil && n == count {
@@ -212,9 +187,9 @@ func (p *Part) Drop(reason error) {
 	p.job.settle(context.Background(), 1)
 }
 
-// Send stores one part. The part that makes the object complete returns the
-// job's item and the object; every other returns a nil item. Of the errors of
-// one job's parts only the first is returned.
+// Send stores one part. The part that makes the object complete returns the job's item and the
+// object; every other returns a nil item. Of the errors of one job's parts only the first is
+// returned.
 func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) {
 	j := p.job
 	var object store.Object
@@ -229,7 +204,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) 
 			err = j.sendPart(ctx, p)
 		}
 		if err != nil {
-			first = j.fail(fmt.Errorf("uploading to %s: %w", j.Key, err))
+			first = j.fail(err)
 		} else {
 			s.Upload.AddOut(int64(len(*p.buf)))
 		}
@@ -241,7 +216,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) 
 	if j.failure() == nil && len(j.parts) > 1 {
 		var err error
 		if object, err = j.upload.Complete(ctx, j.parts, j.sum); err != nil {
-			first = j.fail(fmt.Errorf("completing the upload of %s: %w", j.Key, err))
+			first = j.fail(err)
 		}
 	}
 	if j.failure() != nil {
@@ -259,14 +234,13 @@ func (j *Job) sendPart(ctx context.Context, p *Part) error {
 	part, err := upload.Part(ctx, p.number, *p.buf, p.crc)
 	if err != nil {
 		j.cutOff.Store(true)
-		return fmt.Errorf("part %d: %w", p.number, err)
+		return err
 	}
 	j.parts[p.number-1] = part
 	return nil
 }
 
-// fail notes why the object will not be stored and returns err if it is the
-// first reason, else nil.
+// fail notes why the object will not be stored and returns err if it is the first reason, else nil.
 func (j *Job) fail(err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -290,9 +264,8 @@ func (j *Job) settle(ctx context.Context, parts int) {
 	}
 }
 
-// abort drops the upload. A part that was cut off may be stored after that, and
-// brings the upload back (S3 API reference, AbortMultipartUpload), so it looks
-// again, a little later each time.
+// abort drops the upload. A part that was cut off may be stored after that, and brings the upload
+// back (S3 API reference, AbortMultipartUpload), so it looks again, a little later each time.
 func (j *Job) abort(ctx context.Context) error {
 	const first, last = 50 * time.Millisecond, 500 * time.Millisecond
 	for wait := first; ; wait *= 3 {
@@ -317,11 +290,11 @@ func (j *Job) abort(ctx context.Context) error {
 
 // giveUp aborts what was begun, in a cancelled run too, and drops the item.
 func (j *Job) giveUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.AbortTimeout)
 	defer cancel()
 	if j.upload != nil {
 		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
-			j.sender.Warn(j.Key, fmt.Errorf("aborting the upload: %w; the next run will", err))
+			j.sender.Warn(j.Key, fmt.Errorf("%w; the next run will abort it", err))
 		}
 	}
 	j.Item.Drop(j.failure())

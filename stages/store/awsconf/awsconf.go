@@ -1,10 +1,11 @@
-// Package awsconf loads AWS settings the way every AWS tool does (environment, shared files and profiles, SSO, instance
-// role, AWS_ENDPOINT_URL, AWS_CA_BUNDLE), and gives the S3 and the DynamoDB driver the one transport, the one manner of
-// retrying and the one explanation of what credentials and networks can do wrong.
+// Package awsconf loads AWS settings the way every AWS tool does (environment, shared files and
+// profiles, SSO, instance role, AWS_ENDPOINT_URL, AWS_CA_BUNDLE), and gives the S3 and the DynamoDB
+// driver one transport, one retry policy and one explanation of what credentials and networks can
+// do wrong.
 //
-// It knows nothing of objects or records. It promises that the SDK logs nothing, that no connection can stay silent
-// for ever, that the bandwidth limit holds for all connections of one Load together, and that no error it makes
-// carries a secret.
+// It knows nothing of objects or records. It promises that the SDK logs nothing, that no connection
+// can stay silent for longer than Options.Silence, that the bandwidth limit holds for all
+// connections of one Load together, and that no error it makes carries a secret.
 package awsconf
 
 import (
@@ -33,7 +34,8 @@ import (
 	"firn/pipeline"
 )
 
-// Options are what the user may set on the command line. The zero value takes everything from the environment.
+// Options are what the user may set on the command line. The zero value takes everything from the
+// environment.
 type Options struct {
 	Endpoint string // URL of a server that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL and the profile say
 	Region   string // "" is what the environment and the profile say
@@ -51,7 +53,8 @@ const (
 	defaultConnections = 64
 	defaultSilence     = 3 * time.Minute
 	defaultAttempts    = 8
-	// Credentials are renewed this long before they expire, so that no request is sent with ones about to.
+	// Credentials are renewed this long before they expire, so that no request is sent with ones
+	// about to.
 	renewBefore = 5 * time.Minute
 )
 
@@ -78,7 +81,8 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Load reads the settings. Its error is marked with pipeline.Fatal. A region is not made up: see cfg.Region.
+// Load reads the settings. Its error is marked with pipeline.Fatal. A region is not made up: see
+// cfg.Region.
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err := o.Check(); err != nil {
 		return aws.Config{}, pipeline.Fatal(err)
@@ -122,11 +126,11 @@ func loadFault(ctx context.Context, err error) error {
 	case errors.As(err, &noProfile):
 		return fmt.Errorf("there is no AWS profile %q: name one that ~/.aws/config or ~/.aws/credentials has", noProfile.Profile)
 	}
-	return fmt.Errorf("loading AWS settings: %w; mend the environment or the files under ~/.aws", err)
+	return fmt.Errorf("loading AWS settings: %w; correct the environment or the files under ~/.aws", err)
 }
 
-// client is the HTTP client for all requests. It is frozen so that the service clients, which would replace its
-// dialer, leave it as it is.
+// client is the HTTP client for all requests. It is frozen so that the service clients, which would
+// replace its dialer, leave it as it is.
 func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
@@ -153,8 +157,8 @@ func cmpOr[T int | time.Duration](value, otherwise T) T {
 	return otherwise
 }
 
-// retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of retries over all
-// requests, which one throttled minute of many workers uses up.
+// retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of
+// retries over all requests, which one throttled minute of many workers uses up.
 func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 	attempts := o.Attempts
 	if attempts <= 0 {
@@ -176,8 +180,9 @@ func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 	}
 }
 
-// retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an answer that was cut
-// off and a conflict with a request in flight pass. A lack of capacity for a thaw comes as a 503 and lasts for minutes.
+// retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an
+// answer that was cut off and a conflict with a request in flight pass. A lack of capacity for a
+// thaw comes as a 503 and lasts for minutes.
 func retryable(err error) aws.Ternary {
 	if isTLS(err) {
 		return aws.FalseTernary
@@ -194,7 +199,8 @@ func retryable(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// renew makes credentials that the server calls expired be had anew, where they can be: their own clock may be wrong.
+// renew fetches credentials again that the server calls expired, if they can be fetched: the clock
+// that says they are good may be wrong.
 func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 	cache, ok := provider.(*aws.CredentialsCache)
 	renewable := ok && !cache.IsCredentialsProvider(credentials.StaticCredentialsProvider{})
@@ -210,7 +216,7 @@ func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 	}
 }
 
-// isTLS tells errors of certificates and of a server that speaks no TLS.
+// isTLS reports errors of certificates and of a server that speaks no TLS.
 func isTLS(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError

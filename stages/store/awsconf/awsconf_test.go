@@ -122,11 +122,11 @@ func TestCredentialFaults(t *testing.T) {
 		},
 		"SSO without a session": {
 			config:  "[profile p]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://x.invalid/start\n",
-			profile: "p", want: "aws sso login --profile p",
+			profile: "p", want: "SSO session of the profile p has expired",
 		},
 		"old SSO without a session": {
 			config:  "[profile p]\nsso_account_id = 123456789012\nsso_role_name = r\nsso_region = us-east-1\nsso_start_url = https://x.invalid/start\n",
-			profile: "p", want: "aws sso login --profile p",
+			profile: "p", want: "SSO session of the profile p has expired",
 		},
 		"a container's role refused": {
 			env: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", token.URL, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "hunter2"}, want: "AccessDeniedRole",
@@ -153,6 +153,9 @@ func TestCredentialFaults(t *testing.T) {
 			}
 			if strings.Contains(Brief(failed).Error(), "hunter2") {
 				t.Errorf("a secret: %v", Brief(failed))
+			}
+			if sso := new(SSOError); strings.Contains(name, "SSO") && (!errors.As(got, &sso) || sso.Profile != "p") {
+				t.Errorf("%v is no SSOError", got)
 			}
 			t.Log(got)
 		})

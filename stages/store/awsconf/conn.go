@@ -23,7 +23,8 @@ const maxChunk = 256 << 10
 func newDialer(bandwidth int64, silence time.Duration) *dialer {
 	d := &dialer{Dialer: net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}, silence: silence, chunk: maxChunk}
 	if bandwidth > 0 {
-		// A twentieth of a second's bytes at a time: smooth, and with many connections none waits long for its turn.
+		// A twentieth of a second's bytes at a time: smooth, and with many connections none waits
+		// long for its turn.
 		d.chunk = int(max(min(bandwidth/20, maxChunk), 1<<10))
 		d.up = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)
 		d.down = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)
@@ -43,8 +44,8 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return c, nil
 }
 
-// conn is a connection whose deadline moves on whenever bytes go either way, so that a long upload isn't taken for a
-// silent server, nor a slow answer for a dead link.
+// conn is a connection whose deadline moves on whenever bytes go either way, so that a long upload
+// isn't taken for a silent server, nor a slow answer for a dead link.
 type conn struct {
 	net.Conn
 	d      *dialer

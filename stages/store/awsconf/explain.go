@@ -46,7 +46,7 @@ func Header(err error, name string) string {
 	return ""
 }
 
-// Refusal is a server's answer that says no, told in one line. It unwraps to the SDK's error.
+// Refusal is a server's refusal, in one line. It unwraps to the SDK's error.
 type Refusal struct {
 	err error
 }
@@ -70,8 +70,8 @@ func (r Refusal) Error() string {
 
 func (r Refusal) Unwrap() error { return r.err }
 
-// Brief shortens an SDK error to what a reader needs: the server's refusal, or the innermost account of what failed on
-// the way. The whole chain stays behind it for errors.Is and errors.As.
+// Brief shortens an SDK error to what a reader needs: the server's refusal, or the innermost
+// account of what failed on the way. The whole chain stays behind it for errors.Is and errors.As.
 func Brief(err error) error {
 	if Status(err) != 0 || Code(err) != "" {
 		return Refusal{err}
@@ -104,7 +104,8 @@ func (l linkFault) Error() string {
 }
 func (l linkFault) Unwrap() error { return l.err }
 
-// LinkAdvice says what to do about a connection that broke at every try, "" if err is of another kind.
+// LinkAdvice says what to do about a connection that broke at every try, "" if err is of another
+// kind.
 func LinkAdvice(err error) string {
 	var send *smithyhttp.RequestSendError
 	if !errors.As(err, &send) {
@@ -113,14 +114,28 @@ func LinkAdvice(err error) string {
 	return "the connection failed at every try: check the network, and start the run again for what is missing"
 }
 
+// An SSOError says that the profile's SSO session has expired or was never opened. "aws sso login"
+// opens it.
+type SSOError struct {
+	Profile string // "" is the default profile
+}
+
+func (e *SSOError) Error() string {
+	if e.Profile == "" {
+		return "the SSO session has expired or was never opened"
+	}
+	return "the SSO session of the profile " + e.Profile + " has expired or was never opened"
+}
+
 // Client is what Explain needs to know of the settings a request was sent with.
 type Client struct {
 	Endpoint    string // "" is AWS
 	credentials aws.CredentialsProvider
-	login       string // the command that opens the profile's SSO session, "" if it has none
+	sso         *SSOError // what to say if the SSO session is over; nil if the profile has none
 }
 
-// NewClient keeps what Explain needs to know. endpoint is what the service's own client has found, "" for AWS.
+// NewClient keeps what Explain needs to know. endpoint is what the service's own client has found,
+// "" for AWS.
 func NewClient(cfg aws.Config, endpoint string) Client {
 	c := Client{Endpoint: endpoint, credentials: cfg.Credentials}
 	for _, source := range cfg.ConfigSources {
@@ -128,22 +143,21 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 		if !ok || shared.SSOSessionName == "" && shared.SSOStartURL == "" {
 			continue
 		}
-		c.login = "aws sso login"
-		if shared.Profile != "" {
-			c.login += " --profile " + shared.Profile
-		}
+		c.sso = &SSOError{Profile: shared.Profile}
 	}
 	return c
 }
 
-// Explain finds the faults that would meet every other request of the run too: a cancelled context, credentials that
-// are missing, refused or expired, clocks that differ, and a server that can't be reached. Each but the first comes
-// marked with pipeline.Fatal, with what to do. Any other error comes back as it is, and false.
+// Explain finds the faults that would meet every other request of the run too: a cancelled context,
+// credentials that are missing, refused or expired, clocks that differ, and a server that can't be
+// reached. Each but the first comes marked with pipeline.Fatal, with what to do. Any other error
+// comes back as it is, and false.
 func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true
 	}
-	// First, because what a role's own service answers is in err's chain as if the server had answered it.
+	// First, because what a role's own service answers is in err's chain as if the server had
+	// answered it.
 	if err := c.missing(ctx); err != nil {
 		return pipeline.Fatal(err), true
 	}
@@ -198,7 +212,8 @@ func (c Client) linkAdvice(err error) string {
 	return ""
 }
 
-// missing tells whether there are credentials to sign a request with. While they are good this asks nobody.
+// missing reports whether there are credentials to sign a request with. While they are good this
+// asks nobody.
 func (c Client) missing(ctx context.Context) error {
 	if c.credentials == nil {
 		return nil
@@ -209,10 +224,10 @@ func (c Client) missing(ctx context.Context) error {
 	}
 	var process *processcreds.ProviderError
 	switch {
-	case errors.As(cause, &process) || Code(cause) != "" && c.login == "":
+	case errors.As(cause, &process) || Code(cause) != "" && c.sso == nil:
 		return fmt.Errorf("no AWS credentials could be had: %w; %s", Brief(cause), noCredentials)
-	case c.login != "":
-		return fmt.Errorf("the SSO session has expired or was never opened: run %s", c.login)
+	case c.sso != nil:
+		return c.sso
 	}
 	return fmt.Errorf("there are no AWS credentials; %s", noCredentials)
 }

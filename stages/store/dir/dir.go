@@ -1,16 +1,18 @@
 // Package dir keeps objects in a directory: a store for a disk, a mounted share, or a test.
 //
-// An object with the key home/me/x.tar.gz is the plain file home/me/x.tar.gz below the root, so that openssl and tar
-// can open it where it lies. What the object is beside its bytes (metadata, class, CRC) is in a small JSON file next
-// to it, .x.tar.gz.firn-meta. Keys that a file system can't hold as a path (a segment of more than 244 bytes, "a"
-// together with "a/b", "..", a trailing "/", names it would fold together) lie under .firn-store/odd by the SHA-256 of
-// the key, which their JSON file names.
+// An object with the key home/me/x.tar.gz is the plain file home/me/x.tar.gz below the root, so
+// that openssl and tar can open it in place. What the object is beside its bytes (metadata, class,
+// CRC) is in a small JSON file next to it, .x.tar.gz.firn-meta. Keys that a file system can't hold
+// as a path (a segment of more than 244 bytes, "a" together with "a/b", "..", a trailing "/", names
+// it would fold together) are under .firn-store/odd by the SHA-256 of the key, which their JSON
+// file names.
 //
-// An object's file is written under .firn-store/uploads and renamed to its place when it is whole and on the disk. Its
-// JSON file is renamed first, and describes the object that is there now as well as the one to come; each description
-// is bound to its file by size and modification time (whole even seconds, which every file system and every copying
-// tool keeps), or by CRC-32C if a copy has lost the time. So whenever a crash comes, the old object or the new one is
-// seen, whole and rightly described. A file without a fitting description is an object without metadata.
+// An object's file is written under .firn-store/uploads and renamed to its place when it is whole
+// and on the disk. Its JSON file is renamed first, and describes the object that is there now as
+// well as the one to come; each description is bound to its file by size and modification time
+// (whole even seconds, which every file system and every copying tool keeps), or by CRC-32C if a
+// copy has lost the time. So whenever a crash comes, the old object or the new one is seen, whole
+// and rightly described. A file without a fitting description is an object without metadata.
 //
 // It knows nothing of what the objects mean, and deletes nothing but its own unfinished uploads.
 package dir
@@ -35,7 +37,7 @@ type Store struct {
 	root string // absolute, clean
 
 	mu    sync.Mutex
-	ready bool // root and what lies in it for the store's own use are there
+	ready bool // root and the folders for the store's own use are there
 
 	folders sync.RWMutex            // held for writing while folders are made and not yet on the disk
 	locks   [lockStripes]sync.Mutex // of keys, see lock
@@ -43,8 +45,8 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open names a directory store: "file:///path" or an absolute or relative path. It asks the disk nothing; Check does,
-// and the directory itself is made by the first write.
+// Open names a directory store: "file:///path" or an absolute or relative path. It asks the disk
+// nothing; Check does, and the directory itself is made by the first write.
 func Open(location string) (*Store, error) {
 	path := location
 	if strings.HasPrefix(location, "file:") {
@@ -88,9 +90,10 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 1, MaxPart: 5 << 30, MaxParts: 1 << 20, MaxPut: 5 << 30, MaxObject: 1 << 60}
 }
 
-// Check tells whether the directory can be read or written. To be written, it need not be there if it can be made.
+// Check reports whether the directory can be read or written. To be written, it need not be there
+// if it can be made.
 func (s *Store) Check(ctx context.Context, use store.Use) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	info, err := os.Stat(s.root)
@@ -128,8 +131,8 @@ func (s *Store) checkParent() error {
 	return nil
 }
 
-// prepare makes the root and the folders for the store's own use, once. A root that is gone later is not made again:
-// its disk has been unmounted.
+// prepare makes the root and the folders for the store's own use, once. A root that is gone later
+// is not made again: its disk has been unmounted.
 func (s *Store) prepare() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,19 +163,12 @@ func (s *Store) unmade(err error) error {
 	return pipeline.Fatal(fmt.Errorf("setting up the store %s: %w; check the path and that this user may write there", s.URL(), err))
 }
 
-// fault says what was being done to the store when err came, and marks it fatal if it would meet every other object.
+// fault says what was being done to the store when err came, and marks it fatal if it would meet
+// every other object.
 func (s *Store) fault(doing string, err error) error {
 	full := fmt.Errorf("%s in %s: %w", doing, s.URL(), err)
 	if advice := fatalAdvice(err); advice != "" {
 		return pipeline.Fatal(fmt.Errorf("%w; %s", full, advice))
 	}
 	return full
-}
-
-// cause is the reason why ctx was cancelled, nil if it was not.
-func cause(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return context.Cause(ctx)
 }

@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// fatalAdvice says what to do about an error that every further write would meet; "" for an error of one object.
+// fatalAdvice says what to do about an error that every further write would meet; "" for an error
+// of one object.
 func fatalAdvice(err error) string {
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -31,7 +32,8 @@ func fatalAdvice(err error) string {
 	return ""
 }
 
-// unfit tells errors by which a file system refuses a path, where another path for the same object would do.
+// unfit reports errors by which a file system refuses a path, where another path for the same
+// object would do.
 func unfit(err error) bool {
 	var no syscall.Errno
 	return errors.As(err, &no) && slices.Contains([]syscall.Errno{
@@ -40,7 +42,7 @@ func unfit(err error) bool {
 	}, no)
 }
 
-// absent tells errors by which a file system says that there is nothing at a path.
+// absent reports errors by which a file system says that there is nothing at a path.
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || unfit(err) }
 
 // writable returns an error unless the folder may be read, written and entered.
@@ -57,7 +59,8 @@ func may(folder string, rights uint32) error {
 	return nil
 }
 
-// syncDir puts a folder's list of names on the disk. File systems that can't do that for a folder are let off.
+// syncDir puts a folder's list of names on the disk. File systems that can't do that for a folder
+// are accepted.
 func syncDir(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {
@@ -70,8 +73,9 @@ func syncDir(folder string) error {
 	return errors.Join(err, f.Close())
 }
 
-// makeFolders makes the folders on the way to rel, a path below the root with slashes, so that they are on the disk
-// when it returns: nothing below a folder may be called saved before the folder itself is.
+// makeFolders makes the folders on the way to rel, a path below the root with slashes, so that they
+// are on the disk when it returns: nothing below a folder may be called saved before the folder
+// itself is.
 func (s *Store) makeFolders(rel string) error {
 	s.folders.RLock()
 	err := s.realFolders(rel)
@@ -94,8 +98,8 @@ func (s *Store) makeFolders(rel string) error {
 	return s.realFolders(rel)
 }
 
-// realFolders returns an error unless all folders on the way to rel are there and none is a symbolic link: what lies
-// behind a link would not be listed.
+// realFolders returns an error unless all folders on the way to rel are there and none is a
+// symbolic link: what is behind a link would not be listed.
 func (s *Store) realFolders(rel string) error {
 	for folder := range foldersOf(rel) {
 		info, err := os.Lstat(filepath.Join(s.root, folder))
@@ -122,8 +126,8 @@ func foldersOf(rel string) func(func(string) bool) {
 
 const lockStripes = 64
 
-// lock keeps everybody else, other processes too, from putting an object in place under the key (or one that a file
-// system might fold into it) until unlock is called.
+// lock keeps everybody else, other processes too, from putting an object in place under the key (or
+// one that a file system might fold into it) until unlock is called.
 func (s *Store) lock(key string) (unlock func(), err error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(strings.ToLower(key))) // a hash never fails

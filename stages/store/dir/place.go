@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 	"firn/stages/store"
 )
 
-// What the store keeps for its own use lies below the root under one name that no key may begin with.
+// What the store keeps for its own use is below the root under one name that no key may begin with.
 const (
 	privateDir = ".firn-store"
 	uploadsDir = privateDir + "/uploads"
@@ -22,10 +21,10 @@ const (
 
 	sidecarPrefix = "."
 	sidecarSuffix = ".firn-meta"
-	maxName       = 255 // bytes of a file's name, on every file system worth the name
+	maxName       = 255 // bytes of a file's name, on the usual file systems
 )
 
-// place is where an object lies: its file and its JSON file, both with slashes, below the root.
+// place is where an object is: its file and its JSON file, both with slashes, below the root.
 type place struct{ data, meta string }
 
 func placeAt(rel string) place {
@@ -36,7 +35,8 @@ func placeAt(rel string) place {
 	return place{data: rel, meta: folder + sidecarPrefix + name + sidecarSuffix}
 }
 
-// plainPlace is the place where a human looks for the key; false if no file system would take it as a path.
+// plainPlace is the place where a human looks for the key; false if no file system would take it as
+// a path.
 func plainPlace(key string) (place, bool) {
 	segments := strings.Split(key, "/")
 	for _, name := range segments {
@@ -73,8 +73,8 @@ type found struct {
 	desc *description // nil: none fits
 }
 
-// find looks for an object at its plain and at its odd place. With sure, a description whose time does not fit is
-// accepted or rejected by the file's CRC; otherwise it is taken on its size alone.
+// find looks for an object at its plain and at its odd place. With sure, a description whose time
+// does not fit is accepted or rejected by the file's CRC; otherwise it is taken on its size alone.
 func (s *Store) find(key string, sure bool) (found, error) {
 	if err := store.CheckKey(key); err != nil {
 		return found{}, err
@@ -97,10 +97,11 @@ func (s *Store) find(key string, sure bool) (found, error) {
 	if err != nil && !absent(err) {
 		return found{}, err
 	}
-	return found{}, fmt.Errorf("%w: %s in %s", store.ErrNotFound, key, s.URL())
+	return found{}, store.ErrNotFound
 }
 
-// look sees what lies at a place. The error is absent when there is no file, or it is not reached by plain folders.
+// look returns what is at a place. The error is absent when there is no file, or it is not reached
+// by plain folders.
 func (s *Store) look(p place, sure bool) (found, error) {
 	if err := s.realFolders(p.data); err != nil {
 		return found{}, err
@@ -133,20 +134,12 @@ func (s *Store) lstatFile(p place) (fs.FileInfo, error) {
 	return info, err
 }
 
-// object tells of what was found.
-func (f found) object(withMeta bool) store.Object {
-	o := store.Object{Key: f.key, Size: f.info.Size(), Class: store.ClassStandard, Modified: f.info.ModTime()}
-	if withMeta {
-		o.Meta = map[string]string{}
+// object is what Head returns for f.
+func (f found) object() store.Object {
+	o := store.Object{Size: f.info.Size(), Class: store.ClassStandard, Modified: f.info.ModTime(), Meta: map[string]string{}}
+	if f.desc != nil {
+		o = f.desc.object()
 	}
-	if d := f.desc; d != nil {
-		o.ETag, o.Class, o.Modified = d.etag(), d.Class, d.Saved
-		if withMeta {
-			o.CRC32C, o.HasCRC32C = d.CRC32C, true
-			for name, value := range d.Meta {
-				o.Meta[name] = value
-			}
-		}
-	}
+	o.Key = f.key
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 }
 
 func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if err := store.CheckPut(key, o); err != nil {
@@ -48,14 +49,14 @@ func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error
 	return s.prepare()
 }
 
-// pending is what is known of an unfinished file: the JSON form of it lies beside it while it is written.
+// pending describes an unfinished file: its JSON form is beside the file while that is written.
 type pending struct {
 	Key       string    `json:"key"`
 	Initiated time.Time `json:"initiated"`
 }
 
-// A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become; made first and
-// removed last), ID.data (its bytes) and ID.meta (its sidecar).
+// A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become;
+// made first and removed last), ID.data (its bytes) and ID.meta (its sidecar).
 type temp struct {
 	s    *Store
 	id   string
@@ -87,11 +88,11 @@ func (s *Store) begin(key string) (*temp, error) {
 
 func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id + ext) }
 
-// write lays body at offset, in strides short enough for a cancelled context to be noticed soon.
+// write writes body at offset, in strides short enough for a cancelled context to be noticed soon.
 func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 	const stride = 8 << 20
 	for len(body) > 0 {
-		if err := cause(ctx); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("storing %s: %w", t.key, err)
 		}
 		n := min(len(body), stride)
@@ -105,7 +106,7 @@ func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 
 // commit puts the written file on the disk and in its place, where it is seen from then on.
 func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOptions) (store.Object, error) {
-	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: o.Meta}
+	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: maps.Clone(o.Meta)}
 	d.MTime = d.Saved.Unix() &^ 1
 	if d.Class == "" {
 		d.Class = store.ClassStandard
@@ -113,7 +114,7 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 	if err := t.stamp(d.MTime); err != nil {
 		return store.Object{}, t.s.fault("writing "+t.key, err)
 	}
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
 	}
 	if err := t.install(d); err != nil {
@@ -123,7 +124,7 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
 	}
 	_ = t.remove() // the object is saved; what can't be dropped is found by Uploads
-	return found{key: t.key, info: sizeOnly(size), desc: &d}.object(true), nil
+	return d.object(), nil
 }
 
 func absentFile(path string) bool {
@@ -131,18 +132,8 @@ func absentFile(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// sizeOnly is the info of a file of which no more than its size is asked.
-type sizeOnly int64
-
-func (n sizeOnly) Size() int64      { return int64(n) }
-func (sizeOnly) Name() string       { return "" }
-func (sizeOnly) Mode() fs.FileMode  { return 0 }
-func (sizeOnly) ModTime() time.Time { return time.Time{} }
-func (sizeOnly) IsDir() bool        { return false }
-func (sizeOnly) Sys() any           { return nil }
-
-// install chooses the place and renames the files to it. An object stays where it is; a new one goes to its plain
-// place, if the file system has one for it.
+// install chooses the place and renames the files to it. An object stays where it is; a new one
+// goes to its plain place, if the file system has one for it.
 func (t *temp) install(d description) error {
 	unlock, err := t.s.lock(t.key)
 	if err != nil {
@@ -207,8 +198,8 @@ func (t *temp) moveTo(p place, d description) error {
 	return syncDir(folder)
 }
 
-// stillTrue are the descriptions that may be those of the file that is there now. It fails as unfit if the file is
-// another key's, which the file system has folded into ours.
+// stillTrue are the descriptions that may be those of the file that is there now. It fails as unfit
+// if the file is another key's, which the file system has folded into ours.
 func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -230,7 +221,8 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 	return likely, nil
 }
 
-// stamp gives the file its modification time, which tells it from what is described already, and puts it on the disk.
+// stamp gives the file its modification time, which distinguishes it from what is described
+// already, and puts it on the disk.
 func (t *temp) stamp(seconds int64) error {
 	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
 		return err
@@ -251,7 +243,7 @@ func (t *temp) remove() error {
 
 func (s *Store) removeTemp(id string) error {
 	var errs []error
-	for _, ext := range []string{dataExt, metaExt, infoExt} { // what tells of the others goes last
+	for _, ext := range []string{dataExt, metaExt, infoExt} { // the description of the others goes last
 		if err := os.Remove(s.path(uploadsDir + "/" + id + ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, s.fault("dropping an unfinished upload", err))
 		}

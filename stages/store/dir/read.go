@@ -14,36 +14,28 @@ import (
 	"firn/stages/store"
 )
 
-// Head tells of an object by its JSON file.
+// Head reads an object's JSON file.
 func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
-	f, err := s.findFor(ctx, "looking at", key, true)
+	f, err := s.findFor(ctx, "reading the metadata of", key, version, true)
 	if err != nil {
 		return store.Object{}, err
 	}
-	if version != "" {
-		return store.Object{}, noVersion(key, version)
-	}
-	return f.object(true), nil
+	return f.object(), nil
 }
 
 // Thaw has nothing to do: whatever class an object was given, its file can be read at once.
 func (s *Store) Thaw(ctx context.Context, key, version string, _ store.Tier, _ int) (store.ThawResult, error) {
-	_, err := s.findFor(ctx, "thawing", key, false)
-	if err == nil && version != "" {
-		err = noVersion(key, version)
-	}
+	_, err := s.findFor(ctx, "thawing", key, version, false)
 	return store.ThawNotCold, err
 }
 
-func noVersion(key, version string) error {
-	return fmt.Errorf("%w: version %s of %s (a directory keeps no versions)", store.ErrNotFound, version, key)
-}
-
-func (s *Store) findFor(ctx context.Context, doing, key string, sure bool) (found, error) {
-	if err := cause(ctx); err != nil {
-		return found{}, fmt.Errorf("%s %s: %w", doing, key, err)
+func (s *Store) findFor(ctx context.Context, doing, key, version string, sure bool) (f found, err error) {
+	if err = context.Cause(ctx); err == nil {
+		f, err = s.find(key, sure)
 	}
-	f, err := s.find(key, sure)
+	if err == nil && version != "" {
+		err = fmt.Errorf("%w: version %s (a directory keeps no versions)", store.ErrNotFound, version)
+	}
 	if err != nil {
 		return found{}, s.fault(doing+" "+key, err)
 	}
@@ -52,10 +44,7 @@ func (s *Store) findFor(ctx context.Context, doing, key string, sure bool) (foun
 
 // Get opens an object's file.
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
-	if o.Version != "" {
-		return nil, noVersion(key, o.Version)
-	}
-	found, err := s.findFor(ctx, "reading", key, false)
+	found, err := s.findFor(ctx, "reading", key, o.Version, false)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +66,8 @@ func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.Rea
 	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
 }
 
-// reader reads a range of a file, and is cut short by its context and by a file that has lost its end.
+// reader reads a range of a file, and is cut short by its context and by a file that has lost its
+// end.
 type reader struct {
 	ctx          context.Context
 	file         *os.File
@@ -88,7 +78,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	if err := cause(r.ctx); err != nil {
+	if err := context.Cause(r.ctx); err != nil {
 		return 0, err
 	}
 	if int64(len(p)) > r.left {
@@ -107,8 +97,9 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.file.Close() }
 
-// List goes through the folders in the order of keys. The few objects at odd places are held in memory and merged in.
-// (On a file system that folds names, a key may come where the folded name sorts.)
+// List goes through the folders in the order of keys. The few objects at odd places are held in
+// memory and merged in. (On a file system that folds names, a key may come where the folded name
+// sorts.)
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	odd, err := s.oddObjects(ctx, prefix)
 	if err != nil {
@@ -137,8 +128,9 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	return err
 }
 
-// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below. Names are compared with
-// prefix without case, for a file system that folds names; fn decides by the key.
+// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below.
+// Names are compared with prefix without case, for a file system that folds names; fn decides by
+// the key.
 func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
 	names, err := s.names(ctx, folder)
 	if err != nil {
@@ -167,9 +159,10 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 	return nil
 }
 
-// names are the names in a folder, those of folders with a slash behind, which is also how keys sort.
+// names are the names in a folder, those of folders with a slash behind, which is also how keys
+// sort.
 func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)
 	}
 	entries, err := os.ReadDir(s.path(folder))
@@ -202,7 +195,9 @@ func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
 	if f.desc != nil {
 		f.key = f.desc.Key // a file system that folds names may have changed how it is written
 	}
-	return fn(f.object(false))
+	o := f.object()
+	o.Meta, o.CRC32C, o.HasCRC32C = nil, 0, false
+	return fn(o)
 }
 
 // oddObjects are the objects at odd places, in the order of their keys.

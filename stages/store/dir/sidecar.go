@@ -9,13 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"firn/stages/store"
 )
 
 // sidecarVersion is the version of the JSON file's form.
 const sidecarVersion = 1
 
-// sidecar is the JSON file next to an object's file. While an object is being replaced it describes both the one that
-// is there and the one to come; a description that fits nothing is of no account.
+// sidecar is the JSON file next to an object's file. While an object is being replaced it describes
+// both the one that is there and the one to come; a description that fits nothing is ignored.
 type sidecar struct {
 	Version int           `json:"version"`
 	Objects []description `json:"objects"`
@@ -35,11 +37,23 @@ type description struct {
 // etag names the bytes, as S3's does: the same for the same content.
 func (d description) etag() string { return fmt.Sprintf("%08x-%x", d.CRC32C, d.Size) }
 
+// object is the object as Head returns it.
+func (d description) object() store.Object {
+	o := store.Object{
+		Key: d.Key, Size: d.Size, ETag: d.etag(), Class: d.Class, Modified: d.Saved, Meta: d.Meta, CRC32C: d.CRC32C, HasCRC32C: true,
+	}
+	if o.Meta == nil {
+		o.Meta = map[string]string{}
+	}
+	return o
+}
+
 func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
 }
 
-// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes nothing.
+// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes
+// nothing.
 func (s *Store) readSidecar(p place) ([]description, error) {
 	raw, err := os.ReadFile(s.path(p.meta))
 	if err != nil {
@@ -52,8 +66,9 @@ func (s *Store) readSidecar(p place) ([]description, error) {
 	return c.Objects, nil
 }
 
-// describe finds the description that fits the file at p, nil if there is none. If only its time is wrong, because the
-// store was copied without its times, the file's CRC decides, and the time is mended so that it is asked only once.
+// describe finds the description that fits the file at p, nil if there is none. If only its time is
+// wrong, because the store was copied without its times, the file's CRC decides, and the time is
+// corrected so that the CRC is computed only once.
 func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil {

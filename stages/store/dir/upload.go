@@ -14,7 +14,8 @@ import (
 	"firn/stages/store"
 )
 
-// upload is a multipart upload: parts are laid at their offsets in one file, so that none is ever copied.
+// upload is a multipart upload: parts are written at their offsets in one file, so that none is
+// ever copied.
 type upload struct {
 	temp    *temp
 	options store.PutOptions
@@ -65,7 +66,7 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
 	doing := func(err error) error { return fmt.Errorf("completing %s: %w", u.temp.key, err) }
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, doing(err)
 	}
 	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
@@ -93,12 +94,12 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 
 func (u *upload) Abort(context.Context) error { return u.temp.remove() }
 
-// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing tells what it is:
-// a live one is in that state for a moment only.
+// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing
+// tells what it is: a live one is in that state for a moment only.
 const strayAge = time.Hour
 
-// Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash left without a word
-// of what they are to become have no key, and are found under any prefix.
+// Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash
+// left without a description have no key, and are found under any prefix.
 func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
 	entries, err := os.ReadDir(s.path(uploadsDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +115,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 			continue
 		}
 		last = id
-		if err := cause(ctx); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("looking for unfinished uploads in %s: %w", s.URL(), err)
 		}
 		p, ok := s.pendingUpload(id, e)
@@ -143,7 +144,7 @@ func (s *Store) pendingUpload(id string, e fs.DirEntry) (store.PendingUpload, bo
 
 // AbortUpload removes an unfinished file.
 func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
-	if err := cause(ctx); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("dropping the unfinished upload of %s: %w", key, err)
 	}
 	if id == "" || strings.ContainsAny(id, "./\x00") {

@@ -1,12 +1,13 @@
-// Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the old script wrote them,
-// and firn's own attributes beside.
+// Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the
+// old script wrote them, and firn's own attributes beside.
 //
-// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing of objects: that
-// an object is in the store before its record is put here is the caller's affair.
+// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing
+// of objects: that an object is in the store before its record is put here is the caller's affair.
 package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,6 +41,14 @@ type Table struct {
 
 var _ record.Table = (*Table)(nil)
 
+// Errors that callers match with errors.Is.
+var (
+	// ErrNoRegion: neither the options nor the environment nor the profile name a region.
+	ErrNoRegion = errors.New("no region is set")
+	// ErrNoTable: the region has no such table.
+	ErrNoTable = errors.New("there is no such table")
+)
+
 const (
 	partitionKey = "s3_key"
 	batch        = 100 // keys in one BatchGetItem (DynamoDB API reference)
@@ -56,7 +65,8 @@ func CheckTable(name string) error {
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
 }
 
-// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with pipeline.Fatal.
+// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with
+// pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -72,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	if cfg.Region == "" {
 		if endpoint == "" {
-			return nil, pipeline.Fatal(fmt.Errorf("opening dynamodb://%s: no region is set: use --region, AWS_REGION or the profile", o.Table))
+			return nil, pipeline.Fatal(fmt.Errorf("opening dynamodb://%s: %w", o.Table, ErrNoRegion))
 		}
 		cfg.Region = "us-east-1" // any will do for a server that is not AWS
 		client = newClient(cfg, o.Endpoint)
@@ -237,7 +247,7 @@ func (t *Table) checkTable(d *types.TableDescription) error {
 	switch d.TableStatus {
 	case types.TableStatusActive, types.TableStatusUpdating, "":
 	default:
-		return fmt.Errorf("the table %s is %s: wait until it is ACTIVE, or mend it", t.name, d.TableStatus)
+		return fmt.Errorf("the table %s is %s: wait until it is ACTIVE, or repair it", t.name, d.TableStatus)
 	}
 	if len(d.KeySchema) != 1 || aws.ToString(d.KeySchema[0].AttributeName) != partitionKey {
 		return t.wrongSchema()
@@ -251,10 +261,11 @@ func (t *Table) checkTable(d *types.TableDescription) error {
 }
 
 func (t *Table) wrongSchema() error {
-	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; name another table, or make one", t.name, partitionKey)
+	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
-// probe asks for an item that is not there: the answer is an error if the table is missing or has another key.
+// probe asks for an item that is not there: the answer is an error if the table is missing or has
+// another key.
 func (t *Table) probe(ctx context.Context) error {
 	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, patient)
 	if awsconf.Code(err) == "ValidationException" {
@@ -263,7 +274,7 @@ func (t *Table) probe(ctx context.Context) error {
 	return t.fault(ctx, "asking", "dynamodb:GetItem", err)
 }
 
-// fault tells what err means: a fault of the run, or of this request.
+// fault says what err means: a fault of the run, or of this request.
 func (t *Table) fault(ctx context.Context, doing, action string, err error) error {
 	if err == nil {
 		return nil
@@ -275,7 +286,7 @@ func (t *Table) fault(ctx context.Context, doing, action string, err error) erro
 	brief := awsconf.Brief(err)
 	switch awsconf.Code(err) {
 	case "ResourceNotFoundException":
-		return pipeline.Fatal(said(fmt.Errorf("%w; there is no such table in the region %s: check its name, the account and --region, or make it with the partition key %s (a string)", brief, t.region, partitionKey)))
+		return pipeline.Fatal(said(fmt.Errorf("%w; %w in the region %s: check its name and the account, or create it with the partition key %s (a string)", brief, ErrNoTable, t.region, partitionKey)))
 	case "AccessDeniedException":
 		return pipeline.Fatal(said(fmt.Errorf("%w; these credentials need the right %s on the table", brief, action)))
 	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded":

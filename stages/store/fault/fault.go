@@ -1,6 +1,7 @@
-// Package fault wraps a store so that its operations fail when a test wants them to: operation 0, then 1, then 2 …
-// until what is tested gets through (FailAt), everything from some operation on (FailFrom), or a script of faults for
-// chosen operations (New, Add). It counts operations and keeps their names.
+// Package fault wraps a store so that its operations fail when a test wants them to: operation 0,
+// then 1, then 2 … until what is tested gets through (FailAt), everything from some operation on
+// (FailFrom), or a script of faults for chosen operations (New, Add). It counts operations and
+// keeps their names.
 //
 // It knows nothing of the store below it, and changes nothing of an operation that it lets through.
 package fault
@@ -8,6 +9,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -38,7 +40,8 @@ const (
 	Abort        Op = "Abort"
 )
 
-// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before it is done.
+// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before
+// it is done.
 type Fault struct {
 	Op    Op     // the operation it waits for
 	Key   string // the key it waits for; "" is any
@@ -78,14 +81,16 @@ func (s *Store) Add(faults ...Fault) {
 	s.script = append(s.script, faults...)
 }
 
-// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with err (nil is ErrInjected).
+// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with
+// err (nil is ErrInjected).
 func (s *Store) FailAt(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.err = number, err
 }
 
-// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a link is lost.
+// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a
+// link is lost.
 func (s *Store) FailFrom(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,14 +122,14 @@ func (s *Store) Count(op Op) int {
 	return n
 }
 
-// Pending tells how many faults of the script have not happened.
+// Pending returns how many faults of the script have not happened.
 func (s *Store) Pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.script)
 }
 
-// next notes a call and gives the fault that is its lot, if any.
+// next records a call and returns the fault for it, if any.
 func (s *Store) next(op Op, key string) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,14 +167,17 @@ func run[T any](s *Store, op Op, key string, do func() (T, error)) (T, error) {
 	var none T
 	f, failing := s.next(op, key)
 	if failing && !f.After {
-		return none, f.Err
+		return none, named(op, key, f.Err)
 	}
 	result, err := do()
 	if failing && err == nil {
-		return none, f.Err
+		return none, named(op, key, f.Err)
 	}
 	return result, err
 }
+
+// named says what failed, as every store does.
+func named(op Op, key string, err error) error { return fmt.Errorf("%s %s: %w", op, key, err) }
 
 func runPlain(s *Store, op Op, key string, do func() error) error {
 	_, err := run(s, op, key, func() (struct{}, error) { return struct{}{}, do() })
@@ -192,7 +200,7 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
 	f, failing := s.next(Get, key)
 	if failing && !f.After {
-		return nil, f.Err
+		return nil, named(Get, key, f.Err)
 	}
 	body, err := s.Store.Get(ctx, key, o)
 	if err != nil || !failing {

@@ -45,11 +45,11 @@ func TestCheck(t *testing.T) {
 		want   string // "" is success
 	}{
 		{name: "there"},
-		{name: "missing bucket", change: bucket("no-such-bucket"), want: "there is no bucket no-such-bucket"},
+		{name: "missing bucket", change: bucket("no-such-bucket"), want: "there is no such bucket"},
 		{name: "unknown access key", env: map[string]string{"AWS_ACCESS_KEY_ID": "AKIDUNKNOWN"}, want: "access key"},
 		{name: "wrong secret", env: map[string]string{"AWS_SECRET_ACCESS_KEY": "very-wrong-secret"}, want: "secret key"},
 		{name: "no credentials", env: map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, want: "there are no AWS credentials"},
-		{name: "wrong region", change: func(o *s3.Options) { o.Region = "eu-north-1" }, want: "--region"},
+		{name: "wrong region", change: func(o *s3.Options) { o.Region = "eu-north-1" }, want: "the region eu-north-1 seems to be wrong"},
 		{name: "no right", fault: harness.AccessDenied(), want: "s3:ListBucket"},
 		{name: "expired", fault: harness.ExpiredToken(), want: "expired"},
 		{name: "clock", fault: refuse(403, "RequestTimeTooSkewed"), want: "clock"},
@@ -122,9 +122,14 @@ func TestWrongRegion(t *testing.T) {
 				fmt.Fprintf(w, "<Error><Code>%s</Code><Message>Elsewhere.</Message></Error>", tt.code)
 			}
 		})
-		mustSay(t, st.Check(t.Context(), store.ToWrite), true, "--region eu-west-3")
-		_, err := st.Head(t.Context(), "k", "")
-		mustSay(t, err, true, "--region eu-west-3")
+		_, headErr := st.Head(t.Context(), "k", "")
+		for _, err := range []error{st.Check(t.Context(), store.ToWrite), headErr} {
+			mustSay(t, err, true, "region eu-west-3")
+			var wrong *s3.RegionError
+			if !errors.As(err, &wrong) || wrong.Region != "eu-west-3" {
+				t.Errorf("%v is no RegionError", err)
+			}
+		}
 	}
 }
 

@@ -24,12 +24,12 @@ const kms = " (and kms:Decrypt and kms:GenerateDataKey if it is encrypted with a
 
 var (
 	listing    = request{doing: "listing", action: "s3:ListBucket"}
-	heading    = request{doing: "looking at", action: "s3:GetObject", also: " (and s3:ListBucket, without which an object that is not there looks forbidden)"}
+	heading    = request{doing: "reading the metadata of", action: "s3:GetObject", also: " (and s3:ListBucket, without which an object that is not there looks forbidden)"}
 	reading    = request{doing: "reading", action: "s3:GetObject", also: kms}
 	storing    = request{doing: "storing", action: "s3:PutObject", also: kms, write: true}
 	completing = request{doing: "completing", action: "s3:PutObject", also: kms, write: true}
-	finding    = request{doing: "looking for unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
-	aborting   = request{doing: "dropping the unfinished upload of", action: "s3:AbortMultipartUpload"}
+	finding    = request{doing: "listing the unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
+	aborting   = request{doing: "aborting the upload of", action: "s3:AbortMultipartUpload"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 
@@ -41,7 +41,8 @@ func (r request) of(version string) request {
 	return r
 }
 
-// fault tells what err means: one of store's errors, a fault of the run, or the server's refusal of the one object.
+// fault says what err means: one of store's errors, a fault of the run, or the server's refusal of
+// the one object.
 func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
 	if err == nil {
 		return nil
@@ -55,9 +56,12 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	}
 	brief := awsconf.Brief(err)
 	if region := s.otherRegion(err); region != "" {
-		return pipeline.Fatal(said(fmt.Errorf("the bucket %s is in the region %s, not in %s: use --region %s", s.bucket, region, s.region, region)))
+		return pipeline.Fatal(said(fmt.Errorf("%w; %w", brief, &RegionError{Asked: s.region, Region: region})))
 	}
-	advice, fatal := s.advice(r, err)
+	if sentinel := settingOf(awsconf.Code(err), s.region); sentinel != nil {
+		return pipeline.Fatal(said(fmt.Errorf("%w; %w", brief, sentinel)))
+	}
+	advice, fatal := advice(r, err)
 	if advice != "" {
 		brief = fmt.Errorf("%w; %s", brief, advice)
 	}
@@ -75,8 +79,8 @@ func (q quiet) Unwrap() error { return q.err }
 
 func sentinelOf(code string) error {
 	switch code {
-	// NotFound is what the SDK calls a 404 without a body, as a HEAD gets; MethodNotAllowed is the answer for a version
-	// that is a delete marker.
+	// NotFound is what the SDK calls a 404 without a body, as a HEAD gets; MethodNotAllowed is the
+	// answer for a version that is a delete marker.
 	case "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed":
 		return store.ErrNotFound
 	case "NoSuchUpload":
@@ -91,7 +95,8 @@ func sentinelOf(code string) error {
 	return nil
 }
 
-// otherRegion is the region that the server says the bucket is in, "" if it is the one that was asked.
+// otherRegion is the region that the server says the bucket is in, "" if it is the one that was
+// asked.
 func (s *Store) otherRegion(err error) string {
 	switch awsconf.Code(err) {
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
@@ -103,25 +108,53 @@ func (s *Store) otherRegion(err error) string {
 	return ""
 }
 
-// advice says what to do about a refusal, and whether it is one of the run.
-func (s *Store) advice(r request, err error) (advice string, fatal bool) {
+// Refusals of a setting. They are marked with pipeline.Fatal.
+var (
+	// ErrStorageClass: the server does not know the storage class.
+	ErrStorageClass = errors.New("the server does not know this storage class")
+	// ErrNoACLs: an ACL was sent, and the bucket has ACLs disabled.
+	ErrNoACLs = errors.New("the bucket has ACLs disabled")
+)
+
+// A RegionError says that the bucket is not in the region that was asked.
+type RegionError struct {
+	Asked  string
+	Region string // where the bucket is; "" if the server does not say
+}
+
+func (e *RegionError) Error() string {
+	if e.Region == "" {
+		return "the region " + e.Asked + " seems to be wrong"
+	}
+	return "the bucket is in the region " + e.Region + ", not in " + e.Asked
+}
+
+// settingOf is the error for a setting that the server refuses, nil for other refusals.
+func settingOf(code, region string) error {
+	switch code {
+	case "InvalidStorageClass":
+		return ErrStorageClass
+	case "AccessControlListNotSupported":
+		return ErrNoACLs
+	case "AuthorizationHeaderMalformed", "PermanentRedirect":
+		return &RegionError{Asked: region}
+	}
+	return nil
+}
+
+// advice says what to do about a refusal, and whether every other request would be refused too.
+func advice(r request, err error) (advice string, fatal bool) {
 	switch awsconf.Code(err) {
 	case "NoSuchBucket":
-		return "there is no bucket " + s.bucket + " there: check its name and the account, or make it first", true
+		return "there is no such bucket: check its name and the account, or create it", true
 	case "AccessDenied", "Forbidden", "AllAccessDisabled":
-		return "these credentials need the right " + r.action + " on " + s.URL() + r.also, r.write
-	case "InvalidStorageClass":
-		return "this server does not know the storage class: use --storage-class with one that it does (STANDARD)", true
-	case "AccessControlListNotSupported":
-		return "the bucket has ACLs disabled: leave out --acl", true
+		return "these credentials need the right " + r.action + r.also, r.write
 	case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "EntityQuotaExceeded":
 		return "the server has no room: make some, or raise the quota", true
 	case "InvalidBucketState", "InvalidBucketName":
 		return "the bucket can't be used: check its name and state", true
 	case "NotImplemented":
 		return "this server can't do it (" + r.action + ")", false
-	case "AuthorizationHeaderMalformed", "PermanentRedirect":
-		return "the region " + s.region + " seems to be wrong: use --region", true
 	}
 	var unreadable *smithy.DeserializationError
 	status := awsconf.Status(err)

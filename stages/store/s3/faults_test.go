@@ -287,14 +287,14 @@ func TestRunFaults(t *testing.T) {
 		{"GetObject", harness.AccessDenied(), false, "s3:GetObject"},
 		{"ListMultipartUploads", harness.AccessDenied(), false, "s3:ListBucketMultipartUploads"},
 		{"AbortMultipartUpload", harness.AccessDenied(), false, "s3:AbortMultipartUpload"},
-		{"PutObject", refuse(404, "NoSuchBucket"), true, "there is no bucket"},
-		{"CompleteMultipartUpload", refuse(404, "NoSuchBucket"), true, "there is no bucket"},
+		{"PutObject", refuse(404, "NoSuchBucket"), true, "there is no such bucket"},
+		{"CompleteMultipartUpload", refuse(404, "NoSuchBucket"), true, "there is no such bucket"},
 		{"PutObject", refuse(403, "InvalidAccessKeyId"), true, "access key"},
 		{"PutObject", refuse(403, "SignatureDoesNotMatch"), true, "secret key"},
 		{"PutObject", harness.ExpiredToken(), true, "expired"},
 		{"PutObject", refuse(403, "RequestTimeTooSkewed"), true, "clock"},
-		{"PutObject", refuse(400, "InvalidStorageClass"), true, "--storage-class"},
-		{"PutObject", refuse(400, "AccessControlListNotSupported"), true, "--acl"},
+		{"PutObject", refuse(400, "InvalidStorageClass"), true, s3.ErrStorageClass.Error()},
+		{"PutObject", refuse(400, "AccessControlListNotSupported"), true, s3.ErrNoACLs.Error()},
 		{"PutObject", refuse(507, "XMinioStorageFull"), true, "no room"},
 		{"PutObject", refuse(400, "InvalidArgument"), false, "InvalidArgument: Refused by the test (request FAULT)"},
 		{"UploadPart", refuse(400, "EntityTooSmall"), false, "EntityTooSmall"},
@@ -316,8 +316,8 @@ func TestRunFaults(t *testing.T) {
 		if err := s.DropBucket(s.Bucket); err != nil {
 			t.Fatal(err)
 		}
-		mustSay(t, attempt(t.Context(), st, "PutObject"), true, "there is no bucket")
-		mustSay(t, attempt(t.Context(), st, "CreateMultipartUpload"), true, "there is no bucket")
+		mustSay(t, attempt(t.Context(), st, "PutObject"), true, "there is no such bucket")
+		mustSay(t, attempt(t.Context(), st, "CreateMultipartUpload"), true, "there is no such bucket")
 	})
 }
 

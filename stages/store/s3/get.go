@@ -13,8 +13,8 @@ import (
 	"firn/stages/store"
 )
 
-// Get reads an object, and goes on where it was when the connection breaks. A whole object is checked against the
-// server's CRC while it is read, unless a connection broke.
+// Get reads an object, and goes on where it was when the connection breaks. A whole object is
+// checked against the server's CRC while it is read, unless a connection broke.
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
 	if err := store.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
@@ -67,7 +67,8 @@ func (r *reader) open() error {
 	return nil
 }
 
-// newest asks for the newest version, without naming it, and takes it if it is the one that was refused.
+// newest asks for the newest version, without naming it, and takes it if it is the one that was
+// refused.
 func (r *reader) newest(in *s3.GetObjectInput, refused error) (*s3.GetObjectOutput, error) {
 	in.VersionId = nil
 	out, err := r.s.client.GetObject(r.ctx, in)

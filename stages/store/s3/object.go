@@ -16,7 +16,8 @@ import (
 	"firn/stages/store/awsconf"
 )
 
-// Check lists one key, which tells a missing bucket, a wrong region, bad credentials and a dead network apart.
+// Check lists one key, which distinguishes a missing bucket, a wrong region, bad credentials and a
+// dead network apart.
 func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
@@ -76,7 +77,7 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 // Head costs one request and reads nothing of the object.
 func (s *Store) Head(ctx context.Context, key, version string) (store.Object, error) {
 	if err := store.CheckKey(key); err != nil {
-		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+		return store.Object{}, fmt.Errorf("%s %s: %w", heading.doing, key, err)
 	}
 	return s.head(ctx, key, version)
 }
@@ -107,19 +108,20 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	return o, nil
 }
 
-// refusesVersions tells whether an answer may mean that the right s3:GetObjectVersion is missing: to ask for the newest version without naming
-// it takes s3:GetObject alone (S3 user guide, "Retrieving object versions from a versioning-enabled bucket").
+// refusesVersions reports whether an answer may mean that the right s3:GetObjectVersion is missing:
+// to ask for the newest version without naming it takes s3:GetObject alone (S3 user guide,
+// "Retrieving object versions from a versioning-enabled bucket").
 func refusesVersions(err error) bool {
 	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
 }
 
-// headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so doesn't tell expired
-// credentials from a missing right.
+// headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so
+// doesn't tell expired credentials from a missing right.
 func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
 		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
-		if explained := s.fault(ctx, listing, key, why); pipeline.IsFatal(explained) {
-			return fmt.Errorf("looking at %s: %w", key, explained)
+		if explained := s.fault(ctx, r, key, why); pipeline.IsFatal(explained) {
+			return explained
 		}
 	}
 	return s.fault(ctx, r, key, err)
@@ -161,7 +163,8 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 // resends is how often a body that was damaged on the way is sent again.
 const resends = 3
 
-// resend sends a body, and sends it again when the server found it damaged although it is whole here.
+// resend sends a body, and sends it again when the server found it damaged although it is whole
+// here.
 func (s *Store) resend(ctx context.Context, r request, what string, body []byte, crc uint32, send func() error) error {
 	for try := 1; ; try++ {
 		err := send()
@@ -175,7 +178,8 @@ func (s *Store) resend(ctx context.Context, r request, what string, body []byte,
 	}
 }
 
-// Thaw asks S3 to make the object readable for some days. An object of a class that is never cold is left alone.
+// Thaw asks S3 to make the object readable for some days. An object of a class that is never cold
+// is left alone.
 func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
 	if err := store.CheckKey(key); err != nil {
 		return 0, fmt.Errorf("thawing %s: %w", key, err)
@@ -196,8 +200,8 @@ func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, 
 	return s.thawRefused(ctx, key, version, err)
 }
 
-// thawRefused tells what a refusal means. That of a class which needs no thaw looks as others do, and a server that can't thaw has more than one
-// way to say so: the object itself is asked.
+// thawRefused says what a refusal means. That of a class which needs no thaw looks as others do,
+// and a server that can't thaw has more than one way to say so: the object itself is asked.
 func (s *Store) thawRefused(ctx context.Context, key, version string, err error) (store.ThawResult, error) {
 	code, status := awsconf.Code(err), awsconf.Status(err)
 	unknown := code == "NotImplemented" || code == "MethodNotAllowed" || status == 501 || status == 405

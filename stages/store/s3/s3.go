@@ -1,10 +1,12 @@
 // Package s3 keeps objects in an S3 bucket, AWS's or that of a server which speaks S3.
 //
-// Every byte that is sent carries a CRC-32C that the server verifies: of each part, of each whole object. Over https
-// the payload is not hashed a second time for the signature; over plain http it is, or anybody could change it. What is
-// throttled, cut off or met by a server's fault is tried again, with growing waits, from the caller's own bytes.
+// Every byte that is sent carries a CRC-32C that the server verifies: of each part, of each whole
+// object. Over https the payload is not hashed a second time for the signature; over plain http it
+// is, or anybody could change it. What is throttled, cut off or met by a server's fault is tried
+// again, with growing waits, from the caller's own bytes.
 //
-// It asks for no right to delete, and sends no ACL unless told to. It knows nothing of archives and records.
+// It asks for no right to delete, and sends no ACL unless Options has one. It knows nothing of
+// archives and records.
 package s3
 
 import (
@@ -50,7 +52,8 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open loads the AWS settings. It asks the bucket nothing; Check does. Errors are marked with pipeline.Fatal.
+// Open loads the AWS settings. It asks the bucket nothing; Check does. Errors are marked with
+// pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := CheckBucket(o.Bucket); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -63,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening s3://%s: %w", o.Bucket, err)
 	}
 	if cfg.Region == "" {
-		cfg.Region = "us-east-1" // S3's own default; Check tells if the bucket is elsewhere
+		cfg.Region = "us-east-1" // S3's own default; Check fails if the bucket is elsewhere
 	}
 	client := s3.NewFromConfig(cfg, func(c *s3.Options) {
 		if o.Endpoint != "" {
@@ -92,7 +95,8 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MaxPut: 5 << 30, MaxObject: 10_000 * 5 << 30}
 }
 
-// CheckBucket returns an error unless name can be a bucket's (S3 user guide, "General purpose bucket naming rules").
+// CheckBucket returns an error unless name can be a bucket's (S3 user guide, "General purpose
+// bucket naming rules").
 func CheckBucket(name string) error {
 	switch {
 	case name == "":
@@ -133,7 +137,8 @@ func encodeCRC(crc uint32) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)))
 }
 
-// decodeCRC reads a CRC-32C over a whole object. Those of composite objects ("…-3") are over their parts' CRCs, and no use.
+// decodeCRC reads a CRC-32C over a whole object. Those of composite objects ("…-3") are over their
+// parts' CRCs, and no use.
 func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 	if text == nil || kind == types.ChecksumTypeComposite {
 		return 0, false
@@ -154,7 +159,7 @@ func classOf[C ~string](class C) string {
 	return string(class)
 }
 
-// serverTime is when the server says it answered, to tell when an object was stored.
+// serverTime is when the server says it answered: when an object was stored.
 func serverTime(m middleware.Metadata) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(m); ok {
 		return t.UTC()
@@ -170,7 +175,8 @@ func statusOf(m middleware.Metadata) int {
 	return 0
 }
 
-// decodeKey reads a key of a listing that was asked for with URL encoding, as keys with control characters need it.
+// decodeKey reads a key of a listing that was asked for with URL encoding, as keys with control
+// characters need it.
 func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	if encoding != types.EncodingTypeUrl {
 		return aws.ToString(key), nil
@@ -182,8 +188,8 @@ func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	return plain, nil
 }
 
-// parseRestore reads the x-amz-restore header: ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"
-// (S3 API reference, HeadObject).
+// parseRestore reads the x-amz-restore header: ongoing-request="false", expiry-date="Fri, 21 Dec
+// 2012 00:00:00 GMT" (S3 API reference, HeadObject).
 func parseRestore(header *string) store.RestoreState {
 	text := aws.ToString(header)
 	state := store.RestoreState{Ongoing: strings.Contains(text, `ongoing-request="true"`)}

@@ -100,12 +100,13 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	}, nil
 }
 
-// unproven looks at what is there after an answer that says done but not what was made. Some servers (versitygw among
-// them) answer so for an upload that another has aborted, if only the key has an object.
+// unproven looks at what is there after an answer that says done but not what was made. Some
+// servers (versitygw among them) answer so for an upload that another has aborted, if only the key
+// has an object.
 func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	o, err := u.s.head(ctx, u.key, "")
 	if err != nil {
-		return store.Object{}, fmt.Errorf("completing %s: %w", u.key, err)
+		return store.Object{}, err
 	}
 	if !u.made(o, parts, size, crc) {
 		return store.Object{}, fmt.Errorf("completing %s: %w: the server says done, but the object it has is another", u.key, store.ErrNoUpload)
@@ -113,14 +114,15 @@ func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, c
 	return u.result(o, crc), nil
 }
 
-// result is what Complete tells of an object that Head has told of.
+// result is what Complete returns of an object as Head returned it.
 func (u *upload) result(o store.Object, crc uint32) store.Object {
 	o.Meta, o.Restore, o.CRC32C, o.HasCRC32C = nil, store.RestoreState{}, crc, true
 	return o
 }
 
-// unanswered finds out whether the object was made after all. A server that has made it and whose answer got lost
-// tells the next try that it knows no such upload; a link that is lost tells nothing.
+// unanswered finds out whether the object was made after all. A server that has made it and whose
+// answer got lost tells the next try that it knows no such upload; a link that is lost tells
+// nothing.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	fault := u.s.fault(ctx, completing, u.key, err)
 	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
@@ -137,8 +139,8 @@ func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, 
 	return u.result(o, crc), nil
 }
 
-// made tells whether o is what this upload was to make: its size and metadata, and its bytes by their CRC-32C or, on
-// a server that keeps none, by the ETag that S3 makes of the parts' ETags.
+// made reports whether o is what this upload was to make: its size and metadata, and its bytes by
+// their CRC-32C or, on a server that keeps none, by the ETag that S3 makes of the parts' ETags.
 func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32) bool {
 	if o.Size != size || !maps.Equal(o.Meta, u.metaOrEmpty()) {
 		return false
@@ -157,8 +159,8 @@ func (u *upload) metaOrEmpty() map[string]string {
 	return u.options.Meta
 }
 
-// multipartETag is the MD5 of the parts' MD5s and their number; false if the parts' ETags are not their MD5s, as with
-// keys of the user's own.
+// multipartETag is the MD5 of the parts' MD5s and their number; false if the parts' ETags are not
+// their MD5s, as with keys of the user's own.
 func multipartETag(parts []store.Part) (string, bool) {
 	h := md5.New()
 	for _, p := range parts {

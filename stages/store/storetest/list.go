@@ -11,7 +11,8 @@ import (
 	"firn/stages/store"
 )
 
-// AwkwardKeys are keys that S3 holds and that are easily got wrong on the way: by URL escaping, by XML, by a file system.
+// AwkwardKeys are keys that S3 holds and that are easily got wrong on the way: by URL escaping, by
+// XML, by a file system.
 func AwkwardKeys() []string {
 	long := strings.Repeat("long", 63) // 252 bytes
 	return []string{
@@ -25,7 +26,8 @@ func AwkwardKeys() []string {
 	}
 }
 
-// OddKeys are keys that S3 holds but that many servers, all file systems, and some tools refuse. firn makes none of them.
+// OddKeys are keys that S3 holds but that many servers, all file systems, and some tools refuse.
+// firn makes none of them.
 func OddKeys() []string {
 	return []string{"trailing/", "double//slash", "/leading", "dots/../up", "dots/./here", "..", ".", "a//", "//", "x/.."}
 }

@@ -80,7 +80,7 @@ func (p parted) complete(t testing.TB, u store.Upload, parts []store.Part) store
 	return o
 }
 
-// Upload stores body as a multipart upload and returns what Complete told.
+// Upload stores body as a multipart upload and returns what Complete returned.
 func Upload(t testing.TB, s store.Store, key string, body []byte, partSize int, o store.PutOptions) store.Object {
 	t.Helper()
 	p := parted{body: body, partSize: partSize}
@@ -258,7 +258,8 @@ func testAbort(t *testing.T, s store.Store) {
 	mustMiss(t, s, "home/k")
 }
 
-// testConcurrent: many writers, some under the same key: each object is whole and one of those that were written.
+// testConcurrent: many writers, some under the same key: each object is whole and one of those that
+// were written.
 func testConcurrent(t *testing.T, s store.Store) {
 	const writers, each = 8, 12
 	body := func(writer, i int) []byte { return Bytes(fmt.Sprint(writer, i), 1000) }

@@ -1,4 +1,5 @@
-// Package storetest is the suite of tests that every store passes: what store.Store promises, asked of a real one.
+// Package storetest is the suite of tests that every store passes: what store.Store promises, asked
+// of a real one.
 //
 // It knows no driver: a driver's own tests give it a way to open an empty store.
 package storetest
@@ -86,7 +87,8 @@ func Keys(t testing.TB, s store.Store, prefix string) []string {
 	return keys
 }
 
-// MustHold fails the test unless the object is there with these bytes and metadata, by Head, Get and List.
+// MustHold fails the test unless the object is there with these bytes and metadata, by Head, Get
+// and List.
 func MustHold(t testing.TB, s store.Store, key string, body []byte, o store.PutOptions) store.Object {
 	t.Helper()
 	head, err := s.Head(t.Context(), key, "")
