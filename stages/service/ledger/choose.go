@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/treepath"
 )
 
 // A Moment says as of when a tree is wanted; the zero value is as of the newest complete run.
@@ -76,7 +77,7 @@ func supersedes(newer, older catalogue.Run) bool {
 	return newer.Path == older.Path || newer.Path != "." && older.Path != "." && Covers(newer, older.Path)
 }
 
-// Covers tells whether a path, as in keys, lies at or below the backup path of a run.
+// Covers reports whether a path, as in keys, is the backup path of a run or lies below it.
 func Covers(run catalogue.Run, path string) bool {
-	return run.Path == "/" || run.Path == "." || path == run.Path || strings.HasPrefix(path, run.Path+"/")
+	return treepath.Within(run.Path, path)
 }
