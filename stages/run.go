@@ -199,11 +199,7 @@ func (b *backup) clean(ctx context.Context) error {
 // isArchive tells whether a key is one that a backup makes.
 func isArchive(k string) bool {
 	i := strings.LastIndex(k, ".tar.")
-	if i < 0 {
-		return false
-	}
-	_, err := codec.ByExt(k[i+len(".tar."):])
-	return err == nil
+	return i >= 0 && codec.HasExt(k[i+len(".tar."):])
 }
 
 // longestListed is the length in bytes up to which keys of one tree are sure

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"firn/stages/format/codec/xz"
 )
 
 // ErrUnknown is wrapped by the errors of [New] and [ByExt] for a format or a level that does not exist.
@@ -77,15 +79,26 @@ type Joiner interface {
 }
 
 // kinds lists the formats in the order in which help and errors show them.
-func kinds() []kind {
-	return []kind{gzipKind(), bzip2Kind(), xzKind(), zstdKind()}
+func kinds() [4]kind {
+	return [...]kind{
+		// Levels up to 5 are the library's, the others those of package deflate.
+		{name: "gzip", ext: "gz", min: 1, max: 9, def: 6, make: newGzip},
+		{name: "bzip2", ext: "bz2", min: 1, max: 9, def: 9, make: newBzip2},
+		{name: "lzma", alias: "xz", ext: "xz", min: xz.MinLevel, max: xz.MaxLevel, def: xz.DefaultLevel, make: newXZ},
+		{name: "zstd", ext: "zst", min: 1, max: 19, def: 3, make: newZstd},
+	}
 }
 
-// A kind describes a format before a level is chosen.
+// A kind describes a format before a level is chosen. make fills in what depends on the level; it
+// allocates no encoder, so that a format costs next to nothing until one is asked for.
 type kind struct {
 	name, alias, ext string
 	min, max, def    int
-	make             func(level int) Format
+	make             func(p params) Format
+}
+
+func (k kind) at(level int) Format {
+	return k.make(params{name: k.name, ext: k.ext, level: level})
 }
 
 // Names lists the formats that [New] knows, by their main names.
@@ -110,9 +123,19 @@ func New(name string, level int) (Format, error) {
 		if level < k.min || level > k.max {
 			return nil, fmt.Errorf("%w: %s has levels %d to %d (default %d), not %d", ErrUnknown, k.name, k.min, k.max, k.def, level)
 		}
-		return k.make(level), nil
+		return k.at(level), nil
 	}
 	return nil, fmt.Errorf("%w: algorithm %q; choose one of %s", ErrUnknown, name, strings.Join(Names(), ", "))
+}
+
+// HasExt reports whether a format has the extension ext (without a dot). It allocates nothing.
+func HasExt(ext string) bool {
+	for _, k := range kinds() {
+		if ext == k.ext {
+			return true
+		}
+	}
+	return false
 }
 
 // ByExt returns the format whose files bear the extension ext (without a dot), at its default level: what a reader needs.
@@ -121,7 +144,7 @@ func ByExt(ext string) (Format, error) {
 	var exts []string
 	for _, k := range kinds() {
 		if ext == k.ext {
-			return k.make(k.def), nil
+			return k.at(k.def), nil
 		}
 		exts = append(exts, k.ext)
 	}

@@ -9,10 +9,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-func zstdKind() kind {
-	return kind{name: "zstd", ext: "zst", min: 1, max: 19, def: 3, make: newZstd}
-}
-
 const (
 	// zstdBlock is the input of one frame: it bounds how far a match reaches back.
 	zstdBlock = 8 << 20
@@ -28,15 +24,10 @@ type zstdFormat struct {
 	speed zstd.EncoderLevel
 }
 
-func newZstd(level int) Format {
-	speed := zstd.EncoderLevelFromZstd(level)
-	return &zstdFormat{
-		params: params{
-			name: "zstd", ext: "zst", level: level, blockSize: zstdBlock,
-			blockMemory: zstdScratch(speed) + zstdBound(zstdBlock),
-		},
-		speed: speed,
-	}
+func newZstd(p params) Format {
+	speed := zstd.EncoderLevelFromZstd(p.level)
+	p.blockSize, p.blockMemory = zstdBlock, zstdScratch(speed)+zstdBound(zstdBlock)
+	return &zstdFormat{p, speed}
 }
 
 // zstdScratch is what the library's encoder holds, as measured with blocks of zstdBlock.

@@ -54,10 +54,10 @@ func NewEncoder(level int) *Encoder {
 // allocator rounds up.
 const fixedMemory = 160 << 10
 
-// Memory is what an Encoder of its level holds, in bytes.
-func (e *Encoder) Memory() int64 {
-	return e.sorter.memory() + int64(len(e.last)) + 2*int64(cap(e.mtf.symbols)) +
-		int64(cap(e.tables.selectors)) + fixedMemory
+// Memory is the number of bytes that an Encoder of a level from 1 to 9 holds.
+func Memory(level int) int64 {
+	n := int64(blockLimit(level))
+	return sorterMemory(n) + n + 2*(n+1) + n/groupLen + 1 + fixedMemory
 }
 
 // Encode appends a piece's bits to dst, which it may have to grow, and returns

@@ -51,9 +51,11 @@ func newSeedSorter(capacity int) seedSorter {
 	}
 }
 
-func (s *seedSorter) memory() int64 {
-	return 4*int64(len(s.room)+len(s.rank)+len(s.byLast)+len(s.starts)) +
-		8*int64(len(s.words)+len(s.spare)) + 12*int64(cap(s.ties)+cap(s.spareTies)+len(s.at))
+// seedMemory is the number of bytes in the slices of a seedSorter.
+func seedMemory(capacity int64) int64 {
+	most := capacity/2 + firstLabel
+	const word, pair, tie = 4, 8, 12 // bytes of their elements
+	return word*(3*most+1<<16+1) + pair*2*most + tie*(3*(most/2)+1)
 }
 
 // of gives the sorted seeds whose first byte is c.

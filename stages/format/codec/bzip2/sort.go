@@ -40,8 +40,9 @@ func newSorter(capacity int) *sorter {
 	}
 }
 
-func (s *sorter) memory() int64 {
-	return int64(len(s.text)) + 4*int64(len(s.entries)) + s.seeds.memory()
+// sorterMemory is the number of bytes in the slices of a sorter.
+func sorterMemory(capacity int64) int64 {
+	return firstLabel + 2*capacity + textSlack + 4*(capacity+256) + seedMemory(capacity)
 }
 
 // input is where the caller puts the block before it calls sort.
