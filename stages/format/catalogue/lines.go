@@ -2,6 +2,8 @@ package catalogue
 
 import (
 	"time"
+
+	"firn/stages/format/record"
 )
 
 // Format is the version of all three streams.
@@ -88,8 +90,27 @@ type Subtree struct {
 	AllFaults int64   `json:"all_faults,omitempty"` // how many there were
 }
 
-// HasObject tells whether an object of the subtree is known.
+// HasObject reports whether an object of the subtree is known.
 func (s *Subtree) HasObject() bool { return s.MD5 != "" }
+
+// Record returns what the line says of the object. A line does not say whether entries changed.
+func (s *Subtree) Record() record.Record {
+	r := record.Record{
+		MD5: s.MD5, TarSHA256: s.TarSHA256, HMAC: s.HMAC, KeyID: s.KeyID, ArchiveSize: s.ArchiveSize, TarSize: s.TarSize,
+		Version: s.Version, ETag: s.ETag, Class: s.Class, ObjectSize: s.ObjectSize, Saved: s.Stored,
+	}
+	if s.HMAC != "" || s.KeyID != "" {
+		r.Format = record.Format
+	}
+	return r
+}
+
+// SetRecord makes the line say of the object what r says.
+func (s *Subtree) SetRecord(r record.Record) {
+	s.MD5, s.TarSHA256, s.HMAC, s.KeyID = r.MD5, r.TarSHA256, r.HMAC, r.KeyID
+	s.ArchiveSize, s.TarSize = r.ArchiveSize, r.TarSize
+	s.Version, s.ETag, s.Class, s.ObjectSize, s.Stored = r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved.UTC()
+}
 
 // MaxFaults is how many faults of one subtree a manifest names.
 const MaxFaults = 1000
