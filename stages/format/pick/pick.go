@@ -50,7 +50,30 @@ func (p Picks) Has(name string) bool {
 		return true
 	}
 	at := split(name)
-	return slices.ContainsFunc(p, func(pattern []string) bool { return match(pattern, at) == whole })
+	return slices.ContainsFunc(p, func(pattern []string) bool { h, _ := match(pattern, at); return h == whole })
+}
+
+// Names tells whether a pattern names the path itself, not only a directory that it lies in.
+func (p Picks) Names(name string) bool {
+	if p == nil {
+		return true
+	}
+	var at []string
+	for _, pattern := range p {
+		if len(pattern) == 2 && pattern[0] == "**" && pattern[1] != "**" {
+			if ok, _ := path.Match(pattern[1], name[strings.LastIndexByte(name, '/')+1:]); ok {
+				return true
+			}
+			continue
+		}
+		if at == nil {
+			at = split(name)
+		}
+		if _, exact := match(pattern, at); exact {
+			return true
+		}
+	}
+	return false
 }
 
 // MayHave tells whether the path or anything below it may be picked.
@@ -59,7 +82,7 @@ func (p Picks) MayHave(name string) bool {
 		return true
 	}
 	at := split(name)
-	return slices.ContainsFunc(p, func(pattern []string) bool { return match(pattern, at) != none })
+	return slices.ContainsFunc(p, func(pattern []string) bool { h, _ := match(pattern, at); return h != none })
 }
 
 func split(name string) []string {
@@ -75,47 +98,43 @@ type how int
 const (
 	none  how = iota
 	below     // the path ends before the pattern does
-	whole     // the pattern is used up by the path or one of its parents
+	whole     // the pattern matches the path or one of its parents
 )
 
-// match holds a pattern against a path. It takes time quadratic in their
-// lengths at most, however many ** there are.
-func match(pattern, at []string) how {
-	// reached[i]: the first i segments of the pattern can be used up by the
-	// path so far.
-	reached := make([]bool, len(pattern)+1)
+// match compares a pattern with a path. exact says that the pattern matches the path itself. It
+// takes time quadratic in their lengths at most, however many ** there are.
+func match(pattern, at []string) (h how, exact bool) {
+	// reached[i]: the first i segments of the pattern match the path so far.
+	reached, next := make([]bool, len(pattern)+1), make([]bool, len(pattern)+1)
 	reached[0] = true
-	open := func() {
+	for n := 0; ; n++ {
 		for i, s := range pattern {
 			if s == "**" && reached[i] {
 				reached[i+1] = true
 			}
 		}
-	}
-	open()
-	for _, name := range at {
-		if reached[len(pattern)] {
-			return whole
+		exact = reached[len(pattern)]
+		if exact {
+			h = whole
 		}
-		next := make([]bool, len(pattern)+1)
+		if n == len(at) {
+			break
+		}
+		clear(next)
 		for i, s := range pattern {
 			if !reached[i] {
 				continue
 			}
 			if s == "**" {
 				next[i] = true
-			} else if ok, _ := path.Match(s, name); ok {
+			} else if ok, _ := path.Match(s, at[n]); ok {
 				next[i+1] = true
 			}
 		}
-		reached = next
-		open()
+		reached, next = next, reached
 	}
-	switch {
-	case reached[len(pattern)]:
-		return whole
-	case slices.Contains(reached, true):
-		return below
+	if h == none && slices.Contains(reached, true) {
+		h = below
 	}
-	return none
+	return h, exact
 }

@@ -62,19 +62,12 @@ func appendPadded(dst, p []byte) []byte {
 	return append(dst, zeros[:Padding(int64(len(p)))]...)
 }
 
-// record appends one record of an extended header: "LENGTH keyword=value\n", where LENGTH counts itself.
-func (e *Encoder) record(keyword, value string) {
-	e.begin(len(keyword) + len(value))
-	e.records = append(e.records, keyword...)
-	e.records = append(e.records, '=')
-	e.records = append(e.records, value...)
-	e.records = append(e.records, '\n')
-}
+// record appends one record of an extended header: "LENGTH keyword=value\n", where LENGTH counts
+// itself.
+func (e *Encoder) record(keyword, value string) { appendRecord(e, keyword, value) }
 
-// recordBytes is record for a keyword in two pieces and a value in bytes.
-func (e *Encoder) recordBytes(prefix, keyword string, value []byte) {
-	e.begin(len(prefix) + len(keyword) + len(value))
-	e.records = append(e.records, prefix...)
+func appendRecord[V string | []byte](e *Encoder, keyword string, value V) {
+	e.begin(len(keyword) + len(value))
 	e.records = append(e.records, keyword...)
 	e.records = append(e.records, '=')
 	e.records = append(e.records, value...)
@@ -83,7 +76,7 @@ func (e *Encoder) recordBytes(prefix, keyword string, value []byte) {
 
 func (e *Encoder) recordInt(keyword string, v int64) {
 	e.text = strconv.AppendInt(e.text[:0], v, 10)
-	e.recordBytes(keyword, "", e.text)
+	appendRecord(e, keyword, e.text)
 }
 
 // begin appends the length of a record whose keyword and value take n bytes.

@@ -175,7 +175,7 @@ func (e *Encoder) planTime(u *ustar, h *Header) {
 	u.mtime = min(max(sec, 0), max11)
 	if nsec != 0 || sec != u.mtime {
 		e.text = appendTime(e.text[:0], sec, nsec)
-		e.recordBytes("mtime", "", e.text)
+		appendRecord(e, "mtime", e.text)
 	}
 }
 

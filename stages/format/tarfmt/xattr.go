@@ -25,7 +25,7 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 			}
 			var ok bool
 			if e.text, ok = appendACL(e.text[:0], h.Xattrs[i].Value); ok {
-				e.recordBytes(acl.keyword, "", e.text)
+				appendRecord(e, acl.keyword, e.text)
 			}
 		}
 	}
@@ -39,7 +39,7 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 			return fmt.Errorf("%w: %q: extended attribute %q is out of order or no name", ErrHeader, h.Name, x.Name)
 		}
 		last = x.Name
-		e.recordBytes("SCHILY.xattr.", escapeKeyword.Replace(x.Name), x.Value)
+		appendRecord(e, "SCHILY.xattr."+escapeKeyword.Replace(x.Name), x.Value)
 	}
 	return nil
 }

@@ -3,14 +3,15 @@ package deflate
 import (
 	"math/bits"
 	"slices"
+
+	"firn/stages/format/codec/huffman"
 )
 
 // A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch only.
 type coder struct {
 	leaves [literals]uint64 // weight << 16 | symbol
-	weight [literals]uint64 // of inner nodes, in order of creation
-	parent [2 * literals]uint16
-	depth  [literals]uint8
+	depths [literals]uint8
+	tree   huffman.Tree
 }
 
 // lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol that does not occur.
@@ -36,7 +37,10 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	leaves := h.leaves[:n]
 	slices.Sort(leaves)
 	var count [64]int // of codes, by length
-	h.depths(leaves, &count)
+	h.tree.Depths(h.depths[:n], leaves)
+	for _, d := range h.depths[:n] {
+		count[d]++
+	}
 	limitLengths(&count, limit)
 	i := 0
 	for length := limit; length > 0; length-- {
@@ -44,34 +48,6 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 			code[leaves[i]&0xffff] = uint8(length)
 			i++
 		}
-	}
-}
-
-// depths counts the depths of the leaves of a Huffman tree by the two-queue method (van Leeuwen 1976), on leaves sorted by weight.
-func (h *coder) depths(leaves []uint64, count *[64]int) {
-	n := len(leaves)
-	leaf, inner := 0, 0
-	for made := range n - 1 {
-		sum := uint64(0)
-		for range 2 {
-			if inner == made || leaf < n && leaves[leaf]>>16 <= h.weight[inner] {
-				sum += leaves[leaf] >> 16
-				h.parent[leaf] = uint16(made)
-				leaf++
-			} else {
-				sum += h.weight[inner]
-				h.parent[n+inner] = uint16(made)
-				inner++
-			}
-		}
-		h.weight[made] = sum
-	}
-	h.depth[n-2] = 0
-	for k := n - 3; k >= 0; k-- {
-		h.depth[k] = h.depth[h.parent[n+k]] + 1
-	}
-	for i := range leaves {
-		count[h.depth[h.parent[i]]+1]++
 	}
 }
 

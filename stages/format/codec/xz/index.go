@@ -61,12 +61,8 @@ func (x *index) read(s *source) (int64, error) {
 	if !found.equal(x) {
 		return 0, corrupt("an index that does not fit the blocks")
 	}
-	for (s.read-start)%4 != 0 {
-		if b, err := r.ReadByte(); err != nil {
-			return 0, err
-		} else if b != 0 {
-			return 0, corrupt("padding that is not zero")
-		}
+	if err := padding(r, s.read-start); err != nil {
+		return 0, err
 	}
 	var stored [4]byte
 	if err := s.full(stored[:]); err != nil {

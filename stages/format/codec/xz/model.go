@@ -38,31 +38,22 @@ func afterLiteral(s uint8) uint8 {
 	return s - 6
 }
 
-func afterMatch(s uint8) uint8 {
+func afterMatch(s uint8) uint8    { return after(s, 7, 10) }
+func afterRep(s uint8) uint8      { return after(s, 8, 11) }
+func afterShortRep(s uint8) uint8 { return after(s, 9, 11) }
+
+func after(s, literal, match uint8) uint8 {
 	if s < firstMatch {
-		return 7
+		return literal
 	}
-	return 10
+	return match
 }
 
-func afterRep(s uint8) uint8 {
-	if s < firstMatch {
-		return 8
-	}
-	return 11
-}
-
-func afterShortRep(s uint8) uint8 {
-	if s < firstMatch {
-		return 9
-	}
-	return 11
-}
-
-// A lengthModel codes match lengths: 8 short, 8 middle ones (each set by position) and 256 long ones.
+// A lengthModel codes match lengths: 8 short, 8 middle ones (each set by position) and 256 long
+// ones. A decoder needs it for any number of position bits; the encoder uses positionBits of them.
 type lengthModel struct {
 	choice, choice2 prob
-	low, mid        [1 << positionBits][8]prob
+	low, mid        [1 << maxPositionBits][8]prob
 	high            [256]prob
 }
 

@@ -141,7 +141,7 @@ func (p *parser) decode(h blockHeader, filters []filter) error {
 
 // finish reads what follows a block's data.
 func (p *parser) finish(compressed int64, sum digest) error {
-	if err := p.s.padding(compressed); err != nil {
+	if err := padding(p.s, compressed); err != nil {
 		return err
 	}
 	var stored [64]byte

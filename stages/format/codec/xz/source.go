@@ -62,9 +62,9 @@ func (s *source) take(buf []byte, n int64) ([]byte, error) {
 }
 
 // padding reads the zeros that follow n bytes of a block or of the index, up to a multiple of four.
-func (s *source) padding(n int64) error {
+func padding(r io.ByteReader, n int64) error {
 	for ; n%4 != 0; n++ {
-		b, err := s.ReadByte()
+		b, err := r.ReadByte()
 		if err != nil {
 			return err
 		}

@@ -11,13 +11,6 @@ const stateMask = 15
 
 type literalModel [0x300]prob
 
-// A lengthReader decodes match lengths: it is a lengthModel for any number of position bits.
-type lengthReader struct {
-	choice, choice2 prob
-	low, mid        [1 << maxPositionBits][8]prob
-	high            [256]prob
-}
-
 // An unmodel is what a model is to an encoder: the adaptive state of a stream of symbols, with the literal and position
 // parameters that the stream names.
 type unmodel struct {
@@ -30,7 +23,7 @@ type unmodel struct {
 	slot                    [lengthStates][slots]prob
 	special                 [128]prob
 	align                   [1 << alignBits]prob
-	match, rep              lengthReader
+	match, rep              lengthModel
 	literal                 [1 << maxLiteralBits]literalModel
 
 	state uint32
@@ -68,22 +61,13 @@ func (m *unmodel) reset() {
 	m.reps = [4]uint32{}
 }
 
-func (l *lengthReader) reset() {
-	l.choice, l.choice2 = probInit, probInit
-	for i := range l.low {
-		fill(l.low[i][:])
-		fill(l.mid[i][:])
-	}
-	fill(l.high[:])
-}
-
 // literals returns the probabilities of a literal at a position, after a byte.
 func (m *unmodel) literals(position uint32, before byte) *literalModel {
 	return &m.literal[((position&m.literalMask)<<m.literalContext+uint32(before)>>(8-m.literalContext))&(1<<maxLiteralBits-1)]
 }
 
 // length decodes the length of a match.
-func (v interval) length(in *chunkBytes, l *lengthReader, position uint32) (interval, uint32) {
+func (v interval) length(in *chunkBytes, l *lengthModel, position uint32) (interval, uint32) {
 	position &= 1<<maxPositionBits - 1
 	v, bit := v.fill(in).bit(&l.choice)
 	var n uint32
