@@ -77,7 +77,8 @@ func FromTar(name string, h *tar.Header) Entry {
 	return e
 }
 
-// Differs says in what an entry of a list is not the other one, which FromTar gave; "" if in nothing.
+// Differs describes the first difference between an entry of a list and other, which FromTar
+// returned; "" if there is none.
 func (e *Entry) Differs(other Entry) string {
 	switch {
 	case e.Path != other.Path:
@@ -92,7 +93,7 @@ func (e *Entry) Differs(other Entry) string {
 		return fmt.Sprintf("%q was modified at %s, not at %s", e.Path, stamp(other), stamp(*e))
 	case !sameMode(e.Mode, other.Mode):
 		return fmt.Sprintf("%q has the mode %s, not %s", e.Path, other.Mode, e.Mode)
-	case e.Attrs && !other.Attrs: // a list that was made from lstat data tells of none
+	case e.Attrs && !other.Attrs: // a list made from lstat data has none
 		return fmt.Sprintf("%q has no extended attributes", e.Path)
 	case e.UID != other.UID || e.GID != other.GID:
 		return fmt.Sprintf("%q belongs to %d:%d, not to %d:%d", e.Path, other.UID, other.GID, e.UID, e.GID)

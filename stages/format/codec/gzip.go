@@ -26,7 +26,7 @@ func newGzip(p params) Format {
 	return &gzipFormat{p}
 }
 
-// NewEncoder takes the library's encoder for the fast levels, where nothing is gained by one of our own.
+// NewEncoder uses the library's encoder for the fast levels, where our own is no better.
 func (f *gzipFormat) NewEncoder() Encoder {
 	if f.level >= deflate.MinLevel {
 		return &gzipEncoder{deflate.NewEncoder(f.level)}
@@ -95,7 +95,7 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// whole turns io.EOF, which a caller would take for an orderly end, into io.ErrUnexpectedEOF.
+// whole turns io.EOF, which would mean a regular end, into io.ErrUnexpectedEOF.
 func whole(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -1,11 +1,10 @@
-// Package pick tells which paths of a saved tree somebody wants back. It knows
-// patterns and paths, nothing else.
+// Package pick selects paths of a saved tree by patterns. It knows patterns and paths, nothing
+// else.
 //
-// A pattern names a path and all that lies below it. Its segments may hold the
-// wildcards of path.Match (* ? [a-z] \), and ** stands for any number of
-// segments. A pattern that begins with a slash begins at the root, as saved
-// paths do; any other may begin at any depth: "report.pdf" is every entry of
-// that name.
+// A pattern names a path and all that lies below it. Its segments may hold the wildcards of
+// path.Match (* ? [a-z] \), and ** stands for any number of segments. A pattern that begins with a
+// slash begins at the root, as saved paths do; any other may begin at any depth: "report.pdf" is
+// every entry of that name.
 package pick
 
 import (
@@ -15,11 +14,10 @@ import (
 	"strings"
 )
 
-// Picks is a set of patterns; what any of them picks is picked. The nil set
-// picks everything.
+// Picks is a set of patterns. The nil set picks everything.
 type Picks [][]string // each a pattern's segments
 
-// Parse reads patterns. The error names one that has no meaning.
+// Parse reads patterns. The error names the invalid one.
 func Parse(patterns []string) (Picks, error) {
 	var p Picks
 	for _, text := range patterns {
@@ -44,7 +42,7 @@ func Parse(patterns []string) (Picks, error) {
 	return p, nil
 }
 
-// Has tells whether a path, or a directory that it lies in, is picked.
+// Has reports whether a pattern matches a path or a directory above it.
 func (p Picks) Has(name string) bool {
 	if p == nil {
 		return true
@@ -53,7 +51,7 @@ func (p Picks) Has(name string) bool {
 	return slices.ContainsFunc(p, func(pattern []string) bool { h, _ := match(pattern, at); return h == whole })
 }
 
-// Names tells whether a pattern names the path itself, not only a directory that it lies in.
+// Names reports whether a pattern matches the path itself, not only a directory above it.
 func (p Picks) Names(name string) bool {
 	if p == nil {
 		return true
@@ -76,7 +74,7 @@ func (p Picks) Names(name string) bool {
 	return false
 }
 
-// MayHave tells whether the path or anything below it may be picked.
+// MayHave reports whether the path or anything below it may be picked.
 func (p Picks) MayHave(name string) bool {
 	if p == nil {
 		return true

@@ -31,7 +31,8 @@ func appendUstar(dst []byte, u *ustar) []byte {
 	octal(b[offMajor:], u.major, 7)
 	octal(b[offMinor:], u.minor, 7)
 	copy(b[offPrefix:offPrefix+lenPrefix], u.prefix)
-	// The checksum is taken with its own field full of blanks; six digits, NUL and blank are what every tar writes.
+	// The checksum is taken with its own field full of blanks; six digits, NUL and blank are what
+	// every tar writes.
 	octal(b[offSum:], sum(b)+8*' ', 6)
 	b[offSum+7] = ' '
 	return dst
@@ -45,7 +46,8 @@ func octal(b []byte, v int64, n int) {
 	}
 }
 
-// sum adds up the bytes of a block, eight at a time: four sums of 16 bits in a word can't overflow below 257 words.
+// sum adds up the bytes of a block, eight at a time: four sums of 16 bits in a word can't overflow
+// below 257 words.
 func sum(b []byte) int64 {
 	const even = 0x00ff00ff00ff00ff
 	var s uint64
@@ -98,8 +100,9 @@ func digits(n int) int {
 	return d
 }
 
-// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing zeros.
-// nsec counts forward from sec, also before the epoch; the text's fraction counts away from zero.
+// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing
+// zeros. nsec counts forward from sec, also before the epoch; the text's fraction counts away from
+// zero.
 func appendTime(dst []byte, sec int64, nsec int) []byte {
 	if sec < 0 {
 		dst = append(dst, '-')

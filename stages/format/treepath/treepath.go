@@ -52,8 +52,8 @@ func root(name string) string {
 	return name
 }
 
-// HasName reports whether a path ends in a name. The archive of a subtree names its members by
-// that name ("docs", "docs/a"), or from the subtree itself if there is none (".", "./a").
+// HasName reports whether a path ends in a name. The archive of a subtree names its members by that
+// name ("docs", "docs/a"), or from the subtree itself if there is none (".", "./a").
 func HasName(subtree string) bool {
 	base := path.Base(subtree)
 	return base != "/" && base != "." && base != ".."
@@ -78,8 +78,8 @@ func MembersOf(subtree string) Members {
 	return m
 }
 
-// Path returns the path of the member with the given name, as in the tar, without a trailing
-// slash; a leading "./" is optional.
+// Path returns the path of the member with the given name, as in the tar, without a trailing slash;
+// a leading "./" is optional.
 func (m Members) Path(name string) string {
 	if m.named {
 		return m.before + name

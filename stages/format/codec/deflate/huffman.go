@@ -7,15 +7,17 @@ import (
 	"firn/stages/format/codec/huffman"
 )
 
-// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch only.
+// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch
+// only.
 type coder struct {
 	leaves [literals]uint64 // weight << 16 | symbol
 	depths [literals]uint8
 	tree   huffman.Tree
 }
 
-// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol that does not occur.
-// The code is complete, but for a single symbol or none: then there are two symbols of one bit each, as some decoders want it.
+// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol
+// that does not occur. The code is complete; for fewer than two symbols it has two of one bit each,
+// which some decoders need.
 func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	clear(code)
 	n := 0
@@ -51,7 +53,7 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	}
 }
 
-// limitLengths brings codes that are too long to the limit and makes room for them by lengthening the longest of the others,
+// limitLengths cuts codes that are too long to the limit, and lengthens the longest of the others
 // until Kraft's sum is 1 again.
 func limitLengths(count *[64]int, limit int) {
 	over := 0
@@ -86,13 +88,14 @@ func limitLengths(count *[64]int, limit int) {
 	}
 }
 
-// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length << 16.
+// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length
+// << 16.
 type code uint32
 
 func (c code) bits() uint64 { return uint64(c & 0xffff) }
 func (c code) length() uint { return uint(c >> 16) }
 
-// canonical gives the codes that lengths stand for.
+// canonical computes the codes for lengths.
 func canonical(codes []code, lengths []uint8) {
 	var next [17]uint32
 	for _, l := range lengths {
