@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// A Budget bounds a number of bytes in use. Shares are granted in the order
-// in which they were asked for, so that a large one is not starved by small
-// ones. Whoever holds a share must be able to give it back without another
+// A Budget bounds a number of bytes in use. Shares are granted in the order of the calls, so that
+// small ones do not starve a large one. A holder must be able to release its share without another
 // share of the same budget. The zero value is no budget; use NewBudget.
 type Budget struct {
 	size int64
@@ -29,10 +28,9 @@ func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
 // Size of the budget in bytes.
 func (b *Budget) Size() int64 { return b.size }
 
-// Acquire waits for a share of n bytes and returns what was granted, which
-// the caller gives back with Release: n, or the whole budget if n is larger,
-// so that what can never fit goes through alone. The error is ctx's cause; a
-// cancelled ctx is granted nothing.
+// Acquire waits for a share of n bytes and returns what was granted, for Release: n, or the whole
+// budget if n is larger, which then runs alone. The error is ctx's cause; a cancelled ctx gets
+// nothing.
 func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -55,7 +53,7 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	select {
-	case <-c.granted: // granted in the meantime: hand it on
+	case <-c.granted: // granted in the meantime: return it
 		b.used -= n
 	default:
 		b.forget(c)
@@ -64,7 +62,7 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	return 0, context.Cause(ctx)
 }
 
-// Release gives n bytes back. A share may be given back in pieces.
+// Release returns n bytes. A share may be released in parts.
 func (b *Budget) Release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,19 +5,18 @@ import (
 	"fmt"
 )
 
-// ErrStopped is what Run.Wait returns when the run was stopped softly: what
-// was in flight has been finished, nothing new was taken.
+// ErrStopped is what Run.Wait returns after a soft stop: items in flight were finished, nothing new
+// was started.
 var ErrStopped = errors.New("stopped before everything was taken")
 
 // A Fault is the failure of one item. It does not stop the run.
 type Fault struct {
 	Stage string // name of the stage in which it happened
-	Item  any    // as the stage got it; what it owned may be gone, its String method still works
+	Item  any    // as the stage got it; it may be dropped already; its String method still works
 	Err   error
 }
 
-// Error names the stage, the item (its String method, else its %v form) and
-// the cause.
+// Error names the stage, the item (its String method, else its %v form) and the cause.
 func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, name(f.Item), f.Err) }
 
 // Unwrap gives the cause.
@@ -28,8 +27,8 @@ type fatalError struct{ err error }
 func (e fatalError) Error() string { return e.err.Error() }
 func (e fatalError) Unwrap() error { return e.err }
 
-// Fatal marks err as a fault of the run: whichever stage returns it, the run
-// is cancelled and Wait returns it. Fatal(nil) is nil.
+// Fatal marks err as a fault of the run: whichever stage returns it, the run is cancelled and Wait
+// returns it. Fatal(nil) is nil.
 func Fatal(err error) error {
 	if err == nil || IsFatal(err) {
 		return err
@@ -43,9 +42,8 @@ func IsFatal(err error) bool {
 	return errors.As(err, &f)
 }
 
-// A Dropper is an item that owns something (a file, a share of a budget).
-// Drop is called once, with the reason, when the engine throws the item away
-// instead of handing it on: in a cancelled run, or after a soft stop.
+// A Dropper is an item that owns something (a file, a share of a budget). Drop is called once, with
+// the reason, when the engine discards the item: in a cancelled run, or after a soft stop.
 type Dropper interface{ Drop(reason error) }
 
 func drop(item any, reason error) {

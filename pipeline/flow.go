@@ -6,11 +6,10 @@ import (
 	"sync"
 )
 
-// Source runs fn in one goroutine; what it emits flows into the returned
-// channel. emit owns the item from the call on, and refuses with the run's
-// cause after a cancel and with ErrStopped after a soft stop: fn returns then.
-// A fn that watches Run.Stopping itself returns ErrStopped if something was
-// left. Any other error of fn is a fault of the run.
+// Source runs fn in one goroutine; what it emits flows into the returned channel. emit owns the
+// item from the call on, and refuses with the run's cause after a cancel and with ErrStopped after
+// a soft stop: fn returns then. A fn that watches Run.Stopping itself returns ErrStopped if
+// something was left. Any other error of fn is a fault of the run.
 func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) error) <-chan T {
 	out := make(chan T)
 	s.run.flow.Go(func() {
@@ -24,8 +23,8 @@ func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) er
 	return out
 }
 
-// emitter gives fn its way out: it blocks until the next stage takes the item,
-// and drops the item when the run is cancelled or stop, if not nil, is closed.
+// emitter returns the emit function of a stage: it blocks until the next stage takes the item, and
+// drops the item when the run is cancelled or stop, if not nil, is closed.
 func emitter[T any](s *Stage, out chan<- T, stop <-chan struct{}) func(T) error {
 	return func(item T) error {
 		err := s.run.refused(stop)
@@ -49,10 +48,9 @@ func emitter[T any](s *Stage, out chan<- T, stop <-chan struct{}) func(T) error 
 	}
 }
 
-// Map runs fn on every item of in, in as many goroutines as the stage has
-// workers. fn owns its item and may emit none, one or many; emit owns what it
-// is given, also when it refuses. A soft stop refuses nothing that fn emits:
-// that is in flight. An error is a fault of that item (see Fatal).
+// Map runs fn on every item of in, in as many goroutines as the stage has workers. fn owns its item
+// and may emit none, one or many; emit owns what it is given, also when it refuses. A soft stop
+// does not refuse what fn emits. An error is a fault of that item (see Fatal).
 func Map[I, O any](s *Stage, in <-chan I, fn func(ctx context.Context, item I, emit func(O) error) error) <-chan O {
 	out := make(chan O)
 	emit := emitter(s, out, nil)
@@ -69,7 +67,7 @@ func Map[I, O any](s *Stage, in <-chan I, fn func(ctx context.Context, item I, e
 	return out
 }
 
-// Sink is a Map without a way out.
+// Sink is a Map without output.
 func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) error) {
 	for range s.workers {
 		s.run.flow.Go(func() {
@@ -84,8 +82,8 @@ func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) err
 	}
 }
 
-// eachItem is one worker's life: it takes items until the channel is closed,
-// works on them while the run goes on, and drops them when it does not.
+// eachItem is one worker: it takes items until the channel is closed, and drops them once the run
+// is cancelled or stopped.
 func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	for {
 		item, ok := take(s, in)
@@ -103,10 +101,9 @@ func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	}
 }
 
-// MapBatch is Map over batches: a worker takes one item and whatever else is
-// ready, up to most (at least 1). It never waits for a batch to fill. fn owns
-// the batch's items. An error is a fault of every item of the batch; fn reports
-// single items with Stage.Fault and returns nil then.
+// MapBatch is Map over batches: a worker takes one item and whatever else is ready, up to most (at
+// least 1). It never waits for a batch to fill. fn owns the batch's items. An error is a fault of
+// every item of the batch; fn reports single items with Stage.Fault and returns nil then.
 func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I, emit func(O) error) error) <-chan O {
 	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
 		s.itemsIn.Add(int64(len(b) - 1))
@@ -132,9 +129,8 @@ func (b batch[T]) Drop(reason error) {
 	}
 }
 
-// gather joins items into batches: it takes what is ready, and while no worker
-// is free the current batch grows up to most, then in has to wait. It ends with
-// in, in a cancelled run too: the workers drain out until it is closed.
+// gather joins items into batches: while no worker is free the current batch grows up to most. It
+// ends when in is closed, in a cancelled run too: the workers drain out.
 func gather[T any](s *Stage, in <-chan T, most int) <-chan batch[T] {
 	out := make(chan batch[T])
 	most = max(most, 1)

@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// Pipe reads what fn writes, in a goroutine of its own that Close waits for.
-// Reading ends with fn's error, or io.EOF if it has none; after Close, fn's
-// writes fail and its ctx is cancelled.
+// Pipe reads what fn writes, in a goroutine of its own that Close waits for. Reading ends with fn's
+// error, or io.EOF if it has none; after Close, fn's writes fail and its ctx is cancelled.
 func Pipe(ctx context.Context, fn func(ctx context.Context, w io.Writer) error) io.ReadCloser {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r, w := io.Pipe()

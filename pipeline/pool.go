@@ -8,8 +8,8 @@ type Pool struct {
 	tasks chan func()
 }
 
-// NewPool starts the stage's workers. They end when the run's flow has ended:
-// streams use a pool only from within the run's own goroutines.
+// NewPool starts the stage's workers. They end when the run's flow has ended: streams use a pool
+// only from within the run's own goroutines.
 func NewPool(s *Stage) *Pool {
 	p := &Pool{stage: s, tasks: make(chan func())}
 	for range s.workers {
@@ -29,8 +29,8 @@ func NewPool(s *Stage) *Pool {
 	return p
 }
 
-// submit hands task to a worker, waiting for a free one. The error is ctx's
-// cause; task is not run then.
+// submit passes task to a worker, waiting for a free one. The error is ctx's cause; task is not run
+// then.
 func (p *Pool) submit(ctx context.Context, task func()) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Stage is a name, a number of workers and counters. Source, Map, MapBatch,
-// Sink, pools and streams do the stage's work and keep its counters.
+// A Stage is a name, a number of workers and counters. Source, Map, MapBatch, Sink, pools and
+// streams do the stage's work and keep its counters.
 type Stage struct {
 	run     *Run
 	name    string
@@ -25,8 +25,7 @@ type Stage struct {
 	starved meter
 }
 
-// A meter adds up the time of something that may go on many times at once,
-// what has not ended yet included.
+// A meter adds up the time of concurrent work, including what has not ended.
 type meter struct {
 	running int64
 	last    time.Duration // when running last changed, since the stage's epoch
@@ -51,9 +50,9 @@ func (r *Run) Stage(name string, workers int) *Stage {
 	return s
 }
 
-// TakesNew marks a stage that takes new work: after a soft stop it drops its
-// input instead of working on it; what it has begun it finishes and hands on.
-// Call it before the stage is started. It returns s.
+// TakesNew marks a stage that takes new work: after a soft stop it drops its input instead of
+// working on it; what it has begun it finishes and hands on. Call it before the stage is started.
+// It returns s.
 func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 
 // Name of the stage.
@@ -75,10 +74,9 @@ func (s *Stage) count(m *meter, change int64) {
 	s.mu.Unlock()
 }
 
-// Blocked runs wait, which waits for what comes after the stage (room in a
-// channel, a share of a budget), and counts the time as blocked, not busy.
-// It is for a goroutine that does the stage's work (see Busy) and is not
-// nested: emit and Ordered count their own waiting.
+// Blocked runs wait, which waits for what comes after the stage (a channel, a budget), and counts
+// the time as blocked, not busy. It must run within the stage's work (see Busy) and not be nested:
+// emit and Ordered count their own waiting.
 func (s *Stage) Blocked(wait func() error) error {
 	s.count(&s.blocked, 1)
 	defer s.count(&s.blocked, -1)
@@ -94,9 +92,8 @@ func (s *Stage) Acquire(ctx context.Context, b *Budget, n int64) (share int64, e
 	return share, err
 }
 
-// Busy runs work and counts its time as the stage's. What the engine starts
-// for a stage is counted by itself; this is for work beside it, as in a Pipe,
-// so that what it counts as Blocked has something to be subtracted from.
+// Busy runs work and counts its time as the stage's. The engine counts what it starts; Busy is for
+// other work, as in a Pipe, where Blocked needs it.
 func (s *Stage) Busy(work func() error) error {
 	s.count(&s.work, 1)
 	defer s.count(&s.work, -1)
@@ -123,10 +120,9 @@ func take[T any](s *Stage, in <-chan T) (T, bool) {
 	return item, ok
 }
 
-// Counters are a stage's figures at one moment. Work that has not ended counts
-// up to that moment. A source takes no items in. Failed counts errors of the
-// stage's own work (blocks of a pool and of a Fan's consumer too, whose item
-// then fails in the stage that streams it), not the echo of a cancelled run.
+// Counters are a stage's figures at one moment. Unfinished work counts up to that moment. Failed
+// counts errors of the stage's own work, blocks of a pool and of a Fan's consumer included, but not
+// errors after a cancel.
 type Counters struct {
 	Stage             string
 	Workers           int
@@ -165,8 +161,8 @@ func (r *Run) Counters() []Counters {
 	return all
 }
 
-// Bottleneck is the stage whose workers were busy for the largest share of
-// their time, "" if none was.
+// Bottleneck is the stage whose workers were busy for the largest share of their time, "" if none
+// was.
 func Bottleneck(all []Counters) string {
 	var name string
 	var most float64

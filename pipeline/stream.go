@@ -11,13 +11,12 @@ import (
 //
 //	produce ──▶ work, on the pool, many at a time ──▶ consume, one at a time, in order
 //
-// produce runs in the caller's goroutine and belongs to stage from, which is
-// counted as blocked while its emit waits. At most window blocks are between
-// emit and the end of consume. emit and work own their block, consume owns its
-// result; what is never reached is dropped (see Dropper), and a result that
-// work returns beside an error is ignored. work must not wait for another block
-// of the pool. Ordered returns when nothing of it runs any more: nil, or the
-// first error of the three (as produce wrapped it, if it did), or ctx's cause.
+// produce runs in the caller's goroutine and belongs to stage from, which is counted as blocked
+// while its emit waits. At most window blocks are between emit and the end of consume. emit and
+// work own their block, consume owns its result; what none of them gets is dropped (see Dropper). A
+// result that work returns with an error is ignored. work must not wait for another block of the
+// pool. Ordered returns when all of it has ended: nil, the first error of the three (as produce
+// wrapped it), or ctx's cause.
 func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 	produce func(ctx context.Context, emit func(A) error) error,
 	work func(A) (B, error),
@@ -85,17 +84,17 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 	return cause
 }
 
-// A Consumer takes the blocks of a Fan, one at a time, in order. It shares
-// them with the other consumers, so it does not change them.
+// A Consumer takes the blocks of a Fan, one at a time, in order. It shares them with the other
+// consumers, so it does not change them.
 type Consumer[T any] struct {
-	// Stage whose counters are kept. Its workers are the goroutines of all
-	// Fans: for true shares of time it has as many as Fans run at once.
+	// Stage whose counters are kept. It needs as many workers as Fans run at once, for true shares
+	// of time.
 	Stage *Stage
 	Do    func(T) error
 }
 
-// A Fan hands every block to several consumers side by side, each in its own
-// goroutine, and to release once all are done with it.
+// A Fan passes every block to several concurrent consumers, and to release once all are done with
+// it.
 type Fan[T any] struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -111,8 +110,8 @@ type shared[T any] struct {
 	left  atomic.Int32 // consumers that are not done with it, and Send
 }
 
-// NewFan starts a goroutine for each consumer; up to depth blocks may wait
-// before each. release may be nil. The caller must Close it.
+// NewFan starts a goroutine for each consumer; up to depth blocks may wait before each. release may
+// be nil. The caller must Close it.
 func NewFan[T any](ctx context.Context, depth int, release func(T), consumers ...Consumer[T]) *Fan[T] {
 	f := &Fan[T]{release: release}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
@@ -145,8 +144,8 @@ func (f *Fan[T]) finish(block *shared[T], n int) {
 	}
 }
 
-// Send hands a block to all consumers; the Fan owns it from here on, also
-// when Send fails, which it does with the first error of a consumer.
+// Send passes a block to all consumers. The Fan owns it from then on, also when Send fails: with
+// the first error of a consumer.
 func (f *Fan[T]) Send(value T) error {
 	block := &shared[T]{value: value}
 	left := len(f.lanes) + 1
@@ -166,9 +165,8 @@ func (f *Fan[T]) Send(value T) error {
 	return nil
 }
 
-// Close waits until every consumer has taken all that was sent and returns
-// the first error of any of them, or ctx's cause. Nothing may be sent from
-// then on; closing again returns the same.
+// Close waits until every consumer has taken all that was sent and returns the first error of any
+// of them, or ctx's cause. Nothing may be sent from then on; closing again returns the same.
 func (f *Fan[T]) Close() error {
 	f.closing.Do(func() {
 		for _, lane := range f.lanes {

@@ -15,6 +15,7 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
+	"firn/stages/format/treepath"
 )
 
 // storePrefix is what the keys below a prefix begin with.
@@ -113,7 +114,7 @@ func (a *asked) subtrees(ctx context.Context, r catalogue.Run) error {
 	var held []catalogue.Subtree
 	flush := func() error {
 		slices.SortFunc(held, func(x, y catalogue.Subtree) int {
-			return cmp.Or(browse.Compare(x.Path, y.Path), cmp.Compare(x.Key, y.Key))
+			return cmp.Or(treepath.Compare(x.Path, y.Path), cmp.Compare(x.Key, y.Key))
 		})
 		for _, s := range held {
 			a.show.Subtree(r, s)

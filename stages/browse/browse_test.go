@@ -20,6 +20,7 @@ import (
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/pick"
+	"firn/stages/format/treepath"
 )
 
 func contextOf(t tb) context.Context {
@@ -145,7 +146,7 @@ func TestDiff(t *testing.T) {
 func naive(from, to tree, picks pick.Picks) (all []string) {
 	both := maps.Clone(from)
 	maps.Copy(both, to)
-	for _, p := range slices.SortedFunc(maps.Keys(both), browse.Compare) {
+	for _, p := range slices.SortedFunc(maps.Keys(both), treepath.Compare) {
 		a, inA := from[p]
 		b, inB := to[p]
 		var what []browse.Aspect
@@ -204,7 +205,7 @@ func TestFind(t *testing.T) {
 			e.UID = 0
 			got[e] = seen{v.First, v.Last, v.Runs}
 			h.holds(t, runs[v.Last], v)
-			if i > 0 && cmp.Or(browse.Compare(found.Versions[i-1].Path, v.Path), v.Last-found.Versions[i-1].Last) > 0 {
+			if i > 0 && cmp.Or(treepath.Compare(found.Versions[i-1].Path, v.Path), v.Last-found.Versions[i-1].Last) > 0 {
 				t.Fatalf("%q out of order", v.Path)
 			}
 		}

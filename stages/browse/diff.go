@@ -10,6 +10,7 @@ import (
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/pick"
+	"firn/stages/format/treepath"
 )
 
 // A Change is an entry that is not the same in two runs.
@@ -187,7 +188,7 @@ func (d *diff) merge(x, y *merged) error {
 		case berr != nil:
 			order = -1
 		default:
-			order = Compare(a.Path, b.Path)
+			order = treepath.Compare(a.Path, b.Path)
 		}
 		change := Change{Path: b.Path, Old: &a.Entry, New: &b.Entry}
 		if order < 0 {

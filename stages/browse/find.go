@@ -14,6 +14,7 @@ import (
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/pick"
+	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 )
 
@@ -261,7 +262,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 	if err != nil {
 		return err
 	}
-	paths := pathsOf(list.Head.Path)
+	paths := treepath.MembersOf(list.Head.Path)
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -276,10 +277,10 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 		if err != nil {
 			return err
 		}
-		if full := paths.full(e.Path); s.picks.Names(full) {
+		if full := paths.Path(e.Path); s.picks.Names(full) {
 			e.Path = full
 			if e.Type == catalogue.Hardlink {
-				e.Target = paths.full(e.Target)
+				e.Target = paths.Path(e.Target)
 			}
 			s.hit(e, at, ref)
 		}
@@ -362,7 +363,7 @@ func (s *search) resolve(ctx context.Context) error {
 func (s *search) unsearched(a Archive, err error) { s.c.Fault(Fault{Archive: a, Err: err}) }
 
 func byPath(a, b Archive) int {
-	return cmp.Or(Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
+	return cmp.Or(treepath.Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
 }
 
 func (s *search) result() Found {
@@ -374,7 +375,7 @@ func (s *search) result() Found {
 		})
 	}
 	slices.SortFunc(f.Versions, func(a, b Version) int {
-		return cmp.Or(Compare(a.Path, b.Path), cmp.Compare(b.Last, a.Last), cmp.Compare(b.First, a.First), b.Entry.ModTime.Compare(a.Entry.ModTime),
+		return cmp.Or(treepath.Compare(a.Path, b.Path), cmp.Compare(b.Last, a.Last), cmp.Compare(b.First, a.First), b.Entry.ModTime.Compare(a.Entry.ModTime),
 			cmp.Compare(a.Entry.Size, b.Entry.Size), cmp.Compare(a.Entry.Mode, b.Entry.Mode), cmp.Compare(a.Entry.Type, b.Entry.Type), cmp.Compare(a.Entry.Target, b.Entry.Target))
 	})
 	return f

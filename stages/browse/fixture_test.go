@@ -18,6 +18,7 @@ import (
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
+	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 )
 
@@ -85,7 +86,7 @@ type cutting struct {
 
 // cut cuts the tree whose top is at the path top, levels down.
 func (t tree) cut(top string, levels int) (all []cutting) {
-	full := slices.SortedFunc(maps.Keys(t), browse.Compare)
+	full := slices.SortedFunc(maps.Keys(t), treepath.Compare)
 	depth := func(p string) int { return strings.Count(strings.TrimPrefix(p, top), "/") }
 	byPath := map[string]*cutting{}
 	var order []string

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/treepath"
 )
 
 // A source is a subtree whose list is to be read.
@@ -51,14 +52,14 @@ type merged struct {
 
 // newMerged sorts sources in place. fault is told of lists that can't be read, or not to their end.
 func newMerged(ctx context.Context, p *packs, sources []source, fault func(*source, error)) *merged {
-	slices.SortFunc(sources, func(a, b source) int { return Compare(a.archive.Path, b.archive.Path) })
+	slices.SortFunc(sources, func(a, b source) int { return treepath.Compare(a.archive.Path, b.archive.Path) })
 	return &merged{ctx: ctx, packs: p, sources: sources, fault: fault}
 }
 
 // next returns the next entry; io.EOF after the last. Of entries with the same path, one is given.
 func (m *merged) next() (Item, error) {
 	for {
-		for len(m.sources) > 0 && (len(m.open) == 0 || Compare(m.sources[0].archive.Path, m.open[0].item.Path) <= 0) {
+		for len(m.sources) > 0 && (len(m.open) == 0 || treepath.Compare(m.sources[0].archive.Path, m.open[0].item.Path) <= 0) {
 			if err := m.openNext(); err != nil {
 				return Item{}, err
 			}
@@ -93,7 +94,7 @@ func (m *merged) openNext() error {
 		m.fault(src, err)
 		return nil
 	}
-	c := &cursor{source: src, paths: pathsOf(src.archive.Path)}
+	c := &cursor{source: src, paths: treepath.MembersOf(src.archive.Path)}
 	if c.list, err = openList(pack, *src.place, src.archive.Path); err != nil {
 		m.packs.put(src.place.Pack)
 		m.fault(src, err)
@@ -113,8 +114,8 @@ func (m *merged) advance(c *cursor) error {
 	before := c.item.Path
 	e, err := c.list.Next()
 	if err == nil {
-		c.item.Path, c.item.Entry = c.paths.full(e.Path), e
-		if Compare(c.item.Path, before) < 0 || !within(c.item.Path, c.source.archive.Path) {
+		c.item.Path, c.item.Entry = c.paths.Path(e.Path), e
+		if treepath.Compare(c.item.Path, before) < 0 || !treepath.Within(c.source.archive.Path, c.item.Path) {
 			err = fmt.Errorf("%w: %q comes after %q in the list", errOrder, c.item.Path, before)
 		}
 	}
@@ -145,7 +146,7 @@ func (m *merged) close() {
 type cursor struct {
 	source *source
 	list   *catalogue.ListReader
-	paths  paths
+	paths  treepath.Members
 	item   Item // the entry at hand
 	at     int  // in the heap
 }
@@ -154,7 +155,7 @@ type cursor struct {
 type cursors []*cursor
 
 func (c cursors) Len() int           { return len(c) }
-func (c cursors) Less(i, j int) bool { return Compare(c[i].item.Path, c[j].item.Path) < 0 }
+func (c cursors) Less(i, j int) bool { return treepath.Compare(c[i].item.Path, c[j].item.Path) < 0 }
 
 // Swap implements heap.Interface.
 func (c cursors) Swap(i, j int) {

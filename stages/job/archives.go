@@ -17,11 +17,7 @@ import (
 // IsArchive reports whether a backup makes objects with such a key.
 func IsArchive(k string) bool {
 	i := strings.LastIndex(k, ".tar.")
-	if i < 0 {
-		return false
-	}
-	_, err := codec.ByExt(k[i+len(".tar."):])
-	return err == nil
+	return i >= 0 && codec.HasExt(k[i+len(".tar."):])
 }
 
 // ListsArchive reports whether an object is an archive below a prefix that may hold what is picked. The path can't be read

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"firn/stages/format/record"
 )
 
 // Errors that callers match with errors.Is.
@@ -122,6 +124,12 @@ type Object struct {
 	CRC32C   uint32            // of the whole object; true only when HasCRC32C; set by Head, Put and Complete
 	// HasCRC32C: the store keeps a CRC-32C over the whole object. Old objects have none.
 	HasCRC32C bool
+}
+
+// Describe returns r with what the store says of the object: its version, ETag, class, size and time.
+func (o Object) Describe(r record.Record) record.Record {
+	r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = o.Version, o.ETag, o.Class, o.Size, o.Modified
+	return r
 }
 
 // RestoreState says how far a cold object is from being readable.

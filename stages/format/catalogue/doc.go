@@ -1,6 +1,6 @@
-// Package catalogue is the format in which firn notes what each run saved, down to every file. It knows no store and no
-// key: it writes and reads plain streams of JSON lines, compressed with gzip, which whoever stores them encrypts and
-// authenticates as any archive is (package ledger). So openssl, gunzip and jq read all of it.
+// Package catalogue is the format in which firn records what each run saved, down to every file:
+// plain streams of JSON lines, compressed with gzip. It knows no store and no key: package ledger
+// encrypts and authenticates them like archives. openssl, gunzip and jq can read all of it.
 //
 // A run leaves three kinds of streams:
 //
@@ -14,12 +14,12 @@
 //	                 {"path":"docs/a.txt","type":"file","size":5,…}         the run made: Entry, one a line, in the
 //	                 {"end":true,"lines":1,"md5":"…"}                       tar's order
 //
-// A pack is gzip members one after the other (RFC 1952, section 2.2), a member a list; a Subtree's List tells pack,
-// offset and length. A list is written when its archive is made; the manifests of later runs refer to it, so that
-// nothing but manifests grows with the number of runs.
+// A pack is gzip members one after the other (RFC 1952, section 2.2), a member a list; a Subtree's
+// List has pack, offset and length. A list is written when its archive is made; the manifests of
+// later runs refer to it, so that nothing but manifests grows with the number of runs.
 //
-// Paths are strings of UTF-8 in which every other byte is written \xHH and every backslash \\ (Escape, Unescape). Fields
-// that a reader does not know are of a later firn, and ignored.
+// Paths are strings of UTF-8 in which every other byte is written \xHH and every backslash \\
+// (Escape, Unescape). Readers ignore fields that they do not know.
 //
-// The package promises that a stream which ends too early, or is of another form, is an error and never a short list.
+// A truncated stream, or one of another form, is an error and never a short list.
 package catalogue

@@ -27,7 +27,7 @@ func Escape(path string) string {
 	return b.String()
 }
 
-// Unescape reads what Escape wrote. The error names what is not of that form.
+// Unescape reads what Escape wrote.
 func Unescape(s string) (string, error) {
 	if !strings.Contains(s, `\`) {
 		return s, nil

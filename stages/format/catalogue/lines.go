@@ -2,12 +2,14 @@ package catalogue
 
 import (
 	"time"
+
+	"firn/stages/format/record"
 )
 
 // Format is the version of all three streams.
 const Format = 1
 
-// A Run is what is said of one run as a whole: when, where, with which flags, and how it ended.
+// A Run describes one run: when, where, with which flags, and how it ended.
 type Run struct {
 	Format  int       `json:"firn_run"`
 	ID      string    `json:"run"` // it begins with Started, to the second
@@ -28,8 +30,8 @@ type Run struct {
 	OneFileSystem bool     `json:"one_file_system,omitempty"`
 	ForceRead     bool     `json:"force_read,omitempty"`
 
-	// Complete tells that the tree was cut to its end and every subtree settled: nothing of it is missing in the
-	// manifest. Single subtrees may have failed.
+	// Complete: the whole tree was cut and the manifest has every subtree. Single subtrees may have
+	// failed.
 	Complete bool   `json:"complete"`
 	Error    string `json:"error,omitempty"` // why it is not complete
 
@@ -57,10 +59,10 @@ const (
 	Saved     Status = "saved"     // its archive was uploaded
 	Identical Status = "identical" // its archive was made; the store held its content already
 	Unchanged Status = "unchanged" // it was not read; the store holds it
-	Failed    Status = "failed"    // it was not saved; what is said of an object is of an earlier run's, if there is one
+	Failed    Status = "failed"    // it was not saved; the object, if any, is an earlier run's
 )
 
-// A Subtree is one line of a manifest: what became of a subtree, and what is known of its object.
+// A Subtree is one line of a manifest: the status of a subtree, and the metadata of its object.
 type Subtree struct {
 	Path   string `json:"path"` // as in keys: cleaned, without a leading slash
 	Shell  bool   `json:"shell,omitempty"`
@@ -88,8 +90,27 @@ type Subtree struct {
 	AllFaults int64   `json:"all_faults,omitempty"` // how many there were
 }
 
-// HasObject tells whether an object of the subtree is known.
+// HasObject reports whether an object of the subtree is known.
 func (s *Subtree) HasObject() bool { return s.MD5 != "" }
+
+// Record returns what the line says of the object. A line does not say whether entries changed.
+func (s *Subtree) Record() record.Record {
+	r := record.Record{
+		MD5: s.MD5, TarSHA256: s.TarSHA256, HMAC: s.HMAC, KeyID: s.KeyID, ArchiveSize: s.ArchiveSize, TarSize: s.TarSize,
+		Version: s.Version, ETag: s.ETag, Class: s.Class, ObjectSize: s.ObjectSize, Saved: s.Stored,
+	}
+	if s.HMAC != "" || s.KeyID != "" {
+		r.Format = record.Format
+	}
+	return r
+}
+
+// SetRecord makes the line say of the object what r says.
+func (s *Subtree) SetRecord(r record.Record) {
+	s.MD5, s.TarSHA256, s.HMAC, s.KeyID = r.MD5, r.TarSHA256, r.HMAC, r.KeyID
+	s.ArchiveSize, s.TarSize = r.ArchiveSize, r.TarSize
+	s.Version, s.ETag, s.Class, s.ObjectSize, s.Stored = r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved.UTC()
+}
 
 // MaxFaults is how many faults of one subtree a manifest names.
 const MaxFaults = 1000
@@ -101,7 +122,7 @@ type Fault struct {
 	Error string `json:"error"`
 }
 
-// A Place is where a list lies: a gzip member of a pack before the pack's encryption.
+// A Place is the place of a list: a gzip member of a pack before the pack's encryption.
 type Place struct {
 	Pack   string `json:"pack"`   // object key
 	Offset int64  `json:"offset"` // bytes
@@ -120,7 +141,7 @@ const (
 	File      = "file"
 	Directory = "dir"
 	Symlink   = "symlink"
-	Hardlink  = "hardlink" // one more name of a member that stands before it
+	Hardlink  = "hardlink" // another name of an earlier member
 	FIFO      = "fifo"
 	CharDev   = "char"
 	BlockDev  = "block"

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// parse reads a line as append writes it, where no string in it needs JSON's escapes: that is, nearly all of the hundred
-// million lines that a search may have to read, in a fifth of the time that encoding/json takes. It returns false for any
-// other line, of which encoding/json is to be asked; what is in e then is of no account.
+// parse reads a line that append wrote and that has no JSON escapes: nearly all of the hundred
+// million lines of a search, in a fifth of the time of encoding/json. It returns false for any
+// other line, which is left to encoding/json; e is undefined then.
 func (e *Entry) parse(line []byte) bool {
 	p := parser{rest: line, ok: true}
 	*e = Entry{}
@@ -59,13 +59,13 @@ func interned(b []byte) string {
 	return string(b)
 }
 
-// A parser takes a line from its front. After the first thing that is not as it should be, ok is false.
+// A parser takes a line from its front. ok is false after the first mismatch.
 type parser struct {
 	rest []byte
 	ok   bool
 }
 
-// has takes text if it comes next, and tells whether it did.
+// has consumes text if it comes next, and reports whether it did.
 func (p *parser) has(text string) bool {
 	if len(p.rest) < len(text) || string(p.rest[:len(text)]) != text {
 		return false
@@ -76,7 +76,7 @@ func (p *parser) has(text string) bool {
 
 func (p *parser) want(text string) { p.ok = p.has(text) && p.ok }
 
-// text takes the rest of a string and the quote behind it, if there is nothing in it that JSON escapes.
+// text consumes the rest of a string without JSON escapes, and its quote.
 func (p *parser) text() []byte {
 	end := bytes.IndexByte(p.rest, '"')
 	if end < 0 {
@@ -97,7 +97,7 @@ func (p *parser) text() []byte {
 	return b
 }
 
-// number takes a number without sign and fraction of at most so many bits.
+// number consumes a number without sign and fraction, of at most so many bits.
 func (p *parser) number(bits int) (n uint64) {
 	end := 0
 	for ; end < len(p.rest) && p.rest[end] >= '0' && p.rest[end] <= '9'; end++ {
@@ -114,5 +114,5 @@ func (p *parser) number(bits int) (n uint64) {
 	return n
 }
 
-// maxDigits is one less than those of 2^64, so that no number of more overflows unseen.
+// maxDigits is one less than the digits of 2^64: no overflow goes unnoticed.
 const maxDigits = 19

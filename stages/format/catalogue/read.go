@@ -18,7 +18,8 @@ var (
 	ErrCutShort = errors.New("the catalogue is cut short")
 )
 
-// maxLine bounds one line, in bytes: a subtree's with all its faults and paths of the longest kind stays below.
+// maxLine bounds one line, in bytes: a subtree's with all its faults and paths of the longest kind
+// stays below.
 const maxLine = 32 << 20
 
 // lines reads JSON lines out of one gzip member.
@@ -60,7 +61,7 @@ func (l *lines) line() ([]byte, error) {
 	return nil, ErrCutShort
 }
 
-// damaged says of an error of gzip or of the scanner what it means.
+// damaged translates an error of gzip or of the scanner.
 func damaged(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrCutShort
@@ -71,7 +72,7 @@ func damaged(err error) error {
 // isEnd begins the last line, as the writer of this package writes it.
 var isEnd = []byte(`{"end":true`)
 
-// next decodes the next line into v; io.EOF after the last, when the stream has been found to be whole.
+// next decodes the next line into v; io.EOF after the last, if the stream is complete.
 func (l *lines) next(v any) error {
 	if l.ended {
 		return io.EOF
@@ -147,7 +148,7 @@ func ReadRun(r io.Reader) (Run, error) {
 // A ManifestReader reads a volume of a manifest line by line.
 type ManifestReader struct{ lines *lines }
 
-// OpenManifest reads the first line and checks that it is the volume that is looked for. Errors as ReadRun's.
+// OpenManifest reads the first line and checks run and volume. Errors as ReadRun's.
 func OpenManifest(r io.Reader, run string, volume int) (*ManifestReader, error) {
 	var head manifestHead
 	l, err := newLines(r, &head)
@@ -163,7 +164,8 @@ func OpenManifest(r io.Reader, run string, volume int) (*ManifestReader, error) 
 	return &ManifestReader{l}, nil
 }
 
-// Next returns the next subtree, with its paths as raw bytes; io.EOF after the last. Errors as ReadRun's.
+// Next returns the next subtree, with its paths as raw bytes; io.EOF after the last. Errors as
+// ReadRun's.
 func (m *ManifestReader) Next() (Subtree, error) {
 	var s Subtree
 	if err := m.lines.next(&s); err != nil {
@@ -183,8 +185,9 @@ type ListReader struct {
 	lines *lines
 }
 
-// OpenList reads the first line of a list, from the start of its gzip member; what follows the member in r is not looked
-// at if r is an io.ByteReader, so that the next list can be read from there. Errors as ReadRun's.
+// OpenList reads the first line of a list, from the start of its gzip member; what follows the
+// member in r is not looked at if r is an io.ByteReader, so that the next list can be read from
+// there. Errors as ReadRun's.
 func OpenList(r io.Reader) (*ListReader, error) {
 	l := &ListReader{}
 	var err error
@@ -197,7 +200,8 @@ func OpenList(r io.Reader) (*ListReader, error) {
 	return l, unescape(&l.Head.Path)
 }
 
-// Next returns the next entry, with its paths as raw bytes; io.EOF after the last. Errors as ReadRun's.
+// Next returns the next entry, with its paths as raw bytes; io.EOF after the last. Errors as
+// ReadRun's.
 func (l *ListReader) Next() (e Entry, err error) {
 	if err := l.lines.next(&e); err != nil {
 		return Entry{}, err

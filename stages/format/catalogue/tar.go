@@ -5,39 +5,80 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"firn/stages/format/tarfmt"
 )
 
-// FromTar is the entry that a list has for a member of a tar. name is the member's, without a trailing slash.
+// types pairs the types of entries with their type flags, which package tarfmt shares.
+var types = [...]struct {
+	flag byte
+	name string
+}{
+	{tar.TypeReg, File},
+	{tar.TypeLink, Hardlink},
+	{tar.TypeSymlink, Symlink},
+	{tar.TypeChar, CharDev},
+	{tar.TypeBlock, BlockDev},
+	{tar.TypeDir, Directory},
+	{tar.TypeFifo, FIFO},
+}
+
+// typeName is the type of an entry with a type flag. POSIX: an unknown flag means a regular file.
+func typeName(flag byte) string {
+	for _, t := range types {
+		if t.flag == flag {
+			return t.name
+		}
+	}
+	return File
+}
+
+// TypeFlag is the type flag of the entry in a tar; 0 if its type is not known here.
+func (e *Entry) TypeFlag() byte {
+	for _, t := range types {
+		if t.name == e.Type {
+			return t.flag
+		}
+	}
+	return 0
+}
+
+// SetHeader makes e the entry of a member that firn writes.
+func (e *Entry) SetHeader(h *tarfmt.Header) {
+	*e = Entry{
+		Path: h.Name, Type: typeName(h.Type), ModTime: h.ModTime, Mode: Mode(h.Mode), UID: h.UID, GID: h.GID,
+		Target: h.Link, Attrs: len(h.Xattrs) > 0,
+	}
+	if e.Type == File {
+		e.Size = h.Size
+	}
+}
+
+// FromTar returns the entry of a member of any tar. name is the member's, without a trailing slash.
 func FromTar(name string, h *tar.Header) Entry {
 	e := Entry{
-		Path: name, ModTime: within(h.ModTime), Mode: Mode(uint32(h.Mode)), UID: uint32(h.Uid), GID: uint32(h.Gid),
+		Path: name, Type: typeName(h.Typeflag), ModTime: within(h.ModTime), Mode: Mode(uint32(h.Mode)),
+		UID: uint32(h.Uid), GID: uint32(h.Gid),
 	}
 	for name := range h.PAXRecords {
 		e.Attrs = e.Attrs || strings.HasPrefix(name, "SCHILY.xattr.")
 	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		e.Type = Directory
-	case tar.TypeSymlink:
-		e.Type, e.Target = Symlink, h.Linkname
-	case tar.TypeLink:
-		e.Type, e.Target = Hardlink, strings.TrimSuffix(h.Linkname, "/")
-	case tar.TypeFifo:
-		e.Type = FIFO
-	case tar.TypeChar:
-		e.Type = CharDev
-	case tar.TypeBlock:
-		e.Type = BlockDev
-	default: // POSIX: a type that is not known is a regular file's
-		e.Type, e.Size = File, h.Size
-		if strings.HasSuffix(h.Name, "/") && h.Size == 0 {
+	switch e.Type {
+	case Symlink:
+		e.Target = h.Linkname
+	case Hardlink:
+		e.Target = strings.TrimSuffix(h.Linkname, "/")
+	case File:
+		e.Size = h.Size
+		if strings.HasSuffix(h.Name, "/") && h.Size == 0 { // as tars before POSIX have directories
 			e.Type = Directory
 		}
 	}
 	return e
 }
 
-// Differs says in what an entry of a list is not the other one, which FromTar gave; "" if in nothing.
+// Differs describes the first difference between an entry of a list and other, which FromTar
+// returned; "" if there is none.
 func (e *Entry) Differs(other Entry) string {
 	switch {
 	case e.Path != other.Path:
@@ -52,7 +93,7 @@ func (e *Entry) Differs(other Entry) string {
 		return fmt.Sprintf("%q was modified at %s, not at %s", e.Path, stamp(other), stamp(*e))
 	case !sameMode(e.Mode, other.Mode):
 		return fmt.Sprintf("%q has the mode %s, not %s", e.Path, other.Mode, e.Mode)
-	case e.Attrs && !other.Attrs: // a list that was made from lstat data tells of none
+	case e.Attrs && !other.Attrs: // a list made from lstat data has none
 		return fmt.Sprintf("%q has no extended attributes", e.Path)
 	case e.UID != other.UID || e.GID != other.GID:
 		return fmt.Sprintf("%q belongs to %d:%d, not to %d:%d", e.Path, other.UID, other.GID, e.UID, e.GID)

@@ -6,17 +6,12 @@ import (
 	"firn/stages/format/codec/bzip2"
 )
 
-func bzip2Kind() kind {
-	return kind{name: "bzip2", ext: "bz2", min: 1, max: 9, def: 9, make: newBzip2}
-}
-
 type bzip2Format struct{ params }
 
-func newBzip2(level int) Format {
-	return &bzip2Format{params{
-		name: "bzip2", ext: "bz2", level: level, blockSize: bzip2.BlockSize(level),
-		blockMemory: bzip2.NewEncoder(level).Memory() + bzip2.PieceBound(level),
-	}}
+func newBzip2(p params) Format {
+	p.blockSize = bzip2.BlockSize(p.level)
+	p.blockMemory = bzip2.Memory(p.level) + bzip2.PieceBound(p.level)
+	return &bzip2Format{p}
 }
 
 func (f *bzip2Format) NewCut() Cut { return bzip2.NewCut(f.level) }

@@ -1,14 +1,16 @@
-// Package codec compresses archives block by block: gzip, bzip2, xz (lzma) and zstd behind one interface.
+// Package codec compresses archives block by block: gzip, bzip2, xz (lzma) and zstd behind one
+// interface.
 //
-// A [Format] says how large a block is; a [Cut] finds where each one ends; an [Encoder] turns one block into a [Piece],
-// independent of every other block but for the few bytes before it that the format's window shows; a [Joiner] lays the
-// pieces, in order, into one standard file.
-// Blocks of one archive and of many may therefore be encoded side by side by any number of workers.
+// A [Format] says how large a block is; a [Cut] finds where each one ends; an [Encoder] turns one
+// block, and the window before it, into a [Piece]; a [Joiner] writes the pieces, in order, as one
+// standard file. So any number of workers can encode blocks at once.
 //
-// The package promises that a file's bytes depend on its input, the format and the level alone: not on workers, write sizes,
-// the machine, or what an encoder was used for before. It starts no goroutine while encoding, knows no tar, no file and no store.
+// The package promises that a file's bytes depend on its input, the format and the level alone: not
+// on workers, write sizes, the machine, or what an encoder was used for before. It starts no
+// goroutine while encoding and knows no tar, file or store.
 //
-// Every file is read by the format's own tool, GNU tar, bsdtar and Python's tarfile. No piece at all gives a valid empty file.
+// The format's own tool, GNU tar, bsdtar and Python's tarfile read every file. No pieces make a
+// valid empty file.
 package codec
 
 import (
@@ -16,9 +18,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"firn/stages/format/codec/xz"
 )
 
-// ErrUnknown is wrapped by the errors of [New] and [ByExt] for a format or a level that does not exist.
+// ErrUnknown is wrapped by the errors of [New] and [ByExt] for a format or a level that does not
+// exist.
 var ErrUnknown = errors.New("no such compression")
 
 // DefaultLevel asks [New] for a format's default level.
@@ -26,38 +31,41 @@ const DefaultLevel = 0
 
 // A Format is one compression format at one level. It is immutable and safe for concurrent use.
 type Format interface {
-	// Name is what --compression-algorithm takes: "gzip", "bzip2", "lzma" or "zstd".
+	// Name of the compression: "gzip", "bzip2", "lzma" or "zstd".
 	Name() string
 	// Ext is the file name extension without a dot: "gz", "bz2", "xz" or "zst".
 	Ext() string
-	// Level is the level in force, never [DefaultLevel].
+	// Level is never [DefaultLevel].
 	Level() int
-	// BlockSize is the number of bytes of input in every block but an archive's last; in the largest, if the format is a
-	// [Cutter]. It is fixed by format and level.
+	// BlockSize is the input of every block but an archive's last, in bytes; of the largest block,
+	// if the format is a [Cutter].
 	BlockSize() int
-	// Window is how many bytes of input before a block its encoder wants to see; 0 when blocks stand alone.
+	// Window is how many bytes of input before a block its encoder needs; 0 when blocks are
+	// independent.
 	Window() int
-	// BlockMemory is the number of bytes that one block in flight costs at most beside its input:
-	// an encoder's scratch and the piece it makes.
+	// BlockMemory is the most memory for one block beside its input, in bytes: an encoder's scratch
+	// and the piece.
 	BlockMemory() int64
 	// NewEncoder makes one worker's encoder, to be used for many blocks.
 	NewEncoder() Encoder
 	// NewJoiner makes one archive's joiner.
 	NewJoiner() Joiner
-	// NewReader decodes any standard file of the format, several streams one after the other too.
-	// Data that is cut short or damaged ends in an error, never in io.EOF. Close does not close r.
+	// NewReader decodes any standard file of the format, also several streams in a row. Truncated
+	// or damaged data is an error, never io.EOF. Close does not close r.
 	NewReader(r io.Reader) (io.ReadCloser, error)
 }
 
-// An Encoder compresses single blocks. It holds one worker's scratch and is not safe for concurrent use.
+// An Encoder compresses single blocks. It holds one worker's scratch and is not safe for concurrent
+// use.
 type Encoder interface {
-	// Encode appends the encoded block to dst and returns the extended slice as Piece.Data: pass buf[:0] to use buf again.
-	// block holds at least one byte and at most BlockSize bytes. window holds the last Window() bytes before block, fewer only
-	// at the start of an archive. Neither is kept or changed. The piece depends on block and window alone.
+	// Encode appends the encoded block to dst and returns the extended slice as Piece.Data. block
+	// holds at least one byte and at most BlockSize bytes. window holds the last Window() bytes
+	// before block, fewer only at the start of an archive. Neither is kept or changed. The piece
+	// depends on block and window alone.
 	Encode(dst, window, block []byte) (Piece, error)
 }
 
-// A Piece is one encoded block. Only its own format's Joiner knows how to read it.
+// A Piece is one encoded block. Only a Joiner of the same format can read it.
 type Piece struct {
 	Data     []byte // the encoded block; owned by whoever passed dst to Encode
 	Bits     int64  // length in bits, where the format is not byte aligned (bzip2)
@@ -67,25 +75,36 @@ type Piece struct {
 	Unpadded int64  // size without padding, for the index (xz)
 }
 
-// A Joiner lays pieces, given in order, into one standard file.
-// Its memory grows by a few bytes a piece where the format ends in an index (xz, zstd).
+// A Joiner writes pieces, given in order, as one standard file. It keeps a few bytes a piece where
+// the format ends in an index (xz, zstd).
 type Joiner interface {
-	// Join appends to dst what the file gains by p. dst must not alias p.Data.
+	// Join appends to dst the bytes that p adds to the file. dst must not alias p.Data.
 	Join(dst []byte, p Piece) []byte
-	// Close appends what ends the file. The joiner is of no use after it.
+	// Close appends the end of the file. The Joiner must not be used after it.
 	Close(dst []byte) []byte
 }
 
 // kinds lists the formats in the order in which help and errors show them.
-func kinds() []kind {
-	return []kind{gzipKind(), bzip2Kind(), xzKind(), zstdKind()}
+func kinds() [4]kind {
+	return [...]kind{
+		// Levels up to 5 are the library's, the others those of package deflate.
+		{name: "gzip", ext: "gz", min: 1, max: 9, def: 6, make: newGzip},
+		{name: "bzip2", ext: "bz2", min: 1, max: 9, def: 9, make: newBzip2},
+		{name: "lzma", alias: "xz", ext: "xz", min: xz.MinLevel, max: xz.MaxLevel, def: xz.DefaultLevel, make: newXZ},
+		{name: "zstd", ext: "zst", min: 1, max: 19, def: 3, make: newZstd},
+	}
 }
 
-// A kind describes a format before a level is chosen.
+// A kind describes a format before a level is chosen. make fills in what depends on the level; it
+// allocates no encoder, so that a format costs next to nothing until one is asked for.
 type kind struct {
 	name, alias, ext string
 	min, max, def    int
-	make             func(level int) Format
+	make             func(p params) Format
+}
+
+func (k kind) at(level int) Format {
+	return k.make(params{name: k.name, ext: k.ext, level: level})
 }
 
 // Names lists the formats that [New] knows, by their main names.
@@ -97,8 +116,8 @@ func Names() []string {
 	return names
 }
 
-// New returns the named format ("xz" is taken for "lzma") at a level, or at its default for [DefaultLevel].
-// Its errors wrap [ErrUnknown] and say what there is to choose from.
+// New returns the named format ("xz" means "lzma") at a level, or at its default for
+// [DefaultLevel]. Its errors wrap [ErrUnknown] and list the choices.
 func New(name string, level int) (Format, error) {
 	for _, k := range kinds() {
 		if name != k.name && (name != k.alias || name == "") {
@@ -110,18 +129,28 @@ func New(name string, level int) (Format, error) {
 		if level < k.min || level > k.max {
 			return nil, fmt.Errorf("%w: %s has levels %d to %d (default %d), not %d", ErrUnknown, k.name, k.min, k.max, k.def, level)
 		}
-		return k.make(level), nil
+		return k.at(level), nil
 	}
 	return nil, fmt.Errorf("%w: algorithm %q; choose one of %s", ErrUnknown, name, strings.Join(Names(), ", "))
 }
 
-// ByExt returns the format whose files bear the extension ext (without a dot), at its default level: what a reader needs.
-// Its error wraps [ErrUnknown].
+// HasExt reports whether a format has the extension ext (without a dot). It allocates nothing.
+func HasExt(ext string) bool {
+	for _, k := range kinds() {
+		if ext == k.ext {
+			return true
+		}
+	}
+	return false
+}
+
+// ByExt returns the format with the extension ext (without a dot), at its default level: what a
+// reader needs. Its error wraps [ErrUnknown].
 func ByExt(ext string) (Format, error) {
 	var exts []string
 	for _, k := range kinds() {
 		if ext == k.ext {
-			return k.make(k.def), nil
+			return k.at(k.def), nil
 		}
 		exts = append(exts, k.ext)
 	}
@@ -144,7 +173,7 @@ func (p *params) BlockSize() int     { return p.blockSize }
 func (p *params) Window() int        { return p.window }
 func (p *params) BlockMemory() int64 { return p.blockMemory }
 
-// room returns dst with space for n bytes more, and for no more than that: what is allocated is what BlockMemory says.
+// room returns dst with space for exactly n more bytes if it must grow: BlockMemory counts on that.
 func room(dst []byte, n int64) []byte {
 	if int64(cap(dst)-len(dst)) >= n {
 		return dst

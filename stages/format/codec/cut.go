@@ -1,23 +1,25 @@
 package codec
 
-// A Cutter is a Format whose blocks end where their content says. The blocks of every other Format hold BlockSize bytes each.
+// A Cutter is a Format whose blocks end where their content says. Blocks of other formats hold
+// BlockSize bytes.
 type Cutter interface {
-	// NewCut makes what cuts one archive.
+	// NewCut returns the Cut of one archive.
 	NewCut() Cut
 }
 
-// A Cut finds where the blocks of one archive end. What it finds depends on the bytes alone, not on how many it is shown at
-// a time. It is not safe for concurrent use.
+// A Cut finds where the blocks of one archive end. The result depends on the bytes alone, not on
+// how they are split between calls. It is not safe for concurrent use.
 type Cut interface {
-	// Scan is shown the next bytes and says how many of them belong to the block at hand, and whether the block ends with
-	// these. If it does, the next call begins a new block and has to be shown the rest of p first; else n is len(p).
-	// No block is empty, and none is larger than BlockSize.
+	// Scan takes the next bytes. It returns how many of them belong to the current block, and
+	// whether the block ends there. If it does, the next call must begin with the rest of p; else n
+	// is len(p). No block is empty, and none is larger than BlockSize.
 	Scan(p []byte) (n int, full bool)
-	// Room is a number of bytes that belong to the block at hand whatever they are. It may be 0.
+	// Room is a number of bytes that belong to the current block whatever their values. It may be
+	// 0.
 	Room() int
 }
 
-// NewCut makes what cuts an archive into f's blocks. The last block ends with the archive.
+// NewCut returns what cuts an archive into f's blocks. The last block ends with the archive.
 func NewCut(f Format) Cut {
 	if c, ok := f.(Cutter); ok {
 		return c.NewCut()

@@ -12,28 +12,21 @@ import (
 	"firn/stages/format/codec/gzip"
 )
 
-// gzipKind: levels up to 5 are the library's, the others those of package deflate.
-func gzipKind() kind {
-	return kind{name: "gzip", ext: "gz", min: 1, max: 9, def: 6, make: newGzip}
-}
-
 // gzipBlock is the input of one gzip piece. Larger blocks shrink the output by less than 0.1 %.
 const gzipBlock = deflate.MaxBlock
 
 type gzipFormat struct{ params }
 
-func newGzip(level int) Format {
+func newGzip(p params) Format {
 	memory := int64(3 << 19) // what the library's encoder holds at most, as measured
-	if level >= deflate.MinLevel {
+	if p.level >= deflate.MinLevel {
 		memory = deflate.Memory()
 	}
-	return &gzipFormat{params{
-		name: "gzip", ext: "gz", level: level, blockSize: gzipBlock, window: gzip.WindowSize,
-		blockMemory: memory + deflate.Bound(gzipBlock),
-	}}
+	p.blockSize, p.window, p.blockMemory = gzipBlock, gzip.WindowSize, memory+deflate.Bound(gzipBlock)
+	return &gzipFormat{p}
 }
 
-// NewEncoder takes the library's encoder for the fast levels, where nothing is gained by one of our own.
+// NewEncoder uses the library's encoder for the fast levels, where our own is no better.
 func (f *gzipFormat) NewEncoder() Encoder {
 	if f.level >= deflate.MinLevel {
 		return &gzipEncoder{deflate.NewEncoder(f.level)}
@@ -102,7 +95,7 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// whole turns io.EOF, which a caller would take for an orderly end, into io.ErrUnexpectedEOF.
+// whole turns io.EOF, which would mean a regular end, into io.ErrUnexpectedEOF.
 func whole(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

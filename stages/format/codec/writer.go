@@ -6,11 +6,12 @@ import (
 	"io"
 )
 
-// errClosed answers a Write after Close.
+// errClosed is the error of a Write after Close.
 var errClosed = errors.New("codec: writer is closed")
 
-// NewWriter returns a writer that compresses to w, block after block in the caller's goroutine: the same bytes as any number of
-// workers would make. Close ends the file and does not close w. After an error every call returns that error.
+// NewWriter returns a writer that compresses to w, one block at a time in the caller's goroutine.
+// The bytes are those that any number of workers make. Close ends the file and does not close w.
+// Errors are sticky.
 func NewWriter(f Format, w io.Writer) io.WriteCloser {
 	return &writer{f: f, w: w, cut: NewCut(f), enc: f.NewEncoder(), join: f.NewJoiner()}
 }
@@ -49,7 +50,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// flush encodes the block at hand and keeps its end as the next one's window.
+// flush encodes the current block and keeps its end as the next block's window.
 func (w *writer) flush() error {
 	p, err := w.enc.Encode(w.data[:0], w.buf[:w.win], w.buf[w.win:])
 	if err != nil {

@@ -6,18 +6,12 @@ import (
 	"firn/stages/format/codec/xz"
 )
 
-func xzKind() kind {
-	return kind{name: "lzma", alias: "xz", ext: "xz", min: xz.MinLevel, max: xz.MaxLevel, def: xz.DefaultLevel, make: newXZ}
-}
-
 type xzFormat struct{ params }
 
-func newXZ(level int) Format {
-	block := xz.BlockSize(level)
-	return &xzFormat{params{
-		name: "lzma", ext: "xz", level: level, blockSize: block,
-		blockMemory: xz.Memory(level) + xz.Bound(block),
-	}}
+func newXZ(p params) Format {
+	p.blockSize = xz.BlockSize(p.level)
+	p.blockMemory = xz.Memory(p.level) + xz.Bound(p.blockSize)
+	return &xzFormat{p}
 }
 
 func (f *xzFormat) NewEncoder() Encoder { return &xzEncoder{xz.NewEncoder(f.level)} }

@@ -9,34 +9,25 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-func zstdKind() kind {
-	return kind{name: "zstd", ext: "zst", min: 1, max: 19, def: 3, make: newZstd}
-}
-
 const (
 	// zstdBlock is the input of one frame: it bounds how far a match reaches back.
 	zstdBlock = 8 << 20
 
-	// zstdMaxWindow is what zstd itself takes without being asked (--long=27, and -22 --ultra).
+	// zstdMaxWindow is the largest window that zstd decodes by default.
 	zstdMaxWindow = 128 << 20
 )
 
-// A zstd file is a row of frames, one a piece, each with its content size and checksum (RFC 8878), and at its end a skippable
-// frame with their sizes (the seekable format, zstd's contrib/seekable_format): tools that know it can start anywhere.
+// A zstd file has one frame a piece, each with its content size and checksum (RFC 8878), and at its
+// end a skippable frame with their sizes (zstd's contrib/seekable_format).
 type zstdFormat struct {
 	params
 	speed zstd.EncoderLevel
 }
 
-func newZstd(level int) Format {
-	speed := zstd.EncoderLevelFromZstd(level)
-	return &zstdFormat{
-		params: params{
-			name: "zstd", ext: "zst", level: level, blockSize: zstdBlock,
-			blockMemory: zstdScratch(speed) + zstdBound(zstdBlock),
-		},
-		speed: speed,
-	}
+func newZstd(p params) Format {
+	speed := zstd.EncoderLevelFromZstd(p.level)
+	p.blockSize, p.blockMemory = zstdBlock, zstdScratch(speed)+zstdBound(zstdBlock)
+	return &zstdFormat{p, speed}
 }
 
 // zstdScratch is what the library's encoder holds, as measured with blocks of zstdBlock.
@@ -52,7 +43,8 @@ func zstdScratch(speed zstd.EncoderLevel) int64 {
 	return 53 << 20
 }
 
-// zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes before each.
+// zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes
+// before each.
 func zstdBound(n int) int64 { return int64(n) + int64(n>>17+1)*3 + 32 }
 
 func (f *zstdFormat) NewEncoder() Encoder {
@@ -69,7 +61,7 @@ func (f *zstdFormat) NewJoiner() Joiner { return new(zstdJoiner) }
 
 func (f *zstdFormat) NewReader(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReaderSize(r, 1<<16)
-	if _, err := br.Peek(1); err != nil { // the library takes nothing at all for a file of no frames
+	if _, err := br.Peek(1); err != nil { // the library reads empty input as a file without frames
 		return nil, fmt.Errorf("reading a zstd frame: %w", whole(err))
 	}
 	zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdMaxWindow))
@@ -84,13 +76,14 @@ type zstdEncoder struct{ w *zstd.Encoder }
 func (e *zstdEncoder) Encode(dst, _, block []byte) (Piece, error) {
 	start := len(dst)
 	dst = e.w.EncodeAll(block, room(dst, zstdBound(len(block))))
-	tellSize(dst[start:], len(block))
+	setSize(dst[start:], len(block))
 	return Piece{Data: dst, Raw: len(block)}, nil
 }
 
-// tellSize puts the content size n into the header of a frame. The library leaves it out when it would take a single byte, which a
-// frame has in place of the window's size (RFC 8878, section 3.1.1.1: Single_Segment_flag).
-func tellSize(frame []byte, n int) {
+// setSize writes the content size n to the header of a frame. The library omits it when it takes a
+// single byte, which then replaces the window size (RFC 8878, section 3.1.1.1:
+// Single_Segment_flag).
+func setSize(frame []byte, n int) {
 	const descriptor, contentSizeFlag, singleSegment = 4, 0xc0, 0x20
 	if n < 256 && frame[descriptor]&(contentSizeFlag|singleSegment) == 0 {
 		frame[descriptor] |= singleSegment

@@ -10,18 +10,21 @@ import (
 var (
 	// ErrNotEncrypted: the bytes do not start as what openssl enc writes.
 	ErrNotEncrypted = errors.New("not encrypted by firn or openssl enc (it does not start with Salted__)")
-	// ErrTruncated: the bytes end before an encrypted archive can; it is an io.ErrUnexpectedEOF too.
+	// ErrTruncated: the bytes end before an encrypted archive can; it is an io.ErrUnexpectedEOF
+	// too.
 	ErrTruncated = fmt.Errorf("encrypted archive is cut short: %w", io.ErrUnexpectedEOF)
 	// ErrBadPadding: what was decrypted does not end as a plaintext does.
 	ErrBadPadding = errors.New("wrong key file, or the encrypted archive is damaged")
 )
 
-// Decrypter is an io.Reader of the plaintext of what an Encrypter or openssl enc wrote. It reads ciphertext straight into
-// the buffer it is given and decrypts it there; buffers below 1 KiB cost a copy.
+// Decrypter is an io.Reader of the plaintext of what an Encrypter or openssl enc wrote. It reads
+// ciphertext straight into the buffer it is given and decrypts it there; buffers below 1 KiB cost a
+// copy.
 //
-// What it returns is unproven: CBC has no check but the padding of the last block, which a wrong key passes once in
-// 256 times and a changed bit elsewhere always. Use nothing of it before its MAC has been checked. It never returns the padding,
-// nor anything of a last block whose padding is wrong. Not safe for concurrent use.
+// Its output is not verified: CBC checks only the padding of the last block, which a wrong key
+// passes once in 256 times and a changed bit elsewhere always. Use nothing of it before its MAC has
+// been verified. It never returns the padding, nor anything of a last block whose padding is wrong.
+// Not safe for concurrent use.
 type Decrypter struct {
 	hidden
 	src   io.Reader
@@ -34,8 +37,8 @@ type Decrypter struct {
 
 const smallRead = 1 << 10
 
-// NewDecrypter reads the header and derives the key, which takes some milliseconds. ErrNotEncrypted, ErrTruncated, or the
-// reader's own error, wrapped.
+// NewDecrypter reads the header and derives the key, which takes some milliseconds.
+// ErrNotEncrypted, ErrTruncated, or the reader's own error, wrapped.
 func NewDecrypter(p *Passphrase, ciphertext io.Reader) (*Decrypter, error) {
 	var head [HeaderSize]byte
 	n, err := io.ReadFull(ciphertext, head[:])
@@ -60,8 +63,8 @@ func newDecrypter(block cipher.Block, iv []byte, body io.Reader) *Decrypter {
 	return &Decrypter{src: body, mode: cipher.NewCBCDecrypter(block, iv)}
 }
 
-// Read fills up to len(p) bytes of p with plaintext, and uses all of p while it does. Errors: ErrTruncated, ErrBadPadding, or the
-// reader's own, wrapped; they stay.
+// Read fills up to len(p) bytes of p with plaintext, and uses all of p while it does. Errors:
+// ErrTruncated, ErrBadPadding, or the reader's own, wrapped; they stay.
 func (d *Decrypter) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -86,7 +89,8 @@ func (d *Decrypter) Read(p []byte) (int, error) {
 	return 0, d.err
 }
 
-// fill decrypts into p, of at least two blocks, and returns how many bytes; none only when it sets d.err.
+// fill decrypts into p, of at least two blocks, and returns how many bytes; none only when it sets
+// d.err.
 func (d *Decrypter) fill(p []byte) int {
 	n := d.held.take(p)
 	var err error

@@ -19,15 +19,15 @@ const (
 	keySize           = 32
 	blockSize         = aes.BlockSize
 
-	// chunkSize is what is read and then encrypted or decrypted at a time: little enough to be still in the second-level
-	// cache, much enough that the calls cost nothing.
+	// chunkSize is what is read and then encrypted or decrypted at a time: it fits the second-level
+	// cache, and the calls cost nothing.
 	chunkSize = 256 << 10
 
-	// maxEmptyReads is after how many reads of no bytes and no error a reader is held to be broken.
+	// maxEmptyReads is the number of reads of no bytes and no error that make a reader broken.
 	maxEmptyReads = 100
 )
 
-// Salt is an archive's salt. It is no secret: it opens the encrypted archive.
+// Salt is an archive's salt. It is no secret: the encrypted archive begins with it.
 type Salt [SaltSize]byte
 
 // CiphertextSize returns the size in bytes of n bytes once encrypted.
@@ -35,9 +35,10 @@ func CiphertextSize(n int64) int64 {
 	return int64(HeaderSize) + (n/blockSize+1)*blockSize
 }
 
-// Encrypter is an io.Reader of the encrypted form of one plaintext, header and padding included. It reads plaintext
-// straight into the buffer it is given and encrypts it there: io.ReadFull(e, part) fills a part with no copy of a byte
-// but the up to 15 at a chunk's edge. Buffers whose length is a multiple of 16 are served best. Not safe for concurrent use.
+// Encrypter is an io.Reader of the encrypted form of one plaintext, header and padding included. It
+// reads plaintext straight into the buffer it is given and encrypts it there: it copies at most 15
+// bytes at a chunk's edge. Buffers whose length is a multiple of 16 are best. Not safe for
+// concurrent use.
 type Encrypter struct {
 	hidden
 	src   io.Reader
@@ -65,17 +66,17 @@ func (c *carry) take(p []byte) int {
 	return n
 }
 
-// NewEncrypter returns the encrypted form of plaintext under a fresh random salt. Deriving its key takes some
-// milliseconds.
+// NewEncrypter returns the encrypted form of plaintext under a fresh random salt. Deriving its key
+// takes some milliseconds.
 func NewEncrypter(p *Passphrase, plaintext io.Reader) (*Encrypter, error) {
 	var salt Salt
 	_, _ = rand.Read(salt[:]) // never fails: crypto/rand
 	return ResumeEncrypter(p, salt, plaintext)
 }
 
-// ResumeEncrypter is NewEncrypter with the salt of an earlier Encrypter, to make the same bytes again and take up an
-// upload where it broke off. The caller must know that the plaintext is the same: one salt for two plaintexts gives
-// away what they have in common.
+// ResumeEncrypter is NewEncrypter with the salt of an earlier Encrypter, to make the same bytes
+// again and resume an upload. The plaintext must be the same: one salt for two plaintexts reveals
+// what they have in common.
 func ResumeEncrypter(p *Passphrase, salt Salt, plaintext io.Reader) (*Encrypter, error) {
 	block, iv, err := archiveKey(p, salt)
 	if err != nil {
@@ -93,8 +94,8 @@ func newEncrypter(block cipher.Block, iv []byte, salt Salt, plaintext io.Reader)
 // Salt returns the salt, for ResumeEncrypter.
 func (e *Encrypter) Salt() Salt { return e.salt }
 
-// Read fills up to len(p) bytes of p with ciphertext, and uses all of p while it does. An error of the plaintext's
-// reader comes back wrapped and stays.
+// Read fills up to len(p) bytes of p with ciphertext, and uses all of p while it does. An error of
+// the plaintext's reader comes back wrapped and stays.
 func (e *Encrypter) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -124,7 +125,8 @@ func (e *Encrypter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill encrypts into p, whose length is a multiple of the block size, and returns how many bytes; none only when it sets e.err.
+// fill encrypts into p, whose length is a multiple of the block size, and returns how many bytes;
+// none only when it sets e.err.
 func (e *Encrypter) fill(p []byte) int {
 	n := e.rest.take(p)
 	for empty := 0; !e.eof && n < blockSize; {

@@ -14,9 +14,9 @@ import (
 
 // derive is PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2).
 //
-// Each archive costs 20,000 HMACs here, which is most of what a small archive costs in all. crypto/pbkdf2 spends
-// more than half of its time around the compression function; prf spends a third, and what it does is checked against crypto/hmac
-// each time, so that where it can't be done the standard library does it.
+// Each archive takes 20,000 HMACs, which is most of the work for a small one. crypto/pbkdf2 spends
+// more than half of its time around the compression function, prf a third. Each prf is checked
+// against crypto/hmac; if that fails, the standard library is used.
 func (p *Passphrase) derive(salt []byte, iterations, size int) ([]byte, error) {
 	if f, err := newPRF(p.bytes()); err == nil {
 		return f.pbkdf2(salt, iterations, size)
@@ -26,9 +26,9 @@ func (p *Passphrase) derive(salt []byte, iterations, size int) ([]byte, error) {
 
 // prf is HMAC-SHA256 under one key for messages of 32 bytes, the case that PBKDF2 iterates.
 //
-// Such a message, with SHA-256's own padding, is one 64-byte block, inside and outside. prf keeps that padding in place, starts from
-// the hash states after the key, and reads the digest out of the marshaled state instead of asking for a Sum, which would
-// copy the hash and pad again.
+// Such a message, with SHA-256's own padding, is one 64-byte block, inside and outside. prf keeps
+// that padding in place, starts from the hash states after the key, and reads the digest out of the
+// marshaled state instead of asking for a Sum, which would copy the hash and pad again.
 type prf struct {
 	hash         resumable
 	inner, outer []byte   // marshaled states after the key's inner and outer pad
@@ -42,7 +42,8 @@ type resumable interface {
 	encoding.BinaryUnmarshaler
 }
 
-// The marshaled form of crypto/sha256: a magic of 4 bytes, then the eight words of the state, big endian, as in a digest.
+// The marshaled form of crypto/sha256: a magic of 4 bytes, then the eight words of the state, big
+// endian, as in a digest.
 const (
 	stateFrom = 4
 	stateTo   = stateFrom + sha256.Size
@@ -50,7 +51,7 @@ const (
 
 var errNoPRF = errors.New("this SHA-256 can't be resumed")
 
-// newPRF fails where the standard library's SHA-256 is not the one that this was written for.
+// newPRF fails if the standard library's SHA-256 works another way than this expects.
 func newPRF(key []byte) (*prf, error) {
 	h, ok := sha256.New().(resumable)
 	if !ok {

@@ -17,7 +17,8 @@ const (
 	// MinPassphrase is the length in bytes below which a passphrase is weak.
 	MinPassphrase = 16
 
-	// maxPassphrase is what openssl's buffer of 1,024 bytes (APP_PASS_LEN, apps/lib/apps.c) leaves for a passphrase.
+	// maxPassphrase is what openssl's buffer of 1,024 bytes (APP_PASS_LEN, apps/lib/apps.c) leaves
+	// for a passphrase.
 	maxPassphrase = 1023
 
 	keyfileSize   = 4096
@@ -36,12 +37,12 @@ type KeyfileOptions struct {
 	AllowWeak bool // take a passphrase shorter than MinPassphrase, with a warning
 }
 
-// ReadPassphrase reads the passphrase from a key file as "openssl enc -pass file:" does (see the package comment; a
-// carriage return before the newline belongs to it). Warnings are sentences for the user about a file that was taken all the
-// same: others may read it, or it is weak.
+// ReadPassphrase reads the passphrase from a key file as "openssl enc -pass file:" does (see the
+// package comment; a carriage return before the newline belongs to it). Warnings are sentences for
+// the user about an accepted file: others may read it, or it is weak.
 //
-// Errors: fs.ErrNotExist, fs.ErrPermission, syscall.EISDIR (by errors.Is), ErrNoPassphrase for what openssl refuses
-// too, ErrWeakPassphrase unless o.AllowWeak.
+// Errors: fs.ErrNotExist, fs.ErrPermission, syscall.EISDIR (by errors.Is), ErrNoPassphrase for what
+// openssl refuses too, ErrWeakPassphrase unless o.AllowWeak.
 func ReadPassphrase(path string, o KeyfileOptions) (p *Passphrase, warnings []string, err error) {
 	f, err := openKeyfile(path)
 	if err != nil {
@@ -95,8 +96,8 @@ func openKeyfile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("opening key file: %w", err)
 }
 
-// readLine returns what C's fgets(buf, 1024) would: up to and with the first newline, at most 1,023 bytes, and no more
-// is waited for than that. It may return bytes after the newline.
+// readLine returns what C's fgets(buf, 1024) would: up to and with the first newline, at most 1,023
+// bytes, and no more is waited for than that. It may return bytes after the newline.
 func readLine(r io.Reader) ([]byte, error) {
 	buf := make([]byte, maxPassphrase)
 	n := 0
@@ -128,9 +129,9 @@ func passphraseOf(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// CreateKeyfile makes a new key file of 4,096 bytes of text, mode 0600, whose first line is a passphrase of 384 random
-// bits. It appears under path whole and on stable storage, or not at all. What is already there is never touched: fs.ErrExist.
-// A directory that is missing is not made: fs.ErrNotExist.
+// CreateKeyfile makes a new key file of 4,096 bytes of text, mode 0600, whose first line is a
+// passphrase of 384 random bits. It appears under path complete and on stable storage, or not at
+// all. It never replaces a file (fs.ErrExist) and makes no directory (fs.ErrNotExist).
 func CreateKeyfile(path string) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("making key file %s: %w; a key file is never overwritten", path, fs.ErrExist)
@@ -180,8 +181,8 @@ func writeTemp(dir string) (path string, err error) {
 	return f.Name(), nil
 }
 
-// putNew gives the file tmp the name path, in the same directory, unless something has that name already. After an
-// error tmp still has its own.
+// putNew gives the file tmp the name path, in the same directory, unless something has that name
+// already. After an error tmp still has its own.
 func putNew(tmp, path string) error {
 	err := os.Link(tmp, path)
 	switch {
@@ -205,7 +206,7 @@ const keyfileHead = `
 #   tar -xf NAME.tar.bz2
 `
 
-// keyfileText returns a fresh key file: the passphrase, a word on its use, and empty comment lines up to the size.
+// keyfileText returns a new key file: the passphrase, how to use it, and empty comment lines.
 func keyfileText() []byte {
 	secret := make([]byte, keyfileSecret)
 	_, _ = rand.Read(secret) // never fails: crypto/rand

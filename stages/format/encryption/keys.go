@@ -24,7 +24,8 @@ const (
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
 
-	// maxOtherSalts bounds what key ids of other runs cost in memory, whatever a bucket's records say.
+	// maxOtherSalts bounds what key ids of other runs cost in memory, whatever a bucket's records
+	// say.
 	maxOtherSalts = 1024
 )
 
@@ -35,7 +36,7 @@ var (
 	ErrOtherKey = errors.New("made with another key file")
 )
 
-// Keys is what is derived once a run from a passphrase and a salt: a key id that may be told to anybody, and the key
+// Keys is derived once a run from a passphrase and a salt: a key id that is no secret, and the key
 // of the MAC. It is immutable and safe for concurrent use.
 type Keys struct {
 	hidden
@@ -58,8 +59,9 @@ type others struct {
 	bySalt map[[KeySaltSize]byte]func() (*derived, error) // each derives once
 }
 
-// NewKeys derives the keys of a passphrase, which takes some milliseconds. The salt is KeySaltSize bytes as Salt returns
-// them, or nil for a fresh one. Runs that share a salt share the key id, which saves them deriving each other's.
+// NewKeys derives the keys of a passphrase, which takes some milliseconds. The salt is KeySaltSize
+// bytes as Salt returns them, or nil for a fresh one. Runs that share a salt share the key id,
+// which saves them deriving each other's.
 func NewKeys(p *Passphrase, salt []byte) (*Keys, error) {
 	var s [KeySaltSize]byte
 	switch len(salt) {
@@ -94,15 +96,15 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
 }
 
-// ID returns the key id, 67 characters of ASCII. It tells nothing of the passphrase but whether a guess is right.
+// ID returns the key id, 67 characters of ASCII. It reveals no more than whether a guessed
+// passphrase is right.
 func (k *Keys) ID() string { return k.d.id }
 
 // Salt returns a copy of the salt, which is no secret.
 func (k *Keys) Salt() []byte { return append([]byte(nil), k.d.salt[:]...) }
 
-// Mine says whether a key id was made from the same passphrase, at whatever salt. The first question about a salt
-// costs as much as NewKeys. ErrBadKeyID for what is no key id; the old script's objects have none, and the empty string
-// is not asked about.
+// Mine reports whether a key id was made from the same passphrase, with any salt. The first call
+// for a salt takes as long as NewKeys. ErrBadKeyID for what is no key id.
 func (k *Keys) Mine(keyID string) (bool, error) {
 	_, err := k.ForID(keyID)
 	if errors.Is(err, ErrOtherKey) {
@@ -111,8 +113,9 @@ func (k *Keys) Mine(keyID string) (bool, error) {
 	return err == nil, err
 }
 
-// ForID returns the keys of the same passphrase that keyID names, to check what was made under another run's salt.
-// ErrOtherKey if it was made from another passphrase, ErrBadKeyID if it is no key id.
+// ForID returns the keys of the same passphrase that keyID names, to check what was made under
+// another run's salt. ErrOtherKey if it was made from another passphrase, ErrBadKeyID if it is no
+// key id.
 func (k *Keys) ForID(keyID string) (*Keys, error) {
 	salt, err := parseKeyID(keyID)
 	if err != nil {
@@ -130,7 +133,7 @@ func (k *Keys) ForID(keyID string) (*Keys, error) {
 	return &Keys{d: d, others: k.others}, nil
 }
 
-// at derives at salt, once however many ask at the same time.
+// at derives the keys for a salt, once for concurrent callers.
 func (o *others) at(salt [KeySaltSize]byte) (*derived, error) {
 	o.mu.Lock()
 	once, ok := o.bySalt[salt]
@@ -163,8 +166,8 @@ func parseKeyID(id string) (salt [KeySaltSize]byte, err error) {
 	return [KeySaltSize]byte(s), nil
 }
 
-// MAC returns the hash that proves an archive's origin and place: write the archive's bytes (compressed, not encrypted) to
-// it, and Sum gives 32 bytes. Not safe for concurrent use.
+// MAC returns the hash that proves an archive's origin and place: write the archive's bytes
+// (compressed, not encrypted) to it, and Sum gives 32 bytes. Not safe for concurrent use.
 func (k *Keys) MAC(objectKey string) hash.Hash {
 	prefix := append([]byte(macDomain), 0)
 	prefix = binary.BigEndian.AppendUint64(prefix, uint64(len(objectKey)))

@@ -4,5 +4,5 @@ package encryption
 
 import "errors"
 
-// renameNew would rename without overwriting; here only Linux can be trusted to.
+// renameNew renames without overwriting on Linux only.
 func renameNew(_, _ string) error { return errors.ErrUnsupported }

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// hidden, embedded, keeps the type that embeds it out of every format verb and log line.
+// hidden, embedded in a type, hides it from every format verb and log line.
 type hidden struct{}
 
 const hiddenText = "[secret]"
@@ -23,15 +23,14 @@ func (hidden) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenText)
 // LogValue returns a fixed text.
 func (hidden) LogValue() slog.Value { return slog.StringValue(hiddenText) }
 
-// Passphrase is what archives are encrypted under: the bytes that openssl takes from a key file. It is immutable
-// and safe for concurrent use.
+// Passphrase is what archives are encrypted under: the bytes that openssl takes from a key file. It
+// is immutable and safe for concurrent use.
 type Passphrase struct {
 	hidden
 	bytes secret
 }
 
-// secret gives away its bytes to callers alone: fmt follows pointers in fields whose methods it can't call, but it can't
-// look into a function.
+// secret is a function because fmt follows pointers in fields, but can't look into a function.
 type secret func() []byte
 
 func keep(b []byte) secret { return func() []byte { return b } }

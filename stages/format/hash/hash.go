@@ -1,11 +1,11 @@
-// Package hash computes what a record says of an archive: MD5 and HMAC of the archive's bytes, SHA-256 of the tar in it.
+// Package hash computes the sums in a record: MD5 and HMAC of an archive's bytes, SHA-256 of its
+// tar.
 //
-// It takes blocks as they come, in order, each sum by a method of its own, so that a pipeline can run the sums side by side
-// in goroutines of its own: no method waits for another. It must not know what the bytes are, where they go, or how the key of
-// the HMAC is made. It promises that a sum is never told of bytes that were not all seen.
+// It takes blocks in order. Each sum has its own method, so that a pipeline can compute the sums in
+// parallel. It knows nothing of what the bytes are. It never returns a sum of incomplete input.
 //
-// The sums come from the standard library, whose MD5 and SHA-256 are assembly on amd64 (SHA-256 with the SHA
-// extensions) and run as fast as openssl's.
+// The sums come from the standard library, whose MD5 and SHA-256 are assembly on amd64 (SHA-256
+// with the SHA extensions) and run as fast as openssl's.
 package hash
 
 import (
@@ -16,15 +16,15 @@ import (
 	"hash"
 )
 
-// Sums is what is known of an archive when all of it has been seen.
+// Sums are the sums of a whole archive.
 type Sums struct {
 	MD5  string // lower-case hex, as md5sum prints it
 	MAC  string // lower-case hex; empty if no MAC was asked for
 	Size int64  // bytes
 }
 
-// Archive sums the bytes of one archive. MD5Block and MACBlock may be called at the same time as each other, each from one
-// goroutine at a time; both must see every block, in order.
+// Archive sums the bytes of one archive. MD5Block and MACBlock may be called at the same time as
+// each other, each from one goroutine at a time; both must see every block, in order.
 type Archive struct {
 	md5 counted
 	mac counted
@@ -43,8 +43,8 @@ func (c *counted) block(p []byte) {
 
 func (c *counted) hex() string { return hex.EncodeToString(c.sum.Sum(nil)) }
 
-// NewArchive returns the sums of no bytes yet. mac is the keyed hash to use, or nil for none; it is the Archive's from
-// now on.
+// NewArchive returns the sums of no bytes yet. mac is the keyed hash to use, or nil for none; it is
+// the Archive's from now on.
 func NewArchive(mac hash.Hash) *Archive {
 	return &Archive{md5: counted{sum: md5.New()}, mac: counted{sum: mac}}
 }
@@ -59,8 +59,8 @@ func (a *Archive) MACBlock(p []byte) {
 	}
 }
 
-// Sums returns the sums once every block has been given to both methods; it is an error if they did not see the same
-// number of bytes. More blocks may follow.
+// Sums returns the sums once every block has been given to both methods; it is an error if they did
+// not see the same number of bytes. More blocks may follow.
 func (a *Archive) Sums() (Sums, error) {
 	s := Sums{MD5: a.md5.hex(), Size: a.md5.size}
 	if a.mac.sum == nil {
@@ -82,5 +82,6 @@ func NewTar() *Tar { return &Tar{counted{sum: sha256.New()}} }
 // Block adds the next block. It does not keep p.
 func (t *Tar) Block(p []byte) { t.sum.block(p) }
 
-// Sum returns the SHA-256 in lower-case hex and the number of bytes it is over. More blocks may follow.
+// Sum returns the SHA-256 in lower-case hex and the number of bytes it is over. More blocks may
+// follow.
 func (t *Tar) Sum() (sha256 string, size int64) { return t.sum.hex(), t.sum.size }

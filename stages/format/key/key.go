@@ -1,8 +1,10 @@
-// Package key names objects: it turns a path of the backed-up tree into the key of its object, and back.
+// Package key names objects: it turns a path of the backed-up tree into the key of its object, and
+// back.
 //
-// It knows nothing of stores, trees or archives. It promises that ordinary paths give the keys the old script gave them,
-// that two different paths never share a key, that every key is valid UTF-8 of at most MaxLen bytes with no empty, "." or ".."
-// segment, and that a key which was not shortened gives its path back.
+// It knows nothing of stores, trees or archives. It promises that ordinary paths give the keys the
+// old script gave them, that two different paths never share a key, that every key is valid UTF-8
+// of at most MaxLen bytes with no empty, "." or ".." segment, and that a key which was not
+// shortened gives its path back.
 //
 // # From a path to a key
 //
@@ -10,25 +12,25 @@
 //
 //	[prefix/]path.EXT        /home/me/dir/x, tar.xz  →  home/me/dir/x.tar.xz
 //
-// so that /home/x and home/x, which the old script did not tell apart either, are one path here. Three paths have no name of
-// their own: "/" is written `\x2f`, "." `\x2e`, and ".." (as any leading "..") `\x2e\x2e`. What lies below "." has its plain
-// name: ./a is a.tar.xz.
+// so that /home/x and home/x, which the old script did not tell apart either, are one path here.
+// Three paths have no name of their own: "/" is written `\x2f`, "." `\x2e`, and ".." (as any
+// leading "..") `\x2e\x2e`. What lies below "." has its plain name: ./a is a.tar.xz.
 //
 // What a key can't hold as it is, is escaped as `\x` and two lower-case hexadecimal digits a byte:
 //
 //   - every byte that is not part of valid UTF-8,
 //   - the dots of a "." or ".." segment,
-//   - a backslash that could be taken for the beginning of an escape: one before "x" and two hexadecimal digits (of either
-//     case), and one before "~".
+//   - a backslash that could be taken for the beginning of an escape: one before "x" and two
+//     hexadecimal digits (of either case), and one before "~".
 //
-// Any other backslash stands for itself. Where the separator of the system is a backslash, it is turned into "/" first.
-// Control characters are kept: S3 takes them, and a listing with encoding-type=url returns them.
+// Any other backslash is literal. Where the system's separator is a backslash, it becomes "/"
+// first. Control characters are kept: S3 accepts them.
 //
 // # Keys that are too long
 //
-// S3's keys end at 1,024 bytes. A longer one is cut between two characters (and never inside an escape) and ends in `\~`, the
-// first 32 hexadecimal digits of the SHA-256 of the full key, and the extension. The path can't be read from such a key;
-// Full gives what has to be kept elsewhere for that.
+// S3's keys end at 1,024 bytes. A longer one is cut between two characters (and never inside an
+// escape) and ends in `\~`, the first 32 hexadecimal digits of the SHA-256 of the full key, and the
+// extension. Such a key does not contain the path; Full gives what must be kept elsewhere.
 package key
 
 import (
@@ -43,16 +45,17 @@ import (
 const (
 	// MaxLen is the length of S3's longest key, in bytes of UTF-8.
 	MaxLen = 1024
-	// MaxPrefix is the length in bytes (of what Prefix returns) up to which shortened keys still lie under their prefix and
-	// have room for a readable part. A longer prefix has to be refused by whoever takes it from the user.
+	// MaxPrefix is the length in bytes (of what Prefix returns) up to which shortened keys still
+	// lie under their prefix and have room for a readable part. Callers must refuse a longer one.
 	MaxPrefix = 512
 
 	digestLen = 32
 	digits    = "0123456789abcdef"
 )
 
-// Prefix returns the prefix as it stands in keys: cleaned and escaped as a path is, with a slash at its end; "" when the
-// prefix is empty, "/" or ".". Every key made with the prefix starts with it, so it is what listings ask for.
+// Prefix returns the prefix as it stands in keys: cleaned and escaped as a path is, with a slash at
+// its end; "" when the prefix is empty, "/" or ".". Every key made with the prefix starts with it:
+// listings ask for it.
 func Prefix(prefix string) string {
 	p := clean(prefix)
 	if p == "/" || p == "." {
@@ -61,8 +64,9 @@ func Prefix(prefix string) string {
 	return escape(p) + "/"
 }
 
-// For returns the key of the object that holds path: prefix and path as the user gave them, ext without its dot ("tar.xz").
-// shortened says that the full key was longer than MaxLen, so that Path can't give the path back.
+// For returns the key of the object that holds path: prefix and path as the user gave them, ext
+// without its dot ("tar.xz"). shortened says that the full key was longer than MaxLen, so that Path
+// can't give the path back.
 func For(prefix, path, ext string) (key string, shortened bool) {
 	full := Full(prefix, path, ext)
 	if len(full) <= MaxLen {
@@ -73,14 +77,14 @@ func For(prefix, path, ext string) (key string, shortened bool) {
 	return cut(full, MaxLen-len(tail)) + tail, true
 }
 
-// Full returns the key that For would return if keys had no greatest length. It is valid UTF-8, and Path reads it.
+// Full returns the key without the limit of its length. It is valid UTF-8, and Path reads it.
 func Full(prefix, path, ext string) string {
 	return Prefix(prefix) + escape(clean(path)) + "." + ext
 }
 
-// Path returns the path, cleaned and without its leading slash, and the extension ("tar.xz") of a key made with the prefix.
-// ok is false when the key is not one that Full could have made: when it was shortened, does not lie under the prefix, or
-// does not end in .tar.EXT.
+// Path returns the path, cleaned and without its leading slash, and the extension ("tar.xz") of a
+// key made with the prefix. ok is false when the key is not one that Full could have made: when it
+// was shortened, does not lie under the prefix, or does not end in .tar.EXT.
 func Path(prefix, key string) (p, ext string, ok bool) {
 	rest, found := strings.CutPrefix(key, Prefix(prefix))
 	i := strings.LastIndex(rest, ".tar.")
@@ -91,8 +95,8 @@ func Path(prefix, key string) (p, ext string, ok bool) {
 	return p, ext, Full(prefix, p, ext) == key
 }
 
-// Clean returns a path as keys and the catalogue have it before any escape: in slashes, cleaned, without a leading slash; "/"
-// and "." are themselves.
+// Clean returns a path as keys and the catalogue have it before any escape: in slashes, cleaned,
+// without a leading slash; "/" and "." are themselves.
 func Clean(p string) string { return clean(p) }
 
 // clean returns a path in slashes, cleaned, without a leading slash; "/" stays.
@@ -126,7 +130,8 @@ func escape(p string) string {
 	return b.String()
 }
 
-// plain reports whether nothing in a cleaned path needs an escape; ".." can only be at its beginning.
+// plain reports whether nothing in a cleaned path needs an escape; ".." can only be at its
+// beginning.
 func plain(p string) bool {
 	return p != "." && p != ".." && !strings.HasPrefix(p, "../") && strings.IndexByte(p, '\\') < 0 && utf8.ValidString(p)
 }
@@ -145,7 +150,8 @@ func escapeSegment(b *strings.Builder, s string) {
 	}
 }
 
-// startsEscape reports whether s, which begins with a backslash, could be read as an escape or as the mark of a shortened key.
+// startsEscape reports whether s, which begins with a backslash, could be read as an escape or as
+// the mark of a shortened key.
 func startsEscape(s string) bool {
 	return len(s) > 1 && s[1] == '~' || len(s) > 3 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
 }
@@ -182,7 +188,8 @@ func nibble(c byte) int {
 	return strings.IndexByte(digits, c)
 }
 
-// cut returns the longest beginning of s of at most n bytes that ends neither inside a character nor inside an escape.
+// cut returns the longest beginning of s of at most n bytes that ends neither inside a character
+// nor inside an escape.
 func cut(s string, n int) string {
 	end := 0
 	for end < len(s) {

@@ -1,11 +1,10 @@
-// Package pick tells which paths of a saved tree somebody wants back. It knows
-// patterns and paths, nothing else.
+// Package pick selects paths of a saved tree by patterns. It knows patterns and paths, nothing
+// else.
 //
-// A pattern names a path and all that lies below it. Its segments may hold the
-// wildcards of path.Match (* ? [a-z] \), and ** stands for any number of
-// segments. A pattern that begins with a slash begins at the root, as saved
-// paths do; any other may begin at any depth: "report.pdf" is every entry of
-// that name.
+// A pattern names a path and all that lies below it. Its segments may hold the wildcards of
+// path.Match (* ? [a-z] \), and ** stands for any number of segments. A pattern that begins with a
+// slash begins at the root, as saved paths do; any other may begin at any depth: "report.pdf" is
+// every entry of that name.
 package pick
 
 import (
@@ -15,11 +14,10 @@ import (
 	"strings"
 )
 
-// Picks is a set of patterns; what any of them picks is picked. The nil set
-// picks everything.
+// Picks is a set of patterns. The nil set picks everything.
 type Picks [][]string // each a pattern's segments
 
-// Parse reads patterns. The error names one that has no meaning.
+// Parse reads patterns. The error names the invalid one.
 func Parse(patterns []string) (Picks, error) {
 	var p Picks
 	for _, text := range patterns {
@@ -44,22 +42,45 @@ func Parse(patterns []string) (Picks, error) {
 	return p, nil
 }
 
-// Has tells whether a path, or a directory that it lies in, is picked.
+// Has reports whether a pattern matches a path or a directory above it.
 func (p Picks) Has(name string) bool {
 	if p == nil {
 		return true
 	}
 	at := split(name)
-	return slices.ContainsFunc(p, func(pattern []string) bool { return match(pattern, at) == whole })
+	return slices.ContainsFunc(p, func(pattern []string) bool { h, _ := match(pattern, at); return h == whole })
 }
 
-// MayHave tells whether the path or anything below it may be picked.
+// Names reports whether a pattern matches the path itself, not only a directory above it.
+func (p Picks) Names(name string) bool {
+	if p == nil {
+		return true
+	}
+	var at []string
+	for _, pattern := range p {
+		if len(pattern) == 2 && pattern[0] == "**" && pattern[1] != "**" {
+			if ok, _ := path.Match(pattern[1], name[strings.LastIndexByte(name, '/')+1:]); ok {
+				return true
+			}
+			continue
+		}
+		if at == nil {
+			at = split(name)
+		}
+		if _, exact := match(pattern, at); exact {
+			return true
+		}
+	}
+	return false
+}
+
+// MayHave reports whether the path or anything below it may be picked.
 func (p Picks) MayHave(name string) bool {
 	if p == nil {
 		return true
 	}
 	at := split(name)
-	return slices.ContainsFunc(p, func(pattern []string) bool { return match(pattern, at) != none })
+	return slices.ContainsFunc(p, func(pattern []string) bool { h, _ := match(pattern, at); return h != none })
 }
 
 func split(name string) []string {
@@ -75,47 +96,43 @@ type how int
 const (
 	none  how = iota
 	below     // the path ends before the pattern does
-	whole     // the pattern is used up by the path or one of its parents
+	whole     // the pattern matches the path or one of its parents
 )
 
-// match holds a pattern against a path. It takes time quadratic in their
-// lengths at most, however many ** there are.
-func match(pattern, at []string) how {
-	// reached[i]: the first i segments of the pattern can be used up by the
-	// path so far.
-	reached := make([]bool, len(pattern)+1)
+// match compares a pattern with a path. exact says that the pattern matches the path itself. It
+// takes time quadratic in their lengths at most, however many ** there are.
+func match(pattern, at []string) (h how, exact bool) {
+	// reached[i]: the first i segments of the pattern match the path so far.
+	reached, next := make([]bool, len(pattern)+1), make([]bool, len(pattern)+1)
 	reached[0] = true
-	open := func() {
+	for n := 0; ; n++ {
 		for i, s := range pattern {
 			if s == "**" && reached[i] {
 				reached[i+1] = true
 			}
 		}
-	}
-	open()
-	for _, name := range at {
-		if reached[len(pattern)] {
-			return whole
+		exact = reached[len(pattern)]
+		if exact {
+			h = whole
 		}
-		next := make([]bool, len(pattern)+1)
+		if n == len(at) {
+			break
+		}
+		clear(next)
 		for i, s := range pattern {
 			if !reached[i] {
 				continue
 			}
 			if s == "**" {
 				next[i] = true
-			} else if ok, _ := path.Match(s, name); ok {
+			} else if ok, _ := path.Match(s, at[n]); ok {
 				next[i+1] = true
 			}
 		}
-		reached = next
-		open()
+		reached, next = next, reached
 	}
-	switch {
-	case reached[len(pattern)]:
-		return whole
-	case slices.Contains(reached, true):
-		return below
+	if h == none && slices.Contains(reached, true) {
+		h = below
 	}
-	return none
+	return h, exact
 }

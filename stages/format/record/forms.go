@@ -34,8 +34,9 @@ type Attribute struct {
 	Number      bool // Value is a whole decimal number
 }
 
-// Meta returns the S3 user metadata of an object with this record: names lower case, values printable ASCII.
-// A record of format 0 has but its MD5. The fields that only a table holds are not in it.
+// Meta returns the S3 user metadata of an object with this record: names lower case, values
+// printable ASCII. A record of format 0 has but its MD5. The fields that only a table holds are not
+// in it.
 func (r Record) Meta() map[string]string {
 	m := make(map[string]string, 8)
 	for _, a := range r.contentAttributes() {
@@ -44,9 +45,9 @@ func (r Record) Meta() map[string]string {
 	return m
 }
 
-// FromMeta reads a record from an object's user metadata. Names are compared without case, names it doesn't know are
-// ignored. Metadata without an md5 give the zero Record and no error. A value that is not of its field's form is an
-// error: such metadata prove nothing, and the caller treats the object as one without a record.
+// FromMeta reads a record from an object's user metadata. Names are compared without case, names it
+// doesn't know are ignored. Metadata without an md5 give the zero Record and no error. A value of
+// another form is an error: the caller treats the object as one without a record.
 func FromMeta(meta map[string]string) (Record, error) {
 	var r Record
 	for _, name := range slices.Sorted(maps.Keys(meta)) { // so that of two that differ in case the same one always holds
@@ -60,8 +61,8 @@ func FromMeta(meta map[string]string) (Record, error) {
 	return r, nil
 }
 
-// Attributes returns the table form of the record: what Meta says, and what only a table holds. Fields without a
-// value are left out.
+// Attributes returns the table form of the record: the fields of Meta, and those of a table only.
+// Fields without a value are left out.
 func (r Record) Attributes() []Attribute {
 	as := r.contentAttributes()
 	as = appendText(as, nameVersion, r.Version)
@@ -76,7 +77,8 @@ func (r Record) Attributes() []Attribute {
 	return as
 }
 
-// FromAttributes reads a record from its table form, by the rules of FromMeta, but names are compared with case.
+// FromAttributes reads a record from its table form, by the rules of FromMeta, but names are
+// compared with case.
 func FromAttributes(as []Attribute) (Record, error) {
 	var r Record
 	for _, a := range as {

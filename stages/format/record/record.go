@@ -1,9 +1,8 @@
-// Package record holds what is known of an object without reading it, and the two forms it is kept in: S3 user
-// metadata, and an item of a table.
+// Package record holds the metadata of an object, and the two forms in which they are stored: S3
+// user metadata and an item of a table.
 //
-// It knows the names and the meaning of the fields, not where they lie: no store, no network. It promises that what
-// Meta and Attributes write FromMeta and FromAttributes read back, and that objects and items of the old script (an
-// md5 and nothing else) are read as records of format 0.
+// It knows no store and no network. FromMeta and FromAttributes read back what Meta and Attributes
+// write. Objects and items of the old script, which have only an md5, are records of format 0.
 package record
 
 import (
@@ -14,7 +13,7 @@ import (
 // Format is the format version that firn writes into its records.
 const Format = 1
 
-// Record is what is known of an object. The zero Record says that nothing is.
+// Record is the metadata of an object. The zero Record says that nothing is known.
 type Record struct {
 	Format      int    // firn's format version; 0 is the old script's object, of which only MD5 is known
 	MD5         string // of the archive, before encryption; hex, lower case
@@ -25,7 +24,7 @@ type Record struct {
 	TarSize     int64  // bytes of the uncompressed tar
 	Changed     bool   // entries changed while they were read
 
-	// What a table holds beside. S3 tells these of the object itself, they are not in its metadata.
+	// In a table only: S3 returns these with the object, not in its metadata.
 	Version    string    // version id of the object, "" if the bucket keeps none
 	ETag       string    // of the object
 	Class      string    // storage class it was stored in
@@ -33,8 +32,9 @@ type Record struct {
 	Saved      time.Time // when it was stored, to the second, UTC
 }
 
-// SameContent tells whether a stored record proves that the object has the content of now, made under now's key:
-// equal MD5 or equal tar SHA-256, and the same key id. The old script's records know no key: their MD5 is believed.
+// SameContent reports whether a stored record proves that the object has the content of now, made
+// under now's key: equal MD5 or tar SHA-256, and the same key id. The old script's records have no
+// key id: their MD5 is enough.
 func (r Record) SameContent(now Record) bool {
 	sameMD5 := r.MD5 != "" && r.MD5 == now.MD5
 	if r.Format == 0 {
@@ -46,21 +46,22 @@ func (r Record) SameContent(now Record) bool {
 	return sameMD5 || (r.TarSHA256 != "" && r.TarSHA256 == now.TarSHA256)
 }
 
-// Table is a table of records, keyed by object key. Its methods may be called from many goroutines at once; a fault
-// that would meet every other key too is marked with pipeline.Fatal, and a cancelled context makes them return
-// promptly with an error that wraps its cause.
+// Table is a table of records, keyed by object key. Its methods may be called from many goroutines
+// at once; a fault that would meet every other key too is marked with pipeline.Fatal, and a
+// cancelled context makes them return promptly with an error that wraps its cause.
 type Table interface {
 	// URL names the table ("dynamodb://table"), for messages.
 	URL() string
 
-	// Check asks whether the table is there and has the right key schema. Its error is marked with pipeline.Fatal
-	// and says what to do.
+	// Check checks that the table exists and has the right key schema. Its error is marked with
+	// pipeline.Fatal.
 	Check(ctx context.Context) error
 
-	// Get returns the records of those keys that have one. Any number of keys may be asked for; all are valid UTF-8.
-	// An item that can't be understood is left out, as if it were not there: what it describes is then stored again.
+	// Get returns the records of those keys that have one. Any number of keys may be asked for; all
+	// are valid UTF-8. An invalid item is left out: what it describes is then stored again.
 	Get(ctx context.Context, keys []string) (map[string]Record, error)
 
-	// Put stores the record of a key, replacing what was there. It is called after the object is in the store.
+	// Put stores the record of a key, replacing what was there. It is called after the object is in
+	// the store.
 	Put(ctx context.Context, key string, r Record) error
 }

@@ -31,7 +31,8 @@ func appendUstar(dst []byte, u *ustar) []byte {
 	octal(b[offMajor:], u.major, 7)
 	octal(b[offMinor:], u.minor, 7)
 	copy(b[offPrefix:offPrefix+lenPrefix], u.prefix)
-	// The checksum is taken with its own field full of blanks; six digits, NUL and blank are what every tar writes.
+	// The checksum is taken with its own field full of blanks; six digits, NUL and blank are what
+	// every tar writes.
 	octal(b[offSum:], sum(b)+8*' ', 6)
 	b[offSum+7] = ' '
 	return dst
@@ -45,7 +46,8 @@ func octal(b []byte, v int64, n int) {
 	}
 }
 
-// sum adds up the bytes of a block, eight at a time: four sums of 16 bits in a word can't overflow below 257 words.
+// sum adds up the bytes of a block, eight at a time: four sums of 16 bits in a word can't overflow
+// below 257 words.
 func sum(b []byte) int64 {
 	const even = 0x00ff00ff00ff00ff
 	var s uint64
@@ -62,19 +64,12 @@ func appendPadded(dst, p []byte) []byte {
 	return append(dst, zeros[:Padding(int64(len(p)))]...)
 }
 
-// record appends one record of an extended header: "LENGTH keyword=value\n", where LENGTH counts itself.
-func (e *Encoder) record(keyword, value string) {
-	e.begin(len(keyword) + len(value))
-	e.records = append(e.records, keyword...)
-	e.records = append(e.records, '=')
-	e.records = append(e.records, value...)
-	e.records = append(e.records, '\n')
-}
+// record appends one record of an extended header: "LENGTH keyword=value\n", where LENGTH counts
+// itself.
+func (e *Encoder) record(keyword, value string) { appendRecord(e, keyword, value) }
 
-// recordBytes is record for a keyword in two pieces and a value in bytes.
-func (e *Encoder) recordBytes(prefix, keyword string, value []byte) {
-	e.begin(len(prefix) + len(keyword) + len(value))
-	e.records = append(e.records, prefix...)
+func appendRecord[V string | []byte](e *Encoder, keyword string, value V) {
+	e.begin(len(keyword) + len(value))
 	e.records = append(e.records, keyword...)
 	e.records = append(e.records, '=')
 	e.records = append(e.records, value...)
@@ -83,7 +78,7 @@ func (e *Encoder) recordBytes(prefix, keyword string, value []byte) {
 
 func (e *Encoder) recordInt(keyword string, v int64) {
 	e.text = strconv.AppendInt(e.text[:0], v, 10)
-	e.recordBytes(keyword, "", e.text)
+	appendRecord(e, keyword, e.text)
 }
 
 // begin appends the length of a record whose keyword and value take n bytes.
@@ -105,8 +100,9 @@ func digits(n int) int {
 	return d
 }
 
-// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing zeros.
-// nsec counts forward from sec, also before the epoch; the text's fraction counts away from zero.
+// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing
+// zeros. nsec counts forward from sec, also before the epoch; the text's fraction counts away from
+// zero.
 func appendTime(dst []byte, sec int64, nsec int) []byte {
 	if sec < 0 {
 		dst = append(dst, '-')

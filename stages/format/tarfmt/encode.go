@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// ErrHeader is what Append's errors wrap when a Header describes no member that a tar file can hold.
+// ErrHeader is what Append's errors wrap when a Header describes no member that a tar file can
+// hold.
 var ErrHeader = errors.New("not a valid tar member")
 
 // Limits of the ustar fields: octal digits before the terminating NUL.
@@ -35,20 +36,19 @@ const (
 	offPrefix, lenPrefix = 345, 155
 )
 
-// extendedName is the name of every extended header. It is the same for all: what a reader that doesn't know pax
-// would make of it is of no use to anybody, and a constant one compresses to nothing.
+// extendedName is the name of every extended header: a constant compresses to nothing.
 const extendedName = "PaxHeaders/x"
 
-// Encoder makes headers. It holds nothing but scratch memory: what Append returns depends on the Header alone.
-// The zero value is ready. An Encoder is not safe for concurrent use.
+// Encoder makes headers. It holds nothing but scratch memory: what Append returns depends on the
+// Header alone. The zero value is ready. An Encoder is not safe for concurrent use.
 type Encoder struct {
 	records []byte
 	sparse  []byte
 	text    []byte
 }
 
-// Append appends to dst what stands before the data of h: an extended header if one is needed, the ustar header, and for a
-// file with holes its map. What must follow are h.Stored() bytes of data and Padding of as many.
+// Append appends to dst what precedes the data of h: an extended header if needed, the ustar
+// header, and the map of a file with holes. h.Stored() bytes of data and their Padding must follow.
 func (e *Encoder) Append(dst []byte, h *Header) ([]byte, error) {
 	if err := check(h); err != nil {
 		return dst, err
@@ -68,7 +68,7 @@ func (e *Encoder) Append(dst []byte, h *Header) ([]byte, error) {
 	return append(dst, e.sparse...), nil
 }
 
-// check refuses what no tar file can hold; everything else can be encoded.
+// check refuses what a tar file can't hold.
 func check(h *Header) error {
 	switch {
 	case h.Name == "" || h.Name == "/":
@@ -88,7 +88,8 @@ func check(h *Header) error {
 	return checkSparse(h)
 }
 
-// ustar is what goes into the fields of a header block; everything in it fits, except that size may take base 256.
+// ustar is what goes into the fields of a header block; everything in it fits, except that size may
+// take base 256.
 type ustar struct {
 	prefix, name, link string
 	user, group        string
@@ -98,7 +99,7 @@ type ustar struct {
 	typeflag           byte
 }
 
-// plan fills u, and e.records with what u can't say. Records stand in the order of the bytes of their keywords.
+// plan fills u, and e.records with what does not fit u, in the order of keywords.
 func (e *Encoder) plan(u *ustar, h *Header) error {
 	e.records, e.sparse = e.records[:0], e.sparse[:0]
 	name := h.Name
@@ -129,8 +130,8 @@ func (e *Encoder) plan(u *ustar, h *Header) error {
 	if pathRecord {
 		e.record("path", name)
 	}
-	// Where both a map and a record of the size are there, Python's tarfile counts the map twice and loses its way: then the
-	// field holds the size in base 256, which GNU tar invented as well as the map, and which every reader of the one knows.
+	// With both a map and a size record, Python's tarfile counts the map twice: then the field
+	// holds the size in base 256, GNU tar's form, which every reader of such maps knows.
 	if u.size = size; size > max11 && h.Sparse == nil {
 		u.size = 0
 		e.recordInt("size", size)
@@ -140,7 +141,8 @@ func (e *Encoder) plan(u *ustar, h *Header) error {
 	return nil
 }
 
-// planNames settles name and link target, writes their records up to linkpath, and reports whether path is wanted too.
+// planNames sets name and link target, writes their records up to linkpath, and reports whether a
+// path record is needed too.
 func (e *Encoder) planNames(u *ustar, h *Header, name string) (pathRecord bool) {
 	switch {
 	case h.Sparse != nil:
@@ -165,21 +167,21 @@ func (e *Encoder) planNames(u *ustar, h *Header, name string) (pathRecord bool) 
 	return pathRecord
 }
 
-// recordWanted tells names that ustar's fields must not hold though they may fit: UTF-8 beyond ASCII.
-// Bytes that are not UTF-8 are no text in any charset and stay as they are.
+// recordWanted reports names that must be a record though they fit: UTF-8 beyond ASCII.
 func recordWanted(name string) bool { return !isASCII(name) && utf8.ValidString(name) }
 
-// planTime puts the time of modification into the header, and into a record what is not a whole second or out of the field's range.
+// planTime puts the time of modification into the header, and into a record what is not a whole
+// second or out of the field's range.
 func (e *Encoder) planTime(u *ustar, h *Header) {
 	sec, nsec := h.ModTime.Unix(), h.ModTime.Nanosecond()
 	u.mtime = min(max(sec, 0), max11)
 	if nsec != 0 || sec != u.mtime {
 		e.text = appendTime(e.text[:0], sec, nsec)
-		e.recordBytes("mtime", "", e.text)
+		appendRecord(e, "mtime", e.text)
 	}
 }
 
-// number returns what a field of seven digits says of v: v if it fits, else 0 and a record.
+// number returns the value of a field of seven digits: v if it fits, else 0, and writes a record.
 func (e *Encoder) number(keyword string, v uint32) int64 {
 	if v <= max7 {
 		return int64(v)
@@ -188,7 +190,8 @@ func (e *Encoder) number(keyword string, v uint32) int64 {
 	return 0
 }
 
-// owner returns what the field of size bytes says of a user's or group's name. A name that is not UTF-8 is left to its number.
+// owner returns the field of size bytes for a user's or group's name. A name that is not UTF-8 is
+// left out: the number remains.
 func (e *Encoder) owner(keyword, name string, size int) string {
 	switch {
 	case !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
@@ -200,12 +203,14 @@ func (e *Encoder) owner(keyword, name string, size int) string {
 	return ""
 }
 
-// split lays a name into ustar's two fields: prefix + "/" + name. The name field must not be empty, nor may the prefix be.
+// split splits a name into ustar's two fields: prefix + "/" + name. The name field must not be
+// empty, nor may the prefix be.
 func split(name string) (prefix, rest string, ok bool) {
 	if len(name) <= lenName {
 		return "", name, true
 	}
-	// The first slash that leaves at most 100 bytes behind it; a directory's last slash splits nothing off.
+	// The first slash that leaves at most 100 bytes behind it; a directory's last slash splits
+	// nothing off.
 	for i := len(name) - lenName - 1; i < len(name)-1 && i <= lenPrefix; i++ {
 		if name[i] == '/' && i > 0 {
 			return name[:i], name[i+1:], true
@@ -214,7 +219,7 @@ func split(name string) (prefix, rest string, ok bool) {
 	return "", "", false
 }
 
-// stand returns what stands in a field whose true value is a record: ASCII, cut to size, with no trailing slash.
+// stand returns the field whose true value is a record: ASCII, cut to size, without trailing slash.
 func stand(name string, size int) string {
 	b := make([]byte, 0, size)
 	for i := 0; i < len(name) && len(b) < size; i++ {

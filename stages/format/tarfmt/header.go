@@ -2,7 +2,8 @@ package tarfmt
 
 import "time"
 
-// BlockSize is the unit of a tar file in bytes: headers fill one, and data is padded to a multiple of it.
+// BlockSize is the unit of a tar file in bytes: headers fill one, and data is padded to a multiple
+// of it.
 const BlockSize = 512
 
 // The types of member that firn writes (POSIX ustar typeflag).
@@ -23,11 +24,12 @@ const (
 	ModeSticky = 0o1000
 )
 
-// MaxRecords bounds the bytes of an extended header. Go's archive/tar reads no more than that, and what it does not
-// read it refuses.
+// MaxRecords bounds the bytes of an extended header. Go's archive/tar reads no more than that, and
+// what it does not read it refuses.
 const MaxRecords = 1 << 20
 
-// MaxSegments bounds the map of a file with holes, so that its text stays below the 1 MiB that Go's archive/tar reads.
+// MaxSegments bounds the map of a file with holes, so that its text stays below the 1 MiB that Go's
+// archive/tar reads.
 const MaxSegments = 1 << 14
 
 // Header describes one member.
@@ -46,8 +48,9 @@ type Header struct {
 	Minor   uint32
 	Xattrs  []Xattr // in the order of their names
 	Comment string  // free text for who reads the headers, "" for none
-	// Sparse says where a regular file has data. nil means that it has no holes; a file that is one hole has an empty, non-nil one.
-	// At most MaxSegments, in order, not overlapping, none empty, all inside Size.
+	// Sparse says where a regular file has data. nil means that it has no holes; a file that is one
+	// hole has an empty, non-nil one. At most MaxSegments, in order, not overlapping, none empty,
+	// all inside Size.
 	Sparse []Segment
 }
 
@@ -62,7 +65,8 @@ type Segment struct {
 	Offset, Length int64
 }
 
-// Stored returns how many bytes of the file's content follow its header and map: Size without the holes.
+// Stored returns how many bytes of the file's content follow its header and map: Size without the
+// holes.
 func (h *Header) Stored() int64 {
 	switch {
 	case h.Type != TypeReg:
@@ -77,9 +81,10 @@ func (h *Header) Stored() int64 {
 	return n
 }
 
-// Padding returns how many zero bytes follow n bytes of data, so that the next header begins a block.
+// Padding returns how many zero bytes follow n bytes of data, so that the next header begins a
+// block.
 func Padding(n int64) int64 { return -n & (BlockSize - 1) }
 
-// EndSize is the number of zero bytes that end a tar file: two blocks.
-// POSIX pads no further for files; the padding to 10 KiB that tar(1) adds is a tape's record size.
+// EndSize is the number of zero bytes that end a tar file: two blocks. POSIX pads no further for
+// files; the padding to 10 KiB that tar(1) adds is a tape's record size.
 const EndSize = 2 * BlockSize

@@ -27,8 +27,9 @@ func checkSparse(h *Header) error {
 	return nil
 }
 
-// appendSparseMap appends the map of GNU tar's sparse format 1.0: the number of segments, then offset and length of each,
-// in decimal, one a line, padded to a block. A file that ends in a hole gets an empty segment at its end, as GNU tar writes it.
+// appendSparseMap appends the map of GNU tar's sparse format 1.0: the number of segments, then
+// offset and length of each, in decimal, one a line, padded to a block. A file that ends in a hole
+// gets an empty segment at its end, as GNU tar writes it.
 func appendSparseMap(dst []byte, h *Header) []byte {
 	begin := len(dst)
 	n, end := len(h.Sparse), int64(0)
@@ -52,8 +53,9 @@ func appendSparseMap(dst []byte, h *Header) []byte {
 	return append(dst, zeros[:Padding(int64(len(dst)-begin))]...)
 }
 
-// sparseName returns the made-up name of a file with holes: GNUSparseFile.0 put before its last element, as GNU tar does
-// with its process id for the 0. No two of them need differ; a name that doesn't fit is cut.
+// sparseName returns the made-up name of a file with holes: GNUSparseFile.0 put before its last
+// element, as GNU tar does with its process id for the 0. No two of them need differ; a name that
+// doesn't fit is cut.
 func sparseName(name string) (prefix, rest string) {
 	const mark = "GNUSparseFile.0/"
 	i := strings.LastIndexByte(name, '/') + 1

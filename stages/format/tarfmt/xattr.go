@@ -13,10 +13,11 @@ const (
 	aclDefault = "system.posix_acl_default"
 )
 
-// planXattrs writes the records of extended attributes: SCHILY.xattr.NAME with the value's bytes as they are.
+// planXattrs writes the records of extended attributes: SCHILY.xattr.NAME with the value's bytes as
+// they are.
 //
-// ACLs are written twice: as the attribute they are, which brings them back bit by bit, and as SCHILY.acl.access and
-// SCHILY.acl.default in star's text form with numeric ids, which is what `tar --acls` and bsdtar look for.
+// ACLs are written twice: as the attribute, and as SCHILY.acl.access and SCHILY.acl.default in
+// star's text form with numeric ids, for `tar --acls` and bsdtar.
 func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 	for _, acl := range [...]struct{ xattr, keyword string }{{aclAccess, "SCHILY.acl.access"}, {aclDefault, "SCHILY.acl.default"}} {
 		for i := range h.Xattrs {
@@ -25,7 +26,7 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 			}
 			var ok bool
 			if e.text, ok = appendACL(e.text[:0], h.Xattrs[i].Value); ok {
-				e.recordBytes(acl.keyword, "", e.text)
+				appendRecord(e, acl.keyword, e.text)
 			}
 		}
 	}
@@ -39,18 +40,19 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 			return fmt.Errorf("%w: %q: extended attribute %q is out of order or no name", ErrHeader, h.Name, x.Name)
 		}
 		last = x.Name
-		e.recordBytes("SCHILY.xattr.", escapeKeyword.Replace(x.Name), x.Value)
+		appendRecord(e, "SCHILY.xattr."+escapeKeyword.Replace(x.Name), x.Value)
 	}
 	return nil
 }
 
-// escapeKeyword writes an attribute's name so that the record's first '=' ends it, in a way that GNU tar undoes: '=' becomes %3D.
-// A '%' is escaped only where what follows it would be taken for such an escape, so that other readers, which undo nothing, are
-// misled as seldom as can be.
+// escapeKeyword writes an attribute's name so that the record's first '=' ends it, in a way that
+// GNU tar undoes: '=' becomes %3D. A '%' is escaped only before what looks like such an escape,
+// because other readers undo nothing.
 var escapeKeyword = strings.NewReplacer("=", "%3D", "%3D", "%253D", "%25", "%2525")
 
-// appendACL appends the text form of an ACL as Linux stores it in an attribute (linux/posix_acl_xattr.h: a version, then
-// tag, permissions and id of each entry, little-endian). ok is false for what is none.
+// appendACL appends the text form of an ACL as Linux stores it in an attribute
+// (linux/posix_acl_xattr.h: a version, then tag, permissions and id of each entry, little-endian).
+// ok is false for what is none.
 func appendACL(dst, value []byte) (_ []byte, ok bool) {
 	const version, entry = 2, 8
 	if len(value) < 4 || (len(value)-4)%entry != 0 || binary.LittleEndian.Uint32(value) != version {

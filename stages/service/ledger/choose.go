@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/treepath"
 )
 
 // A Moment says as of when a tree is wanted; the zero value is as of the newest complete run.
@@ -79,5 +80,5 @@ func supersedes(newer, older catalogue.Run) bool {
 
 // Covers reports whether a path, as in keys, lies at or below the backup path of a run.
 func Covers(run catalogue.Run, path string) bool {
-	return run.Path == "/" || run.Path == "." || path == run.Path || strings.HasPrefix(path, run.Path+"/")
+	return treepath.Within(run.Path, path)
 }

@@ -8,13 +8,13 @@ import (
 	"math/bits"
 )
 
-// An assembler takes a file's segments in order, checks that they make streams,
-// and gives out what the blocks hold.
+// An assembler takes a file's segments in order, checks that they form streams, and returns the
+// contents of the blocks.
 type assembler struct {
 	segments       <-chan *segment
 	stop           <-chan struct{}
 	inputs, blocks *freeList
-	own            *blockReader // for what the workers could not decode
+	own            *blockReader // decodes what the workers could not
 
 	level int
 	sum   uint32 // of the stream's blocks so far
@@ -24,7 +24,7 @@ type assembler struct {
 	check  checksum // of what was given out of it
 	want   uint32
 	err    error
-	// missing is what comes after the current block instead of the next segment.
+	// missing is the error after the current block, instead of a next segment.
 	missing error
 }
 
@@ -89,7 +89,7 @@ func (a *assembler) next() (*segment, error) {
 	return nil, errClosed
 }
 
-// ended is the error for an input that stops where s does and should not.
+// ended is the error for an input that ends too early, with s.
 func (s *segment) ended() error {
 	if s.err != nil {
 		return s.err
@@ -97,7 +97,7 @@ func (s *segment) ended() error {
 	return io.ErrUnexpectedEOF
 }
 
-// errNoHead says that what should be a stream's head is something else.
+// errNoHead: no stream's head is where one should be.
 var errNoHead = errors.New("no bzip2 stream begins here")
 
 // takeHead reads a stream's head from data, which go to the end of s.
@@ -150,7 +150,7 @@ func (a *assembler) takeEnd(s *segment) error {
 	return err
 }
 
-// takeBlock begins to give out a block.
+// takeBlock makes a block the current one.
 func (a *assembler) takeBlock(s *segment) error {
 	select {
 	case <-s.ready:
@@ -185,7 +185,7 @@ func (a *assembler) takeBlock(s *segment) error {
 	a.check.reset()
 	a.want = s.block.crc
 	if s.last {
-		// The block is whole, but what has to follow it is not there.
+		// The block is complete, but what must follow it is missing.
 		a.missing = s.ended()
 	}
 	return nil
@@ -231,7 +231,7 @@ type runReader struct {
 	count int // of c, still to be given out
 }
 
-// read fills dst as far as it can and returns how much; 0 only at the end.
+// read fills dst as far as possible and returns how much; 0 only at the end.
 func (r *runReader) read(dst []byte) int {
 	w := 0
 	for w < len(dst) {
@@ -270,8 +270,7 @@ func (r *runReader) read(dst []byte) int {
 	return w
 }
 
-// takeRun takes a token if one is next. A block may end without the last one's
-// count.
+// takeRun takes a token if one is next. A block may end without the last one's count.
 func (r *runReader) takeRun() bool {
 	p := r.src
 	if len(p) < 4 || p[0] != p[1] || p[0] != p[2] || p[0] != p[3] {

@@ -5,8 +5,7 @@ import (
 	"io"
 )
 
-// A bitReader takes bits from data, highest first. Reading past the end gives
-// zeros and is noticed by over.
+// A bitReader takes bits from data, highest first. Past the end it reads zeros, which over reports.
 type bitReader struct {
 	data []byte
 	at   int    // next byte of data to go into word
@@ -64,7 +63,7 @@ func (r *bitReader) mark() uint64 {
 // place is the number of bits taken, from data's beginning on.
 func (r *bitReader) place() int { return r.at*8 + r.lack - int(r.have) }
 
-// over says that more was taken than there is.
+// over returns an error if bits were read past the end.
 func (r *bitReader) over() error {
 	if r.place() > len(r.data)*8 {
 		return io.ErrUnexpectedEOF

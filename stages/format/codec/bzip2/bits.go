@@ -20,7 +20,7 @@ func (w *bitWriter) put(v uint64, n uint) {
 	}
 }
 
-// close appends what is left, filled up with zeros to a byte.
+// close appends the remaining bits, filled with zeros to a byte.
 func (w *bitWriter) close() []byte {
 	for used := int(w.used); used > 0; used -= 8 {
 		w.dst = append(w.dst, byte(w.word>>56))

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrCorrupt is what a reader's error wraps when the data are not bzip2's or do
-// not match their check values.
+// ErrCorrupt is what a reader's error wraps when the data are not bzip2's or do not match their
+// check values.
 var ErrCorrupt = errors.New("corrupt bzip2 data")
 
 // A blockReader decodes single blocks, up to the run-length stage.
@@ -26,9 +26,8 @@ type decoded struct {
 	bits int // that it took, from the bit on at which it was begun
 }
 
-// read decodes the block whose mark starts at a bit of data into dst, which has
-// room for any block. Whether the stream's head allows a block of that size is
-// the caller's to check: a block's place in a stream is not known here.
+// read decodes the block whose mark starts at a bit of data into dst, which has room for any block.
+// The caller checks whether the stream's head allows a block of that size.
 func (b *blockReader) read(dst []byte, data []byte, bit int) (decoded, error) {
 	r := newBitReader(data, bit)
 	r.mark()
@@ -70,7 +69,7 @@ func (b *blockReader) read(dst []byte, data []byte, bit int) (decoded, error) {
 	return d, nil
 }
 
-// orOver blames the end of the data for what is wrong if that was passed.
+// orOver returns the error of over, else one that says what is corrupt.
 func orOver(r *bitReader, what string) error {
 	if err := r.over(); err != nil {
 		return err
@@ -97,8 +96,8 @@ func (b *blockReader) readUsed(r *bitReader) int {
 	return n
 }
 
-// readSelectors reads the list of tables. Some encoders write more selectors
-// than there are groups; those are never used.
+// readSelectors reads the list of tables. Some encoders write more selectors than there are groups;
+// those are never used.
 func (b *blockReader) readSelectors(r *bitReader, tables int) error {
 	n := int(r.bits(15))
 	if n == 0 {
@@ -143,7 +142,7 @@ func (b *blockReader) readTable(r *bitReader, code *prefixCode, symbols int) err
 	return code.init(lengths[:symbols])
 }
 
-// derandomise undoes what bzip2 0.9.0 did to blocks that were hard to sort.
+// derandomise undoes the randomisation of bzip2 0.9.0 and before.
 func derandomise(data []byte) {
 	steps := randomSteps()
 	at := -2 // the first distance is counted from before the block

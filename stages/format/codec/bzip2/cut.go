@@ -5,10 +5,9 @@ import (
 	"math/bits"
 )
 
-// A Cut finds where an input is to be cut into pieces: where one more byte would
-// make more of the piece than a block holds after the run-length stage, and after
-// BlockSize bytes. It depends on the bytes alone, not on how many of them it is
-// shown at a time.
+// A Cut finds where pieces end: where one more byte would not fit into a block after the run-length
+// stage, and after BlockSize bytes. It depends on the bytes alone, not on how they are split
+// between calls.
 type Cut struct {
 	size, limit int
 	left        int  // bytes of input that the piece may still take
@@ -17,11 +16,10 @@ type Cut struct {
 	run         int  // how many of it are in its token, up to maxRun; 0 at the piece's start
 }
 
-// worthSkimming is a number of bytes from which on a Cut looks at several at once.
+// worthSkimming is the number of bytes from which a Cut looks at several at once.
 const worthSkimming = 32
 
-// NewCut returns a Cut for a level from 1 to 9; other levels count as the nearest
-// of these.
+// NewCut returns a Cut for a level from 1 to 9; other levels count as the nearest of these.
 func NewCut(level int) *Cut {
 	level = min(max(level, 1), 9)
 	c := &Cut{size: BlockSize(level), limit: blockLimit(level)}
@@ -31,14 +29,12 @@ func NewCut(level int) *Cut {
 
 func (c *Cut) begin() { c.left, c.free, c.run = c.size, c.limit, 0 }
 
-// Room is a number of bytes that still belong to the piece whatever they are. It
-// may be 0. At worst every fourth byte, the first one soonest, completes a token
-// that is a byte longer than what it stands for.
+// Room is a number of bytes that still belong to the piece whatever their values. It may be 0. At
+// worst every fourth byte completes a token that is a byte longer than its run.
 func (c *Cut) Room() int { return max(0, min(c.left, (4*c.free-3)/5)) }
 
-// Scan is shown the next bytes and says how many of them belong to the piece, and
-// whether it ends with these. If it does, a new piece begins, and the rest of p is
-// to be shown first; else n is len(p).
+// Scan takes the next bytes. It returns how many of them belong to the piece, and whether the piece
+// ends there. If it does, the next call must begin with the rest of p; else n is len(p).
 func (c *Cut) Scan(p []byte) (n int, full bool) {
 	for n < len(p) && c.left > 0 {
 		if sure := min(c.Room(), len(p)-n); sure >= worthSkimming {
@@ -97,8 +93,8 @@ func (c *Cut) skim(p []byte) {
 		c.c, c.run = p[i-1], run
 	}
 	if i < len(p) {
-		// No token of four or more begins before i, and a shorter one costs the
-		// same in parts. One that ends at i may go on.
+		// No token of four or more begins before i, and a shorter one costs the same in parts. One
+		// that ends at i may go on.
 		i = max(fresh, i-3)
 		if i > fresh {
 			c.run = 0
@@ -130,8 +126,8 @@ func (c *Cut) finishToken(p []byte) (n int) {
 // noFour is how many bytes fourEqual looks at.
 const noFour = 6
 
-// fourEqual returns the place of the first of p's leading bytes that begins a run
-// of four, and noFour if none does. p has at least nine bytes.
+// fourEqual returns the place of the first of p's leading bytes that begins a run of four, and
+// noFour if none does. p has at least nine bytes.
 func fourEqual(p []byte) int {
 	// Each byte of x is 0 where a byte of p equals the next one.
 	x := binary.LittleEndian.Uint64(p) ^ binary.LittleEndian.Uint64(p[1:])

@@ -2,8 +2,8 @@ package bzip2
 
 import "math/bits"
 
-// A Piece is a run of whole blocks as a string of bits, without the head and the
-// end of a stream. Only a Joiner of the same level can make use of it.
+// A Piece is a run of whole blocks as a string of bits, without the head and the end of a stream.
+// Only a Joiner of the same level can make use of it.
 type Piece struct {
 	Data  []byte // the bits, highest first, filled up with zeros
 	Bits  int64  // how many of them count
@@ -12,21 +12,20 @@ type Piece struct {
 	Sum   uint32 // the blocks' check values, folded as a stream folds its own
 }
 
-// BlockSize is the largest piece that a Cut of a level from 1 to 9 makes, in
-// bytes. It bounds what has to be held of an input that the run-length stage makes
-// much shorter; other inputs are cut before it.
+// BlockSize is the largest piece that a Cut of a level from 1 to 9 makes, in bytes. It bounds the
+// memory for an input that the run-length stage makes much shorter; others are cut earlier.
 func BlockSize(level int) int { return level * 400_000 }
 
-// PieceBound is more than Piece.Data ever takes of a piece that a Cut of a level
-// made, in bytes: a code of 8 bits for each byte, and the tables.
+// PieceBound is an upper bound of Piece.Data for a piece that a Cut made, in bytes: a code of 8
+// bits for each byte, and the tables.
 func PieceBound(level int) int64 { return int64(blockLimit(level))*51/50 + 1024 }
 
-// blockLimit is the size of a block after the run-length stage. bzip2 itself
-// stays as far below the format's limit.
+// blockLimit is the size of a block after the run-length stage. bzip2 itself stays as far below the
+// format's limit.
 func blockLimit(level int) int { return level*100_000 - 19 }
 
-// An Encoder encodes pieces one after the other, with scratch that is allocated
-// once. It is not safe for concurrent use.
+// An Encoder encodes pieces one at a time, with scratch that is allocated once. It is not safe for
+// concurrent use.
 type Encoder struct {
 	level  int
 	sorter *sorter
@@ -36,8 +35,8 @@ type Encoder struct {
 	check  checksum
 }
 
-// NewEncoder returns an Encoder for a level from 1 to 9; other levels count as
-// the nearest of these.
+// NewEncoder returns an Encoder for a level from 1 to 9; other levels count as the nearest of
+// these.
 func NewEncoder(level int) *Encoder {
 	level = min(max(level, 1), 9)
 	limit := blockLimit(level)
@@ -50,20 +49,18 @@ func NewEncoder(level int) *Encoder {
 	}
 }
 
-// fixedMemory is more than what does not grow with the level, and what the
-// allocator rounds up.
+// fixedMemory bounds what does not grow with the level, and the rounding of allocations.
 const fixedMemory = 160 << 10
 
-// Memory is what an Encoder of its level holds, in bytes.
-func (e *Encoder) Memory() int64 {
-	return e.sorter.memory() + int64(len(e.last)) + 2*int64(cap(e.mtf.symbols)) +
-		int64(cap(e.tables.selectors)) + fixedMemory
+// Memory is the number of bytes that an Encoder of a level from 1 to 9 holds.
+func Memory(level int) int64 {
+	n := int64(blockLimit(level))
+	return sorterMemory(n) + n + 2*(n+1) + n/groupLen + 1 + fixedMemory
 }
 
-// Encode appends a piece's bits to dst, which it may have to grow, and returns
-// them in Piece.Data. The result depends on the piece's bytes and the level alone.
-// A piece that a Cut made becomes one block of the format; any other becomes as
-// many as it needs. The error is always nil.
+// Encode appends a piece's bits to dst, which it may have to grow, and returns them in Piece.Data.
+// The result depends on the piece's bytes and the level alone. A piece that a Cut made becomes one
+// block of the format; any other becomes as many as it needs. The error is always nil.
 func (e *Encoder) Encode(dst, piece []byte) (Piece, error) {
 	p := Piece{Raw: len(piece)}
 	w := bitWriter{dst: dst}

@@ -2,8 +2,8 @@ package bzip2
 
 // An inducer derives the order of all rotations from that of the seeds.
 //
-// Entries lie in one bucket for each first byte: its L rotations, one slot that
-// takes what is written in vain, its S rotations.
+// Entries lie in one bucket for each first byte: its L rotations, one slot for writes without
+// effect, its S rotations.
 type inducer struct {
 	counts [512]uint32 // first byte << 1 | type (S is 1)
 	// Next free slot for an L rotation; lowest used slot of the S rotations.
@@ -11,8 +11,8 @@ type inducer struct {
 	startL, stopS [256]uint32
 }
 
-// classify counts the rotations of each first byte and type, and writes the
-// labels of the seeds, rising, to seeds.
+// classify counts the rotations of each first byte and type, and writes the labels of the seeds,
+// rising, to seeds.
 func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	clear(p.counts[:])
 	room := seeds.room
@@ -39,8 +39,8 @@ func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	}
 }
 
-// forward puts the L rotations in order: each is the predecessor of a seed or of
-// a smaller L rotation.
+// forward puts the L rotations in order: each is the predecessor of a seed or of a smaller L
+// rotation.
 func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	next := &p.nextL
 	for c := range uint32(256) {
@@ -64,8 +64,8 @@ func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	}
 }
 
-// backward puts the S rotations in order, each the predecessor of a larger
-// rotation, and writes to out the byte before every rotation.
+// backward puts the S rotations in order, each the predecessor of a larger rotation, and writes to
+// out the byte before every rotation.
 func (p *inducer) backward(entries []uint32, t []byte, out []byte) {
 	last := &p.lastS
 	o := len(out)
@@ -100,8 +100,7 @@ func (p *inducer) backward(entries []uint32, t []byte, out []byte) {
 	}
 }
 
-// find returns the place among all rotations of the one with the label, whose
-// first byte is c.
+// find returns the place among all rotations of the one with the label, whose first byte is c.
 func (p *inducer) find(entries []uint32, c byte, label uint32) int {
 	slots := int(p.stopS[c] - p.startL[c])
 	split := int(p.nextL[c] - p.startL[c]) // the slot between L and S

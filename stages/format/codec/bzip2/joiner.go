@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A Joiner lays pieces, given in the order of the input, into one stream. No
-// piece at all makes a valid empty stream.
+// A Joiner writes pieces, given in the order of the input, as one stream. No pieces make a valid
+// empty stream.
 type Joiner struct {
 	level  int
 	opened bool
@@ -14,14 +14,14 @@ type Joiner struct {
 	sum    uint32
 }
 
-// NewJoiner returns a Joiner for pieces of a level from 1 to 9; other levels
-// count as the nearest of these.
+// NewJoiner returns a Joiner for pieces of a level from 1 to 9; other levels count as the nearest
+// of these.
 func NewJoiner(level int) *Joiner {
 	return &Joiner{level: min(max(level, 1), 9)}
 }
 
-// Join appends to dst the bytes that the stream gains by p. Up to 31 bits stay
-// with the Joiner until more follow. dst must not overlap p.Data.
+// Join appends to dst the bytes that the stream gains by p. Up to 31 bits stay with the Joiner
+// until more follow. dst must not overlap p.Data.
 func (j *Joiner) Join(dst []byte, p Piece) []byte {
 	j.w.dst = dst
 	j.open()
@@ -39,7 +39,7 @@ func (j *Joiner) Join(dst []byte, p Piece) []byte {
 	return j.release()
 }
 
-// Close appends to dst what ends the stream. The Joiner is done with then.
+// Close appends the end of the stream to dst. The Joiner must not be used after it.
 func (j *Joiner) Close(dst []byte) []byte {
 	j.w.dst = dst
 	j.open()
@@ -57,7 +57,7 @@ func (j *Joiner) open() {
 	}
 }
 
-// release hands the bytes out and forgets them: they are the caller's.
+// release returns the bytes, which are the caller's from then on.
 func (j *Joiner) release() []byte {
 	dst := j.w.dst
 	j.w.dst = nil

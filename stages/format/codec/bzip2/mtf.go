@@ -2,9 +2,9 @@ package bzip2
 
 import "math/bits"
 
-// Symbols of the second stage: a run of zeros is a number in bijective base 2
-// with the digits runA and runB, lowest first; n from 1 on stands for itself as
-// n+1; the alphabet's last symbol ends the block.
+// Symbols of the second stage: a run of zeros is a number in bijective base 2 with the digits runA
+// and runB, lowest first; n from 1 on stands for itself as n+1; the alphabet's last symbol ends the
+// block.
 const (
 	runA = 0
 	runB = 1
@@ -12,8 +12,8 @@ const (
 	maxSymbols = 258
 )
 
-// A moveToFront is the second stage: it replaces each byte by the number of
-// different bytes since it was last seen.
+// A moveToFront is the second stage: it replaces each byte by the number of different bytes since
+// it was last seen.
 type moveToFront struct {
 	symbols []uint16
 	freq    [maxSymbols]uint32
@@ -86,15 +86,14 @@ func (m *moveToFront) encode(last []byte) {
 	m.symbols = out[:o+1]
 }
 
-// matches has its lowest bit set at the top of the first of w's bytes that is c,
-// and is zero if none is.
+// matches has its lowest bit set at the top of the first of w's bytes that is c, and is zero if
+// none is.
 func matches(w, c uint64) uint64 {
 	x := w ^ c*ones
 	return (x - ones) &^ x & highs
 }
 
-// bringUp puts c at the front of w in place of the byte marked by z, which it
-// returns the place of.
+// bringUp puts c at the front of w in place of the byte marked by z, which it returns the place of.
 func bringUp(w, c, z uint64) (uint64, int) {
 	lowest := z & -z
 	moved := lowest<<1 - 1

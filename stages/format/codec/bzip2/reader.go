@@ -9,16 +9,16 @@ import (
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once; 0 stands for the number of
-	// processors. Each worker holds some 14 MB, and up to two blocks more.
+	// Workers is how many blocks are decoded at once; 0 stands for the number of processors. Each
+	// worker holds some 14 MB, and up to two blocks more.
 	Workers int
 }
 
 // errClosed ends reads from a closed reader.
 var errClosed = errors.New("reading bzip2 data: the reader is closed")
 
-// A reader joins the goroutines: one cuts the input into segments, several
-// decode the blocks among them, and the caller's Read takes these in order.
+// A reader runs the goroutines: one cuts the input into segments, several decode blocks, and the
+// caller's Read takes them in order.
 type reader struct {
 	assembler assembler
 	stop      chan struct{}
@@ -26,14 +26,12 @@ type reader struct {
 	running   sync.WaitGroup
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several
-// one after the other. What follows the last stream and does not begin like
-// another is ignored, as bzip2 does. An input that ends too early gives
-// io.ErrUnexpectedEOF, and one that is wrong an error that wraps ErrCorrupt.
+// NewReader returns a reader of the decoded contents of r: one stream or several one after the
+// other. It ignores what follows the last stream, as bzip2 does. A truncated input gives
+// io.ErrUnexpectedEOF, a corrupt one an error that wraps ErrCorrupt.
 //
-// r is read from another goroutine, ahead of what has been decoded. Close stops
-// and waits for everything that was started, a Read of r that is under way
-// included; it does not close r. The returned reader is for one goroutine.
+// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
+// Read of r; it does not close r. The reader is not safe for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	workers := o.Workers
 	if workers <= 0 {

@@ -15,14 +15,13 @@ const (
 
 const (
 	markBits = 48
-	// maxSegment bounds what is kept of a segment. No block is longer: 900,001
-	// symbols of 20 bits, and what goes before them.
+	// maxSegment bounds what is kept of a segment. No block is longer: 900,001 symbols of 20 bits,
+	// and what goes before them.
 	maxSegment = 2_400_000
 )
 
-// A segment is the part of a file from one mark to the next. Chance puts a false
-// mark into a block once in some 2^47 bits, malice whenever it likes; see
-// assembler.join.
+// A segment is the part of a file from one mark to the next. A block contains a false mark by
+// chance once in 2^47 bits, or on purpose; see assembler.join.
 type segment struct {
 	kind kind
 	data []byte // from the byte in which the mark begins
@@ -49,8 +48,8 @@ type scanner struct {
 	low, mid markSet // by the window's second and third lowest byte
 }
 
-// A markSet says for each value of a byte at which shifts it can be a part of a
-// mark: bits 0 to 7 for a block's mark, 8 to 15 for a stream's end.
+// A markSet says for each value of a byte at which shifts it can be a part of a mark: bits 0 to 7
+// for a block's mark, 8 to 15 for a stream's end.
 type markSet [256]uint16
 
 func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scanner {
@@ -138,8 +137,8 @@ func (s *scanner) keep(p []byte) {
 	s.current.data = append(s.current.data, p...)
 }
 
-// cut ends the current segment where a mark begins that ends shift bits before
-// the end of what was kept.
+// cut ends the current segment where a mark begins that ends shift bits before the end of what was
+// kept.
 func (s *scanner) cut(window uint64, shift int, k kind) bool {
 	bytes := (markBits + shift + 7) / 8
 	bit := bytes*8 - markBits - shift

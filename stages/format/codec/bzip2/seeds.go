@@ -2,14 +2,13 @@ package bzip2
 
 import "encoding/binary"
 
-// A seedSorter puts the seeds of a text in order: by a table of their first two
-// bytes, then five bytes at a time down to deepest, then by the order of seeds
-// further on (see settle). Every step works on words that hold a key in their
-// upper bits and a seed's label in the lower, so that a sort moves nothing but
-// integers, and no two are equal.
+// A seedSorter puts the seeds of a text in order: by a table of their first two bytes, then five
+// bytes at a time down to deepest, then by the order of seeds further on (see settle). Every step
+// sorts words that hold a key in their upper bits and a seed's label in the lower: integers, no two
+// of them equal.
 //
-// The text is a ring: its first seed goes by the label of the text's end. Seeds
-// are two bytes apart at least, so half of a label tells which one it is.
+// The text is a ring: its first seed goes by the label of the text's end. Seeds are two bytes apart
+// at least, so half of a label tells which one it is.
 type seedSorter struct {
 	room      []uint32 // labels fill it from its end
 	labels    []uint32 // of the seeds, rising
@@ -25,8 +24,7 @@ type seedSorter struct {
 	byLast    []uint32 // by half the label of its last member, a tie's begin + 1
 }
 
-// A tie is a run of words whose seeds are not told apart yet. At the distance gap
-// from each there is a seed, and so far they agree.
+// A tie is a run of words whose seeds agree so far. At the distance gap from each there is a seed.
 type tie struct{ from, to, gap uint32 }
 
 const (
@@ -51,9 +49,11 @@ func newSeedSorter(capacity int) seedSorter {
 	}
 }
 
-func (s *seedSorter) memory() int64 {
-	return 4*int64(len(s.room)+len(s.rank)+len(s.byLast)+len(s.starts)) +
-		8*int64(len(s.words)+len(s.spare)) + 12*int64(cap(s.ties)+cap(s.spareTies)+len(s.at))
+// seedMemory is the number of bytes in the slices of a seedSorter.
+func seedMemory(capacity int64) int64 {
+	most := capacity/2 + firstLabel
+	const word, pair, tie = 4, 8, 12 // bytes of their elements
+	return word*(3*most+1<<16+1) + pair*2*most + tie*(3*(most/2)+1)
 }
 
 // of gives the sorted seeds whose first byte is c.
@@ -79,8 +79,7 @@ func (s *seedSorter) sort(t []byte) {
 	}
 }
 
-// bucket distributes the seeds by their first two bytes and gives each its next
-// five as key.
+// bucket distributes the seeds by their first two bytes and gives each its next five as key.
 func (s *seedSorter) bucket(t []byte) {
 	starts := s.starts
 	clear(starts)
@@ -104,8 +103,8 @@ func (s *seedSorter) bucket(t []byte) {
 	starts[0] = 0
 }
 
-// refine sorts the words from..to, which agree in the bytes before depth and
-// have the bytes from there on as keys, and goes deeper where they tie.
+// refine sorts the words from..to, which agree in the bytes before depth and have the bytes from
+// there on as keys, and goes deeper where they tie.
 func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 	a := s.words[from:to]
 	sortWords(a, s.spare)

@@ -8,14 +8,12 @@ import (
 // sweepWork is how often, on average, a sweep may look at a seed.
 const sweepWork = 4
 
-// settle orders the seeds that are still tied at depth deepest by the ranks of
-// the seeds at some distance from them.
+// settle orders the seeds that are still tied at depth deepest by the ranks of the seeds at some
+// distance from them.
 //
-// The sweep settles nearly all of them. Should it become too much work, or seeds
-// be told apart only beyond the text's end, prefix doubling follows (Manber and
-// Myers 1990; Larsson and Sadakane 2007): what is tied still though compared by
-// seeds at one distance agrees as far as that and those seeds do together. Seeds
-// still tied in the end begin equal rotations.
+// The sweep settles nearly all of them. If it becomes too much work, or seeds differ only beyond
+// the text's end, prefix doubling follows (Manber and Myers 1990; Larsson and Sadakane 2007). Seeds
+// that are tied at the end begin equal rotations.
 func (s *seedSorter) settle(t []byte) {
 	count := len(s.labels)
 	for i, w := range s.words[:count] {
@@ -44,14 +42,14 @@ func (s *seedSorter) settle(t []byte) {
 	}
 }
 
-// takeTies hands out the ties there are and makes room for those to come.
+// takeTies returns the ties and makes room for new ones.
 func (s *seedSorter) takeTies() []tie {
 	taken := s.ties
 	s.ties, s.spareTies = s.spareTies[:0], taken
 	return taken
 }
 
-// keep takes up a tie, but for one of equal rotations.
+// keep adds a tie, unless its rotations are equal.
 func (s *seedSorter) keep(g tie) {
 	s.at[g.from/2] = g
 	if g.gap < s.size {
@@ -61,11 +59,10 @@ func (s *seedSorter) keep(g tie) {
 
 // sweep splits ties in falling order of their last members.
 //
-// Let k be a tie's last member, and let no tie have one beyond k. Then the seed
-// that k is compared by is told apart from all others, and so is k. What else is
-// still tied has an earlier last member, and its turn comes. That fails for the
-// few seeds that are compared by one beyond the text's end; these are left for
-// later, though not the seeds that they are tied to.
+// Let k be a tie's last member, and let no tie have one beyond k. Then the seed that k is compared
+// by differs from all others, and so does k. What is still tied has an earlier last member and
+// comes later. That fails for the few seeds that are compared by one beyond the text's end; these
+// are left for prefix doubling.
 func (s *seedSorter) sweep() {
 	clear(s.byLast)
 	for _, g := range s.takeTies() {
@@ -99,9 +96,9 @@ func (s *seedSorter) sweep() {
 	}
 }
 
-// await notes a tie down for its last member before a label. If the last two are
-// closer to each other than the seeds that they were to be compared by, the text
-// repeats itself at that distance, and members are compared by members.
+// await notes a tie down for its last member before a label. If the last two are closer to each
+// other than the seeds that they were to be compared by, the text repeats itself at that distance,
+// and members are compared by members.
 func (s *seedSorter) await(g tie, before uint32) {
 	a := s.words[g.from:g.to]
 	near := uint32(a[len(a)-1]&labelMask - a[len(a)-2]&labelMask)
@@ -125,8 +122,8 @@ func (s *seedSorter) splitPair(g tie) {
 		s.ties = append(s.ties, g)
 		return
 	}
-	// If the first is compared by the second, r1 is the rank of the tie, and as
-	// good as any: r2 is not of the tie and lies on one of its sides.
+	// If the first is compared by the second, r1 is the rank of the tie, and as good as any: r2 is
+	// not of the tie and lies on one of its sides.
 	if r2 < r1 {
 		first, second = second, first
 	}
@@ -134,9 +131,8 @@ func (s *seedSorter) splitPair(g tie) {
 	s.rank[first/2], s.rank[second/2] = g.from, g.from+1
 }
 
-// compare gives the members of a tie the ranks of the seeds at its gap as keys.
-// It says if follow can make more of that: some of these seeds are of the tie,
-// and none of them beyond the text's end.
+// compare gives the members of a tie the ranks of the seeds at its gap as keys. inside says that
+// follow can do more: some of these seeds are of the tie, and none lies beyond the text's end.
 func (s *seedSorter) compare(g tie) (inside bool) {
 	a := s.words[g.from:g.to]
 	round := false
@@ -157,11 +153,10 @@ func (s *seedSorter) compare(g tie) (inside bool) {
 	return inside && !round
 }
 
-// follow changes the keys of those members of a tie that are compared by another
-// one, and so on from member to member, until one is compared by a seed that is
-// none. If that has a lower rank than the tie, it makes a member the lower the
-// sooner it comes; if a higher one, the higher. Members come in the order of the
-// text, their ranks as keys.
+// follow changes the keys of those members of a tie that are compared by another one, and so on
+// from member to member, until one is compared by a seed that is none. If that has a lower rank
+// than the tie, it makes a member the lower the sooner it comes; if a higher one, the higher.
+// Members come in the order of the text, their ranks as keys.
 func follow(a []uint64, g tie) {
 	const (
 		step = 1 << 20 // above any rank
@@ -189,9 +184,9 @@ func follow(a []uint64, g tie) {
 	}
 }
 
-// regroup sorts the members of a tie by their keys, keeps what is still tied and
-// says if it found a difference. If the keys are ranks, as is said by far, then
-// what is tied also agrees as far as the seeds do that it was compared by.
+// regroup sorts the members of a tie by their keys, keeps what is still tied and reports whether it
+// found a difference. far says that the keys are ranks: then what is tied also agrees as far as the
+// seeds that it was compared by.
 func (s *seedSorter) regroup(g tie, far bool) (split bool) {
 	a := s.words[g.from:g.to]
 	sortWords(a, s.spare)
@@ -216,10 +211,9 @@ func (s *seedSorter) regroup(g tie, far bool) (split bool) {
 	return a[0]>>24 != a[len(a)-1]>>24
 }
 
-// gapWithin returns the largest distance at which the first deepest bytes of a
-// seed show another one, and 0 if they show none. A byte that is larger than the
-// one before shows that those before it, as far as they do not fall, began with
-// a seed.
+// gapWithin returns the largest distance at which the first deepest bytes of a seed show another
+// one, and 0 if they show none. A byte that is larger than the one before shows that those before
+// it, as far as they do not fall, began with a seed.
 func gapWithin(seed []byte) uint32 {
 	seed = seed[:deepest]
 	i := deepest - 1
@@ -232,9 +226,8 @@ func gapWithin(seed []byte) uint32 {
 	return uint32(i)
 }
 
-// splitLong takes up a tie whose members' next seed shows only beyond deepest,
-// having sorted it as far as that. Such are few: together they are no longer than
-// the text.
+// splitLong sorts a tie whose members' next seed lies beyond deepest as far as that seed. Such ties
+// are few: together they are no longer than the text.
 func (s *seedSorter) splitLong(t []byte, g tie) {
 	a := s.words[g.from:g.to]
 	slices.SortFunc(a, func(x, y uint64) int {
@@ -261,8 +254,7 @@ func (s *seedSorter) splitLong(t []byte, g tie) {
 	}
 }
 
-// compareLong compares two seeds as far as shows the next one, and returns its
-// distance if they agree.
+// compareLong compares two seeds up to the next one, and returns its distance if they agree.
 func (s *seedSorter) compareLong(t []byte, x, y uint32) (c int, gap uint32) {
 	next := func(label uint32) uint32 {
 		if label++; label >= s.end {

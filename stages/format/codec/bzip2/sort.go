@@ -2,19 +2,17 @@ package bzip2
 
 // The block sort: all rotations of a block in order, and the byte before each.
 //
-// A rotation is S if it is smaller than the one that starts a byte later, else
-// L; one that is S after an L is a seed (in the literature LMS, or B*). There
-// are at most n/2 seeds. They are sorted by seedSorter; the order of all others
-// follows from theirs in two passes, L forwards and S backwards (Itoh and Tanaka
-// 1999; Nong, Zhang and Chan 2009).
+// A rotation is S if it is smaller than the one that starts a byte later, else L; one that is S
+// after an L is a seed (in the literature LMS, or B*). There are at most n/2 seeds. They are sorted
+// by seedSorter; the order of all others follows from theirs in two passes, L forwards and S
+// backwards (Itoh and Tanaka 1999; Nong, Zhang and Chan 2009).
 //
-// Types are taken round the block's end, so that it is rotations that are
-// sorted and no end mark is needed: this is what the format asks for, and
-// periodic blocks, whose rotations tie, need no care. The text is turned so
-// that it begins with a seed. Then neither pass ever steps over the seam.
+// Types continue around the block's end, so that rotations are sorted, as the format requires, and
+// no end mark is needed. The text is turned to begin with a seed: then neither pass crosses the
+// end.
 //
-// The rotation that starts at place p of the turned text has the label p+2, the
-// index of its first byte in a text that has two bytes before it.
+// The rotation that starts at place p of the turned text has the label p+2, the index of its first
+// byte in a text that has two bytes before it.
 
 const (
 	firstLabel = 2
@@ -40,16 +38,16 @@ func newSorter(capacity int) *sorter {
 	}
 }
 
-func (s *sorter) memory() int64 {
-	return int64(len(s.text)) + 4*int64(len(s.entries)) + s.seeds.memory()
+// sorterMemory is the number of bytes in the slices of a sorter.
+func sorterMemory(capacity int64) int64 {
+	return firstLabel + 2*capacity + textSlack + 4*(capacity+256) + seedMemory(capacity)
 }
 
 // input is where the caller puts the block before it calls sort.
 func (s *sorter) input() []byte { return s.text[firstLabel : firstLabel+s.capacity] }
 
-// sort writes to out, of the length of the block in input, the byte before each
-// rotation in the rotations' order, and returns the place of the rotation that
-// is the block itself.
+// sort writes to out, of the length of the block in input, the byte before each rotation in the
+// rotations' order, and returns the place of the rotation that is the block itself.
 func (s *sorter) sort(out []byte) (origin int) {
 	n := len(out)
 	turn, ok := firstSeed(s.text[firstLabel : firstLabel+n])
@@ -69,8 +67,8 @@ func (s *sorter) sort(out []byte) (origin int) {
 	return s.pass.find(s.entries, t[block], uint32(block))
 }
 
-// turn makes the text begin with the block's byte at place p. It is followed by
-// its own beginning as far as the sort of seeds may look.
+// turn makes the text begin with the block's byte at place p. Its own beginning follows it, as far
+// as the sort of seeds may look.
 func (s *sorter) turn(n, p int) []byte {
 	end := firstLabel + n
 	copy(s.text[end:], s.text[firstLabel:firstLabel+p])

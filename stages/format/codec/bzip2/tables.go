@@ -8,8 +8,8 @@ const (
 	passes    = 4
 )
 
-// tables is what a block's symbols are coded with: two to six Huffman codes and,
-// for each group of symbols, which of them.
+// tables is what a block's symbols are coded with: two to six Huffman codes and, for each group of
+// symbols, which of them.
 type tables struct {
 	count     int
 	lengths   [maxTables][maxSymbols]uint8
@@ -17,8 +17,8 @@ type tables struct {
 	freq      [maxTables][maxSymbols]uint32
 	selectors []uint8
 	weights   [maxSymbols]uint8
-	// costs holds, per symbol, its length in all tables, costBits each: a group's
-	// sums are made by adding whole words, for 50 lengths of 17 are below 1024.
+	// costs holds, per symbol, its length in all tables, costBits each: a group's sums are made by
+	// adding whole words, for 50 lengths of 17 are below 1024.
 	costs [maxSymbols]uint64
 }
 
@@ -38,9 +38,8 @@ func tableCount(symbols int) int {
 	return 6
 }
 
-// choose fits tables to the symbols: from a first guess, groups choose the table
-// that codes them shortest and tables are made anew for the groups that chose
-// them, several times over.
+// choose fits tables to the symbols: from a first guess, groups choose the table that codes them
+// shortest and tables are made anew for the groups that chose them, several times over.
 func (t *tables) choose(m *moveToFront) {
 	t.count = tableCount(len(m.symbols))
 	t.guess(m.symbols)
@@ -55,8 +54,8 @@ func (t *tables) choose(m *moveToFront) {
 	}
 }
 
-// guess gives each table an equal share of the groups in order of how much they
-// hold, roughly: the sum of the lengths of their symbols as numbers.
+// guess gives each table an equal share of the groups in order of how much they hold, roughly: the
+// sum of the lengths of their symbols as numbers.
 func (t *tables) guess(symbols []uint16) {
 	var groups [groupLen*weightMax + 1]uint32
 	for at := 0; at < len(symbols); at += groupLen {
@@ -121,8 +120,8 @@ func (t *tables) pack(alpha int) {
 	}
 }
 
-// assign chooses the table of each group that costs least, its selector
-// included, and counts what each table is chosen for.
+// assign chooses the table of each group that costs least, its selector included, and counts what
+// each table is chosen for.
 func (t *tables) assign(symbols []uint16, alpha int) {
 	for k := range t.count {
 		clear(t.freq[k][:alpha])

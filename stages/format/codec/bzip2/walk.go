@@ -2,16 +2,15 @@ package bzip2
 
 // A walker undoes the block sort.
 //
-// Rotation leads to rotation by a permutation, and each gives one byte of the
-// block. Followed one by one, every step waits for memory. So the walk is begun
-// at many rotations at once: each is marked, a walk ends at the next marked one,
-// and the walks are put together in order in the end. A few lanes go side by
-// side; one that ends its walk takes the next that nobody has begun.
+// A permutation leads from rotation to rotation, and each gives one byte of the block. Followed one
+// by one, every step waits for memory. So walks begin at many marked rotations at once, each ends
+// at the next marked one, and their bytes are put together in order. A few lanes run at once; one
+// that ends its walk takes the next.
 type walker struct {
 	last   []byte
 	counts [256]uint32
-	// next holds for each rotation the following one << 8 | its first byte, or
-	// marked | the number of the walk that begins there.
+	// next holds for each rotation the following one << 8 | its first byte, or marked | the number
+	// of the walk that begins there.
 	next  *[nextSize]uint32
 	lanes *[laneCount * laneStride]byte // nil until a block needs them
 	walks [walkCount]walk
@@ -42,8 +41,8 @@ func newWalker() walker {
 	}
 }
 
-// restore writes to dst the block of dst's length whose last bytes are in
-// w.last, counted in w.counts, and whose own rotation has the place origin.
+// restore writes to dst the block of dst's length whose last bytes are in w.last, counted in
+// w.counts, and whose own rotation has the place origin.
 func (w *walker) restore(dst []byte, origin int) {
 	n := len(dst)
 	sum := uint32(0)
@@ -86,7 +85,7 @@ func (w *walker) begin(n, origin int) {
 		w.walks[k] = walk{entry: w.next[place]}
 		w.next[place] = marked | uint32(k)
 	}
-	// A lane without a walk turns on the spot, on a rotation that is not there.
+	// A lane without a walk stays on a rotation that does not exist.
 	w.next[n] = uint32(n) << 8
 }
 
@@ -125,8 +124,8 @@ func (w *walker) run(n int) {
 	}
 }
 
-// stride writes the lanes' bytes from place i on and steps until a lane comes to
-// a marked entry. It returns the place at which that lane's byte is not written.
+// stride writes the lanes' bytes from place i on and steps until a lane comes to a marked entry. It
+// returns the place at which that lane's byte is not written.
 func (w *walker) stride(e *[laneCount]uint32, i int) int {
 	const m = nextSize - 1
 	next, out := w.next, w.lanes
@@ -155,8 +154,8 @@ func (w *walker) stride(e *[laneCount]uint32, i int) int {
 	return i
 }
 
-// collect puts the walks together. Those of a periodic block lie on several
-// circles, all alike: then the block is its own circle over and over.
+// collect puts the walks together. Those of a periodic block lie on several circles, all alike:
+// then the block is its own circle over and over.
 func (w *walker) collect(dst []byte) {
 	for k := 0; len(dst) > 0; {
 		s := &w.walks[k]

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-const smallSort = 16 // up to this many words, no partition is worth its while
+const smallSort = 16 // up to so many words, no partition pays
 
 // sortWords sorts distinct words; spare is at least as long.
 func sortWords(a, spare []uint64) {
@@ -16,10 +16,9 @@ func sortWords(a, spare []uint64) {
 	sortInto(a, a, spare[:len(a)], 2*bits.Len(uint(len(a))))
 }
 
-// sortInto sorts from into to, which is from itself or, after an odd number of
-// partitions, other. It is a quicksort that moves by arithmetic rather than by
-// branches that a processor cannot foresee, to and fro between two arrays. After
-// rounds of bad luck it gives up on that.
+// sortInto sorts from into to, which is from itself or, after an odd number of partitions, other.
+// It is a quicksort between two arrays that moves words by arithmetic, without branches that a
+// processor cannot predict. After too many bad pivots it uses slices.Sort.
 func sortInto(to, from, other []uint64, rounds int) {
 	for len(from) > smallSort && rounds > 0 {
 		rounds--
@@ -37,9 +36,8 @@ func sortInto(to, from, other []uint64, rounds int) {
 	exchangeSort(to)
 }
 
-// partition puts the words of from that are below pivot first in to, and returns
-// how many they are: with a median of three distinct words or more for a
-// pivot, some but not all.
+// partition puts the words of from that are below pivot first in to, and returns how many they are:
+// with a median of three distinct words or more for a pivot, some but not all.
 func partition(to, from []uint64, pivot uint64) int {
 	low, high := 0, len(from)-1
 	to = to[:len(from)]
@@ -67,8 +65,7 @@ func median(x, y, z uint64) uint64 {
 	return max(min(x, y), min(max(x, y), z))
 }
 
-// exchangeSort puts each word in its place among those before it, without a
-// branch that depends on them.
+// exchangeSort is an insertion sort without branches that depend on the words.
 func exchangeSort(a []uint64) {
 	for i := 1; i < len(a); i++ {
 		w := a[i]

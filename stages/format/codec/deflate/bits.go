@@ -2,8 +2,8 @@ package deflate
 
 import "encoding/binary"
 
-// A bitWriter fills a slice from its length up to its capacity, lowest bit first (RFC 1951, section 3.1.1).
-// Its user makes sure of the room; flush writes up to 8 bytes beyond what counts.
+// A bitWriter fills a slice from its length up to its capacity, lowest bit first (RFC 1951, section
+// 3.1.1). The caller makes room; flush writes up to 8 bytes beyond the end.
 type bitWriter struct {
 	out []byte // at its full capacity
 	n   int    // bytes of out that count
@@ -13,7 +13,8 @@ type bitWriter struct {
 
 func newBitWriter(dst []byte) bitWriter { return bitWriter{out: dst[:cap(dst)], n: len(dst)} }
 
-// add appends the low n bits of v, whose other bits are 0. No more than 56 bits fit between two flushes.
+// add appends the low n bits of v, whose other bits are 0. No more than 56 bits fit between two
+// flushes.
 func (w *bitWriter) add(v uint64, n uint) {
 	w.acc |= v << (w.cnt & 63)
 	w.cnt += n
@@ -26,7 +27,7 @@ func (w *bitWriter) flush() {
 	w.cnt &= 7
 }
 
-// align fills the last byte up with zeros.
+// align fills the last byte with zeros.
 func (w *bitWriter) align() {
 	w.flush()
 	if w.cnt > 0 {

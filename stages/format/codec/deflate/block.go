@@ -2,7 +2,8 @@ package deflate
 
 import "encoding/binary"
 
-// The three kinds of blocks, as two bits (RFC 1951, section 3.2.3). The bit before them, of the final block, is never set.
+// The three kinds of blocks, as two bits (RFC 1951, section 3.2.3). The bit before them, of the
+// final block, is never set.
 const (
 	kindStored  = 0
 	kindFixed   = 1
@@ -12,7 +13,7 @@ const (
 // maxStored is how many bytes a stored block holds at most.
 const maxStored = 65535
 
-// A blockWriter puts sequences down as one deflate block, in whichever way takes the fewest bits.
+// A blockWriter writes sequences as one deflate block, of the kind that takes the fewest bits.
 type blockWriter struct {
 	bitWriter
 	coder
@@ -22,7 +23,8 @@ type blockWriter struct {
 	lengthCode   [maxMatch - minMatch + 1]uint32 // code and extra bits of each length: bits | number of bits << 24
 }
 
-// write puts down raw, which sequences give in full, c what they hold without the end of the block.
+// write writes raw, which seqs describe in full. c counts their symbols without the end of the
+// block.
 func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	c.literal[endOfBlock] = 1
 	fixedLength := fixedLengths()
@@ -66,7 +68,7 @@ func fives() []uint8 {
 	return lengths[:]
 }
 
-// stored puts raw down as it is.
+// stored writes raw as stored blocks.
 func (b *blockWriter) stored(raw []byte) {
 	for len(raw) > 0 {
 		part := raw[:min(len(raw), maxStored)]
@@ -79,7 +81,7 @@ func (b *blockWriter) stored(raw []byte) {
 	}
 }
 
-// sequences puts sequences down in the codes at hand, and the end of the block.
+// sequences writes sequences in the current codes, and the end of the block.
 func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 	for n := range uint32(len(b.lengthCode)) {
 		slot, extra := lengthSlot(n)
@@ -129,7 +131,7 @@ func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 	b.bitWriter = w
 }
 
-// sync puts down an empty stored block, after which the output is at a byte boundary.
+// sync writes an empty stored block, which ends at a byte boundary.
 func (b *blockWriter) sync() []byte {
 	b.add(kindStored<<1, 3)
 	b.align()

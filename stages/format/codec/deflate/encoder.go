@@ -15,7 +15,8 @@ const (
 	MaxLevel = 9
 )
 
-// windowSize is where the block begins in a finder's buffer: places are 16 bits, so that far back they may point.
+// windowSize is where the block begins in a finder's buffer: places are 16 bits and may point that
+// far back.
 const windowSize = 1 << 16
 
 // slack is what may be read behind the block.
@@ -24,10 +25,12 @@ const slack = ahead + maxMatch + 14
 // chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
 const chunkSize = 4 << 10
 
-// maxSequences is how many sequences a block takes at most: matches of the shortest length, or runs.
+// maxSequences is how many sequences a block takes at most: matches of the shortest length, or
+// runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
 
-// An Encoder deflates blocks. It allocates nothing once it is made, and is not safe for concurrent use.
+// An Encoder deflates blocks. It allocates nothing once it is made, and is not safe for concurrent
+// use.
 type Encoder struct {
 	effort effort
 	finder
@@ -37,7 +40,7 @@ type Encoder struct {
 	planner
 
 	seqs   []sequence
-	from   int     // where the literals begin that no sequence has yet
+	from   int     // start of the literals that are in no sequence yet
 	edge   int     // where the chunk at hand may end
 	counts *counts // of the chunk at hand
 }
@@ -64,8 +67,9 @@ func NewEncoder(level int) *Encoder {
 	return e
 }
 
-// Encode appends block, deflated, to dst: deflate blocks none of which is final, and which end at a byte boundary. It needs
-// room for [Bound] bytes in dst and panics if there is less. window is what came before block, of which matches may make use.
+// Encode appends block, deflated, to dst: deflate blocks none of which is final, and which end at a
+// byte boundary. It needs room for [Bound] bytes in dst and panics if there is less. Matches may
+// refer to window, which is what came before block.
 func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	if len(block) == 0 || len(block) > MaxBlock {
 		return nil, fmt.Errorf("deflating a block of %d bytes: it takes 1 to %d", len(block), MaxBlock)
@@ -91,15 +95,15 @@ func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	return e.sync(), nil
 }
 
-// Bound is more than the bytes that a block of n bytes can become: stored blocks of at most 65,535 bytes, 5 bytes before each of them,
-// a few more where chunks begin, and what ends the whole.
+// Bound is an upper bound of the output for a block of n bytes: stored blocks of at most 65,535
+// bytes with 5 bytes before each, a few more where chunks begin, and the end.
 func Bound(n int) int64 { return int64(n) + int64(n)/chunkSize*6 + 64 }
 
 // Memory is what an Encoder holds, in bytes.
 func Memory() int64 {
 	const chunks = MaxBlock/chunkSize + 1
 	return int64(unsafe.Sizeof(Encoder{})) + maxSequences*int64(unsafe.Sizeof(sequence(0))) +
-		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + horizon*4 + 64<<10 // what an allocation is rounded up by
+		chunks*int64(unsafe.Sizeof(chunk{})+unsafe.Sizeof(counts{})) + horizon*4 + 64<<10 // rounding of allocations
 }
 
 // emit notes a match at position p, before which every literal is noted.

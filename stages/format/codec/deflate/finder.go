@@ -12,19 +12,21 @@ const (
 	lastBits   = 15
 	// ahead is how many positions are looked up at a time. It divides windowSize.
 	ahead = 512
-	// nearThree is how far back a match of three bytes is worth its while: farther, three literals cost less.
+	// nearThree is the largest distance of a useful match of three bytes: beyond it, three literals
+	// cost less.
 	nearThree = 4096
 )
 
-// A bucket holds the four newest places of a hash, the newest lowest, as the low 16 bits of the positions. A place is only ever a hint:
-// whether it lies in reach and what it has in common is looked up in the input. So nothing needs to be thrown away when places get old,
-// and a place that was taken for another one is found out.
+// A bucket holds the four newest places of a hash, the newest lowest, as the low 16 bits of the
+// positions. A place is only a hint: the input decides whether it is in reach and how much matches.
+// So old and wrong places do no harm.
 type bucket uint64
 
 func (b bucket) add(pos uint16) bucket { return b<<16 | bucket(pos) }
 
-// A finder looks for earlier places that go on as a position does. It enters positions into its tables, and takes from them what was there,
-// for a stretch at a time: a loop without branches, which costs a fraction of doing so when a match is wanted.
+// A finder looks for earlier places that go on as a position does. It enters a whole range of
+// positions into its tables at a time, and keeps what was there before: a loop without branches,
+// much faster than one lookup at a time.
 type finder struct {
 	deep bool // look in short, and in long by more bytes
 	most bool // look in mid
@@ -68,7 +70,7 @@ func (f *finder) begin(window, block []byte) {
 
 const prime = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
 
-// Factors that hash the first 3, 4, 6 and 7¼ bytes of a word of eight: the others are shifted out.
+// Factors that hash the first 3, 4, 6 and 7¼ bytes of a word of eight: the rest is shifted out.
 const (
 	threeBytes = prime << (64 - 24) & math.MaxUint64
 	fourBytes  = prime << (64 - 32) & math.MaxUint64
@@ -78,7 +80,7 @@ const (
 
 func hash(v, factor uint64, size uint) uint64 { return v * factor >> (64 - size) }
 
-// fill looks up the next stretch and enters it.
+// fill looks up the next range and enters it.
 func (f *finder) fill() {
 	at := f.filled
 	half := at / ahead % 2 * ahead
@@ -97,7 +99,7 @@ func (f *finder) fill() {
 	}
 }
 
-// enter takes from a table what it has for each position of a stretch, and enters the position.
+// enter reads the table's entry for each position of a range, and enters the position.
 func enter(table *[1 << bucketBits]bucket, in *[ahead + 8]byte, had *[ahead]bucket, at int, factor uint64) {
 	for i := range ahead {
 		b := &table[hash(word(in, i), factor, bucketBits)]
@@ -106,7 +108,7 @@ func enter(table *[1 << bucketBits]bucket, in *[ahead + 8]byte, had *[ahead]buck
 	}
 }
 
-// enterBoth is enter for two tables: what it takes is the place of last and the newest three of the other.
+// enterBoth is enter for two tables: it reads the place of last and the newest three of the other.
 func enterBoth(table *[1 << bucketBits]bucket, last *[1 << lastBits]uint16, in *[ahead + 8]byte, had *[ahead]bucket, at int, factor, lastFactor uint64) {
 	for i := range ahead {
 		v := word(in, i)
@@ -131,9 +133,9 @@ func word(in *[ahead + 8]byte, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(in), i))[:])
 }
 
-// search finds the longest match at position p that is longer than best, which is minMatch-1 or more; its length is 0 if there is none.
-// In a deep finder a near match may stand for a longer one of fewer than eight bytes that is worth less.
-// Matches that begin less than eight bytes before the end of the block are not looked for.
+// search finds the longest match at position p that is longer than best, which is minMatch-1 or
+// more; its length is 0 if there is none. A deep finder may prefer a near match to a longer one of
+// fewer than eight bytes that saves less. It finds no match in the last eight bytes of the block.
 func (f *finder) search(p, best int) (length, distance int) {
 	limit := min(maxMatch, f.end-p)
 	if limit < 8 || limit <= best {
@@ -169,8 +171,8 @@ func (f *finder) search(p, best int) (length, distance int) {
 	return length, int(d)
 }
 
-// worth is what a match of fewer than nine bytes saves, in bits and about: six for each byte, less those that tell how far back it is.
-// It is 0 for what is too short.
+// worth estimates what a match of fewer than nine bytes saves, in bits: six for each byte, less
+// those of its distance; 0 for what is too short.
 func worth(common uint64, distance uint) int {
 	n := 6*bits.OnesCount64(common) - bits.Len(distance)
 	if common < threeTops {

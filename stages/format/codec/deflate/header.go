@@ -1,13 +1,15 @@
 package deflate
 
-// literalLimit and precodeLimit are how long codes get. RFC 1951 allows 15 bits for literals; with 14, four of them go between two flushes.
+// literalLimit and precodeLimit are how long codes get. RFC 1951 allows 15 bits for literals; with
+// 14, four of them go between two flushes.
 const (
 	literalLimit  = 14
 	distanceLimit = 15
 	precodeLimit  = 7
 )
 
-// A header is what a dynamic block begins with: its code lengths, themselves coded (RFC 1951, section 3.2.7).
+// A header is the start of a dynamic block: its code lengths, themselves coded (RFC 1951, section
+// 3.2.7).
 type header struct {
 	literalLength  [literals]uint8
 	distanceLength [distances]uint8
@@ -43,7 +45,7 @@ func (h *header) choose(c *counts, by *coder) (size int) {
 	return size
 }
 
-// used is how many lengths there are without zeros at the end, but no fewer than least.
+// used is the number of lengths without trailing zeros, at least least.
 func used(lengths []uint8, least int) int {
 	n := len(lengths)
 	for n > least && lengths[n-1] == 0 {
@@ -109,7 +111,7 @@ func (h *header) runs(lengths []uint8, freq *[precodes]uint32) {
 	}
 }
 
-// write puts the header down, without the three bits that every block begins with.
+// write writes the header without the first three bits of the block.
 func (h *header) write(w *bitWriter) {
 	w.add(uint64(h.literal-firstLength), 5)
 	w.add(uint64(h.distance-1), 5)
@@ -130,8 +132,8 @@ func (h *header) write(w *bitWriter) {
 	}
 }
 
-// fixedLengths are the code lengths of a block without a header (RFC 1951, section 3.2.6). Its alphabets are larger by
-// symbols that never occur; they sort last, so that the codes of the others stay what they are.
+// fixedLengths are the code lengths of a block without a header (RFC 1951, section 3.2.6). Its
+// alphabets have extra symbols that never occur and sort last.
 func fixedLengths() (lengths [288]uint8) {
 	for i := range lengths {
 		switch {

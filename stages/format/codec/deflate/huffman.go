@@ -3,18 +3,21 @@ package deflate
 import (
 	"math/bits"
 	"slices"
+
+	"firn/stages/format/codec/huffman"
 )
 
-// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch only.
+// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch
+// only.
 type coder struct {
 	leaves [literals]uint64 // weight << 16 | symbol
-	weight [literals]uint64 // of inner nodes, in order of creation
-	parent [2 * literals]uint16
-	depth  [literals]uint8
+	depths [literals]uint8
+	tree   huffman.Tree
 }
 
-// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol that does not occur.
-// The code is complete, but for a single symbol or none: then there are two symbols of one bit each, as some decoders want it.
+// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol
+// that does not occur. The code is complete; for fewer than two symbols it has two of one bit each,
+// which some decoders need.
 func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	clear(code)
 	n := 0
@@ -36,7 +39,10 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	leaves := h.leaves[:n]
 	slices.Sort(leaves)
 	var count [64]int // of codes, by length
-	h.depths(leaves, &count)
+	h.tree.Depths(h.depths[:n], leaves)
+	for _, d := range h.depths[:n] {
+		count[d]++
+	}
 	limitLengths(&count, limit)
 	i := 0
 	for length := limit; length > 0; length-- {
@@ -47,35 +53,7 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	}
 }
 
-// depths counts the depths of the leaves of a Huffman tree by the two-queue method (van Leeuwen 1976), on leaves sorted by weight.
-func (h *coder) depths(leaves []uint64, count *[64]int) {
-	n := len(leaves)
-	leaf, inner := 0, 0
-	for made := range n - 1 {
-		sum := uint64(0)
-		for range 2 {
-			if inner == made || leaf < n && leaves[leaf]>>16 <= h.weight[inner] {
-				sum += leaves[leaf] >> 16
-				h.parent[leaf] = uint16(made)
-				leaf++
-			} else {
-				sum += h.weight[inner]
-				h.parent[n+inner] = uint16(made)
-				inner++
-			}
-		}
-		h.weight[made] = sum
-	}
-	h.depth[n-2] = 0
-	for k := n - 3; k >= 0; k-- {
-		h.depth[k] = h.depth[h.parent[n+k]] + 1
-	}
-	for i := range leaves {
-		count[h.depth[h.parent[i]]+1]++
-	}
-}
-
-// limitLengths brings codes that are too long to the limit and makes room for them by lengthening the longest of the others,
+// limitLengths cuts codes that are too long to the limit, and lengthens the longest of the others
 // until Kraft's sum is 1 again.
 func limitLengths(count *[64]int, limit int) {
 	over := 0
@@ -110,13 +88,14 @@ func limitLengths(count *[64]int, limit int) {
 	}
 }
 
-// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length << 16.
+// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length
+// << 16.
 type code uint32
 
 func (c code) bits() uint64 { return uint64(c & 0xffff) }
 func (c code) length() uint { return uint(c >> 16) }
 
-// canonical gives the codes that lengths stand for.
+// canonical computes the codes for lengths.
 func canonical(codes []code, lengths []uint8) {
 	var next [17]uint32
 	for _, l := range lengths {

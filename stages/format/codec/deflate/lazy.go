@@ -5,11 +5,11 @@ type effort struct {
 	deep  bool // see finder
 	plan  bool // cut along the cheapest way; else lazily
 	chunk int  // bytes of input in a chunk
-	nice  int  // bytes of a match with which the parser is content: it does not look whether a later one is longer
+	nice  int  // a match of so many bytes is taken without a look at later positions
 }
 
-// lazy cuts the block into literals and matches. A match gives way to a better one that begins a byte later or, at a deep
-// level, two.
+// lazy cuts the block into literals and matches. A better match that begins a byte later, or two at
+// a deep level, replaces a match.
 func (e *Encoder) lazy() {
 	matched := windowSize // where the last match ended
 	for p := windowSize; p < e.end; {
@@ -49,26 +49,29 @@ func (e *Encoder) lazy() {
 	}
 }
 
-// Where nothing matched for 2^hurry bytes, the parser looks at every second position only, after twice as many at every third, and so on.
+// After 2^hurry bytes without a match the parser looks at every second position only, after twice
+// as many at every third, and so on.
 const (
 	hurry    = 9
 	maxHurry = 15
 )
 
-// oneLater and twoLater are the bits that a match costs, about, which begins so much later.
+// oneLater and twoLater are about the bits that a match costs when it begins one or two bytes
+// later.
 const (
 	oneLater = 1
 	twoLater = 6
 )
 
-// lookUp makes sure that the finder may be asked about p and the two positions after it.
+// lookUp prepares the finder for p and the two positions after it.
 func (e *Encoder) lookUp(p int) {
 	for p+2 >= e.filled && e.filled < e.end {
 		e.fill()
 	}
 }
 
-// saved is by how many bits, about, a match of n bytes at d is worth more than one of length at distance.
+// saved estimates by how many bits a match of n bytes at d is better than one of length at
+// distance.
 func (e *Encoder) saved(length, distance, n, d int) int {
 	return 4*(n-length) + int(e.slots.distance(uint32(distance-1))>>1) - int(e.slots.distance(uint32(d-1))>>1)
 }

@@ -5,8 +5,9 @@ import "math/bits"
 // horizon is how many bytes a plan covers.
 const horizon = 8 << 10
 
-// A planner finds the cheapest way to cut a stretch into literals and matches: shortest path by dynamic programming, where a symbol costs
-// what its share of the plans so far says. Prices are in 1/256 bit, of integers alone.
+// A planner finds the cheapest way to cut a range into literals and matches: shortest path by
+// dynamic programming, with prices by the frequencies of symbols in earlier plans. Prices are
+// integers in 1/256 bit.
 type planner struct {
 	price    [horizon + 1]uint32 // of the cheapest way known to a place
 	step     [horizon + 1]uint32 // the last step of it: length << 16 | distance; a literal is of length 1
@@ -17,7 +18,7 @@ type planner struct {
 	seen     counts
 }
 
-// begin forgets what was planned before: literals cost 8 bits, matches what they cost in a fixed block.
+// begin resets the prices to those of a fixed block, about.
 func (o *planner) begin() {
 	o.seen = counts{}
 	for i := range o.seen.literal[:literals] {
@@ -29,7 +30,7 @@ func (o *planner) begin() {
 	o.renew()
 }
 
-// renew takes the prices from what was seen, and lets that count for half from now on.
+// renew computes prices from the frequencies so far, and halves those.
 func (o *planner) renew() {
 	total, far := uint32(0), uint32(0)
 	for _, n := range o.seen.literal {
@@ -91,7 +92,8 @@ func (e *Encoder) optimal() {
 	}
 }
 
-// look prices all ways over n bytes from p on, given where the last match was found, and returns where that is afterwards.
+// look prices all ways over n bytes from p on. matched is where the last match was found, before
+// and after.
 func (e *Encoder) look(p, n, matched int) int {
 	o := &e.planner
 	for i := range o.price[:n+1] {
@@ -136,7 +138,7 @@ func (e *Encoder) look(p, n, matched int) int {
 // A match is a length and how far back it begins.
 type match struct{ length, distance int }
 
-// matches finds at p what each table has, of at most limit bytes: short ones first.
+// matches returns the match of each table at p, of at most limit bytes, short ones first.
 func (f *finder) matches(p, limit int, found *[4]match) []match {
 	limit = min(limit, maxMatch)
 	if limit < 8 {

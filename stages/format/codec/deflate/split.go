@@ -2,7 +2,7 @@ package deflate
 
 import "math/bits"
 
-// A chunk is a stretch of sequences that stays in one block.
+// A chunk is a range of sequences that stays in one block.
 type chunk struct {
 	counts    *counts
 	seqs, raw int // where it ends, in sequences and bytes of input
@@ -10,8 +10,8 @@ type chunk struct {
 	gain      int64 // what joining it with the next one saves
 }
 
-// A splitter groups chunks to blocks by what their statistics have in common: of all neighbours it joins the two that gain most,
-// again and again, while anything is gained. Costs are entropies in 1/256 bit, of integers alone: every machine splits alike.
+// A splitter groups chunks to blocks: it joins the two neighbours that gain most, while any gain.
+// Costs are entropies, as integers in 1/256 bit: every machine gives the same result.
 type splitter struct {
 	chunks []chunk
 	stats  []counts    // of the chunks
@@ -19,7 +19,7 @@ type splitter struct {
 	joined counts
 }
 
-// headerCost and symbolCost are what a block's header costs, about: in all, and for each symbol in use.
+// headerCost and symbolCost estimate a block's header: a constant, and for each symbol in use.
 const (
 	headerCost = 120 << 8
 	symbolCost = 7 << 7
@@ -59,7 +59,7 @@ func (s *splitter) weigh(n uint32) int64 {
 	return int64(n) * (int64(whole)<<8 + int64(s.logs[mantissa&0xff]))
 }
 
-// price is what a block of these symbols costs, but for extra bits, which no split changes.
+// price is the cost of a block of these symbols without extra bits, which no split changes.
 func (s *splitter) price(c *counts) int64 {
 	cost := int64(headerCost)
 	total := uint32(0)

@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// A view is what lies before a position, as far as a place may be, and what a match from there on is compared with.
+// A view is the input before a position, as far as a place may be, and after it as far as a match
+// may go.
 type view [1<<16 + maxMatch + 14]byte
 
 // view is that of position p, from windowSize to the end of the block.
@@ -14,8 +15,8 @@ func (f *finder) view(p int) *view {
 	return (*view)(unsafe.Add(unsafe.Pointer(&f.buf), p-windowSize))
 }
 
-// back returns eight bytes from n (at most maxMatch+6) after the place that is d before the view's position.
-// It is the innermost step of all; that it is inside the array follows from the types.
+// back returns eight bytes from n (at most maxMatch+6) after the place that is d before the view's
+// position. It is the innermost step; the types keep it inside the array.
 func (w *view) back(d uint16, n int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(w), 1<<16-int(d)+n))[:])
 }
@@ -26,13 +27,15 @@ const (
 	threeTops = tops & 0xffffff
 )
 
-// alike has the top bit of each byte before the first one in which v and w differ: the more they have in common, the larger it is.
+// alike has the top bit of each byte before the first that differs in v and w: it grows with what
+// they have in common.
 func alike(v, w uint64) uint64 {
 	x := v ^ w
 	return (x - 1) &^ x & tops
 }
 
-// nearest is the place of a bucket that has the most of eight bytes in common with v, the nearest of several, and what alike says of it.
+// nearest is the place of a bucket that has the most of eight bytes in common with v, the nearest
+// of several, and what alike says of it.
 func (w *view) nearest(pos uint16, reach uint, v uint64, b bucket) (common uint64, distance uint) {
 	d0, d1, d2, d3 := pos-uint16(b), pos-uint16(b>>16), pos-uint16(b>>32), pos-uint16(b>>48)
 	c0, c1, c2, c3 := alike(v, w.back(d0, 0)), alike(v, w.back(d1, 0)), alike(v, w.back(d2, 0)), alike(v, w.back(d3, 0))
@@ -77,8 +80,8 @@ func whole(common uint64) (mask uint64) {
 	return mask
 }
 
-// longest is the longest match of more than seven bytes at the places of a bucket, the nearest of several.
-// All four are followed at once: which one will be the longest cannot be foreseen by a branch.
+// longest is the longest match of more than seven bytes at the places of a bucket, the nearest of
+// several. All four are followed at once: a branch could not predict the longest.
 func (w *view) longest(pos uint16, reach uint, b bucket, limit int) (length, distance int) {
 	d0, d1, d2, d3 := pos-uint16(b), pos-uint16(b>>16), pos-uint16(b>>32), pos-uint16(b>>48)
 	var m0, m1, m2, m3 uint64 // all ones while a place is still alike

@@ -4,7 +4,8 @@ package gzip
 //
 //	P = x^32 + x^26 + x^23 + x^22 + x^16 + x^12 + x^11 + x^10 + x^8 + x^7 + x^5 + x^4 + x^2 + x + 1.
 //
-// With crc(A) and crc(B) as everyone computes them (inverted before and after), crc(AB) = crc(A)·x^(8·|B|) + crc(B) mod P.
+// With crc(A) and crc(B) inverted before and after, as usual, crc(AB) = crc(A)·x^(8·|B|) + crc(B)
+// mod P.
 const polynomial = 0xedb88320
 
 // one is the polynomial 1.

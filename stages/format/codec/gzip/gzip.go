@@ -1,7 +1,7 @@
-// Package gzip lays separately deflated blocks into one gzip member (RFC 1952).
+// Package gzip writes separately deflated blocks as one gzip member (RFC 1952).
 //
-// It knows how members begin and end and how the checksums of neighbours become the checksum of the whole; it does not know how
-// a block was deflated, only that each ends at a byte boundary with a block that is not final (RFC 1951, section 3.2.3).
+// It knows the header and trailer and combines the checksums of the blocks. Each block must end at
+// a byte boundary and must not be final (RFC 1951, section 3.2.3).
 package gzip
 
 import (
@@ -11,8 +11,8 @@ import (
 // WindowSize is how far a deflate match reaches back, in bytes.
 const WindowSize = 32 << 10
 
-// A Joiner writes one member. Nothing in its header varies: no time, no name, unknown system.
-// The zero value is ready for use.
+// A Joiner writes one member. Its header is constant: no time, no name, unknown system. The zero
+// value is ready for use.
 type Joiner struct {
 	begun bool
 	crc   uint32
@@ -20,7 +20,8 @@ type Joiner struct {
 	shift shift  // of the last length seen: nearly all blocks are of one size
 }
 
-// Join appends a deflated block of size input bytes whose CRC-32 is crc, before it the header when it is the first.
+// Join appends a deflated block of size input bytes whose CRC-32 is crc, before it the header when
+// it is the first.
 func (j *Joiner) Join(dst, block []byte, size int, crc uint32) []byte {
 	dst = append(j.begin(dst), block...)
 	if j.shift.n != size {

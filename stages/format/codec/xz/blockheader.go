@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// unknown stands for a size that a block's header does not tell.
+// unknown stands for a size that a block's header does not give.
 const unknown = -1
 
-// A blockHeader is what goes before a block (section 3.1).
+// A blockHeader is the header of a block (section 3.1).
 type blockHeader struct {
 	size       int   // of the header, in bytes
 	compressed int64 // bytes, or unknown

@@ -2,8 +2,8 @@ package xz
 
 import "encoding/binary"
 
-// A converter makes the absolute addresses of a program's branches relative to them again, as they were before an encoder's filter
-// (section 5.3.2; each machine's encoding of a call is its manual's).
+// A converter makes the absolute addresses in a program's branches relative again, as before the
+// encoder's filter (section 5.3.2; the encoding of calls is in each machine's manual).
 type converter struct {
 	position uint32 // of the next byte in the program
 	align    uint32 // of the position
@@ -64,7 +64,8 @@ func arm(p []byte, position uint32) {
 	}
 }
 
-// armThumb has BL as two halves of 11 bits each, from two of them on. The second half of one may be at any even place.
+// armThumb has BL as two halves of 11 bits each, from two of them on. The second half of one may be
+// at any even place.
 func armThumb(p []byte, position uint32) int {
 	i := 0
 	for i+4 <= len(p) {
@@ -82,7 +83,8 @@ func armThumb(p []byte, position uint32) int {
 	return i
 }
 
-// sparc has CALL: 30 bits, in words. Those are converted that reach no further than 22 bits and a sign.
+// sparc has CALL: 30 bits, in words. Those are converted that reach no further than 22 bits and a
+// sign.
 func sparc(p []byte, position uint32) {
 	v := binary.BigEndian.Uint32(p)
 	if top := v >> 22; top != 0x100 && top != 0x1ff {
@@ -93,8 +95,8 @@ func sparc(p []byte, position uint32) {
 	binary.BigEndian.PutUint32(p, 0x40000000|sign|v&0x3fffff)
 }
 
-// arm64 has BL: 26 bits, in words; and ADRP: 21 bits, in pages of 4 KiB, of which those are converted that reach no further than
-// 17 bits and a sign.
+// arm64 has BL: 26 bits, in words; and ADRP: 21 bits, in pages of 4 KiB, of which those are
+// converted that reach no further than 17 bits and a sign.
 func arm64(p []byte, position uint32) {
 	v := binary.LittleEndian.Uint32(p)
 	switch {
@@ -113,8 +115,8 @@ func arm64(p []byte, position uint32) {
 	binary.LittleEndian.PutUint32(p, v)
 }
 
-// ia64 has bundles of 16 bytes: a template, of which the lowest bits say which of three slots of 41 bits hold branches. BR.CALL has
-// 20 bits of address, in bundles, and a sign further up.
+// ia64 has bundles of 16 bytes: a template, of which the lowest bits say which of three slots of 41
+// bits hold branches. BR.CALL has 20 bits of address, in bundles, and a sign further up.
 func ia64(p []byte, position uint32) {
 	const branchSlots = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x04\x06\x06\x00\x00\x07\x07\x04\x04\x00\x00\x04\x04\x00\x00"
 	slots := branchSlots[p[0]&0x1f]

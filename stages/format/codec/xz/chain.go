@@ -2,7 +2,8 @@ package xz
 
 import "encoding/binary"
 
-// A chainFinder keeps, for each hash of four bytes, a chain of the places with it, the newest first, and follows it for depth steps.
+// A chainFinder keeps, for each hash of four bytes, a chain of the places with it, the newest
+// first, and follows it for depth steps.
 type chainFinder struct {
 	heads
 	buf   []byte

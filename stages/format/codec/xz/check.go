@@ -19,7 +19,8 @@ const (
 	checkSHA256 check = 0x0a
 )
 
-// known reports whether there is such a check. The format has numbers and sizes for others too; nobody writes them.
+// known reports whether there is such a check. The format has numbers and sizes for others too;
+// nobody writes them.
 func (c check) known() bool {
 	return c == checkNone || c == checkCRC32 || c == checkCRC64 || c == checkSHA256
 }
@@ -37,7 +38,7 @@ func (c check) size() int {
 	return 0
 }
 
-// A digest sums up what a block decodes to. Its hash is nil for checkNone.
+// A digest is the check of a block's decoded data. Its hash is nil for checkNone.
 type digest struct {
 	check check
 	hash  hash.Hash
@@ -62,7 +63,7 @@ func (d digest) write(p []byte) {
 	}
 }
 
-// compare says whether the data were those of a stored check.
+// compare returns an error if the data do not match a stored check.
 func (d digest) compare(stored []byte) error {
 	if d.hash == nil {
 		return nil

@@ -1,13 +1,15 @@
-// Package xz writes and reads .xz files (the .xz file format, version 1.2.0, tukaani.org/xz/xz-file-format.txt).
+// Package xz writes and reads .xz files (the .xz file format, version 1.2.0,
+// tukaani.org/xz/xz-file-format.txt).
 //
-// Written are separately encoded blocks in one stream, the sizes in each block's header and an index at the end, as xz -T writes them.
-// Decoders can thus work on several blocks at once, and those that stop after the first stream read everything. An Encoder makes a
-// block, a Joiner a stream of them. What does not compress is found before it is tried (noise.go).
+// An Encoder writes a block, a Joiner one stream of blocks, with the sizes in each block's header
+// and an index at the end, as xz -T does: decoders can work on several blocks at once. Data that
+// does not compress is detected first (noise.go).
 //
-// NewReader reads any xz file, whoever wrote it. A parser goes through the container and checks all of it; blocks whose headers tell
-// their sizes are decoded side by side, others as they are read. Memory follows what data become, not what headers say.
+// NewReader reads any xz file. A parser reads and checks the whole container; blocks whose headers
+// give their sizes are decoded in parallel, others as they are read. Memory depends on the data,
+// not on what headers claim.
 //
-// The package does not know where a block's bytes come from or who encodes them beside whom. Sections are the format document's.
+// Section numbers are those of the format document.
 package xz
 
 import (
@@ -31,8 +33,9 @@ func ecma() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
 // beginBlock appends room for a block header.
 func beginBlock(dst []byte) []byte { return append(dst, make([]byte, blockHeaderSize)...) }
 
-// endBlock ends a block that begins at dst[start:] with room for its header and goes on to the end of dst with LZMA2 data
-// made from raw. It fills in the header and appends padding and check. unpadded is what the index wants to know.
+// endBlock ends a block that begins at dst[start:] with room for its header and goes on to the end
+// of dst with LZMA2 data made from raw. It fills in the header and appends padding and check.
+// unpadded is what the index wants to know.
 func endBlock(dst []byte, start int, raw []byte, dictSize uint32) (block []byte, unpadded int64) {
 	size := len(dst) - start - blockHeaderSize
 	h := dst[start : start : start+blockHeaderSize]
@@ -68,14 +71,16 @@ func dictByte(size uint32) byte {
 	return byte(2 * (n - 12))
 }
 
-// A Joiner writes one stream. The zero value is ready for use. It keeps about seven bytes a block for the index.
+// A Joiner writes one stream. The zero value is ready for use. It keeps about seven bytes a block
+// for the index.
 type Joiner struct {
 	begun   bool
 	blocks  uint64
 	records []byte // the index's records, encoded
 }
 
-// Join appends an encoded block of size input bytes, before it the stream's header when it is the first.
+// Join appends an encoded block of size input bytes, before it the stream's header when it is the
+// first.
 func (j *Joiner) Join(dst, block []byte, size int, unpadded int64) []byte {
 	dst = append(j.begin(dst), block...)
 	j.blocks++

@@ -12,11 +12,12 @@ type Encoder struct {
 // An effort is what a level stands for.
 type effort struct {
 	block, dict int  // bytes: input of a block, and how far back matches reach (a power of two)
-	optimal     bool // binary trees and the cheapest way; else hash chains and the next best thing
-	nice, depth int  // bytes of a match with which a search is content; places that a search looks at
+	optimal     bool // binary trees and cheapest path; else hash chains and lazy matching
+	nice, depth int  // match length in bytes that ends a search; places that a search visits
 }
 
-// levels are chosen by measurement: 6 is as small as xz -6 within 2 %, its blocks' cold start included.
+// levels are chosen by measurement: 6 is as small as xz -6 within 2 %, its blocks' cold start
+// included.
 func levels() [10]effort {
 	const mib = 1 << 20
 	return [...]effort{
@@ -64,7 +65,8 @@ func NewEncoder(level int) *Encoder {
 	return e
 }
 
-// Encode appends the block made from raw, at most BlockSize bytes and not none, to dst. unpadded is for Joiner.Join.
+// Encode appends the block made from raw, at most BlockSize bytes and not none, to dst. unpadded is
+// for Joiner.Join.
 func (e *Encoder) Encode(dst, raw []byte) (block []byte, unpadded int64, err error) {
 	if len(raw) == 0 || len(raw) > e.level.block {
 		return nil, 0, fmt.Errorf("encoding an xz block of %d bytes: the level takes 1 to %d", len(raw), e.level.block)
@@ -76,7 +78,7 @@ func (e *Encoder) Encode(dst, raw []byte) (block []byte, unpadded int64, err err
 	return block, unpadded, nil
 }
 
-// Bound is more than the bytes that a block of n input bytes can become: LZMA2 chunks that are stored, none of them small.
+// Bound is an upper bound of the output for n input bytes: stored LZMA2 chunks, none of them small.
 func Bound(n int) int64 {
 	return int64(n) + int64(n>>14+1)*3 + blockHeaderSize + checkSize + chunkOutput
 }

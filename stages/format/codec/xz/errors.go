@@ -6,10 +6,12 @@ import (
 	"io"
 )
 
-// ErrCorrupt is what a reader's error wraps when the data are not xz's or do not match their sizes and check values.
+// ErrCorrupt is what a reader's error wraps when the data are not xz's or do not match their sizes
+// and check values.
 var ErrCorrupt = errors.New("corrupt xz data")
 
-// ErrUnsupported is what a reader's error wraps when the data may be right but need what this reader has not: the error names it.
+// ErrUnsupported is wrapped by a reader's error when the data use what this reader does not
+// support.
 var ErrUnsupported = errors.New("unsupported xz data")
 
 var errClosed = errors.New("reading xz data: the reader is closed")

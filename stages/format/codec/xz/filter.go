@@ -29,10 +29,10 @@ func filterName(id uint64) string {
 	return fmt.Sprintf("the filter %#x", id)
 }
 
-// A filter undoes what an encoder did to data before it compressed them.
+// A filter undoes an encoder's filter.
 type filter interface {
-	// decode changes p in place and returns how many of its bytes are done. The others are to be shown again with what follows
-	// them; at the end of the block they stay as they are.
+	// decode changes p in place and returns how many of its bytes are done. The others are passed
+	// again with what follows them; at the end of the block they stay unchanged.
 	decode(p []byte) int
 }
 
@@ -83,7 +83,7 @@ func newChain(filters []filter) *chain {
 	return &chain{filters: filters, held: make([][]byte, len(filters))}
 }
 
-// appendTo appends to dst what becomes of p. Last says that nothing follows.
+// appendTo appends the decoded p to dst. last says that nothing follows.
 func (c *chain) appendTo(dst, p []byte, last bool) []byte {
 	for i, f := range c.filters {
 		p = append(c.held[i], p...)

@@ -5,16 +5,16 @@ import (
 	"math/bits"
 )
 
-// A finder looks for earlier places in a block that go on as the one at hand does.
+// A finder finds earlier places in a block that match the current one.
 type finder interface {
 	// begin starts a block.
 	begin(buf []byte)
-	// find appends to ms the matches at position at, each longer and farther than the one before, and remembers at.
-	// Positions have to be given in order.
+	// find appends to ms the matches at position at, each longer and farther than the one before,
+	// and remembers at. Positions have to be given in order.
 	find(ms []match, at int) []match
 	// skip remembers n positions from at on. Positions may be left out before them.
 	skip(at, n int)
-	// known reports whether the eight bytes from a position on, which there must be, are seen to be a repetition.
+	// known reports whether the eight bytes at a position, which must exist, occurred before.
 	known(at int) bool
 }
 
@@ -28,7 +28,8 @@ const (
 	hash3Bits = 16
 )
 
-// The heads of a finder are the newest places where two, three or four bytes were seen, by a hash; places count from 1, and 0 is none.
+// The heads of a finder are the newest places where two, three or four bytes were seen, by a hash;
+// places count from 1, and 0 is none.
 type heads struct {
 	two   [1 << hash2Bits]uint32
 	three [1 << hash3Bits]uint32
@@ -63,7 +64,8 @@ func (h *heads) update(v, place uint32) (two, three, four uint32) {
 // slot is where the head of four bytes is.
 func (h *heads) slot(v uint32) uint32 { return v * 2654435761 >> (32 - h.bits) }
 
-// common returns how many bytes from a and from b on are equal, given that n are; at most limit. a < b.
+// common returns how many bytes from a and from b on are equal, given that n are; at most limit. a
+// < b.
 func common(buf []byte, a, b, n, limit int) int {
 	for n+8 <= limit {
 		x := binary.LittleEndian.Uint64(buf[a+n:]) ^ binary.LittleEndian.Uint64(buf[b+n:])
@@ -78,8 +80,8 @@ func common(buf []byte, a, b, n, limit int) int {
 	return n
 }
 
-// short appends the nearest matches of two and three bytes, extended as far as they go, given the places that the heads had.
-// It returns the length reached.
+// short appends the nearest matches of two and three bytes, extended as far as they go, given the
+// places that the heads had. It returns the length reached.
 func short(ms []match, buf []byte, at, dict, limit int, two, three uint32) ([]match, int) {
 	best := 1
 	place := uint32(at + 1)

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// An index sums up what the index of a stream should say (section 4), whatever the number of blocks.
+// An index is a digest of the index that a stream should have (section 4).
 type index struct {
 	blocks uint64
 	sum    hash.Hash // of the records
@@ -34,7 +34,8 @@ func (x *index) equal(y *index) bool {
 	return x.blocks == y.blocks && string(x.sum.Sum(nil)) == string(y.sum.Sum(nil))
 }
 
-// read reads a stream's index, of which the first byte has been read, and compares it. It returns its size in bytes.
+// read reads a stream's index, of which the first byte has been read, and compares it. It returns
+// its size in bytes.
 func (x *index) read(s *source) (int64, error) {
 	start := s.read - 1
 	r := &summed{s: s, sum: crc32.NewIEEE()}
@@ -61,12 +62,8 @@ func (x *index) read(s *source) (int64, error) {
 	if !found.equal(x) {
 		return 0, corrupt("an index that does not fit the blocks")
 	}
-	for (s.read-start)%4 != 0 {
-		if b, err := r.ReadByte(); err != nil {
-			return 0, err
-		} else if b != 0 {
-			return 0, corrupt("padding that is not zero")
-		}
+	if err := padding(r, s.read-start); err != nil {
+		return 0, err
 	}
 	var stored [4]byte
 	if err := s.full(stored[:]); err != nil {

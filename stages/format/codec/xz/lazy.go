@@ -2,7 +2,7 @@ package xz
 
 import "math/bits"
 
-// A lazy parser takes what looks best at a place, unless the next place looks better still.
+// A lazy parser takes the best symbol at a place, unless the next place has a better one.
 type lazy struct {
 	finder  finder
 	noise   noise
@@ -44,7 +44,7 @@ func (z *lazy) next(c *chunker) (symbol, int) {
 	return z.look(c, c.at)
 }
 
-// What symbols save, in bits and very roughly: a byte would have taken 6 bits, a match takes 8 and those of its distance.
+// What symbols save, in bits, estimated: a byte takes 6 bits, a match 8 and those of its distance.
 const (
 	byteGain  = 6
 	matchCost = 8

@@ -2,7 +2,7 @@ package xz
 
 import "encoding/binary"
 
-// LZMA2 (as xz's documentation and the format's public descriptions give it) cuts a block into chunks. Each begins with a control byte:
+// LZMA2 cuts a block into chunks (xz's documentation). Each begins with a control byte:
 const (
 	chunkEnd         = 0x00
 	chunkStoredReset = 0x01 // stored; the dictionary begins anew
@@ -18,7 +18,8 @@ const (
 	chunkOutput = 1 << 16 // most output of one; most of both of a stored one
 	chunkHeader = 6
 
-	// symbolBound is more bytes than a symbol can become: some 20 modelled bits of at most 11 bits each and 26 even ones.
+	// symbolBound bounds a symbol's output in bytes: some 20 modelled bits of at most 11 bits each
+	// and 26 even ones.
 	symbolBound = 64
 )
 
@@ -78,7 +79,8 @@ func (c *chunker) close() []byte {
 	return out
 }
 
-// store writes the chunk as it is. A decoder's state has to be reset after it, and the properties told if they never were.
+// store writes the chunk uncompressed. The next chunk must reset the decoder's state, and set the
+// properties if none has.
 func (c *chunker) store() []byte {
 	out := c.rc.out[:c.head]
 	in := c.buf[c.start:c.at]
@@ -95,7 +97,7 @@ func (c *chunker) store() []byte {
 	return append(out, in...)
 }
 
-// keep puts the next n bytes, at most chunkOutput, into a stored chunk of their own.
+// keep writes the next n bytes, at most chunkOutput, as a stored chunk.
 func (c *chunker) keep(n int) {
 	if c.at > c.start {
 		c.open(c.close())

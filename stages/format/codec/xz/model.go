@@ -9,7 +9,7 @@ const (
 	positionBits    = 2
 	positionMask    = 1<<positionBits - 1
 
-	// propertiesByte tells a decoder of them.
+	// propertiesByte encodes them.
 	propertiesByte = (positionBits*5+literalPosition)*9 + literalContext
 )
 
@@ -20,7 +20,7 @@ const (
 	minMatch = 2
 	maxMatch = 273
 
-	lengthStates  = 4 // match lengths 2, 3, 4 and more have distance slots of their own
+	lengthStates  = 4 // match lengths 2, 3, 4 and more have separate distance slots
 	slots         = 64
 	firstModeled  = 4  // slots below it are the distance itself
 	firstAligned  = 14 // slots from here on end in four modelled bits, with even ones before
@@ -38,35 +38,26 @@ func afterLiteral(s uint8) uint8 {
 	return s - 6
 }
 
-func afterMatch(s uint8) uint8 {
+func afterMatch(s uint8) uint8    { return after(s, 7, 10) }
+func afterRep(s uint8) uint8      { return after(s, 8, 11) }
+func afterShortRep(s uint8) uint8 { return after(s, 9, 11) }
+
+func after(s, literal, match uint8) uint8 {
 	if s < firstMatch {
-		return 7
+		return literal
 	}
-	return 10
+	return match
 }
 
-func afterRep(s uint8) uint8 {
-	if s < firstMatch {
-		return 8
-	}
-	return 11
-}
-
-func afterShortRep(s uint8) uint8 {
-	if s < firstMatch {
-		return 9
-	}
-	return 11
-}
-
-// A lengthModel codes match lengths: 8 short, 8 middle ones (each set by position) and 256 long ones.
+// A lengthModel codes match lengths: 8 short, 8 middle ones (each set by position) and 256 long
+// ones. A decoder needs it for any number of position bits; the encoder uses positionBits of them.
 type lengthModel struct {
 	choice, choice2 prob
-	low, mid        [1 << positionBits][8]prob
+	low, mid        [1 << maxPositionBits][8]prob
 	high            [256]prob
 }
 
-// A model is the adaptive state of a stream of symbols: probabilities, and what the last symbols were.
+// A model is the adaptive state of an encoder: probabilities and the last symbols.
 type model struct {
 	isMatch    [states][1 << positionBits]prob
 	isRep      [states]prob
@@ -84,7 +75,7 @@ type model struct {
 	reps  [4]uint32 // the last four distances, less one
 }
 
-// reset makes the model what a decoder has after a state reset.
+// reset sets the state that a decoder has after a state reset.
 func (m *model) reset() {
 	*m = model{}
 	for i := range states {
@@ -139,7 +130,8 @@ func (l *lengthModel) encode(rc *rangeCoder, length uint32, position int) {
 	}
 }
 
-// distanceSlot is the number of a distance (less one) among the slots: its two highest bits and their place.
+// distanceSlot is the number of a distance (less one) among the slots: its two highest bits and
+// their place.
 func distanceSlot(d uint32) uint32 {
 	if d < firstModeled {
 		return d
@@ -157,8 +149,8 @@ type symbol struct {
 	distance uint32 // 0 for a literal
 }
 
-// encode codes the symbol that stands for buf[at:at+s.length]. The distance decides whether it becomes a repeated one: what
-// was planned before a chunk's end stays right when the chunk is stored and the last distances are forgotten.
+// encode codes the symbol that stands for buf[at:at+s.length]. Its distance decides whether it is a
+// repeated one, so that a plan stays valid when a stored chunk resets the last distances.
 func (m *model) encode(rc *rangeCoder, buf []byte, at int, s symbol) {
 	position := at & positionMask
 	isMatch := &m.isMatch[m.state][position]
@@ -198,7 +190,8 @@ func (m *model) encodeLiteral(rc *rangeCoder, buf []byte, at int) {
 			node = node<<1 | b
 		}
 	} else {
-		// As long as the bits agree with those of the byte that follows the last match, they select the probability too.
+		// As long as the bits agree with those of the byte that follows the last match, they select
+		// the probability too.
 		like := uint32(buf[at-int(m.reps[0])-1])
 		for node, offset := uint32(1), uint32(0x100); node < 0x100; {
 			like <<= 1

@@ -5,17 +5,17 @@ import "encoding/binary"
 const (
 	noiseLength = 32 << 10 // bytes that are judged as a whole
 	noiseStep   = 16 << 10 // after which is judged again
-	noiseFirst  = 4 << 10  // bytes that tell most other data from noise
+	noiseFirst  = 4 << 10  // bytes that rule out most other data
 
-	// Places of noise that a finder remembers, one in so many; and places to look for repetitions, as many one after the other, so that
-	// one of them is the other side's: what repeats for noiseProbe bytes or more is noticed.
+	// A finder remembers one place of noise in noiseSeed, and noiseSeed places in a row are probed
+	// every noiseProbe bytes: a repetition of noiseProbe bytes or more is noticed.
 	noiseSeed  = 8
 	noiseProbe = 256
 )
 
-// Noise finds bytes that do not compress, so that no time is lost in trying: compressed or encrypted files, mostly. What it calls noise
-// depends on the block alone. LZMA can win by the bytes' frequencies after each value of the highest bits of the byte before, or by
-// repetitions, and neither is there.
+// Noise detects bytes that do not compress, mostly compressed or encrypted files, from the block
+// alone: neither the frequencies of bytes after the highest bits of the byte before nor repetitions
+// save anything.
 type noise struct {
 	next   int // where to judge next
 	counts [1 << literalContext][256]uint32
@@ -23,7 +23,8 @@ type noise struct {
 
 func (n *noise) begin() { n.next = 0 }
 
-// store puts noise, if any follows, into stored chunks, and reports whether there was some. The finder is where the chunker is.
+// store writes noise, if any follows, as stored chunks, and reports whether it did. The finder and
+// the chunker are at the same place.
 func (n *noise) store(c *chunker, f finder) bool {
 	from := c.at
 	for c.at >= n.next && len(c.buf)-c.at >= noiseLength {
@@ -50,9 +51,8 @@ func repeats(f finder, at int) bool {
 	return false
 }
 
-// flat reports whether all bytes are so nearly as frequent as each other that LZMA would win less than 0.4 % by their frequencies, by
-// the sum of squares of the differences (Pearson's test): its mean is what chance makes of it, the number of counts less one each, and
-// each 1.4 above it is worth a bit.
+// flat reports whether LZMA would save less than 0.4 % by the frequencies of bytes, by Pearson's
+// sum: random bytes give the number of counts less one each, and each 1.4 above it saves a bit.
 func (n *noise) flat(p []byte) bool {
 	if n.excess(p[:noiseFirst], 0) > 2*255 {
 		return false
@@ -60,7 +60,8 @@ func (n *noise) flat(p []byte) bool {
 	return n.excess(p, literalContext) < 255<<literalContext+noiseLength/22
 }
 
-// excess is Pearson's sum for the frequencies of bytes after each value of the highest bits of the byte before.
+// excess is Pearson's sum for the frequencies of bytes after each value of the highest bits of the
+// byte before.
 func (n *noise) excess(p []byte, bits uint) (sum int) {
 	counts := n.counts[:1<<bits]
 	clear(counts)

@@ -3,7 +3,7 @@ package xz
 // horizon is how many bytes one plan covers at most.
 const horizon = 4096
 
-// A node is a place in a plan: the cheapest way known to get there, and what the model will be like then.
+// A node is a place in a plan: the cheapest known way to it, and the model's state there.
 type node struct {
 	price uint32
 	from  int32  // the node before
@@ -13,8 +13,8 @@ type node struct {
 	reps  [4]uint32
 }
 
-// An optimal parser looks for the cheapest sequence of symbols: it runs forward over a stretch of input and keeps, for each place, the
-// cheapest way to reach it under the prices of the moment (the method is shortest path by dynamic programming).
+// An optimal parser finds the cheapest sequence of symbols for a range of input under the current
+// prices: shortest path by dynamic programming.
 type optimal struct {
 	prices
 	*chunker
@@ -115,14 +115,14 @@ func (o *optimal) reach(n int) {
 	}
 }
 
-// offer notes a way to node n, if it is cheaper than what is known.
+// offer records a way to node n if it is the cheapest so far.
 func (o *optimal) offer(n int, price uint32, from int, first symbol, tail bool) {
 	if to := &o.nodes[n]; price < to.price {
 		to.price, to.from, to.first, to.tail = price, int32(from), first, tail
 	}
 }
 
-// arrive computes what the model is like at a node, from the node before.
+// arrive computes the model's state at a node from the node before.
 func (o *optimal) arrive(cur int) {
 	to := &o.nodes[cur]
 	from := &o.nodes[to.from]
@@ -132,7 +132,7 @@ func (o *optimal) arrive(cur int) {
 	}
 }
 
-// step is what a symbol makes of a state and the last distances.
+// step returns the state and the last distances after a symbol.
 func step(state uint8, reps [4]uint32, s symbol) (uint8, [4]uint32) {
 	if s.distance == 0 {
 		return afterLiteral(state), reps
@@ -259,8 +259,8 @@ func (o *optimal) fresh(cur, at, limit, best int, base uint32) {
 	}
 }
 
-// tail offers first (which costs price and leaves the state given), then a literal, then a match at the same distance.
-// For a first that is a literal itself, only the match follows.
+// tail offers first (which costs price and leaves the state given), then a literal, then a match at
+// the same distance. For a first that is a literal itself, only the match follows.
 func (o *optimal) tail(cur, at int, first symbol, state uint8, price uint32, back int) {
 	m := &o.model
 	next := at + int(first.length)

@@ -1,6 +1,6 @@
 package xz
 
-// A packedBlock is a block whose header tells its sizes, held as a whole.
+// A packedBlock is a whole block whose header gives its sizes.
 type packedBlock struct {
 	header  blockHeader
 	check   check
@@ -18,7 +18,8 @@ func (b *packedBlock) full(p []byte) error {
 	return nil
 }
 
-// decode decodes the block, into the array of dst if it has room. Nothing of a damaged block is returned.
+// decode decodes the block, into the array of dst if it has room. Nothing of a damaged block is
+// returned.
 func (b *packedBlock) decode(u *unchunker, dst []byte) ([]byte, error) {
 	h := b.header
 	b.rest = b.data[:h.compressed]

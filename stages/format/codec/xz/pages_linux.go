@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newTable returns n zeros whose memory the kernel is asked to lay into huge pages: a search touches places all over it, and
-// most of its time would go into looking up pages. Where the kernel declines, nothing changes but the speed.
+// newTable returns n zeros in huge pages where the kernel has them: searches touch random places,
+// and small pages would cost most of their time.
 func newTable(n int) []uint32 {
 	t := make([]uint32, n)
 	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(t))), 4*n)

@@ -1,7 +1,7 @@
 package xz
 
-// A parser reads a file from its beginning to its end and makes parts of it, in order: blocks for others to decode; and what it decodes
-// itself of those whose headers do not tell their sizes, or that are too large to be held as a whole.
+// A parser reads a file and emits its parts, in order: packed blocks for others to decode, and
+// decoded data of blocks whose headers do not give their sizes or that are too large to hold.
 type parser struct {
 	s       *source
 	dict    int64 // the largest dictionary that is taken, in bytes
@@ -12,7 +12,7 @@ type parser struct {
 	check   check     // of the stream at hand
 }
 
-// An outlet takes a parser's parts, in order. Its methods fail when nobody wants more.
+// An outlet takes a parser's parts, in order. Its methods fail when the reader is closed.
 type outlet interface {
 	// reserve waits until a block may take so many bytes, and gives a buffer for its data.
 	reserve(bytes int64) ([]byte, error)
@@ -95,7 +95,7 @@ func (p *parser) send(h blockHeader, filters []filter) error {
 	return p.out.block(&packedBlock{header: h, check: p.check, filters: filters, data: buf})
 }
 
-// streamed is how much of a block that is decoded here becomes a part, in bytes, when there is more.
+// streamed is the size of a part of a block that is decoded here, in bytes.
 const streamed = 256 << 10
 
 // decode reads a block and decodes it, chunk by chunk.
@@ -141,7 +141,7 @@ func (p *parser) decode(h blockHeader, filters []filter) error {
 
 // finish reads what follows a block's data.
 func (p *parser) finish(compressed int64, sum digest) error {
-	if err := p.s.padding(compressed); err != nil {
+	if err := padding(p.s, compressed); err != nil {
 		return err
 	}
 	var stored [64]byte

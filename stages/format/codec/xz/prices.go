@@ -1,7 +1,7 @@
 package xz
 
-// prices are what symbols would cost under a model, in units of 1/32 bit. Those of single bits come from the model at the moment;
-// those of lengths and distances are tables, renewed now and then.
+// prices are the costs of symbols under a model, in 1/32 bit. Those of single bits come from the
+// current model; those of lengths and distances are tables that are renewed regularly.
 type prices struct {
 	*priceTable
 	match, rep [1 << positionBits][maxMatch + 1]uint32
@@ -65,8 +65,8 @@ func (p *prices) distance(d, lengthState uint32) uint32 {
 	return p.slot[lengthState][distanceSlot(d)] + p.align[d&(1<<alignBits-1)]
 }
 
-// literal is the price of a literal's own bits, under the probabilities for what came before it; like is the byte that follows
-// the last match.
+// literal is the price of a literal's own bits, under the probabilities for what came before it;
+// like is the byte that follows the last match.
 func (p *prices) literal(ps *[0x300]prob, v, like byte, matched bool) uint32 {
 	var sum uint32
 	bits := uint32(v) | 0x100

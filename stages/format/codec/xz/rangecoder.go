@@ -9,8 +9,8 @@ const (
 	probMoves = 5 // how slowly a probability follows what is coded
 )
 
-// A rangeCoder codes bits with adaptive probabilities. The interval is [low, low+width); low's bit 32 is a carry into bytes that
-// were held back: one byte, then a run of 0xff through which the carry would ripple.
+// A rangeCoder codes bits with adaptive probabilities. The interval is [low, low+width); low's bit
+// 32 is a carry into bytes held back: one byte, then a run of 0xff.
 type rangeCoder struct {
 	low   uint64
 	width uint32
@@ -77,7 +77,8 @@ func (rc *rangeCoder) direct(v uint32, n int) {
 	}
 }
 
-// tree codes the low n bits of v, highest first, each with the probability that the bits before it select.
+// tree codes the low n bits of v, highest first, each with the probability that the bits before it
+// select.
 func (rc *rangeCoder) tree(ps []prob, v uint32, n int) {
 	at := uint32(1)
 	for n--; n >= 0; n-- {
@@ -98,7 +99,8 @@ func (rc *rangeCoder) reverse(ps []prob, base, v uint32, n int) {
 	}
 }
 
-// priceBits is the number of binary places in a price: 1<<priceBits is the price of one bit of output.
+// priceBits is the number of binary places in a price: 1<<priceBits is the price of one bit of
+// output.
 const priceBits = 5
 
 // 1<<priceShift probabilities share a price.
@@ -107,7 +109,8 @@ const priceShift = 4
 // A priceTable holds what a bit of a given probability costs.
 type priceTable [1 << (probBits - priceShift)]uint32
 
-// newPriceTable computes -log2(p) by squaring, in integers: the result must be the same on every machine.
+// newPriceTable computes -log2(p) by squaring, in integers: the result must be the same on every
+// machine.
 func newPriceTable() *priceTable {
 	t := new(priceTable)
 	for i := range t {

@@ -1,10 +1,12 @@
 package xz
 
-// chunkBytes is the compressed part of one LZMA2 chunk. Its size lets the low 16 bits of any number index it.
+// chunkBytes is the compressed part of one LZMA2 chunk. Its size lets the low 16 bits of any number
+// index it.
 type chunkBytes [chunkOutput]byte
 
-// An interval is a range decoder's state: the decoder's side of rangeCoder. It is passed by value so that it stays in registers
-// while bits are decoded. It may run over the end of its chunk, and then decodes nonsense: compare at with the chunk's size.
+// An interval is a range decoder's state: the decoder's side of rangeCoder. It is passed by value
+// to stay in registers. Past the end of its chunk it decodes garbage: compare at with the chunk's
+// size.
 type interval struct {
 	width, code uint32
 	at          uint32 // of the next byte in the chunk
@@ -29,7 +31,8 @@ func (v interval) fill(in *chunkBytes) interval {
 	return v
 }
 
-// bit decodes one bit. It branches on it: for bits that can be foreseen, and those on which other branches depend.
+// bit decodes one bit and branches on it: for predictable bits, and those on which other branches
+// depend.
 func (v interval) bit(p *prob) (interval, uint32) {
 	bound := v.width >> probBits * uint32(*p)
 	if v.code < bound {
@@ -43,7 +46,7 @@ func (v interval) bit(p *prob) (interval, uint32) {
 	return v, 1
 }
 
-// split decodes one bit without a branch on it: for bits that no processor foresees. zero is all ones for 0, and none for 1.
+// split decodes one unpredictable bit without a branch. zero is all ones for 0, and 0 for 1.
 func (v interval) split(p *prob) (_ interval, zero uint32) {
 	was := uint32(*p)
 	bound := v.width >> probBits * was
@@ -105,8 +108,8 @@ func (v interval) literal(in *chunkBytes, ps *literalModel) (interval, byte) {
 	return v, byte(at)
 }
 
-// unlike decodes a byte that follows a match. like is the byte that would have continued the match: as long as the bits agree
-// with its, they select the probability too.
+// unlike decodes a byte that follows a match. like is the byte that would have continued the match:
+// as long as the bits agree with its, they select the probability too.
 func (v interval) unlike(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
 	at, offset := uint32(1), uint32(0x100)
 	for at < 0x100 {

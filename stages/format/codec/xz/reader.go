@@ -12,18 +12,20 @@ import (
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once, if their headers tell their sizes; 0 stands for the number of processors.
+	// Workers is how many blocks are decoded at once, if their headers tell their sizes; 0 stands
+	// for the number of processors.
 	Workers int
-	// Dictionary is the largest dictionary that is taken, in bytes; 0 stands for 256 MiB. A block that may refer further back than
-	// that is refused, unless its header says that it is no longer.
+	// Dictionary is the largest dictionary, in bytes; 0 means 256 MiB. A block that may refer
+	// further back is refused, unless its header says that it is not longer.
 	Dictionary int64
-	// Memory is what blocks that are decoded at once may take, in bytes; 0 stands for 32 MiB for each worker and two more.
-	// A block that would take more than half of it is decoded piece by piece, by nobody else at once: it takes one and a half times
-	// its dictionary, if it is as long as that, and 2 MiB.
+	// Memory bounds the blocks that are decoded at once, in bytes; 0 means 32 MiB for each worker
+	// and two more. A block of more than half of it is decoded as it is read: it takes up to one
+	// and a half times its dictionary and 2 MiB.
 	Memory int64
 }
 
-// A reader joins the goroutines: one parses the file, several decode its blocks, and the caller's Read takes these in order.
+// A reader runs the goroutines: one parses the file, several decode blocks, and the caller's Read
+// takes them in order.
 type reader struct {
 	ctx     context.Context // done when the reader is closed
 	cancel  context.CancelFunc
@@ -50,12 +52,12 @@ type part struct {
 	err  error
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several one after the other, with zeros after them or not.
-// An input that ends too early gives io.ErrUnexpectedEOF, one that is wrong an error that wraps ErrCorrupt, and one that wants what
-// this package has not an error that wraps ErrUnsupported.
+// NewReader returns a reader of the decoded contents of r: one stream or several one after the
+// other, with zeros after them or not. A truncated input gives io.ErrUnexpectedEOF; other errors
+// wrap ErrCorrupt or ErrUnsupported.
 //
-// r is read from another goroutine, ahead of what has been decoded. Close stops and waits for everything that was started, a Read of r
-// that is under way included; it does not close r. The returned reader is for one goroutine.
+// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
+// Read of r; it does not close r. The reader is not safe for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -147,7 +149,7 @@ func (d *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next gives the last part back and waits for another one.
+// next releases the last part and waits for another one.
 func (d *reader) next() error {
 	if d.part != nil {
 		d.raw.put(d.part.data)

@@ -8,13 +8,14 @@ import (
 	"io"
 )
 
-// footerSize is the size of what ends every stream: checksum, size of the index, flags, magic bytes.
+// footerSize is the size of what ends every stream: checksum, size of the index, flags, magic
+// bytes.
 const footerSize = 12
 
-// readStep is how much room is made at most before the bytes for it have come.
+// readStep is the most memory, in bytes, that is allocated before the bytes for it arrive.
 const readStep = 1 << 20
 
-// A source is the file that is read. Its errors say so when it ends too early.
+// A source is the file that is read. If it ends too early, its errors wrap io.ErrUnexpectedEOF.
 type source struct {
 	r    *bufio.Reader
 	read int64 // bytes so far
@@ -44,7 +45,7 @@ func (s *source) ReadByte() (byte, error) {
 	return b, nil
 }
 
-// take reads n bytes into buf. It makes room as they come: n may be a lie.
+// take reads n bytes into buf. It allocates as they arrive: n may be false.
 func (s *source) take(buf []byte, n int64) ([]byte, error) {
 	buf = buf[:0]
 	for n > 0 {
@@ -62,9 +63,9 @@ func (s *source) take(buf []byte, n int64) ([]byte, error) {
 }
 
 // padding reads the zeros that follow n bytes of a block or of the index, up to a multiple of four.
-func (s *source) padding(n int64) error {
+func padding(r io.ByteReader, n int64) error {
 	for ; n%4 != 0; n++ {
-		b, err := s.ReadByte()
+		b, err := r.ReadByte()
 		if err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (s *source) padding(n int64) error {
 	return nil
 }
 
-// number reads a number of one to nine bytes, which may not be longer than it need be.
+// number reads a number of one to nine bytes, in its shortest form only.
 func number(r io.ByteReader) (uint64, error) {
 	var v uint64
 	for shift := 0; shift < 63; shift += 7 {
@@ -96,7 +97,7 @@ func number(r io.ByteReader) (uint64, error) {
 
 const headerMagic = "\xfd7zXZ\x00"
 
-// readHeader reads what is left of a stream's header, when its first byte has been seen to be there.
+// readHeader reads a stream's header.
 func (s *source) readHeader() (check, error) {
 	var h [streamHeaderSize]byte
 	for i := range h {

@@ -2,7 +2,8 @@ package xz
 
 import "encoding/binary"
 
-// symbols decodes a compressed chunk, which in holds in its first size bytes, to the next n bytes of buf.
+// symbols decodes a compressed chunk, which in holds in its first size bytes, to the next n bytes
+// of buf.
 func (u *unchunker) symbols(size, n int) error {
 	v, ok := begin(&u.in)
 	if !ok {
@@ -56,7 +57,8 @@ func (u *unchunker) symbols(size, n int) error {
 	return nil
 }
 
-// repeat copies length bytes from distance bytes before pos to pos. Up to 7 bytes behind them are overwritten.
+// repeat copies length bytes from distance bytes before pos to pos. Up to 7 bytes behind them are
+// overwritten.
 func repeat(buf []byte, pos, distance, length int) {
 	from := pos - distance
 	if distance >= 8 {

@@ -2,10 +2,10 @@ package xz
 
 import "encoding/binary"
 
-// A treeFinder keeps, for each hash of four bytes, a binary tree of the places with it, sorted by what follows them and with
-// newer places nearer to the root (the structure is described in every account of LZMA; Manber's and Bell's before it).
-// A search is also the insertion: it splits the tree at the new place, which becomes the root.
-// Periodic input cannot blow it up: a search ends after depth nodes, or at a match of the nice length, whose node it replaces.
+// A treeFinder keeps, for each hash of four bytes, a binary tree of the places with it, sorted by
+// what follows them, newer places nearer to the root. A search is also the insertion: it splits the
+// tree at the new place, which becomes the root. A search ends after depth nodes, or at a match of
+// the nice length, whose node it replaces.
 type treeFinder struct {
 	heads
 	buf   []byte
@@ -45,7 +45,8 @@ func (f *treeFinder) skip(at, n int) {
 	}
 }
 
-// insert makes at the root of the tree whose root was the place root, and appends the matches longer than best that it meets.
+// insert makes at the root of the tree whose root was the place root, and appends the matches
+// longer than best that it meets.
 func (f *treeFinder) insert(ms []match, at, limit, best int, root uint32) []match {
 	buf, sons, mask := f.buf, f.sons, uint32(f.dict-1)
 	place := uint32(at + 1)

@@ -2,13 +2,14 @@ package xz
 
 import "encoding/binary"
 
-// maxRaw stands for the size of a block whose header does not tell it: it is more than can be decoded, and not so much that sums go wrong.
+// maxRaw stands for an unknown size of a block: more than can be decoded, but sums do not overflow.
 const maxRaw = 1 << 62
 
 // slack is how far behind the end of what it decodes an unchunker may write.
 const slack = 16
 
-// An unchunker decodes the chunks of a block's LZMA2 data, one after the other, to the end of buf[:pos].
+// An unchunker decodes the chunks of a block's LZMA2 data, one after the other, to the end of
+// buf[:pos].
 type unchunker struct {
 	unmodel
 	in     chunkBytes
@@ -22,15 +23,15 @@ type unchunker struct {
 	origin int // where the dictionary began, which may be before buf: the position counts from here
 }
 
-// begin makes u ready for a block of at most size bytes, to be decoded to buf's array while that has room.
+// begin prepares u for a block of at most size bytes, decoded into buf's array while it has room.
 func (u *unchunker) begin(buf []byte, dict int, size int64, slide bool) {
 	u.buf, u.pos, u.origin = buf[:cap(buf)], 0, 0
 	u.dict, u.left, u.slide = dict, size, slide
 	u.wanted = resetDictionary
 }
 
-// chunk decodes the next chunk and returns what it becomes, which is valid until the next call. After the last chunk more is false.
-// It must not be called then, or after an error.
+// chunk decodes the next chunk and returns what it becomes, which is valid until the next call.
+// After the last chunk more is false. It must not be called then, or after an error.
 func (u *unchunker) chunk(in input) (data []byte, more bool, err error) {
 	if err := in.full(u.head[:1]); err != nil {
 		return nil, false, err
@@ -104,7 +105,7 @@ func (u *unchunker) compressed(in input, control byte) (int, error) {
 	return n, nil
 }
 
-// room makes room for n bytes that a chunk will become: for few more at first, for the whole block only as it grows.
+// room makes room for n bytes of a chunk, and for the block as it grows.
 func (u *unchunker) room(n int) error {
 	if u.left -= int64(n); u.left < 0 {
 		return corrupt("a block that is longer than its header says")

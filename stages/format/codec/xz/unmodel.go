@@ -3,7 +3,8 @@ package xz
 // maxPositionBits is the most bits of the position that select a probability.
 const maxPositionBits = 4
 
-// maxLiteralBits is the most bits of the position and of the byte before that select a literal's probabilities in LZMA2.
+// maxLiteralBits is the most bits of the position and of the byte before that select a literal's
+// probabilities in LZMA2.
 const maxLiteralBits = 4
 
 // states are counted to 16 here, so that no index need be checked.
@@ -11,15 +12,7 @@ const stateMask = 15
 
 type literalModel [0x300]prob
 
-// A lengthReader decodes match lengths: it is a lengthModel for any number of position bits.
-type lengthReader struct {
-	choice, choice2 prob
-	low, mid        [1 << maxPositionBits][8]prob
-	high            [256]prob
-}
-
-// An unmodel is what a model is to an encoder: the adaptive state of a stream of symbols, with the literal and position
-// parameters that the stream names.
+// An unmodel is a decoder's model, with the literal and position parameters of the stream.
 type unmodel struct {
 	literalContext          uint8 // lc, bits of the byte before
 	literalMask             uint32
@@ -30,14 +23,14 @@ type unmodel struct {
 	slot                    [lengthStates][slots]prob
 	special                 [128]prob
 	align                   [1 << alignBits]prob
-	match, rep              lengthReader
+	match, rep              lengthModel
 	literal                 [1 << maxLiteralBits]literalModel
 
 	state uint32
 	reps  [4]uint32 // the last four distances, less one
 }
 
-// setProperties takes the byte that tells the parameters: (pb*5 + lp)*9 + lc. It reports whether LZMA2 allows them.
+// setProperties decodes the parameters, (pb*5 + lp)*9 + lc. It reports whether LZMA2 allows them.
 func (m *unmodel) setProperties(b byte) bool {
 	lc, lp, pb := b%9, b/9%5, b/45
 	if pb > maxPositionBits || lc+lp > maxLiteralBits {
@@ -68,22 +61,13 @@ func (m *unmodel) reset() {
 	m.reps = [4]uint32{}
 }
 
-func (l *lengthReader) reset() {
-	l.choice, l.choice2 = probInit, probInit
-	for i := range l.low {
-		fill(l.low[i][:])
-		fill(l.mid[i][:])
-	}
-	fill(l.high[:])
-}
-
 // literals returns the probabilities of a literal at a position, after a byte.
 func (m *unmodel) literals(position uint32, before byte) *literalModel {
 	return &m.literal[((position&m.literalMask)<<m.literalContext+uint32(before)>>(8-m.literalContext))&(1<<maxLiteralBits-1)]
 }
 
 // length decodes the length of a match.
-func (v interval) length(in *chunkBytes, l *lengthReader, position uint32) (interval, uint32) {
+func (v interval) length(in *chunkBytes, l *lengthModel, position uint32) (interval, uint32) {
 	position &= 1<<maxPositionBits - 1
 	v, bit := v.fill(in).bit(&l.choice)
 	var n uint32
@@ -119,7 +103,8 @@ func (m *unmodel) distance(v interval, in *chunkBytes, length uint32) (interval,
 	return v, base + high<<alignBits + low
 }
 
-// repeated decodes which of the last distances a match repeats, moves it to the front, and the length.
+// repeated decodes which of the last distances a match repeats, moves it to the front, and the
+// length.
 func (m *unmodel) repeated(v interval, in *chunkBytes, position uint32) (interval, uint32) {
 	state := m.state & stateMask
 	v, bit := v.fill(in).bit(&m.isRepG0[state])

@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// x86 finds calls and jumps (opcodes 0xe8 and 0xe9, then an address of 32 bits) without knowing where instructions begin. To tell them
-// from other data it wants the address's highest byte to be 0x00 or 0xff, and looks at what may be opcodes among the three bytes before.
+// x86 finds calls and jumps (opcodes 0xe8 and 0xe9, then an address of 32 bits) without knowing
+// where instructions begin. The address's highest byte must be 0x00 or 0xff, and possible opcodes
+// among the three bytes before count too.
 type x86 struct {
 	open uint32 // bit k: the byte k+1 before the next is an opcode that was left alone
 }
@@ -36,8 +37,8 @@ func (x *x86) convert(p []byte, position uint32) int {
 	return i
 }
 
-// address makes a relative address of v. When the byte that is the highest one of an address n bytes before would look like an
-// address's too, the encoder turned over the bits below it, and went on.
+// address makes a relative address of v. Where the result would look like an address n bytes
+// before, the encoder inverted the bits below and went on.
 func (x *x86) address(v, position uint32, n int) uint32 {
 	for {
 		relative := v - position

@@ -1,0 +1,43 @@
+// Package huffman builds Huffman trees for the encoders that write canonical codes. It knows no
+// format: what limits the lengths of a code is the caller's.
+package huffman
+
+// MaxSymbols is the largest alphabet, in symbols.
+const MaxSymbols = 288
+
+// A Tree is scratch. The zero value is ready for use.
+type Tree struct {
+	weight [MaxSymbols]uint64 // of inner nodes, in order of creation
+	parent [2 * MaxSymbols]uint16
+	depth  [MaxSymbols]uint8 // of inner nodes
+}
+
+// Depths writes to depths the depth of each leaf in the Huffman tree of leaves, of which there are
+// at least two. A leaf is weight << 16 | symbol, and leaves are sorted. Equal leaves give equal
+// trees on every machine (the two-queue method, van Leeuwen 1976).
+func (t *Tree) Depths(depths []uint8, leaves []uint64) {
+	n := len(leaves)
+	leaf, inner := 0, 0
+	for made := range n - 1 {
+		sum := uint64(0)
+		for range 2 {
+			if inner == made || leaf < n && leaves[leaf]>>16 <= t.weight[inner] {
+				sum += leaves[leaf] >> 16
+				t.parent[leaf] = uint16(made)
+				leaf++
+			} else {
+				sum += t.weight[inner]
+				t.parent[n+inner] = uint16(made)
+				inner++
+			}
+		}
+		t.weight[made] = sum
+	}
+	t.depth[n-2] = 0
+	for k := n - 3; k >= 0; k-- {
+		t.depth[k] = t.depth[t.parent[n+k]] + 1
+	}
+	for i := range depths[:n] {
+		depths[i] = t.depth[t.parent[i]] + 1
+	}
+}
