@@ -32,7 +32,7 @@ func Compare(a, b string) int {
 	return len(a) - len(b)
 }
 
-// root gives the paths that have no name of their own, and hold everything, their place before all others.
+// root maps the paths without a name of their own, which hold everything, to "", the first path.
 func root(name string) string {
 	if name == "." || name == "/" {
 		return ""
@@ -72,7 +72,7 @@ func (p paths) full(entry string) string {
 	return p.before + strings.TrimPrefix(entry, "./")
 }
 
-// within tells whether a path is dir or lies below it.
+// within reports whether a path is dir or lies below it.
 func within(name, dir string) bool {
 	switch dir {
 	case "/":
