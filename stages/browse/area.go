@@ -34,7 +34,7 @@ func level(top, subtree string) int {
 	return strings.Count(strings.TrimPrefix(subtree, top), "/")
 }
 
-// has tells whether one of the subtrees would hold an entry.
+// has reports whether one of the subtrees would hold an entry.
 func (a *area) has(name string, directory bool) bool {
 	if _, ok := a.shells[name]; ok {
 		return true

@@ -3,17 +3,16 @@ package browse
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/service/ledger"
 )
 
-// A Catalogue is what is asked. Its methods may be called from many goroutines.
+// A Catalogue answers questions. Its methods may be called from many goroutines.
 type Catalogue struct {
 	Ledger *ledger.Ledger
-	// Fault is told of what could not be read, one call at a time. The answer leaves it out.
+	// Fault is called for what could not be read and is missing in the answer, one call at a time.
 	Fault func(Fault)
 }
 
@@ -37,13 +36,14 @@ type Fault struct {
 	Err     error
 }
 
-// ErrNoList: no list of an archive's entries is known.
-var ErrNoList = errors.New("the catalogue has no list of its entries; 'firn catalogue rebuild --read-data' makes one, once it can be read")
+// ErrNoList: the catalogue has no list of an archive's entries. A rebuild that reads the archive
+// makes one.
+var ErrNoList = errors.New("the catalogue has no list of its entries")
 
-// ErrNotSaved: a subtree was not saved, and no earlier archive of it is known.
+// ErrNotSaved: a subtree was not saved, and the catalogue has no earlier archive of it.
 var ErrNotSaved = errors.New("it was not saved in that run, and no earlier archive of it is known")
 
-// stops tells whether an error ends the whole question, not only the reading of one part.
+// stops reports whether an error ends the whole question, not only the reading of one part.
 func stops(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || pipeline.IsFatal(err)
 }
@@ -54,16 +54,4 @@ func reason(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// openList opens a list and holds its head against the subtree that it should be of.
-func openList(p *ledger.Pack, place catalogue.Place, subtree string) (*catalogue.ListReader, error) {
-	list, err := p.List(place)
-	if err != nil {
-		return nil, err
-	}
-	if list.Head.Path != subtree {
-		return nil, fmt.Errorf("%w: at byte %d of %s lies the list of %q, not of %q", catalogue.ErrFormat, place.Offset, place.Pack, list.Head.Path, subtree)
-	}
-	return list, nil
 }

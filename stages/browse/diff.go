@@ -41,26 +41,27 @@ type Totals struct {
 	RemovedBytes            int64
 	Same                    int64 // entries looked at that are the same in both
 	SameSubtrees            int64 // subtrees not looked into: their archives are the same
-	NotCompared             int64 // entries that are in one run only, while what the other has there is not known
+	NotCompared             int64 // entries in one run only, where the other could not be read
 }
 
-// Diff calls fn for every change from one run to another among the entries that picks name and those below them, in the
-// order of their paths. Errors as those of Entries, and what a manifest can't be read for: without it nothing can be said.
+// Diff calls fn for every change from one run to another among the entries that picks name and those
+// below them, in the order of their paths. Errors are those of Entries, and that of a manifest that
+// can't be read: without it there is no answer.
 //
-// Nothing is said to be added or removed of which the other run does not tell: because a list can't be read, or because the
-// run was stopped before it came to it.
+// An entry counts as added or removed only if the other run is known not to have it: not if a list of
+// that run can't be read, or the run was stopped before it.
 //
-// Entries are held against each other by their paths, whatever archives they lie in. Names of hard links are compared by
-// time, mode and owner: which of the names stands first in an archive is not a change.
+// Entries are compared by their paths, whatever archives they lie in. Names of hard links are compared
+// by time, mode and owner: which of the names comes first in an archive is not a change.
 func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
 	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}
 	before, after, err := d.differing(ctx, from, to)
 	if err != nil {
 		return Totals{}, err
 	}
-	packs := newPacks(c.Ledger)
-	defer packs.close()
-	x, y := newMerged(ctx, packs, before, d.fault(from)), newMerged(ctx, packs, after, d.fault(to))
+	shelf := c.Ledger.Shelf(openPacks, 0)
+	defer shelf.Close()
+	x, y := newMerged(ctx, shelf, before, d.fault(from)), newMerged(ctx, shelf, after, d.fault(to))
 	defer x.close()
 	defer y.close()
 	err = d.merge(x, y)
@@ -72,11 +73,11 @@ type diff struct {
 	picks    pick.Picks
 	fn       func(Change) error
 	holes    *area // what can't be read in one of the runs
-	from, to *area // what a run that was stopped came to; nil for one that is complete
+	from, to *area // what a stopped run saved; nil for one that is complete
 	totals   Totals
 }
 
-// fault tells of a list that can't be read, and of what nothing can be said because of it.
+// fault reports a list that can't be read, and records what can't be compared because of it.
 func (d *diff) fault(run catalogue.Run) func(*source, error) {
 	return func(s *source, err error) {
 		d.holes.add(run, s.archive.Path, s.archive.Shell)
@@ -84,7 +85,7 @@ func (d *diff) fault(run catalogue.Run) func(*source, error) {
 	}
 }
 
-// unknown tells that nothing can be said of an entry that is in one run only.
+// unknown reports whether the other run may have an entry that is in one run only.
 func (d *diff) unknown(ch Change) bool {
 	other, e := d.from, ch.New
 	if e == nil {
@@ -94,7 +95,7 @@ func (d *diff) unknown(ch Change) bool {
 	return other != nil && !other.has(ch.Path, isDir) || d.holes.has(ch.Path, isDir)
 }
 
-// digest tells two subtrees of a manifest apart. Those of the same digest have the same entries.
+// digest identifies a subtree's content. Subtrees of the same digest have the same entries.
 type digest [16]byte
 
 func digestOf(s catalogue.Subtree) digest {
@@ -120,8 +121,8 @@ func digestOf(s catalogue.Subtree) digest {
 	return digest(h.Sum(nil))
 }
 
-// differing returns the subtrees of each run that the other does not have just so. It reads the older manifest twice, and
-// holds 16 bytes for each of its subtrees; of a run that was stopped, the paths of all of its subtrees.
+// differing returns the subtrees of each run that differ in the other. It reads the older manifest
+// twice, and holds 16 bytes for each of its subtrees; of a stopped run, all paths.
 func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, after []source, err error) {
 	lonely := map[digest]struct{}{}
 	reached := [2]*area{}
@@ -169,7 +170,7 @@ func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, a
 	return before, after, err
 }
 
-// merge holds two streams of entries against each other.
+// merge compares two streams of entries.
 func (d *diff) merge(x, y *merged) error {
 	a, aerr := x.next()
 	b, berr := y.next()
@@ -197,7 +198,7 @@ func (d *diff) merge(x, y *merged) error {
 			change.Old = nil
 		}
 		if d.picks.Has(change.Path) {
-			if err := d.tell(change); err != nil {
+			if err := d.report(change); err != nil {
 				return err
 			}
 		}
@@ -210,8 +211,8 @@ func (d *diff) merge(x, y *merged) error {
 	}
 }
 
-// tell counts a pair, and gives it to fn if it is a change.
-func (d *diff) tell(ch Change) error {
+// report counts a pair, and gives it to fn if it is a change.
+func (d *diff) report(ch Change) error {
 	t := &d.totals
 	switch {
 	case (ch.Old == nil || ch.New == nil) && d.unknown(ch):
@@ -233,7 +234,7 @@ func (d *diff) tell(ch Change) error {
 	return d.fn(ch)
 }
 
-// changed tells what differs between two states of an entry.
+// changed returns what differs between two states of an entry.
 func changed(a, b *catalogue.Entry) (what []Aspect) {
 	linked := a.Type == catalogue.Hardlink || b.Type == catalogue.Hardlink
 	isDir := a.Type == catalogue.Directory || b.Type == catalogue.Directory

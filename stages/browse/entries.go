@@ -9,8 +9,9 @@ import (
 	"firn/stages/format/pick"
 )
 
-// Entries calls fn for every entry of a run that the picks name, and for those below, in the order of their paths. An
-// error of fn ends it and is returned as it is; any other is one of the store as a whole, or ctx's cause.
+// Entries calls fn for every entry of a run that the picks name, and for those below, in the order of
+// their paths. An error of fn ends it and is returned as it is; any other error is one of the store
+// as a whole, or ctx's cause.
 func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.Picks, fn func(Item) error) error {
 	var sources []source
 	err := c.Subtrees(ctx, run, func(s catalogue.Subtree) error {
@@ -22,9 +23,9 @@ func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.P
 	if err != nil {
 		return err
 	}
-	packs := newPacks(c.Ledger)
-	defer packs.close()
-	m := newMerged(ctx, packs, sources, func(s *source, err error) { c.Fault(Fault{Archive: s.archive, Run: run.ID, Err: err}) })
+	shelf := c.Ledger.Shelf(openPacks, 0)
+	defer shelf.Close()
+	m := newMerged(ctx, shelf, sources, func(s *source, err error) { c.Fault(Fault{Archive: s.archive, Run: run.ID, Err: err}) })
 	defer m.close()
 	for {
 		item, err := m.next()
@@ -34,17 +35,16 @@ func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.P
 		if err != nil {
 			return err
 		}
-		if !picks.Has(item.Path) {
-			continue
-		}
-		if err := fn(item); err != nil {
-			return err
+		if picks.Has(item.Path) {
+			if err := fn(item); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// Subtrees calls fn for every subtree of a run, in the order in which they were settled. Errors as those of Entries; what
-// of the manifest can't be read is a Fault.
+// Subtrees calls fn for every subtree of a run, in the order of the manifest. Errors are those of
+// Entries; what can't be read of the manifest is a Fault.
 func (c *Catalogue) Subtrees(ctx context.Context, run catalogue.Run, fn func(catalogue.Subtree) error) error {
 	var own error
 	err := c.Ledger.Subtrees(ctx, run, func(s catalogue.Subtree) error {

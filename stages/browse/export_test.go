@@ -17,9 +17,9 @@ func (c *Catalogue) MostOpen(ctx context.Context, run catalogue.Run) (most int, 
 	}); err != nil {
 		return 0, err
 	}
-	packs := newPacks(c.Ledger)
-	defer packs.close()
-	m := newMerged(ctx, packs, sources, func(*source, error) {})
+	shelf := c.Ledger.Shelf(openPacks, 0)
+	defer shelf.Close()
+	m := newMerged(ctx, shelf, sources, func(*source, error) {})
 	defer m.close()
 	for {
 		if _, err := m.next(); errors.Is(err, io.EOF) {

@@ -34,26 +34,19 @@ type Version struct {
 type Found struct {
 	Versions []Version // in the order of their paths, the newest first
 	Lists    int       // how many lists were searched
-	More     bool      // there are more than MaxFound: those found first are told
+	More     bool      // there are more than MaxFound: Versions are those found first
 }
 
-// Find looks for the entries that picks name, in all of the runs, which are in the order of Ledger.Runs. Errors as those of
-// Entries.
+// Find looks for the entries that picks name, in all of the runs, which are in the order of
+// Ledger.Runs. Errors are those of Entries.
 //
 // It goes pack by pack: each is fetched once, and each list in it that a run refers to is read once.
 func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
 	s := &search{c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{}, unlisted: map[object]unlisted{}, borrowed: map[spot]Archive{}, found: map[catalogue.Entry]*hit{}}
-	if err := s.refer(ctx); err != nil {
-		return Found{}, err
-	}
-	if err := s.borrow(ctx); err != nil {
-		return Found{}, err
-	}
-	if err := s.searchAll(ctx); err != nil {
-		return Found{}, err
-	}
-	if err := s.resolve(ctx); err != nil {
-		return Found{}, err
+	for _, step := range []func(context.Context) error{s.refer, s.borrow, s.searchAll, s.resolve} {
+		if err := step(ctx); err != nil {
+			return Found{}, err
+		}
 	}
 	return s.result(), nil
 }
@@ -99,14 +92,26 @@ type hit struct {
 // readers is how many manifests are read side by side.
 const readers = 4
 
-// eachRun reads the manifests of some runs side by side; fn is called from many goroutines. What can't be read is a fault.
-func (s *search) eachRun(ctx context.Context, which []int, c *Catalogue, fn func(run int, t *catalogue.Subtree)) error {
+// eachRun reads the manifests of the runs in which, nil for all, side by side. fn is called for one
+// subtree at a time. What can't be read is a fault.
+func (s *search) eachRun(ctx context.Context, which map[int]bool, fault func(Fault), fn func(run int, t *catalogue.Subtree)) error {
+	locked := func(f Fault) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fault(f)
+	}
+	c := &Catalogue{Ledger: s.c.Ledger, Fault: locked}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
-	for _, i := range which {
+	for i, run := range s.runs {
+		if which != nil && !which[i] {
+			continue
+		}
 		group.Go(func() error {
-			return c.Subtrees(ctx, s.runs[i], func(t catalogue.Subtree) error {
+			return c.Subtrees(ctx, run, func(t catalogue.Subtree) error {
 				if s.picks.MayHave(t.Path) {
+					s.mu.Lock()
+					defer s.mu.Unlock()
 					fn(i, &t)
 				}
 				return nil
@@ -116,15 +121,12 @@ func (s *search) eachRun(ctx context.Context, which []int, c *Catalogue, fn func
 	return group.Wait()
 }
 
+// ignore is for manifests that are read again: their faults have been reported.
+func ignore(Fault) {}
+
 // refer finds out which lists may hold a match, and which runs refer to them.
 func (s *search) refer(ctx context.Context) error {
-	all := make([]int, len(s.runs))
-	for i := range all {
-		all[i] = i
-	}
-	return s.eachRun(ctx, all, s.telling(), func(run int, t *catalogue.Subtree) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	return s.eachRun(ctx, nil, s.c.Fault, func(run int, t *catalogue.Subtree) {
 		if t.List == nil {
 			if t.HasObject() {
 				own := span{first: uint32(run), last: uint32(run), runs: 1}
@@ -149,34 +151,27 @@ func (s *search) refer(ctx context.Context) error {
 	})
 }
 
-// An object is one that runs tell of, with its content.
+// An object is an archive as runs list it, with its content.
 type object struct{ key, version, md5 string }
 
 func objectOf(t *catalogue.Subtree) object { return object{t.Key, t.Version, t.MD5} }
 
-// unlisted is an object without a list, and the runs that tell of it so.
+// unlisted is an object, and the runs that have no list of it.
 type unlisted struct {
 	archive Archive
 	span    span
 }
 
-// borrow takes the list of another run for an object that some run has no list of: it was made again without its content,
-// and read since.
+// borrow takes the list of another run for an object that some run has no list of: that run's
+// catalogue was rebuilt without the content, which was read since.
 func (s *search) borrow(ctx context.Context) error {
 	if len(s.unlisted) == 0 {
 		return nil
 	}
-	all := make([]int, len(s.runs))
-	for i := range all {
-		all[i] = i
-	}
-	quiet := &Catalogue{Ledger: s.c.Ledger, Fault: func(Fault) {}} // what is wrong has been told the first time
-	return s.eachRun(ctx, all, quiet, func(_ int, t *catalogue.Subtree) {
+	return s.eachRun(ctx, nil, ignore, func(_ int, t *catalogue.Subtree) {
 		if t.List == nil || t.MD5 == "" {
 			return
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		u, ok := s.unlisted[objectOf(t)]
 		at := spot{s.packs[t.List.Pack], t.List.Offset}
 		if ref, known := s.refs[at]; ok && known {
@@ -190,15 +185,6 @@ func (s *search) borrow(ctx context.Context) error {
 func (a span) with(b span) span {
 	a.first, a.last, a.runs = min(a.first, b.first), max(a.last, b.last), a.runs+b.runs
 	return a
-}
-
-// telling is the catalogue with faults told one at a time.
-func (s *search) telling() *Catalogue {
-	return &Catalogue{Ledger: s.c.Ledger, Fault: func(f Fault) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.c.Fault(f)
-	}}
 }
 
 // searchAll goes from pack to pack.
@@ -246,7 +232,7 @@ func (s *search) searchPack(ctx context.Context, key string, spots []spot) error
 	return group.Wait()
 }
 
-// lose notes that a list could not be read.
+// lose records that a list could not be read.
 func (s *search) lose(at spot, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +273,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 	}
 }
 
-// hit notes a match. The same state of an entry may lie in many archives, of which the newest is told.
+// hit records a match. The same state of an entry may lie in many archives; the newest counts.
 func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	key := e
 	key.UID, key.GID, key.Attrs, key.ModTime = 0, 0, false, e.ModTime.UTC()
@@ -308,7 +294,8 @@ func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	h.span = h.span.with(ref)
 }
 
-// resolve reads once more the manifests that tell the archives of what was found, and of the lists that could not be read.
+// resolve finds the archives of what was found, and of the lists that could not be read: it reads
+// their manifests once more.
 func (s *search) resolve(ctx context.Context) error {
 	wanted := map[spot]*Archive{}
 	runs := map[int]bool{}
@@ -324,13 +311,10 @@ func (s *search) resolve(ctx context.Context) error {
 	for _, at := range s.lost {
 		want(at)
 	}
-	quiet := &Catalogue{Ledger: s.c.Ledger, Fault: func(Fault) {}} // what is wrong has been told the first time
-	err := s.eachRun(ctx, slices.Sorted(maps.Keys(runs)), quiet, func(run int, t *catalogue.Subtree) {
+	err := s.eachRun(ctx, runs, ignore, func(run int, t *catalogue.Subtree) {
 		if t.List == nil {
 			return
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		at := spot{s.packs[t.List.Pack], t.List.Offset}
 		if a := wanted[at]; a != nil && s.refs[at].last == uint32(run) {
 			*a = archiveOf(*t)

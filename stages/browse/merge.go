@@ -10,6 +10,7 @@ import (
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/treepath"
+	"firn/stages/service/ledger"
 )
 
 // A source is a subtree whose list is to be read.
@@ -38,22 +39,25 @@ type Item struct {
 	Archive *Archive
 }
 
-// merged gives the entries of many subtrees in the order of their paths. A list is opened when its subtree's turn comes, so
-// that those are open at a time whose subtrees lie in each other: a shell's, and one of a subtree in it.
+// openPacks is how many packs Entries and Diff keep, each a scratch file of the size of a pack.
+const openPacks = 32
+
+// merged yields the entries of many subtrees in the order of their paths. A list is opened when its
+// subtree's turn comes, so that the open lists are those of subtrees that lie in each other: a shell's,
+// and one of a subtree in it.
 type merged struct {
 	ctx     context.Context
-	packs   *packs
+	shelf   *ledger.Shelf
 	sources []source // those to come, in order
 	open    cursors
-	last    string // the path given last
-	any     bool
+	last    *string // the path given last; nil at first
 	fault   func(*source, error)
 }
 
-// newMerged sorts sources in place. fault is told of lists that can't be read, or not to their end.
-func newMerged(ctx context.Context, p *packs, sources []source, fault func(*source, error)) *merged {
+// newMerged sorts sources in place. fault is called for lists that can't be read, or not to their end.
+func newMerged(ctx context.Context, shelf *ledger.Shelf, sources []source, fault func(*source, error)) *merged {
 	slices.SortFunc(sources, func(a, b source) int { return treepath.Compare(a.archive.Path, b.archive.Path) })
-	return &merged{ctx: ctx, packs: p, sources: sources, fault: fault}
+	return &merged{ctx: ctx, shelf: shelf, sources: sources, fault: fault}
 }
 
 // next returns the next entry; io.EOF after the last. Of entries with the same path, one is given.
@@ -71,11 +75,10 @@ func (m *merged) next() (Item, error) {
 		if err := m.advance(m.open[0]); err != nil {
 			return Item{}, err
 		}
-		if m.any && item.Path == m.last {
-			continue
+		if m.last == nil || item.Path != *m.last {
+			m.last = &item.Path
+			return item, nil
 		}
-		m.last, m.any = item.Path, true
-		return item, nil
 	}
 }
 
@@ -86,18 +89,18 @@ func (m *merged) openNext() error {
 		m.fault(src, src.err)
 		return nil
 	}
-	pack, err := m.packs.get(m.ctx, src.place.Pack)
-	if err != nil {
+	c := &cursor{source: src, paths: treepath.MembersOf(src.archive.Path)}
+	var err error
+	if c.list, err = m.shelf.Open(m.ctx, *src.place); err != nil {
 		if stops(m.ctx, err) {
 			return reason(m.ctx, err)
 		}
 		m.fault(src, err)
 		return nil
 	}
-	c := &cursor{source: src, paths: treepath.MembersOf(src.archive.Path)}
-	if c.list, err = openList(pack, *src.place, src.archive.Path); err != nil {
-		m.packs.put(src.place.Pack)
-		m.fault(src, err)
+	if of := c.list.Head.Path; of != src.archive.Path {
+		c.list.Release()
+		m.fault(src, fmt.Errorf("%w: at byte %d of %s is the list of %q", catalogue.ErrFormat, src.place.Offset, src.place.Pack, of))
 		return nil
 	}
 	c.item.Archive = &src.archive
@@ -106,7 +109,7 @@ func (m *merged) openNext() error {
 	return m.advance(c)
 }
 
-// advance reads the next entry of a list that is open, and closes it behind its last.
+// advance reads the next entry of an open list, and closes the list after its last.
 func (m *merged) advance(c *cursor) error {
 	if m.ctx.Err() != nil {
 		return context.Cause(m.ctx)
@@ -124,20 +127,20 @@ func (m *merged) advance(c *cursor) error {
 		return nil
 	}
 	heap.Remove(&m.open, c.at)
-	m.packs.put(c.source.place.Pack)
+	c.list.Release()
 	if !errors.Is(err, io.EOF) {
 		m.fault(c.source, err)
 	}
 	return nil
 }
 
-// errOrder: a list that firn did not make of a tar of its own.
-var errOrder = errors.New("its list is not in the order of a tar of firn's")
+// errOrder: firn did not make the list from a tar of its own.
+var errOrder = errors.New("its list is not in the order of firn's tars")
 
-// close lets go of the lists that are open.
+// close releases the open lists.
 func (m *merged) close() {
 	for _, c := range m.open {
-		m.packs.put(c.source.place.Pack)
+		c.list.Release()
 	}
 	m.open = nil
 }
@@ -145,9 +148,9 @@ func (m *merged) close() {
 // A cursor is a list that is being read.
 type cursor struct {
 	source *source
-	list   *catalogue.ListReader
+	list   ledger.ShelvedList
 	paths  treepath.Members
-	item   Item // the entry at hand
+	item   Item // the current entry
 	at     int  // in the heap
 }
 

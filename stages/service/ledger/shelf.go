@@ -2,14 +2,17 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/store"
 )
 
-// A Shelf keeps the packs that were used last at hand, so that lists which lie side by side are fetched once. Its methods may be
-// called from many goroutines.
+// A Shelf caches the packs that were used last, so that lists in one pack are fetched once. It also
+// remembers those that can't be had. Its methods may be called from many goroutines.
 type Shelf struct {
 	l     *Ledger
 	least int
@@ -23,109 +26,136 @@ type Shelf struct {
 // shelfFiles is how many packs a shelf keeps at the most: each is an open file.
 const shelfFiles = 256
 
-// shelved is a pack, and who uses it.
+// shelved is a pack and its users.
 type shelved struct {
-	key   string
-	fetch func() (*Pack, error) // once
-	size  int64                 // bytes, once it has been fetched
-	users int
-	shut  bool // gone from the shelf: whoever uses it last closes it
+	shelf   *Shelf
+	key     string
+	fetch   func() (*Pack, error) // once
+	size    int64                 // bytes, once it has been fetched
+	users   int
+	removed bool // from the shelf: its last user closes it
 }
 
-// Shelf returns a shelf for as many packs as have most bytes together, and for least of them, at least one, whatever their size. There are as
-// many more on disk as List has callers at a time.
+// Shelf returns a shelf for as many packs as have most bytes together, and for least of them, at
+// least one, whatever their size. Packs in use that have no room on it stay on disk until they are
+// released.
 func (l *Ledger) Shelf(least int, most int64) *Shelf {
 	return &Shelf{l: l, least: max(least, 1), most: most}
 }
 
-// List calls fn with the list at a place. Errors: those of fn, Ledger.Pack and Pack.List.
+// A ShelvedList is a list that is being read. Release must be called once.
+type ShelvedList struct {
+	*catalogue.ListReader
+	pack *shelved
+}
+
+// Open opens the list at a place. Errors: those of Ledger.Pack and Pack.List.
+func (s *Shelf) Open(ctx context.Context, place catalogue.Place) (ShelvedList, error) {
+	p := s.take(ctx, place.Pack)
+	pack, err := p.fetch()
+	if err == nil {
+		s.weigh(p, pack.Size())
+		var list *catalogue.ListReader
+		if list, err = pack.List(place); err == nil {
+			return ShelvedList{list, p}, nil
+		}
+	} else if !permanent(err) {
+		s.remove(p) // so that the next caller tries again
+	}
+	p.release()
+	return ShelvedList{}, err
+}
+
+// permanent reports whether fetching a pack again would give the same error.
+func permanent(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCold) ||
+		errors.Is(err, encryption.ErrOtherKey) || errors.Is(err, ErrDamaged)
+}
+
+// Release ends the reading of the list.
+func (l ShelvedList) Release() { l.pack.release() }
+
+// List calls fn with the list at a place. Errors: those of fn and of Open.
 func (s *Shelf) List(ctx context.Context, place catalogue.Place, fn func(*catalogue.ListReader) error) error {
-	held := s.take(ctx, place.Pack)
-	defer s.leave(held)
-	pack, err := held.fetch()
-	if err != nil {
-		s.forget(held)
-		return err
-	}
-	s.weigh(held, pack.Size())
-	list, err := pack.List(place)
+	list, err := s.Open(ctx, place)
 	if err != nil {
 		return err
 	}
-	return fn(list)
+	defer list.Release()
+	return fn(list.ListReader)
 }
 
 func (s *Shelf) take(ctx context.Context, key string) *shelved {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.packs, func(p *shelved) bool { return p.key == key })
-	if i >= 0 {
-		held := s.packs[i]
-		s.packs = append(slices.Delete(s.packs, i, i+1), held)
-		held.users++
-		return held
+	if i := slices.IndexFunc(s.packs, func(p *shelved) bool { return p.key == key }); i >= 0 {
+		p := s.packs[i]
+		s.packs = append(slices.Delete(s.packs, i, i+1), p)
+		p.users++
+		return p
 	}
-	held := &shelved{key: key, users: 1, fetch: sync.OnceValues(func() (*Pack, error) { return s.l.Pack(ctx, key) })}
-	s.packs = append(s.packs, held)
-	s.tidy()
-	return held
+	p := &shelved{shelf: s, key: key, users: 1, fetch: sync.OnceValues(func() (*Pack, error) { return s.l.Pack(ctx, key) })}
+	s.packs = append(s.packs, p)
+	s.trim()
+	return p
 }
 
-// weigh notes the size of a pack that has been fetched.
-func (s *Shelf) weigh(held *shelved, size int64) {
+// weigh records the size of a pack that has been fetched.
+func (s *Shelf) weigh(p *shelved, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !held.shut && held.size == 0 {
-		held.size = size
+	if !p.removed && p.size == 0 {
+		p.size = size
 		s.size += size
-		s.tidy()
+		s.trim()
 	}
 }
 
-// tidy takes off the shelf what is too much; the caller holds mu.
-func (s *Shelf) tidy() {
+// trim removes the packs that have no room; the caller holds mu.
+func (s *Shelf) trim() {
 	for len(s.packs) > s.least && (s.size > s.most || len(s.packs) > shelfFiles) {
-		s.shut(s.packs[0])
+		s.removeLocked(s.packs[0])
 	}
 }
 
-// shut takes a pack off the shelf; the caller holds mu.
-func (s *Shelf) shut(held *shelved) {
-	s.packs = slices.DeleteFunc(s.packs, func(p *shelved) bool { return p == held })
-	s.size -= held.size
-	if held.shut = true; held.users == 0 {
-		held.close()
-	}
+func (s *Shelf) remove(p *shelved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeLocked(p)
 }
 
-func (h *shelved) close() {
-	if pack, err := h.fetch(); err == nil {
+func (s *Shelf) removeLocked(p *shelved) {
+	if p.removed {
+		return
+	}
+	s.packs = slices.DeleteFunc(s.packs, func(o *shelved) bool { return o == p })
+	s.size -= p.size
+	p.removed = true
+	p.closeUnused()
+}
+
+func (p *shelved) release() {
+	p.shelf.mu.Lock()
+	defer p.shelf.mu.Unlock()
+	p.users--
+	p.closeUnused()
+}
+
+// closeUnused closes a pack that was removed and has no user; the caller holds mu.
+func (p *shelved) closeUnused() {
+	if !p.removed || p.users > 0 {
+		return
+	}
+	if pack, err := p.fetch(); err == nil {
 		pack.Close()
 	}
 }
 
-// forget takes a pack that could not be fetched off the shelf: the next one who asks tries again.
-func (s *Shelf) forget(held *shelved) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !held.shut {
-		s.shut(held)
-	}
-}
-
-func (s *Shelf) leave(held *shelved) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if held.users--; held.users == 0 && held.shut {
-		held.close()
-	}
-}
-
-// Close lets go of all packs, once nobody uses any.
+// Close closes all packs; none may be in use.
 func (s *Shelf) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.packs) > 0 {
-		s.shut(s.packs[0])
+		s.removeLocked(s.packs[0])
 	}
 }

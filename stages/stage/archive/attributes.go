@@ -10,12 +10,13 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// maxAttributes bounds what the attributes of one entry may take of its extended header, so that the names fit too.
+// maxAttributes bounds the attributes' share of an extended header in bytes, so that the names fit too.
 const maxAttributes = tarfmt.MaxRecords - 64<<10
 
 var errAttributes = errors.New("too large for a tar header")
 
-// collect puts the extended attributes of e into m: from its file if it is open, else by its name.
+// collect puts the extended attributes of e into m. It reads them from its file if that is open, else
+// by its name.
 func (st *stream) collect(m *member, e *walk.Entry) {
 	var found map[string][]byte
 	var err error
@@ -32,7 +33,7 @@ func (st *stream) collect(m *member, e *walk.Entry) {
 	m.attrs = list
 	kept := list[:0]
 	for _, x := range list {
-		// Escapes at most triple a name; an ACL is written a second time as text, at most four times as long.
+		// Escapes at most triple a name. An ACL is written again as text, at most four times as long.
 		n := 3*len(x.Name) + len(x.Value) + 32
 		if strings.HasPrefix(x.Name, "system.posix_acl_") {
 			n += 4 * len(x.Value)

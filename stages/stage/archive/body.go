@@ -7,9 +7,9 @@ import (
 	"firn/stages/format/tarfmt"
 )
 
-// body reads what follows a file's header: the data of its segments and the padding behind them, always exactly as many bytes as
-// the header declares. Where the file fails to deliver, zeros stand in; why and from where on is kept in failed and failedAt.
-// The only error it returns beside io.EOF is the context's.
+// body reads what follows a file's header: the data of its segments and the padding behind them,
+// always as many bytes as the header declares. It returns zeros for what can't be read; failed and
+// failedAt say why, and from where on. Its only error beside io.EOF is the context's.
 type body struct {
 	ctx      context.Context
 	file     io.ReaderAt
@@ -37,8 +37,8 @@ func (b *body) next() {
 	}
 }
 
-// Read fills p as far as the current segment reaches, and adds the padding behind the last one if there is room.
-// It returns io.EOF along with the last bytes, to save a call for each small file.
+// Read fills p as far as the current segment reaches, and adds the padding behind the last one if
+// there is room. It returns io.EOF along with the last bytes, to save a call for each small file.
 func (b *body) Read(p []byte) (n int, err error) {
 	if b.ctx.Err() != nil {
 		return 0, context.Cause(b.ctx)
@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// fill reads p from the file, and makes zeros of what it doesn't get.
+// fill reads p from the file, and clears what it can't read.
 func (b *body) fill(p []byte) {
 	n := 0
 	if b.failed == nil {

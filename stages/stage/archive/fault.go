@@ -13,19 +13,20 @@ type Kind int
 
 // The kinds of fault, by what is in the archive.
 const (
-	// Unreadable: the entry, or of a directory what lies in it, is not in the archive, because it could not be read.
+	// Unreadable: the entry, or what lies in the directory, could not be read and is missing.
 	Unreadable Kind = iota + 1
-	// Vanished: the entry is not in the archive, because it was gone, or another thing, when its turn came.
+	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
 	Vanished
-	// Truncated: the file is in the archive, but not its content from some point on: reading failed there, and zeros stand for the rest.
+	// Truncated: the file is there, but reading failed at some point; the rest is zeros.
 	Truncated
-	// Bare: the entry is in the archive, but not all of its extended attributes.
+	// Bare: the entry is there, but not all of its extended attributes.
 	Bare
-	// Copied: the file is in the archive, but as a file of its own and not as one more name of another (Options.MaxLinks).
+	// Copied: the file is there as a file of its own, not as a link to another name (Options.MaxLinks).
 	Copied
-	// Changed: the file is in the archive as it was read, but it changed meanwhile. What it shrank by is zeros, what it grew by is not there.
+	// Changed: the file is there as it was read, but it changed meanwhile. What it shrank by is zeros,
+	// what it grew by is missing.
 	Changed
-	// Skipped: a tar can't hold such a thing: a socket.
+	// Skipped: a tar can't hold the entry: a socket.
 	Skipped
 )
 
@@ -61,9 +62,9 @@ var (
 	ErrGrew     = errors.New("grew while it was read; stored up to the size it had")
 	ErrShrank   = errors.New("shrank while it was read; zeros stand for what was gone")
 	ErrModified = errors.New("was modified while it was read; stored as read")
-	ErrSocket   = errors.New("is a socket, which a tar can't hold and programs make anew")
+	ErrSocket   = errors.New("is a socket, which a tar can't hold and programs create again")
 	ErrType     = errors.New("is of a type that a tar can't hold")
-	ErrLinks    = errors.New("has further names, but too many such files are remembered already; stored whole under this name")
+	ErrLinks    = errors.New("has other names, but there are too many such files to remember; stored whole under this name")
 )
 
 func (st *stream) fault(path string, what Kind, err error) {
@@ -80,7 +81,8 @@ func (st *stream) fault(path string, what Kind, err error) {
 	}
 }
 
-// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and those of opening a file.
+// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and
+// those of opening a file.
 func (st *stream) unreadable(path string, err error) {
 	what := Unreadable
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {

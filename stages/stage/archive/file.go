@@ -17,19 +17,20 @@ type file interface {
 	ReadAt(p []byte, offset int64) (int, error)
 	// State is what the file is at this moment.
 	State() (state, error)
-	// NextData and NextHole are lseek(2)'s SEEK_DATA and SEEK_HOLE: where the next data, or the next hole, begins at or after offset.
-	// NextData's error is errNoData behind the last data; any other error of the two says that holes can't be told.
+	// NextData and NextHole are lseek(2)'s SEEK_DATA and SEEK_HOLE: where the next data, or the next
+	// hole, begins at or after offset. NextData's error is errNoData behind the last data; any other
+	// error of the two means that holes can't be found.
 	NextData(offset int64) (int64, error)
 	NextHole(offset int64) (int64, error)
 	// Xattrs returns names and values, nil where there are none. What could be read is returned along with an error.
 	// scratch is memory to work in; nothing that is returned lies in it.
 	Xattrs(scratch []byte) (map[string][]byte, error)
-	// Ahead tells the system that the file will be read soon.
+	// Ahead lets the system read the file's beginning into memory.
 	Ahead()
 	Close() error
 }
 
-// state is what shows that a file was written to.
+// state shows whether a file was written to.
 type state struct {
 	size       int64
 	modTime    time.Time
@@ -64,8 +65,8 @@ func (st *stream) settle(m *member) {
 	}
 }
 
-// findHoles returns the map of a file that takes less room than its size says, nil if it has no holes after all, or if the file system can't tell.
-// The error is the context's.
+// findHoles returns the map of a file that takes less room than its size, nil if it has no holes or
+// the file system does not show them. The error is the context's.
 func (st *stream) findHoles(m *member) ([]tarfmt.Segment, error) {
 	size := m.header.Size
 	if m.blocks*512 >= size {
@@ -107,8 +108,8 @@ func (st *stream) findHoles(m *member) ([]tarfmt.Segment, error) {
 	return segments, nil
 }
 
-// coarsen halves a map that has grown too long: the smallest holes become data, which is what they read as. It depends on
-// the map alone, so that the same file always gets the same one.
+// coarsen halves a map that has grown too long: the smallest holes become data, which reads as zeros.
+// It depends on the map alone, so that a file always gets the same one.
 func coarsen(segments []tarfmt.Segment, gap int64) ([]tarfmt.Segment, int64) {
 	n := len(segments)
 	for gap = max(gap, 2048); len(segments) > n/2; {

@@ -2,15 +2,15 @@ package archive
 
 import "strings"
 
-// links knows under which name an inode with several names was stored. It forgets an inode with the last of its names, so that
-// what it holds is those whose other names are still to come, or lie outside the subtree.
+// links holds the name under which an inode with several names was stored. It forgets an inode with
+// the last of its names: what it holds is inodes with names still to come, or outside the subtree.
 type links struct {
 	limit int
 	known map[inode]linked
 	dir   string // of the name added last: shared with its neighbours, to save memory
 }
 
-// identity is what an entry is known by among the names of one inode.
+// identity identifies an entry among the names of one inode.
 type identity struct {
 	inode
 	nlink   uint64
@@ -27,8 +27,9 @@ type linked struct {
 	left      uint64 // names not seen yet
 }
 
-// find returns the member that id is a further name of. A file system may give out an inode's number anew while the
-// archive is being written: an inode of another size or time is another file, or another state of it, and is stored whole.
+// find returns the member that id is another name of. A file system may reuse the number of an inode
+// while the archive is being written: an inode of another size or time is another file, or another
+// state of it, and is stored whole.
 func (l *links) find(id identity) (name string, ok bool) {
 	known, ok := l.known[id.inode]
 	switch {
@@ -46,7 +47,7 @@ func (l *links) find(id identity) (name string, ok bool) {
 	return known.dir + known.base, true
 }
 
-// add remembers name, just stored, for the other names of its inode. It returns false when there is no room.
+// add remembers name, just stored, for the other names of its inode. It returns false if it is full.
 func (l *links) add(id identity, name string) bool {
 	if len(l.known) >= l.limit {
 		return false

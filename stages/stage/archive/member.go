@@ -12,7 +12,7 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// member is an entry on its way into the archive: all that is needed of it when the walk has gone on.
+// member is an entry on its way into the archive: what is needed of it when the walk has gone on.
 type member struct {
 	path       string // for messages
 	header     tarfmt.Header
@@ -26,19 +26,20 @@ type member struct {
 
 func (m *member) close() {
 	if m.file != nil {
-		// Nothing was written to the file: what close(2) might say is of no account.
+		// The file was only read: close(2) can report nothing of interest.
 		_ = m.file.Close()
 		m.file = nil
 	}
 }
 
-// forget lets go of all but the memory for attributes.
+// forget clears all but the memory for attributes.
 func (m *member) forget() {
 	clear(m.attrs[:cap(m.attrs)])
 	*m = member{attrs: m.attrs[:0]}
 }
 
-// prepare makes a member of e. taken is false, and e reported, where it can't be one. The error is one of writing what stands before it in the queue.
+// prepare makes a member of e. Where it can't, it reports e, and taken is false. The error is one of
+// writing the members before it in the queue.
 func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	m.forget()
 	m.path, m.blocks, m.changeTime = e.Path, e.Blocks, e.ChangeTime
@@ -75,7 +76,7 @@ func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	if h.Type == tarfmt.TypeReg && h.Size > 0 && !st.listing {
 		m.file, err = st.archiver.files.open(e)
 		if st.count > 0 && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) {
-			// Too many are open; the queue's can be closed.
+			// Too many files are open; writing the queue closes its own.
 			if err := st.flush(); err != nil {
 				return false, err
 			}
@@ -91,7 +92,7 @@ func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	return true, nil
 }
 
-// findLink makes m a further name of a member that has been written, if there is one of its inode.
+// findLink makes m a link to a member of the same inode that has been written, if there is one.
 func (st *stream) findLink(m *member) (bool, error) {
 	for i := range st.count {
 		if st.queue[(st.head+i)%window].id.inode == m.id.inode {

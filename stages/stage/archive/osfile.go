@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"firn/stages/service/fsys"
 	"firn/stages/stage/walk"
 )
 
@@ -27,14 +28,12 @@ type osFile struct{ *os.File }
 
 func (f osFile) State() (state, error) {
 	var st unix.Stat_t
-	for {
-		err := unix.Fstat(int(f.Fd()), &st)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return state{}, fmt.Errorf("fstat: %w", err)
-		}
-		return state{st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())}, nil
+	if err := fsys.Fstat(int(f.Fd()), &st); err != nil {
+		return state{}, fmt.Errorf("fstat: %w", err)
 	}
+	return state{st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())}, nil
+}
+
+func (f osFile) Xattrs(scratch []byte) (map[string][]byte, error) {
+	return fsys.Fxattrs(int(f.Fd()), scratch)
 }

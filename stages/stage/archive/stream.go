@@ -10,19 +10,21 @@ import (
 )
 
 const (
-	// window is how many entries are prepared ahead of the one that is being written. What it is worth: 20,000 files of 4 to 12 KB
-	// that are not in memory are read in a third of the time (see osFile.Ahead); each archive under way holds as many files open.
+	// window is how many entries are prepared ahead of the one that is being written. With it, 20,000
+	// files of 4 to 12 KB that are not in memory are read in a third of the time (see osFile.Ahead).
+	// Each archive under way holds as many files open.
 	window = 64
-	// heavy is how many bytes of extended attributes end a window early, so that it never holds many of that size.
+	// heavy is how many bytes of extended attributes end a window early, which bounds its memory.
 	heavy = 16 << 10
-	// copySize is the memory through which file data go to a writer without ReadFrom.
+	// copySize is the size of the buffer for a writer without ReadFrom.
 	copySize = 256 << 10
 )
 
-// stream is one archive being written; its scratch memory serves many, one after the other.
+// stream is one archive being written; its scratch memory is reused by the next.
 //
-// Entries come from the walk one by one, are prepared at once (an Entry is valid only while the walk waits), and written in the same order,
-// up to window of them later. Only the kernel works meanwhile: there is no goroutine here.
+// Entries come from the walk one by one. Each is prepared at once (an Entry is valid only while the
+// walk waits), and written after up to window others, in the same order. There is no goroutine here:
+// the kernel alone works ahead.
 type stream struct {
 	ctx      context.Context
 	archiver *Archiver
@@ -48,15 +50,15 @@ type stream struct {
 	zeros   [tarfmt.EndSize]byte
 }
 
-func (st *stream) begin(ctx context.Context, a *Archiver, w io.Writer, o Observer) {
-	st.ctx, st.archiver, st.w, st.observer, st.listing = ctx, a, w, o, false
+func (st *stream) begin(ctx context.Context, a *Archiver, w io.Writer, o Observer, comment string) {
+	st.ctx, st.archiver, st.w, st.observer, st.listing, st.comment = ctx, a, w, o, w == nil, comment
 	st.from, _ = w.(io.ReaderFrom)
 	st.result = Result{}
 	st.links.limit = a.maxLinks
 	st.names.from = &a.owners
 }
 
-// end closes what an error left open, and lets go of all that belongs to one archive: the pool holds nothing but scratch memory.
+// end closes what an error left open, and clears all but scratch memory.
 func (st *stream) end() {
 	for ; st.count > 0; st.count-- {
 		st.queue[st.head].close()
@@ -128,7 +130,7 @@ func (st *stream) put(m *member) error {
 	return st.observer.Member(&m.header)
 }
 
-// store writes a member's header and content, unless no header can tell of it.
+// store writes a member's header and content, unless a tar header can't describe it.
 func (st *stream) store(m *member) (written bool, err error) {
 	h := &m.header
 	if m.file != nil {
@@ -172,8 +174,8 @@ func (st *stream) write(p []byte) error {
 	return err
 }
 
-// writeBody writes what st.body yields, which is n bytes; the body hides its file's faults, so that every error is one of
-// the writer, or the context's.
+// writeBody writes the n bytes of st.body. Faults of the file are no errors of the body, so that every
+// error is the writer's or the context's.
 func (st *stream) writeBody(n int64) (err error) {
 	var written int64
 	if st.from != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // attrs is what an archive says of an entry's extended attributes.
@@ -103,7 +105,7 @@ func (x *Extractor) dress(fd int, d *level, h *tar.Header, made uint32) error {
 	if x.owners() && !(x.mine(h) && x.plain(fd, d.node)) {
 		uid, gid, err := ids(h)
 		if err == nil {
-			err = retry(func() error { return unix.Fchown(fd, int(uid), int(gid)) })
+			err = fsys.Retry(func() error { return unix.Fchown(fd, int(uid), int(gid)) })
 		}
 		errs = append(errs, doing("setting its owner", err))
 	}
@@ -123,7 +125,7 @@ func (x *Extractor) dress(fd int, d *level, h *tar.Header, made uint32) error {
 		errs = append(errs, err)
 	}
 	if m != made || !x.exact.holds(fd, m) {
-		err := retry(func() error { return unix.Fchmod(fd, m) })
+		err := fsys.Retry(func() error { return unix.Fchmod(fd, m) })
 		errs = append(errs, doing("setting its mode", err))
 	}
 	return errors.Join(append(errs, setACLs(fd, a.acls))...)
@@ -139,7 +141,7 @@ func (x *Extractor) mine(h *tar.Header) bool {
 func (x *Extractor) plain(fd int, n *node) bool {
 	if !n.is(asked) {
 		var st unix.Stat_t
-		if fstat(fd, &st) == nil && st.Uid == x.euid && st.Gid == x.egid {
+		if fsys.Fstat(fd, &st) == nil && st.Uid == x.euid && st.Gid == x.egid {
 			n.mark(ownsNew)
 		}
 		n.mark(asked)
@@ -166,7 +168,7 @@ func (e *exactModes) holds(fd int, mode uint32) bool {
 		return true
 	}
 	var st unix.Stat_t
-	if fstat(fd, &st) != nil || uint32(st.Mode)&0o7777 != mode {
+	if fsys.Fstat(fd, &st) != nil || uint32(st.Mode)&0o7777 != mode {
 		return false
 	}
 	word.Or(bit)
@@ -178,7 +180,7 @@ func (e *exactModes) holds(fd int, mode uint32) bool {
 func earned(fd int, h *tar.Header) (uint32, error) {
 	m := mode(h)
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
+	if err := fsys.Fstat(fd, &st); err != nil {
 		return m &^ (unix.S_ISUID | unix.S_ISGID), doing("reading its owner", err)
 	}
 	if int64(st.Uid) != int64(h.Uid) {
@@ -200,7 +202,7 @@ func (l *layer) dressNamed(d *level, name string, e *entry) {
 	if l.x.owners() {
 		uid, gid, err := ids(h)
 		if err == nil {
-			err = retry(func() error { return unix.Fchownat(d.fd, name, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW) })
+			err = fsys.Retry(func() error { return unix.Fchownat(d.fd, name, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW) })
 		}
 		errs = append(errs, doing("setting its owner", err))
 	}
@@ -227,7 +229,7 @@ func setTime(dirfd int, name string, t time.Time) error {
 			return doing("setting its time", err)
 		}
 	}
-	return doing("setting its time", retry(func() error { return unix.UtimesNanoAt(dirfd, name, ts[:], unix.AT_SYMLINK_NOFOLLOW) }))
+	return doing("setting its time", fsys.Retry(func() error { return unix.UtimesNanoAt(dirfd, name, ts[:], unix.AT_SYMLINK_NOFOLLOW) }))
 }
 
 func modTime(st *unix.Stat_t) time.Time { return time.Unix(st.Mtim.Unix()) }

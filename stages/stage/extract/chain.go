@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // chain is a directory that entries are laid down in, and those above it up to the target, each opened from the one above without following links.
@@ -101,7 +103,7 @@ func (c *chain) add(l level, path string) {
 // trim closes what is no longer near the level i, just opened.
 func (c *chain) trim(i int) {
 	if far := &c.levels[max(i-nearby, 0)]; i-nearby > nearby && far.fd >= 0 {
-		closeFD(far.fd)
+		fsys.CloseRead(far.fd)
 		far.fd = -1
 	}
 }
@@ -130,7 +132,7 @@ func (c *chain) reopen() error {
 func (c *chain) cut(n int) {
 	for i := n; i < len(c.levels); i++ {
 		if c.levels[i].fd >= 0 {
-			closeFD(c.levels[i].fd)
+			fsys.CloseRead(c.levels[i].fd)
 		}
 	}
 	clear(c.levels[n:])
@@ -146,9 +148,4 @@ func (c *chain) close() {
 		c.cut(1)
 	}
 	c.levels, c.path = c.levels[:0], ""
-}
-
-func closeFD(fd int) {
-	// Nothing was written to the directory: what close(2) might say is of no account.
-	_ = unix.Close(fd)
 }

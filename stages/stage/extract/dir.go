@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // dirs is the tree of the directories that a run has entered, and what is still to be done to them. A child is found through one map, as
@@ -102,12 +104,12 @@ const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLO
 
 // openDir opens a directory in another one, for entries to be made in.
 func (x *Extractor) openDir(parent *level, name string, n *node) (int, error) {
-	fd, err := openat(parent.fd, name, dirFlags, 0)
+	fd, err := fsys.Open(parent.fd, name, dirFlags, 0)
 	switch {
 	case err == nil:
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
 		var st unix.Stat_t
-		if lstat(parent.fd, name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		if fsys.Lstat(parent.fd, name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
 			return -1, refusal{ErrThrough}
 		}
 		return -1, err
@@ -119,7 +121,7 @@ func (x *Extractor) openDir(parent *level, name string, n *node) (int, error) {
 		return -1, err
 	}
 	if err := x.learn(fd, n, parent.node.is(inherits)); err != nil {
-		closeFD(fd)
+		fsys.CloseRead(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -145,7 +147,7 @@ func (x *Extractor) learn(fd int, n *node, inherited bool) error {
 // unlock opens a directory that its owner, who runs this, may not read. Finish gives it its mode again.
 func (x *Extractor) unlock(parent int, name string, n *node) (int, error) {
 	var st unix.Stat_t
-	if err := lstat(parent, name, &st); err != nil {
+	if err := fsys.Lstat(parent, name, &st); err != nil {
 		return -1, err
 	}
 	if st.Uid != x.euid {
@@ -156,25 +158,25 @@ func (x *Extractor) unlock(parent int, name string, n *node) (int, error) {
 	if err := chmodat(parent, name, uint32(st.Mode)&0o7777|0o700); err != nil {
 		return -1, err
 	}
-	return openat(parent, name, dirFlags, 0)
+	return fsys.Open(parent, name, dirFlags, 0)
 }
 
 // writable sees to it that the owner of a directory may write to it.
 func (x *Extractor) writable(fd int, n *node) error {
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
+	if err := fsys.Fstat(fd, &st); err != nil {
 		return err
 	}
 	if st.Uid != x.euid || st.Mode&0o700 == 0o700 {
 		return nil
 	}
 	x.dirs.keep(n, final{mode: uint32(st.Mode) & 0o7777}, nil, setMode)
-	return retry(func() error { return unix.Fchmod(fd, uint32(st.Mode)&0o7777|0o700) })
+	return fsys.Retry(func() error { return unix.Fchmod(fd, uint32(st.Mode)&0o7777|0o700) })
 }
 
 // mkdir makes a directory that nobody else may enter until Finish.
 func (x *Extractor) mkdir(parent *level, name string) error {
-	if err := retry(func() error { return unix.Mkdirat(parent.fd, name, 0o700) }); err != nil {
+	if err := fsys.Retry(func() error { return unix.Mkdirat(parent.fd, name, 0o700) }); err != nil {
 		return err
 	}
 	x.dirs.get(parent.node, name).mark(fresh)
@@ -191,7 +193,7 @@ func (l *layer) implied(parent *level, path, name string) error {
 	if known != nil {
 		mode = 0o700
 	}
-	switch err := retry(func() error { return unix.Mkdirat(parent.fd, name, mode) }); {
+	switch err := fsys.Retry(func() error { return unix.Mkdirat(parent.fd, name, mode) }); {
 	case errors.Is(err, unix.EEXIST):
 		return nil // another archive's entry was faster
 	case err != nil:
@@ -204,13 +206,13 @@ func (l *layer) implied(parent *level, path, name string) error {
 		if err != nil {
 			return err
 		}
-		defer closeFD(fd)
+		defer fsys.CloseRead(fd)
 		l.describe(parent, &level{fd: fd, node: n}, known)
 		return nil
 	}
 	// The process's umask, and a default ACL, are learnt from what the system made of the mode.
 	var st unix.Stat_t
-	if err := lstat(parent.fd, name, &st); err != nil {
+	if err := fsys.Lstat(parent.fd, name, &st); err != nil {
 		return err
 	}
 	if err := chmodat(parent.fd, name, 0o700); err != nil {
@@ -253,7 +255,7 @@ func (l *layer) directory(e *entry) error {
 // merge makes a directory where something is already; a directory is fine.
 func (l *layer) merge(parent *level, name string, e *entry) error {
 	var st unix.Stat_t
-	if err := lstat(parent.fd, name, &st); err != nil {
+	if err := fsys.Lstat(parent.fd, name, &st); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {

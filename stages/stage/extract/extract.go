@@ -31,8 +31,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // TempPrefix is what the names of unfinished files begin with.
@@ -204,13 +202,4 @@ func isSparse(h *tar.Header) bool {
 	_, major := h.PAXRecords["GNU.sparse.major"]
 	_, sparseMap := h.PAXRecords["GNU.sparse.map"]
 	return major || sparseMap
-}
-
-// retry repeats a call that a signal interrupted.
-func retry(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
 }

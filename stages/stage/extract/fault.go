@@ -64,8 +64,8 @@ var (
 
 // Other reasons.
 var (
-	// ErrExists is the reason for Exists.
-	ErrExists = errors.New("something else is there already, and stays: --overwrite if-older or always replaces it")
+	// ErrExists is the reason for Exists. Another Overwrite replaces what is there.
+	ErrExists = errors.New("something else is there already, and stays")
 	// ErrNotEmpty: a directory stands where something else should be.
 	ErrNotEmpty = errors.New("a directory that is not empty stands in its place; remove it by hand if it is not needed")
 	// ErrType: firn knows nothing of such entries.

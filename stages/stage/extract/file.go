@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // holeSize is the unit of holes in bytes: the block of most file systems.
@@ -28,7 +30,7 @@ func (l *layer) file(e *entry) error {
 		return err
 	}
 	temp, made := l.x.tempName(), l.x.firstMode(d, e.header)
-	fd, err := openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, made)
+	fd, err := fsys.Open(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, made)
 	if err != nil {
 		return fmt.Errorf("making the file: %w", err)
 	}
@@ -181,7 +183,7 @@ func pwrite(fd int, p []byte, off int64) error {
 }
 
 func truncate(fd int, size int64) error {
-	if err := retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {
+	if err := fsys.Retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {
 		return fmt.Errorf("making a file of %d bytes: %w", size, err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/pipeline"
+	"firn/stages/service/fsys"
 )
 
 // Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It is called once, after the last Extract has returned, also
@@ -87,10 +88,10 @@ func (x *Extractor) complete(c *chain, n *node) error {
 		// The time comes before the mode, which may bar the way to ".".
 		errs = append(errs, setTime(fd, ".", time.Unix(f.sec, int64(f.nsec))))
 		if f.uid != keepID {
-			errs = append(errs, doing("setting its owner", retry(func() error { return unix.Fchown(fd, int(f.uid), int(f.gid)) })))
+			errs = append(errs, doing("setting its owner", fsys.Retry(func() error { return unix.Fchown(fd, int(f.uid), int(f.gid)) })))
 		}
 	}
-	errs = append(errs, doing("setting its mode", retry(func() error { return unix.Fchmod(fd, f.mode) })))
+	errs = append(errs, doing("setting its mode", fsys.Retry(func() error { return unix.Fchmod(fd, f.mode) })))
 	if n.is(setAll) && n.acl != nil {
 		errs = append(errs, setACLs(fd, *n.acl)) // after the mode, as with files: see dress
 	}

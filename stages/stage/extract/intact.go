@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // Expected is what a list says of an entry of an archive.
@@ -67,7 +69,7 @@ func (l *layer) stands(base string, e *Expected) bool {
 		return false
 	}
 	var st unix.Stat_t
-	if lstat(d.fd, name, &st) != nil {
+	if fsys.Lstat(d.fd, name, &st) != nil {
 		return false
 	}
 	switch format := uint32(st.Mode) & unix.S_IFMT; e.Type {
@@ -99,14 +101,14 @@ func (l *layer) isName(base, name string, st *unix.Stat_t) bool {
 		return false
 	}
 	var of unix.Stat_t
-	return lstat(t.fd, last, &of) == nil && of.Dev == st.Dev && of.Ino == st.Ino
+	return fsys.Lstat(t.fd, last, &of) == nil && of.Dev == st.Dev && of.Ino == st.Ino
 }
 
 // expectDir has Finish give a directory what the list says of it. One that a killed run left open to its owner alone may lack
 // ACLs too, of which the list only says that there are some.
 func (l *layer) expectDir(d *level, e *Expected) bool {
 	var st unix.Stat_t
-	if fstat(d.fd, &st) != nil {
+	if fsys.Fstat(d.fd, &st) != nil {
 		return false
 	}
 	right := uint32(st.Mode)&0o7777 == e.Mode&0o7777 && sameTime(&st, e.ModTime)

@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // layer is one archive being laid down; its buffers serve many, one after the other.
@@ -175,7 +177,7 @@ func (l *layer) first(d *level, name string, e *entry, isRight func(*unix.Stat_t
 // there stays.
 func (l *layer) look(d *level, name string, e *entry, isRight func(*unix.Stat_t) bool) (verdict, error) {
 	var st unix.Stat_t
-	err := lstat(d.fd, name, &st)
+	err := fsys.Lstat(d.fd, name, &st)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return absent, nil

@@ -1,7 +1,11 @@
 package extract
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
+)
 
 func mknodat(dirfd int, name string, mode uint32, dev uint64) error {
-	return retry(func() error { return unix.Mknodat(dirfd, name, mode, dev) })
+	return fsys.Retry(func() error { return unix.Mknodat(dirfd, name, mode, dev) })
 }

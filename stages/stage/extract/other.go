@@ -7,6 +7,8 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // symlink lays a symbolic link down. What it points to is not looked at: it may be anything.
@@ -88,7 +90,7 @@ func (l *layer) link(e *entry) error {
 	}
 	var st unix.Stat_t
 	if err == nil {
-		err = lstat(t.fd, from, &st)
+		err = fsys.Lstat(t.fd, from, &st)
 	}
 	if err == nil && (st.Mode&unix.S_IFMT == unix.S_IFDIR || !sameTime(&st, e.header.ModTime)) {
 		// The header bears the time of the file that both are names of: anything else is another file, that was kept or not restored.
@@ -104,7 +106,7 @@ func (l *layer) link(e *entry) error {
 	}
 	was, err := l.create(d, name, e, func(there *unix.Stat_t) bool { return there.Dev == st.Dev && there.Ino == st.Ino },
 		func(name string) error {
-			return retry(func() error { return unix.Linkat(t.fd, from, d.fd, name, 0) })
+			return fsys.Retry(func() error { return unix.Linkat(t.fd, from, d.fd, name, 0) })
 		})
 	if err != nil {
 		return fmt.Errorf("linking it to %q: %w", target, err)

@@ -8,41 +8,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
-func openat(dirfd int, name string, flags int, perm uint32) (int, error) {
-	for {
-		fd, err := unix.Openat(dirfd, name, flags, perm)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
-}
-
-func lstat(dirfd int, name string, st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstatat(dirfd, name, st, unix.AT_SYMLINK_NOFOLLOW) })
-}
-
-func fstat(fd int, st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstat(fd, st) })
-}
-
 func unlinkat(dirfd int, name string, flags int) error {
-	return retry(func() error { return unix.Unlinkat(dirfd, name, flags) })
+	return fsys.Retry(func() error { return unix.Unlinkat(dirfd, name, flags) })
 }
 
 func symlinkat(target string, dirfd int, name string) error {
-	return retry(func() error { return unix.Symlinkat(target, dirfd, name) })
+	return fsys.Retry(func() error { return unix.Symlinkat(target, dirfd, name) })
 }
 
 func renameat(dirfd int, from, to string) error {
-	return retry(func() error { return unix.Renameat(dirfd, from, dirfd, to) })
+	return fsys.Retry(func() error { return unix.Renameat(dirfd, from, dirfd, to) })
 }
 
 // renameIfNone is rename for what must not be overwritten, where the system has no call for that.
 func renameIfNone(dirfd int, from, to string) error {
 	var st unix.Stat_t
-	switch err := lstat(dirfd, to, &st); {
+	switch err := fsys.Lstat(dirfd, to, &st); {
 	case err == nil:
 		return unix.EEXIST
 	case !errors.Is(err, unix.ENOENT):
@@ -56,7 +41,7 @@ func (x *Extractor) sweep(d *level) error {
 	if d.node.is(swept) {
 		return nil
 	}
-	fd, err := openat(d.fd, ".", dirFlags, 0)
+	fd, err := fsys.Open(d.fd, ".", dirFlags, 0)
 	if err != nil {
 		return err
 	}
@@ -89,7 +74,7 @@ func (x *Extractor) left(dirfd int, name string) bool {
 		return true
 	}
 	var st unix.Stat_t
-	if lstat(dirfd, name, &st) != nil {
+	if fsys.Lstat(dirfd, name, &st) != nil {
 		return false
 	}
 	return !lives(pid, time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)))

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // renameNew renames, and fails with EEXIST if something is there already.
 func renameNew(dirfd int, from, to string) error {
-	err := retry(func() error { return unix.Renameat2(dirfd, from, dirfd, to, unix.RENAME_NOREPLACE) })
+	err := fsys.Retry(func() error { return unix.Renameat2(dirfd, from, dirfd, to, unix.RENAME_NOREPLACE) })
 	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP { // some network file systems, FUSE
 		return renameIfNone(dirfd, from, to)
 	}
@@ -22,23 +24,23 @@ func renameNew(dirfd int, from, to string) error {
 
 // chmodat sets the mode of anything but a symbolic link, which it does not follow.
 func chmodat(dirfd int, name string, mode uint32) error {
-	err := retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
+	err := fsys.Retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != unix.EOPNOTSUPP { // before Linux 6.6
 		return err
 	}
-	fd, err := openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := fsys.Open(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer closeFD(fd)
+	defer fsys.CloseRead(fd)
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
+	if err := fsys.Fstat(fd, &st); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		return unix.EOPNOTSUPP
 	}
-	return retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
+	return fsys.Retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
 }
 
 // began tells when a process began, if that is known, and whether it has ended: see proc_pid_stat(5).
@@ -65,25 +67,20 @@ func began(pid int) (at time.Time, known, ended bool) {
 	return time.Now().Add(-age), true, ended
 }
 
-// throughProc is a path to an entry of an open directory, for calls that take no directory.
-func throughProc(dirfd int, name string) string {
-	return "/proc/self/fd/" + strconv.Itoa(dirfd) + "/" + name
-}
-
 func setXattrs(fd int, list []xattr) error {
 	return each(list, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
 }
 
 func setXattrsAt(dirfd int, name string, list []xattr) error {
 	return each(list, func(attr string, value []byte) error {
-		return unix.Lsetxattr(throughProc(dirfd, name), attr, value, 0)
+		return unix.Lsetxattr(fsys.ProcPath(dirfd, name), attr, value, 0)
 	})
 }
 
 func each(list []xattr, set func(name string, value []byte) error) error {
 	var errs []error
 	for _, a := range list {
-		err := retry(func() error { return set(a.name, []byte(a.value)) })
+		err := fsys.Retry(func() error { return set(a.name, []byte(a.value)) })
 		if err != nil && a.name != "security.selinux" { // the policy of this system labels what it can't be told
 			errs = append(errs, attrError(a.name, err))
 		}
@@ -118,7 +115,7 @@ func setACLsAt(dirfd int, name string, a acls) error {
 }
 
 func dropACLAt(dirfd int, name string) error {
-	return without(unix.Lremovexattr(throughProc(dirfd, name), aclAccess))
+	return without(unix.Lremovexattr(fsys.ProcPath(dirfd, name), aclAccess))
 }
 
 // dropACLs removes the ACLs that a new entry inherited.

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 func renameNew(dirfd int, from, to string) error { return renameIfNone(dirfd, from, to) }
 
 // chmodat sets the mode of anything but a symbolic link, which it does not follow.
 func chmodat(dirfd int, name string, mode uint32) error {
-	return retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
+	return fsys.Retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 // began tells nothing: only whether a number is a process's is known.

@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
-// maxOpen is how many levels of directories one walk keeps open. Below that, a directory is closed while one in it is walked,
-// and opened again through its child's "..".
+// maxOpen is how many levels of directories one walk keeps open. Below that, a directory is closed
+// while one in it is walked, and opened again through its child's "..".
 const maxOpen = 32
 
 // dir is an open directory.
@@ -21,68 +23,67 @@ type dir struct {
 // openDir opens the directory name in d, which lstat showed as id.
 func (d *dir) openDir(name string, id inode) (*dir, error) {
 	child, err := openDirAt(d.fd, name)
+	if err == nil && child.id != id {
+		child.close()
+		err = ErrVanished
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory: %w", vanished(err))
 	}
 	child.level = d.level + 1
-	if child.id != id {
-		child.close()
-		return nil, fmt.Errorf("opening the directory: %w", ErrVanished)
-	}
 	return child, nil
 }
 
-// openDirAt opens a directory, following no link, and sees which one it is.
+// openDirAt opens a directory, following no link, and identifies it.
 func openDirAt(dirfd int, name string) (*dir, error) {
 	fd, err := openQuietly(dirfd, name, unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
-		unix.Close(fd)
+	if err := fsys.Fstat(fd, &st); err != nil {
+		fsys.CloseRead(fd)
 		return nil, err
 	}
 	return &dir{fd: fd, id: idOf(&st)}, nil
 }
 
-// enter must be called before a child's own entries are walked, and back after that, while the child is still open.
+// enter must be called before a child's own entries are walked, and back after that, while the
+// child is still open.
 func (d *dir) enter() {
 	if d.level >= maxOpen {
-		unix.Close(d.fd)
-		d.fd = -1
+		d.close()
 	}
 }
 
 // errMoved is the fault of a directory that back could not open again.
-var errMoved = fmt.Errorf("going on with the directory after what lies below it: %w", ErrVanished)
+var errMoved = fmt.Errorf("opening the directory again after a directory in it: %w", ErrVanished)
 
-// back opens d again, if enter closed it. When it can't, because the child has been moved to another directory meanwhile, d
-// stays closed, and so does every directory above it up to maxOpen.
+// back opens d again, if enter closed it. When it can't, because the child has been moved to
+// another directory meanwhile, d stays closed, and so does every directory above it up to maxOpen.
 func (d *dir) back(child *dir) {
 	if d.fd >= 0 || child.fd < 0 {
 		return
 	}
 	again, err := openDirAt(child.fd, "..")
-	if err != nil {
-		return
-	}
-	if again.id != d.id {
+	switch {
+	case err != nil:
+	case again.id != d.id:
 		again.close()
-		return
+	default:
+		d.fd = again.fd
 	}
-	d.fd = again.fd
 }
 
-// close has no error to tell: nothing was written.
 func (d *dir) close() {
 	if d.fd >= 0 {
-		unix.Close(d.fd)
+		fsys.CloseRead(d.fd)
 		d.fd = -1
 	}
 }
 
-// vanished gives what openat and lstat answer when a name is gone, or is no longer what it was, ErrVanished as a cause.
+// vanished adds ErrVanished as a cause to the answers of openat and lstat that say that a name is
+// gone or is no longer what it was.
 func vanished(err error) error {
 	switch err {
 	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP:
@@ -100,22 +101,23 @@ type place struct {
 
 func (p place) lstat(st *unix.Stat_t) error {
 	if p.follow {
-		return fstatat(p.dir.fd, p.name, st, 0)
+		return fsys.Stat(p.dir.fd, p.name, st)
 	}
-	return lstatat(p.dir.fd, p.name, st)
+	return fsys.Lstat(p.dir.fd, p.name, st)
 }
 
-// find opens the directory that holds a path below the backup path. The backup path's own directory is found as "." in itself.
-// The caller closes what is returned.
+// find opens the directory that holds a path below the backup path. The backup path's own directory
+// is found as "." in itself. The caller closes the directory.
 func (t *Tree) find(rel string) (place, error) {
-	if rel == "" {
-		d, err := t.openTop()
-		if err != nil || t.file == "" {
-			return place{dir: d, name: "."}, err
-		}
-		return place{dir: d, name: t.file, follow: true}, nil
-	}
 	d, err := t.openTop()
+	switch {
+	case err != nil:
+		return place{}, err
+	case rel == "" && t.file != "":
+		return place{dir: d, name: t.file, follow: true}, nil
+	case rel == "":
+		return place{dir: d, name: "."}, nil
+	}
 	for err == nil {
 		name, rest, more := strings.Cut(rel, "/")
 		if !more {

@@ -1,25 +1,26 @@
 package walk
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
-// Entry is one entry of a subtree as lstat shows it, ready to be archived. It is valid inside the callback it is given to, and
-// used again after that; its strings may be kept.
+// Entry is one entry of a subtree as lstat shows it, ready to be archived. It is valid inside the
+// callback that it is given to, and reused after that; its strings may be kept.
 type Entry struct {
-	Name                  string      // in the archive: the subtree's Base, "/" and the path below it; raw bytes, no trailing slash
+	Name                  string      // in the archive: the subtree's Base and the path below it; no trailing slash
 	Path                  string      // for messages: the backup path joined with the entry's path
 	Mode                  fs.FileMode // type, permissions, setuid, setgid, sticky
 	Size                  int64       // bytes, as st_size
 	UID, GID              uint32
 	ModTime, ChangeTime   time.Time
 	Dev, Ino, Nlink, Rdev uint64
-	Blocks                int64  // 512-byte blocks in use (st_blocks): fewer than Size where there are holes, or compression
+	Blocks                int64  // 512-byte blocks in use (st_blocks): fewer than Size with holes or compression
 	Link                  string // target of a symbolic link
 
 	dirfd  int
@@ -43,8 +44,9 @@ func (e *Entry) set(p place, st *unix.Stat_t) error {
 	return err
 }
 
-// Open opens the entry for reading, without following links and, where that is permitted, without changing its time of last
-// access. It fails when the name now leads to another file than lstat saw. The caller closes the file.
+// Open opens the entry for reading, without following links and, where that is permitted, without
+// changing its time of last access. It fails when the name now leads to another file than lstat saw.
+// The caller closes the file.
 func (e *Entry) Open() (*os.File, error) {
 	fd, err := e.open(0)
 	if err != nil {
@@ -62,24 +64,37 @@ func (e *Entry) open(flags int) (int, error) {
 		return -1, vanished(err)
 	}
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
-		unix.Close(fd)
-		return -1, err
+	err = fsys.Fstat(fd, &st)
+	if err == nil && (idOf(&st) != inode{e.Dev, e.Ino} || fileMode(&st).Type() != e.Mode.Type()) {
+		err = ErrVanished
 	}
-	if uint64(st.Dev) != e.Dev || uint64(st.Ino) != e.Ino || fileMode(&st).Type() != e.Mode.Type() {
-		unix.Close(fd)
-		return -1, ErrVanished
+	if err != nil {
+		fsys.CloseRead(fd)
+		return -1, err
 	}
 	return fd, nil
 }
 
-// Xattrs returns the entry's extended attributes, those that hold POSIX ACLs among them, by their full names
-// ("user.…", "system.posix_acl_access"); nil when it has none or the file system or the platform knows none.
-// What can be read is returned even when there is an error.
+// Xattrs returns the entry's extended attributes, those that hold POSIX ACLs among them, by their
+// full names ("user.…", "system.posix_acl_access"); nil when it has none or the file system or the
+// platform knows none. What can be read is returned even when there is an error.
 func (e *Entry) Xattrs() (map[string][]byte, error) {
-	attrs, err := e.xattrs()
-	if err != nil {
-		err = fmt.Errorf("reading the extended attributes of %s: %w", e.Path, err)
+	attrs, err := fsys.Xattrs(e.dirfd, e.name, e.follow)
+	if err == unix.ENOENT {
+		return e.xattrsOpen()
 	}
 	return attrs, err
+}
+
+// xattrsOpen is for a system without /proc: it reads the attributes of what can be opened.
+func (e *Entry) xattrsOpen() (map[string][]byte, error) {
+	if !e.Mode.IsRegular() && !e.Mode.IsDir() {
+		return nil, nil
+	}
+	fd, err := e.open(0)
+	if err != nil {
+		return nil, err
+	}
+	defer fsys.CloseRead(fd)
+	return fsys.Fxattrs(fd, nil)
 }

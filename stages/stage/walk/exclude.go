@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path, of which the last that matches an
-// entry decides. A nil or zero Exclude matches nothing. What is in a directory that is left out is left out as well: no
-// pattern takes it in again. The backup path itself is never left out.
+// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path. The last
+// pattern that matches an entry decides. A nil or zero Exclude matches nothing. What is in a
+// directory that is left out is left out as well: no pattern takes it in again. The backup path
+// itself is never left out.
 //
 // It must not be changed once a tree uses it.
 type Exclude struct {
@@ -36,8 +37,8 @@ type pattern struct {
 	nameOnly bool // is compared with the last segment alone
 }
 
-// Add appends one pattern, as it would stand in a line of a .gitignore file, but for '#' at its beginning and spaces at its
-// end, which count here. It is an error for a pattern to be one that can never match.
+// Add appends one pattern, written as a line of a .gitignore file; but '#' at its beginning and
+// spaces at its end are part of the pattern. A pattern that can never match is an error.
 func (x *Exclude) Add(line string) error {
 	p := pattern{}
 	text := line
@@ -60,8 +61,9 @@ func (x *Exclude) Add(line string) error {
 	return nil
 }
 
-// AddFrom appends the patterns in a file in the format of .gitignore: one a line, empty lines and those that begin with '#'
-// skipped, spaces at the end dropped unless there is a backslash before them. name is for messages.
+// AddFrom appends the patterns in a file in the format of .gitignore: one a line. Empty lines and
+// those that begin with '#' are skipped, and spaces at the end are dropped unless a backslash stands
+// before them. name is for messages.
 func (x *Exclude) AddFrom(r io.Reader, name string) error {
 	const longest = 1 << 20
 	lines := bufio.NewScanner(r)
@@ -102,14 +104,15 @@ func trimSpaces(s string) string {
 	return s[:end]
 }
 
-// Match reports whether the entry at path, below the backup path, is left out by a pattern of its own; that a directory above
-// it may be left out is for the caller to see.
+// Match reports whether a pattern leaves out the entry at path, below the backup path. It does not
+// look at the directories above.
 func (x *Exclude) Match(path string, dir bool) bool {
 	i := strings.LastIndexByte(path, '/') + 1
 	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
 }
 
-// matchIn is Match for a path in two parts: that of the directory, with a slash at its end unless it is "", and the name.
+// matchIn is Match for a path in two parts: the directory, with a slash at its end unless it is "",
+// and the name.
 func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
 	if x == nil {
 		return false

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// glob is a compiled pattern: a literal, followed by what is not. The literals at its ends are looked at first: that decides
-// most comparisons.
+// glob is a compiled pattern: a literal, followed by what is not. The literals at its ends are
+// compared first, which decides most comparisons.
 type glob struct {
 	prefix string
 	rest   []token
@@ -37,8 +37,9 @@ type class [4]uint64
 func (c *class) add(b byte)      { c[b>>6] |= 1 << (b & 63) }
 func (c *class) has(b byte) bool { return c[b>>6]&(1<<(b&63)) != 0 }
 
-// compile reads a pattern as gitignore(5) describes and git does where that leaves something open: "**" is special at the
-// beginning, where it also follows the literal that a pattern begins with, and after a slash, if a slash or the end follows.
+// compile reads a pattern as gitignore(5) describes, and as git does where that leaves something
+// open: "**" is special at the beginning, also right after the literal that a pattern begins with,
+// and after a slash, if a slash or the end follows.
 func compile(p string) (glob, error) {
 	i := strings.IndexAny(p, `*?[\`)
 	if i < 0 {
@@ -80,7 +81,7 @@ func compile(p string) (glob, error) {
 	return g, nil
 }
 
-// addStars adds what stars stand for, given what follows them.
+// addStars adds the token for a run of stars, given what follows it.
 func (g *glob) addStars(deep bool, after string) {
 	switch {
 	case deep && strings.HasPrefix(after, "/"):
@@ -174,8 +175,8 @@ func classByte(p string) (b byte, n int, err error) {
 	return p[1], 2, nil
 }
 
-// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when p does not name one after
-// all, because "]" comes without ":".
+// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when p
+// names none, because "]" comes without ":".
 func (c *class) addNamed(p string) (n int, err error) {
 	end := strings.IndexByte(p[2:], ']')
 	if end < 0 {

@@ -21,8 +21,9 @@ func (g *glob) match(s []byte) bool {
 	return g.run(s)
 }
 
-// run follows all ways through the pattern at once, so that no pattern takes longer than its length times that of s.
-// state i is alive when the tokens before i match what has been read of s; state len(rest) is the end.
+// run follows all ways through the pattern at once, so that no pattern takes longer than its length
+// times that of s. State i is alive when the tokens before i match what has been read of s; state
+// len(rest) is the end.
 func (g *glob) run(s []byte) bool {
 	n := len(g.rest) + 1
 	var short [2][128]bool

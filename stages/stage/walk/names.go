@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// kind is what a directory tells of an entry without asking the entry itself.
+// kind is the type of an entry as the directory's listing has it.
 type kind uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 	kindOther
 )
 
-// names are the names in one directory, in byte order, held in one piece of memory: 16 bytes beside each name.
+// names are the names in one directory, in byte order, in one piece of memory and 16 bytes for each.
 type names struct {
 	bytes []byte
 	at    []nameAt
@@ -28,10 +28,6 @@ type nameAt struct {
 	kind kind
 }
 
-func (n *names) reset() {
-	n.bytes, n.at = n.bytes[:0], n.at[:0]
-}
-
 func (n *names) add(name []byte, k kind) {
 	n.at = append(n.at, nameAt{off: len(n.bytes), len: uint32(len(name)), kind: k})
 	n.bytes = append(n.bytes, name...)
@@ -41,25 +37,26 @@ func (n *names) raw(a nameAt) []byte {
 	return n.bytes[a.off : a.off+int(a.len)]
 }
 
-// name returns a name without copying it: it lives as long as the list is neither reset nor given back.
+// name returns a name without copying it: it is valid until the list is given back.
 func (n *names) name(i int) string {
 	b := n.raw(n.at[i])
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// sort brings the names into byte order. A name that a directory gave twice, because it changed while it was read, is kept once.
+// sort brings the names into byte order. A name that a directory listed twice, because it changed
+// while it was read, is kept once.
 func (n *names) sort() {
 	slices.SortFunc(n.at, func(a, b nameAt) int { return bytes.Compare(n.raw(a), n.raw(b)) })
 	n.at = slices.CompactFunc(n.at, func(a, b nameAt) bool { return bytes.Equal(n.raw(a), n.raw(b)) })
 }
 
-// list returns the sorted names in d. When reading stops with an error, it returns those it got as well.
+// list returns the sorted names in d. When reading stops with an error, it returns those read so far.
 func (t *Tree) list(d *dir) (*names, error) {
 	n, _ := t.lists.Get().(*names)
 	if n == nil {
 		n = new(names)
 	}
-	n.reset()
+	n.bytes, n.at = n.bytes[:0], n.at[:0]
 	buf, _ := t.buffers.Get().(*[]byte)
 	if buf == nil {
 		b := make([]byte, 64<<10)
@@ -71,7 +68,7 @@ func (t *Tree) list(d *dir) (*names, error) {
 	return n, err
 }
 
-// done gives a list back; what a huge directory needed is left to the garbage collector.
+// done gives a list back for reuse. That of a huge directory is left to the garbage collector.
 func (t *Tree) done(n *names) {
 	if cap(n.bytes) <= 1<<20 && cap(n.at) <= 1<<16 {
 		t.lists.Put(n)

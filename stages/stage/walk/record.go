@@ -7,41 +7,45 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
-// A change leaves the time of the kernel's clock tick it falls into, and a tick lasts up to 10 ms, or 2 s on a file system
-// that keeps no fractions of a second. An entry younger than that may change again and look the same.
+// A change gets the time of the kernel's clock tick that it falls into. A tick lasts up to 10 ms, or
+// 2 s on a file system that keeps no fractions of a second. An entry younger than that may change
+// again and look the same.
 const (
 	margin       = 50 * time.Millisecond
 	coarseMargin = 2 * time.Second
 )
 
-// The tar of an entry: two headers, the PAX records (path and link target, and what these bytes allow for names, times, numbers
-// and extended attributes), the content; at the end two blocks of zeros, filled up to a record of twenty.
+// The tar of an entry: two headers, the PAX records (path and link target, and tarRecords bytes for
+// names, times, numbers and extended attributes), and the content. The archive ends with two blocks
+// of zeros, filled up to a record of twenty.
 const (
 	tarBlock   = 512
 	tarRecords = 1024
 	tarEnd     = 20 * tarBlock
 )
 
-// recorder takes the entries of one directory into a digest and sums them up.
+// recorder adds the entries of one directory to a digest and sums them up.
 type recorder struct {
 	t    *Tree
-	fd   int    // the directory that holds the entries
-	dev  uint64 // its device
-	now  time.Time
+	fd   int       // the directory that holds the entries
+	dev  uint64    // its device
+	now  time.Time // when the entries were looked at, or before
 	hash hash.Hash
 	buf  []byte
 	sum  summary
 }
 
-// newRecorder must be called before the entries are looked at: it takes the time that their soundness is told by.
+// newRecorder must be called before the entries are looked at: it reads the clock.
 func (t *Tree) newRecorder(fd int, dev uint64) recorder {
 	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: summary{sound: true}}
 }
 
-// add records an entry; nameLen is the length of its name in the archive. What is written of an entry says how long it is, so
-// that no two lists of entries give the same bytes.
+// add records an entry; nameLen is the length of its name in the archive. The length of each record
+// follows from its first bytes, so that no two lists of entries give the same bytes.
 func (r *recorder) add(name string, nameLen int, st *unix.Stat_t) {
 	const flush = 8 << 10
 	if len(r.buf) > flush {
@@ -59,12 +63,11 @@ func (r *recorder) add(name string, nameLen int, st *unix.Stat_t) {
 	b = le.AppendUint64(b, uint64(st.Ino))
 	b = le.AppendUint64(b, uint64(st.Nlink))
 	b = le.AppendUint64(b, uint64(st.Rdev))
-	if uint64(st.Dev) == r.dev {
-		b = append(b, 0)
-	} else {
-		b = append(b, 1)
+	var other byte // on another file system than the directory
+	if uint64(st.Dev) != r.dev {
+		other = 1
 	}
-	r.buf = b
+	r.buf = append(b, other)
 	r.count(nameLen, st)
 }
 
@@ -79,7 +82,7 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	s.sound = s.sound && settled(r.now, st)
 	s.entries++
 	tar := int64(2*tarBlock) + blocks(int64(tarRecords+nameLen))
-	switch uint32(st.Mode) & unix.S_IFMT {
+	switch fsys.Type(st) {
 	case unix.S_IFREG:
 		s.files++
 		s.bytes += st.Size
@@ -90,25 +93,25 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	s.tar += tar
 }
 
-// content bounds what a file's content takes in the archive: with holes, its data and the map of them, which takes some 40
-// bytes for each piece of data, of 4 KiB at least.
+// content bounds the size of a file's content in the archive: with holes, its data and their map,
+// which takes some 40 bytes for each piece of data, of 4 KiB at least.
 func (r *recorder) content(st *unix.Stat_t) int64 {
 	whole, used := blocks(st.Size), int64(st.Blocks)*512
 	// Small files may lie in the inode, which counts no blocks.
-	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.tellsHoles(r.fd, r.dev) {
+	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
 		return whole
 	}
 	return min(whole, blocks(used)+blocks(used/64)+2*tarBlock)
 }
 
-// tellsHoles reports whether a device's st_blocks counts what is not a hole, and knows it as soon as it is written.
-func (t *Tree) tellsHoles(fd int, dev uint64) bool {
+// showsHoles reports whether a device's st_blocks counts what is not a hole, and at once.
+func (t *Tree) showsHoles(fd int, dev uint64) bool {
 	if v, ok := t.holes.Load(dev); ok {
 		return v.(bool)
 	}
-	tells := blocksTellHoles(fd)
-	t.holes.Store(dev, tells)
-	return tells
+	shows := blocksShowHoles(fd)
+	t.holes.Store(dev, shows)
+	return shows
 }
 
 // blocks rounds up to whole tar blocks.
@@ -116,9 +119,10 @@ func blocks(n int64) int64 {
 	return (n + tarBlock - 1) &^ (tarBlock - 1)
 }
 
-// settled reports whether an entry changed long enough before now for any later change to show. A time of change in the future
-// comes of a clock set back: it may come again. A time of modification in the future was set by hand, and is no sign of a
-// change now; one close to now is a sign of it on file systems that keep no time of change.
+// settled reports whether an entry changed long enough before now for any later change to show. A
+// time of change in the future comes of a clock set back: it may come again. A time of modification
+// in the future was set by hand and is no sign of a change; one close to now is a sign of it on file
+// systems that keep no time of change.
 func settled(now time.Time, st *unix.Stat_t) bool {
 	changed, modified := time.Unix(st.Ctim.Unix()), time.Unix(st.Mtim.Unix())
 	return now.Sub(changed) >= tick(changed) && now.Sub(modified).Abs() >= tick(modified)

@@ -10,29 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Scan is what lstat tells of a subtree.
+// Scan is what lstat shows of a subtree.
 type Scan struct {
-	// Fingerprint is a digest of the names, types, modes, owners, sizes, times of modification and of change, inodes, link
-	// counts and device numbers of all entries that are taken. Where another file system begins is in it, the numbers that
-	// file systems happen to have since they were mounted are not.
+	// Fingerprint is a digest of the names, types, modes, owners, sizes, times of modification and of
+	// change, inodes, link counts and device numbers of all entries that are taken. It covers where
+	// another file system begins, but not st_dev, which depends on the order of mounts.
 	Fingerprint [sha256.Size]byte
-	// Sound is false when something could not be read, or was changed so lately that a later change might leave it the same
-	// time of change: then an equal fingerprint does not prove an unchanged tree, and must not be kept. What lstat never
-	// shows stays unseen: of stores through mmap, only the first to a page since it was last written back.
+	// Sound is false when something could not be read, or was changed so recently that a later
+	// change might leave it the same time of change: then an equal fingerprint does not prove an
+	// unchanged tree, and must not be kept. lstat does not show every change: of stores through
+	// mmap, only the first to a page since it was last written back.
 	Sound bool
 	// Entries counts all entries, Files the regular files, Bytes their sizes.
 	Entries, Files, Bytes int64
-	// TarBound is the size in bytes that the uncompressed archive does not exceed, unless the tree grows before it is
-	// read, or has more than half a KiB of extended attributes an entry. Holes are not counted on file systems whose st_blocks
-	// tells them from compression.
+	// TarBound is the size in bytes that the uncompressed archive does not exceed, unless the tree
+	// grows before it is read, or has more than half a KiB of extended attributes an entry. Holes
+	// are left out on file systems whose st_blocks shows them.
 	TarBound int64
 }
 
-// fingerprintVersion begins every fingerprint: another one makes all older fingerprints unequal.
+// fingerprintVersion begins every fingerprint: a new version makes all older ones unequal.
 const fingerprintVersion = "firn fingerprint 1\n"
 
-// Scan looks at every entry of a subtree, in this goroutine and in those of the tree's workers that are idle. It ends with an
-// error when the subtree's own entry can't be read, and when ctx ends.
+// Scan looks at every entry of a subtree, in this goroutine and in those of the tree's workers that
+// are idle. It ends with an error when the subtree's own entry can't be read, and when ctx ends.
 func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
 	p, err := t.find(s.Path)
 	if err != nil {
@@ -71,16 +72,16 @@ type scanWalk struct {
 	ctx context.Context
 }
 
-// summary is what is known of what is in a directory, down to the leaves. Its zero value is that of one that can't be read.
+// summary sums up what is in a directory, down to the leaves. It is zero for one that can't be read.
 type summary struct {
 	digest                     [sha256.Size]byte
 	sound                      bool
 	entries, files, bytes, tar int64
 }
 
-// dir scans what is in the directory at p: the digest is that of all entries' own data in order of their names, followed by
-// the digests of the directories among them in the same order. rel is as in Tree.read; nameLen is the length of what the names
-// in the archive begin with.
+// dir scans what is in the directory at p. The digest covers the data of all entries in order of
+// their names, then the digests of the directories among them in the same order. rel is as in
+// Tree.read; nameLen is the length of what the names in the archive begin with.
 func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summary {
 	d, err := p.dir.openDir(p.name, id)
 	if err != nil {
@@ -105,7 +106,7 @@ func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summ
 	return r.result()
 }
 
-// subdir is a directory found in a directory: its place among the names, and what was found in it.
+// subdir is a directory in a directory: its place among the names, and what was found in it.
 type subdir struct {
 	at int
 	id inode
@@ -137,8 +138,8 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 	return subdirs
 }
 
-// descend scans the directories found in d. Idle workers are given some of them as long as d is one of the levels that stay
-// open; whatever nobody takes is scanned here.
+// descend scans the directories found in d. Idle workers get some of them as long as d is one of the
+// levels that stay open; this goroutine scans the rest.
 func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameLen int) {
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -149,7 +150,7 @@ func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameL
 			rel = append(append(rel, p.name...), '/')
 			s.summary = w.dir(p, s.id, rel, nameLen+len(p.name)+1, takeAll)
 		}
-		// The last one is this goroutine's: it would only wait.
+		// This goroutine would only wait for the last one, so it takes that itself.
 		if i < len(subdirs)-1 && d.level < maxOpen {
 			own := slices.Clip(rel)
 			others.Add(1)

@@ -389,5 +389,5 @@ func blocksTellHolesIn(t *testing.T, dir string) bool {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	return blocksTellHoles(int(d.Fd()))
+	return blocksShowHoles(int(d.Fd()))
 }

@@ -2,9 +2,10 @@ package walk
 
 import (
 	"bytes"
-	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 const (
@@ -18,9 +19,9 @@ func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
 	return isDir(st) && tk != takeNone && !(t.o.OneFileSystem && uint64(st.Dev) != t.id.dev)
 }
 
-// read lists what is to be taken of a directory, as far as its names and what they are said to be tell; rel is the directory's
-// path below the backup path with a slash at its end, "" for the backup path itself. When listing stops with an error, the
-// names that were got are returned as well.
+// read lists what is to be taken of a directory, as far as the listing alone decides that. rel is the
+// directory's path below the backup path with a slash at its end, "" for the backup path itself.
+// When listing stops with an error, the names read so far are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)
@@ -42,10 +43,10 @@ func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	return n, err
 }
 
-// look is lstat of an entry that read has listed, and the rest of the decision whether it is taken.
+// look is lstat of an entry that read has listed. It decides finally whether the entry is taken.
 func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_t) (taken bool, err error) {
 	name := n.name(i)
-	if err := lstatat(d.fd, name, st); err != nil {
+	if err := fsys.Lstat(d.fd, name, st); err != nil {
 		return false, vanished(err)
 	}
 	isdir := isDir(st)
@@ -61,7 +62,7 @@ func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_
 	return len(t.leaveAt) == 0 || !t.leaveAt[string(rel)+name], nil
 }
 
-// leavesOut reports whether some directory or path is to be left out whatever the patterns say.
+// leavesOut reports whether a directory or path is left out whatever the patterns say.
 func (t *Tree) leavesOut() bool {
 	return len(t.leave)+len(t.leaveAt) > 0
 }
@@ -75,12 +76,12 @@ func isCache(d *dir, n *names) bool {
 	if err != nil {
 		return false
 	}
+	defer fsys.CloseRead(fd)
 	var st unix.Stat_t
-	buf := make([]byte, len(cacheSignature))
-	got := 0
-	err = fstat(fd, &st)
-	if err == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFREG {
-		got, err = unix.Pread(fd, buf, 0)
+	if fsys.Fstat(fd, &st) != nil || fsys.Type(&st) != unix.S_IFREG {
+		return false
 	}
-	return errors.Join(err, unix.Close(fd)) == nil && bytes.Equal(buf[:max(got, 0)], []byte(cacheSignature))
+	buf := make([]byte, len(cacheSignature))
+	got, err := unix.Pread(fd, buf, 0)
+	return err == nil && bytes.Equal(buf[:got], []byte(cacheSignature))
 }

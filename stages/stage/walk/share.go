@@ -1,7 +1,7 @@
 package walk
 
-// share hands work to an idle worker, if there is one. Whoever offers work does it himself otherwise, so that nothing is
-// queued and nobody can wait for a worker that waits for him.
+// share hands work to an idle worker, if there is one. Otherwise the caller does it, so that nothing
+// is queued and no deadlock is possible.
 type share struct{ idle chan struct{} }
 
 func newShare(workers int) share {

@@ -7,19 +7,20 @@ import (
 	"firn/stages/format/key"
 )
 
-// Subtree is what goes into one archive: an entry at the depth the tree is cut at with all beneath it, or a shell.
+// Subtree is what goes into one archive: an entry at the depth the tree is cut at with all beneath
+// it, or a shell.
 type Subtree struct {
 	// Path is below the backup path, which is "" itself.
 	Path string
-	// Base is what names in the archive start with: the last segment of the backup path joined with Path; "." where that
-	// has no name of its own ("/", "." and anything that ends in "..").
+	// Base is what names in the archive start with: the last segment of the backup path joined with
+	// Path; "." where that has no name of its own ("/", "." and anything that ends in "..").
 	Base string
-	// Shell marks a directory above the depth, alone: its own entry and its children that are no directories. Those of
-	// a directory just above the depth are subtrees of their own, so its shell is its own entry only.
+	// Shell marks a directory above the depth, alone: its own entry and its children that are no
+	// directories. Just above the depth, the children are subtrees, and a shell is the entry only.
 	Shell bool
 	// Key names the object (package key).
 	Key string
-	// LongKey is the full key when Key had to be shortened, to be kept inside the archive; else "".
+	// LongKey is the full key when Key was shortened, to be kept inside the archive; else "".
 	LongKey string
 }
 
@@ -36,15 +37,10 @@ func (t *Tree) subtree(rel string, shell bool) Subtree {
 
 // full joins the backup path with a path below it.
 func (t *Tree) full(rel string) string {
-	switch {
-	case rel == "":
+	if rel == "" {
 		return t.path
-	case t.path == "/":
-		return "/" + rel
-	case t.path == ".":
-		return rel
 	}
-	return t.path + "/" + rel
+	return t.within + rel
 }
 
 func base(p string) string {

@@ -1,21 +1,23 @@
-// Package walk reads the tree that is to be saved: it cuts it into subtrees, tells from lstat data alone whether a subtree is
-// what it was, and streams a subtree's entries to whoever archives them.
+// Package walk reads the tree that is to be saved: it cuts it into subtrees, takes fingerprints of
+// them from lstat data alone, and streams a subtree's entries to whoever archives them.
 //
-// It knows nothing of archives, codecs or stores, and opens no file (but CACHEDIR.TAG, to see whether it is one, when that was
-// asked for). It promises:
+// It knows nothing of archives, codecs or stores, and opens no file but CACHEDIR.TAG, on request.
+// It promises:
 //
 //   - Each entry of the tree that is not excluded is in exactly one subtree.
-//   - Everything is opened relative to a directory that is already open, without following links: neither the length of a
-//     path nor a link put in the place of a directory changes what is read. Only the backup path itself may be a link.
-//   - Memory holds the names of the directories on the way down, and nothing that grows with the tree; at most maxOpen
-//     directories are open for each walk under way.
-//   - Order and results depend on the tree alone, never on scheduling or on the number of workers.
-//   - What can't be read is reported, with its path, and the walk goes on.
+//   - Everything is opened relative to a directory that is already open, without following links:
+//     neither the length of a path nor a link put in the place of a directory changes what is read.
+//     Only the backup path itself may be a link.
+//   - Memory holds the names in the directories on the way down, and nothing that grows with the
+//     tree. Each walk keeps at most maxOpen directories open.
+//   - Order and results depend on the tree alone, not on scheduling or the number of workers.
+//   - What can't be read is reported with its path, and the walk goes on.
 //
 // Paths are bytes, separated by '/'.
 package walk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +32,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/stages/format/key"
+	"firn/stages/service/fsys"
 )
 
 // Options says what of a tree is taken, and how.
@@ -40,28 +43,30 @@ type Options struct {
 	Prefix, Ext string
 	// Exclude leaves out what its patterns match; nil leaves out nothing.
 	Exclude *Exclude
-	// ExcludeCaches leaves out what is in a directory with a CACHEDIR.TAG, except the directory's own entry and the tag.
+	// ExcludeCaches leaves out what is in a directory with a CACHEDIR.TAG, but for the tag.
 	ExcludeCaches bool
-	// OneFileSystem leaves out what is in a directory on another file system than the backup path; the directory's own
-	// entry, the mount point, is kept.
+	// OneFileSystem leaves out what is in a directory on another file system than the backup path.
+	// The directory's own entry, the mount point, is kept.
 	OneFileSystem bool
-	// LeaveOut are paths that are never taken: the cache path, a directory store inside the backup path. A directory is known
-	// by its device and inode, whatever path leads to it; anything else, and what does not exist yet, by its path.
+	// LeaveOut are paths that are never taken: the cache path, a directory store inside the backup
+	// path. A directory is recognized by its device and inode, whatever path leads to it; anything
+	// else, and what does not exist yet, by its path.
 	LeaveOut []string
-	// Workers bounds how many goroutines look at entries for all scans together, beside those that call Scan; 0 means
-	// twice GOMAXPROCS: they wait for the disk more than they compute.
+	// Workers bounds how many goroutines look at entries for all scans together, beside those that
+	// call Scan; 0 means twice GOMAXPROCS: they wait for the disk more than they compute.
 	Workers int
-	// Now is the clock that Scan.Sound is told by; nil means time.Now.
+	// Now is the clock for Scan.Sound; nil means time.Now.
 	Now func() time.Time
 }
 
-// ErrVanished is the cause of the fault of an entry that was gone, or was another one, when it was to be read.
+// ErrVanished is why an entry could not be read that was gone, or another one, when its turn came.
 var ErrVanished = errors.New("vanished or was replaced while it was being read")
 
 // Tree is an open backup path. Its methods may be called at the same time.
 type Tree struct {
 	o       Options
 	path    string // as given, cleaned
+	within  string // what the paths of the entries below it begin with: it and a slash, "" for "."
 	root    int    // the backup path's directory; when it is a plain file, the directory that holds it
 	file    string // the plain file's name in root; "" for a directory
 	id      inode  // of the backup path itself
@@ -70,14 +75,15 @@ type Tree struct {
 	share   share
 	lists   sync.Pool // *names
 	buffers sync.Pool // *[]byte for getdents
-	holes   sync.Map  // device → bool: its st_blocks tell holes
+	holes   sync.Map  // device → bool: its st_blocks shows holes
 }
 
 // inode identifies an entry while the tree is open.
 type inode struct{ dev, ino uint64 }
 
-// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names in archives are made from the
-// path as given, cleaned; it is an error when that leads elsewhere, by a ".." after a link. The Tree must be closed.
+// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names in
+// archives are made from the path as given, cleaned; it is an error when that leads elsewhere, by a
+// ".." after a link. The Tree must be closed.
 func Open(name string, o Options) (*Tree, error) {
 	if name == "" {
 		return nil, errors.New("opening the backup path: it is empty; name a directory or a file")
@@ -95,6 +101,13 @@ func Open(name string, o Options) (*Tree, error) {
 		o.Now = time.Now
 	}
 	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name)), share: newShare(o.Workers)}
+	switch t.path {
+	case ".":
+	case "/":
+		t.within = "/"
+	default:
+		t.within = t.path + "/"
+	}
 	if err := t.openRoot(name); err != nil {
 		if target, linkErr := os.Readlink(name); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("it is a link to %q, which is not there: %w", target, err)
@@ -107,65 +120,46 @@ func Open(name string, o Options) (*Tree, error) {
 	return t, nil
 }
 
-// openRoot opens the directory that name leads to, or the one that holds the file it leads to.
-func (t *Tree) openRoot(name string) error {
-	fd, err := openLong(name, unix.O_DIRECTORY)
-	if err == unix.ENOTDIR {
-		return t.openRootFile(name)
-	}
-	if err != nil {
+// openRoot opens the backup path, and makes sure that the cleaned path, which the keys are made of,
+// leads to it as well.
+func (t *Tree) openRoot(name string) (err error) {
+	if t.root, t.file, t.id, err = locate(name); err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
-		return errors.Join(err, unix.Close(fd))
-	}
-	t.root, t.id = fd, idOf(&st)
-	return t.checkCleaned(name)
-}
-
-func (t *Tree) openRootFile(name string) error {
-	// A file's name can be followed by no slash: "file/" fails here as it does everywhere.
-	dir, file := path.Split(filepath.ToSlash(name))
-	if file == "" {
-		return unix.ENOTDIR
-	}
-	if dir == "" {
-		dir = "."
-	}
-	fd, err := openLong(dir, unix.O_DIRECTORY)
-	if err != nil {
-		return err
-	}
-	var st unix.Stat_t
-	if err := fstatat(fd, file, &st, 0); err != nil {
-		return errors.Join(err, unix.Close(fd))
-	}
-	t.root, t.file, t.id = fd, file, idOf(&st)
-	return t.checkCleaned(name)
-}
-
-// checkCleaned makes sure that the cleaned path, which the keys are made of, names what was opened.
-func (t *Tree) checkCleaned(name string) error {
 	if t.path == strings.TrimSuffix(name, "/") || t.path == name {
 		return nil
 	}
-	dir, file := t.path, "."
-	if t.file != "" {
-		dir, file = path.Split(t.path)
-	}
-	if dir == "" {
-		dir = "."
-	}
-	var st unix.Stat_t
-	fd, err := openLong(dir, unix.O_DIRECTORY)
+	fd, _, id, err := locate(t.path)
 	if err == nil {
-		err = errors.Join(fstatat(fd, file, &st, 0), unix.Close(fd))
+		fsys.CloseRead(fd)
 	}
-	if err != nil || idOf(&st) != t.id {
+	if err != nil || id != t.id {
 		return errors.Join(fmt.Errorf("it leads elsewhere than %s, because of a \"..\" after a symbolic link; give it without \"..\"", t.path), t.Close())
 	}
 	return nil
+}
+
+// locate opens the directory that name leads to; of a file, the directory that holds it.
+func locate(name string) (fd int, file string, id inode, err error) {
+	var st unix.Stat_t
+	fd, err = openLong(name)
+	switch err {
+	case nil:
+		err = fsys.Fstat(fd, &st)
+	case unix.ENOTDIR:
+		// No slash can follow a file's name: "file/" fails here as it does everywhere.
+		var dir string
+		if dir, file = path.Split(filepath.ToSlash(name)); file == "" {
+			return -1, "", id, err
+		}
+		if fd, err = openLong(cmp.Or(dir, ".")); err == nil {
+			err = fsys.Stat(fd, file, &st)
+		}
+	}
+	if err != nil && fd >= 0 {
+		fsys.CloseRead(fd)
+	}
+	return fd, file, idOf(&st), err
 }
 
 // resolveLeaveOut looks up what is to be left out.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
 
 // Offsets in struct linux_dirent64 (getdents64(2)): d_reclen, d_type and d_name.
@@ -43,4 +45,29 @@ func kindOf(dtype byte) kind {
 		return kindUnknown
 	}
 	return kindOther
+}
+
+// openQuietly opens name in dirfd for reading. It does not change the time of last access where
+// that is permitted (to the owner and to root).
+func openQuietly(dirfd int, name string, flags int) (int, error) {
+	fd, err := fsys.Open(dirfd, name, openFlags|flags|unix.O_NOATIME, 0)
+	if err == unix.EPERM {
+		return fsys.Open(dirfd, name, openFlags|flags, 0)
+	}
+	return fd, err
+}
+
+// blocksShowHoles reports whether fd is on a file system known to count in st_blocks all that is
+// not a hole. Others count compressed sizes (ZFS, bcachefs), count late, or repeat what another
+// system reports.
+func blocksShowHoles(fd int) bool {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return false
+	}
+	switch uint32(fs.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return true
+	}
+	return false
 }

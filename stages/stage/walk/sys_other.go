@@ -2,7 +2,11 @@
 
 package walk
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
+)
 
 // readNames adds all entries of the open directory but "." and ".." to n.
 func readNames(fd int, buf []byte, n *names) error {
@@ -21,3 +25,11 @@ func readNames(fd int, buf []byte, n *names) error {
 		}
 	}
 }
+
+// openQuietly opens name in dirfd for reading. It changes the time of last access.
+func openQuietly(dirfd int, name string, flags int) (int, error) {
+	return fsys.Open(dirfd, name, openFlags|flags, 0)
+}
+
+// blocksShowHoles: holes are known on Linux only.
+func blocksShowHoles(int) bool { return false }
