@@ -1,7 +1,7 @@
 // Command codecs measures every codec and level of firn beside the native tools and beside the Go
-// libraries that firn could use instead, one core each, in interleaved rounds: CPU seconds (user and
-// system), MB of input per CPU second, ratio, bytes and peak memory; for decoding MB of output per
-// CPU second. It prints a table of medians and writes it as CSV. Run it with make bench-codecs.
+// libraries that firn could use instead, one core each, in interleaved rounds: CPU seconds (user
+// and system), MB of input per CPU second, ratio, bytes and peak memory; for decoding MB of output
+// per CPU second. It prints a table of medians and writes it as CSV. Run it with make bench-codecs.
 package main
 
 import (
@@ -256,11 +256,11 @@ func measure(self string, c contender, input string) (f figures, err error) {
 	cmd := exec.Command(self, append([]string{"-measure", "--"}, c.command...)...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stdin, cmd.Stderr = in, os.Stderr
-	told, err := cmd.Output()
+	printed, err := cmd.Output()
 	if err != nil {
 		return f, err
 	}
-	_, err = fmt.Sscan(string(told), &f.cpu, &f.memory, &f.out)
+	_, err = fmt.Sscan(string(printed), &f.cpu, &f.memory, &f.out)
 	return f, err
 }
 
