@@ -67,11 +67,16 @@ func roundTrip(t interface{ Fatalf(string, ...any) }, e *Encoder, what string, w
 	if got, err := inflate(window, piece); err != nil || !bytes.Equal(got, block) {
 		t.Fatalf("%s: %d bytes after %d come back as %d others: %v", what, len(block), len(window), len(got), err)
 	}
+	return piece
+}
+
+// mustPgunzip demands window and block of pgzip.
+func mustPgunzip(t interface{ Fatalf(string, ...any) }, what string, window, piece, block []byte) {
+	window = window[max(0, len(window)-Window):]
 	all := slices.Concat(window, block)
 	if got, err := pgunzip(member(window, piece, block)); err != nil || !bytes.Equal(got, all) {
 		t.Fatalf("%s: pgzip gives %d of %d bytes, or others: %v", what, len(got), len(all), err)
 	}
-	return piece
 }
 
 func noise(n int, seed uint64, values int) []byte {
@@ -178,6 +183,7 @@ func TestRandomInputs(t *testing.T) {
 			cut := r.IntN(len(data))
 			what := fmt.Sprintf("input %d (seed %d, %d bytes cut at %d)", i, seed, len(data), cut)
 			piece := roundTrip(t, used, what, data[:cut], data[cut:])
+			mustPgunzip(t, what, data[:cut], piece, data[cut:])
 			if i%10 == 0 {
 				if want, err := encode(NewEncoder(level), data[:cut], data[cut:]); err != nil || !bytes.Equal(piece, want) {
 					t.Fatalf("%s: what was encoded before shows (%v)", what, err)
@@ -267,7 +273,8 @@ func FuzzEncode(f *testing.F) {
 		}
 		at := int(cut) % len(data)
 		e := encoders[int(level)%len(encoders)]
-		roundTrip(t, e, "fuzzed", data[:at], data[at:])
+		piece := roundTrip(t, e, "fuzzed", data[:at], data[at:])
+		mustPgunzip(t, "fuzzed", data[:at], piece, data[at:])
 		roundTrip(t, e, "fuzzed, again", nil, data)
 	})
 }
