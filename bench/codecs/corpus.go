@@ -21,7 +21,7 @@ type corpus struct {
 	size       int64
 }
 
-// makeCorpora lays the corpora down: source text and programs of the Go
+// makeCorpora writes the corpora: source text and programs of the Go
 // installation, bytes that do not compress, and the tar of many tiny files.
 func makeCorpora(dir string, size int64) ([]corpus, error) {
 	var all []corpus
@@ -61,7 +61,7 @@ func makeCorpora(dir string, size int64) ([]corpus, error) {
 	return all, nil
 }
 
-// tarOf writes the first size bytes of the tar of what make lays down.
+// tarOf writes the first size bytes of the tar of the tree that make writes.
 func tarOf(w io.Writer, size int64, make func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "firn-corpus-")
 	if err != nil {

@@ -1,7 +1,7 @@
-// Command codecs measures every codec and level of firn beside the native
-// tools, one core each, in interleaved rounds: MB of input per CPU second
-// (user and system), ratio, peak memory, and for decoding MB of output per CPU
-// second. It prints a table and writes it as CSV. Run it with make bench-codecs.
+// Command codecs measures every codec and level of firn beside the native tools and beside the Go
+// libraries that firn could use instead, one core each, in interleaved rounds: CPU seconds (user
+// and system), MB of input per CPU second, ratio, bytes and peak memory; for decoding MB of output
+// per CPU second. It prints a table of medians and writes it as CSV. Run it with make bench-codecs.
 package main
 
 import (
@@ -30,8 +30,8 @@ func main() {
 	format := flag.String("format", "", "only contenders of this file name extension, such as gz")
 	corpus := flag.String("corpus", "", "only these of text, binaries, random and tiny, separated by commas")
 	out := flag.String("csv", "bench/out/codecs.csv", "where to write the table")
-	one := flag.String("one", "", "measured by itself: NAME-LEVEL to encode standard input, -EXT to decode it")
-	child := flag.Bool("measure", false, "measured by itself: run the arguments and print what they took")
+	one := flag.String("one", "", "used by the command itself: NAME-SETTING encodes standard input, -NAME decodes it")
+	child := flag.Bool("measure", false, "used by the command itself: run the arguments and print what they took")
 	flag.Parse()
 	var err error
 	if *one != "" {
@@ -47,36 +47,58 @@ func main() {
 	}
 }
 
-// single is one contender of firn's own, in a process of its own.
+// single runs one contender that is Go code, in a process of its own: NAME-SETTING encodes standard
+// input, -NAME decodes it. NAME is a format or a library.
 func single(what string) error {
-	if ext, ok := strings.CutPrefix(what, "-"); ok {
-		format, err := codec.ByExt(ext)
+	if name, ok := strings.CutPrefix(what, "-"); ok {
+		r, err := decoder(name, os.Stdin)
 		if err != nil {
 			return err
 		}
-		r, err := format.NewReader(os.Stdin)
-		if err != nil {
-			return err
-		}
-		if _, err := io.CopyBuffer(struct{ io.Writer }{os.Stdout}, r, make([]byte, 1<<20)); err != nil {
+		if _, err := io.CopyBuffer(struct{ io.Writer }{os.Stdout}, struct{ io.Reader }{r}, make([]byte, 1<<20)); err != nil {
 			return err
 		}
 		return r.Close()
 	}
-	name, level, _ := strings.Cut(what, "-")
-	n, err := strconv.Atoi(level)
+	name, setting, _ := strings.Cut(what, "-")
+	w, err := encoder(name, setting, os.Stdout)
 	if err != nil {
 		return err
 	}
-	format, err := codec.New(name, n)
-	if err != nil {
-		return err
-	}
-	w := codec.NewWriter(format, os.Stdout)
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, os.Stdin, make([]byte, 1<<20)); err != nil {
 		return err
 	}
 	return w.Close()
+}
+
+func decoder(name string, r io.Reader) (io.ReadCloser, error) {
+	for _, l := range libraries() {
+		if l.name == name {
+			return l.decode(r)
+		}
+	}
+	format, err := codec.New(name, codec.DefaultLevel)
+	if err != nil {
+		return nil, err
+	}
+	return format.NewReader(r)
+}
+
+func encoder(name, setting string, w io.Writer) (io.WriteCloser, error) {
+	for _, l := range libraries() {
+		if l.name == name {
+			return l.encode(w, setting)
+		}
+	}
+	level, err := strconv.Atoi(setting)
+	if err != nil {
+		return nil, err
+	}
+	format, err := codec.New(name, level)
+	if err != nil {
+		return nil, err
+	}
+	return codec.NewWriter(format, w), nil
 }
 
 // A contender encodes or decodes standard input to standard output.
@@ -98,14 +120,20 @@ func contenders(self string) (all []contender) {
 		if err != nil {
 			panic(err) // a name of codec.Names has a default
 		}
-		all = append(all, contender{"firn " + name + " -d", f.Ext(), []string{self, "-one", "-" + f.Ext()}, true})
+		all = append(all, contender{"firn " + name + " -d", f.Ext(), []string{self, "-one", "-" + name}, true})
+	}
+	for _, l := range libraries() {
+		for _, s := range l.settings {
+			all = append(all, contender{l.name + " -" + s, l.ext, []string{self, "-one", l.name + "-" + s}, false})
+		}
+		all = append(all, contender{l.name + " -d", l.ext, []string{self, "-one", "-" + l.name}, true})
 	}
 	for _, native := range []struct {
 		ext, command string
 		decode       bool
 	}{
-		{"gz", "gzip -6", false}, {"gz", "gzip -9", false}, {"gz", "pigz -6 -p 1", false}, {"gz", "pigz -9 -p 1", false}, {"gz", "gzip -d", true},
-		{"bz2", "bzip2 -9", false}, {"bz2", "lbzip2 -9 -n 1", false}, {"bz2", "bzip2 -d", true}, {"bz2", "lbzip2 -d -n 1", true},
+		{"gz", "gzip -6", false}, {"gz", "gzip -9", false}, {"gz", "pigz -6 -p 1", false}, {"gz", "pigz -9 -p 1", false}, {"gz", "gzip -d", true}, {"gz", "pigz -d -p 1", true},
+		{"bz2", "bzip2 -1", false}, {"bz2", "bzip2 -9", false}, {"bz2", "lbzip2 -1 -n 1", false}, {"bz2", "lbzip2 -9 -n 1", false}, {"bz2", "bzip2 -d", true}, {"bz2", "lbzip2 -d -n 1", true},
 		{"xz", "xz -0 -T 1", false}, {"xz", "xz -1 -T 1", false}, {"xz", "xz -6 -T 1", false}, {"xz", "xz -d -T 1", true},
 		{"zst", "zstd -1 --single-thread", false}, {"zst", "zstd -3 --single-thread", false}, {"zst", "zstd -d", true},
 	} {
@@ -145,7 +173,7 @@ func run(rounds int, size int64, only choice, out string) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"corpus", "contender", "MB/s per core", "ratio", "bytes", "peak MB"}}
+	rows := [][]string{{"corpus", "contender", "CPU s", "MB/s per core", "ratio", "bytes", "peak MB"}}
 	for _, corpus := range corpora {
 		if !only.reads(corpus.name) {
 			continue
@@ -189,7 +217,7 @@ func row(c corpus, by contender, rs []figures) []string {
 		size = strconv.FormatInt(rs[0].out, 10)
 		ratio = fmt.Sprintf("%.3f", float64(c.size)/float64(rs[0].out))
 	}
-	return []string{c.name, by.name, fmt.Sprintf("%.1f", float64(c.size)/1e6/cpu.Seconds()), ratio, size, fmt.Sprintf("%.0f", float64(memory)/1e6)}
+	return []string{c.name, by.name, fmt.Sprintf("%.2f", cpu.Seconds()), fmt.Sprintf("%.1f", float64(c.size)/1e6/cpu.Seconds()), ratio, size, fmt.Sprintf("%.0f", float64(memory)/1e6)}
 }
 
 // encodeAll makes what the decoders read, with the native tools.
@@ -228,11 +256,11 @@ func measure(self string, c contender, input string) (f figures, err error) {
 	cmd := exec.Command(self, append([]string{"-measure", "--"}, c.command...)...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stdin, cmd.Stderr = in, os.Stderr
-	told, err := cmd.Output()
+	printed, err := cmd.Output()
 	if err != nil {
 		return f, err
 	}
-	_, err = fmt.Sscan(string(told), &f.cpu, &f.memory, &f.out)
+	_, err = fmt.Sscan(string(printed), &f.cpu, &f.memory, &f.out)
 	return f, err
 }
 

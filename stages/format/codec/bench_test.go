@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// corpus is what the benchmarks compress: some of the Go installation's source as a tar, and its programs.
+// corpus is what the benchmarks compress: some of the Go installation's source as a tar, and its
+// programs.
 func corpus(b *testing.B, what string, limit int) []byte {
 	b.Helper()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
@@ -49,7 +50,8 @@ func corpus(b *testing.B, what string, limit int) []byte {
 	return buf.Bytes()[:min(limit, buf.Len())]
 }
 
-// BenchmarkEncode gives MB of input a second on one core, and the ratio, block by block into reused buffers.
+// BenchmarkEncode gives MB of input a second on one core, and the ratio, block by block into reused
+// buffers.
 func BenchmarkEncode(b *testing.B) {
 	for _, what := range []string{"source", "binaries"} {
 		data := corpus(b, what, 48<<20)

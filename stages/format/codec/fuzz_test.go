@@ -18,8 +18,8 @@ func FuzzReadBzip2(f *testing.F) { fuzzReader(f, "bzip2") }
 func FuzzReadXZ(f *testing.F)    { fuzzReader(f, "lzma") }
 func FuzzReadZstd(f *testing.F)  { fuzzReader(f, "zstd") }
 
-// fuzzReader reads any bytes as a format's, at once and byte by byte: the same comes out, or an error; and what comes out of a file
-// without an error does so again when it is compressed anew.
+// fuzzReader decodes any bytes, at once and byte by byte: both give the same, or an error. What
+// comes out of a file without an error does so again when it is compressed anew.
 func fuzzReader(f *testing.F, name string) {
 	format, err := codec.New(name, 1)
 	if err != nil {

@@ -11,8 +11,9 @@ func sha(b []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// golden holds what each format and level makes of the same input. A change here makes users upload archives again
-// whose content did not change: it is a deliberate act and belongs into CHANGELOG.md.
+// golden holds what each format and level makes of the same input. A change here makes users upload
+// archives again whose content did not change: it is a deliberate act and belongs into
+// CHANGELOG.md.
 func golden() map[string]string {
 	return map[string]string{
 		"gzip-1":  "e553345affcc2a3b56063278e9e0429d4cc804189d1fc24e38fb9336f78b90b3",
@@ -51,9 +52,11 @@ func TestGolden(t *testing.T) {
 	for _, f := range pinned(t) {
 		t.Run(label(f), func(t *testing.T) {
 			t.Parallel()
-			if got, want := sha(compress(t, f, input, 1<<20)), golden()[label(f)]; got != want {
+			file := compress(t, f, input, 1<<20)
+			if got, want := sha(file), golden()[label(f)]; got != want {
 				t.Errorf("%q: %q, want %q", label(f), got, want)
 			}
+			mustDecode(t, f, file, input)
 		})
 	}
 }

@@ -73,25 +73,37 @@ type sample struct {
 	data []byte
 }
 
-// big is n bytes for which a format with large blocks need not be slow: a stretch of everything, again and again.
+// big is n bytes for which a format with large blocks need not be slow: a stretch of everything,
+// again and again.
 func big(n int, seed uint64) []byte {
 	unit := mixed(max(1, min(n, 200_003)), seed)
 	return bytes.Repeat(unit, n/len(unit)+1)[:n]
 }
 
+// seams is a number of bytes for tests of formats whose blocks are larger than a MiB: two blocks at
+// the format's lowest level, whose seams are the same code's as those of the others, and less than
+// one at these.
+func seams(f codec.Format) int {
+	if f.Level() == 1 {
+		return f.BlockSize() + 12345
+	}
+	return 300_000
+}
+
 // samples are the inputs every format and level must carry, sized around its block.
 func samples(f codec.Format) []sample {
-	n := f.BlockSize()
-	if n > 8<<20 {
-		n = 100_000 // the seams of large blocks are the same code's as those of its lower levels
+	n, blocks := f.BlockSize(), 2*f.BlockSize()+12345
+	if n > 1<<20 {
+		n, blocks = 100_000, seams(f)
 	}
+	m := min(n, 200_000) // where the end of the block does not matter
 	return []sample{
 		{"empty", nil}, {"1 byte", []byte{7}}, {"2 bytes", []byte{7, 7}}, {"3 bytes", []byte("abc")},
 		{"block-1", big(n-1, 3)}, {"block", big(n, 4)}, {"block+1", big(n+1, 5)},
-		{"blocks", big(2*n+12345, 6)}, {"text", text(200_000, 6)}, {"random", random(200_077, 7)},
+		{"blocks", big(blocks, 6)}, {"text", text(200_000, 6)}, {"random", random(200_077, 7)},
 		{"zeros", make([]byte, n+100)},
-		{"aaab", bytes.Repeat([]byte("aaab"), n/4+3)},
-		{"fibonacci", fibonacci(n/2 + 1)},
-		{"long period", bytes.Repeat(random(70_001, 8), n/70_001+1)},
+		{"aaab", bytes.Repeat([]byte("aaab"), m/4+3)},
+		{"fibonacci", fibonacci(m + 1)},
+		{"long period", bytes.Repeat(random(70_001, 8), m/70_001+1)},
 	}
 }

@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -11,10 +12,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// TestZstdFrames walks the frames by the seek table: each must tell its size and bear a checksum, and zstd must say the same.
+// TestZstdFrames walks the frames by the seek table: each must have its size and a checksum, and
+// zstd must report the same.
 func TestZstdFrames(t *testing.T) {
 	for _, f := range formats(t, map[string][]int{"zstd": {1, 3, 7, 11}}) {
-		for _, n := range []int{0, 1, 255, 256, 5000, f.BlockSize(), f.BlockSize() + 1, 2*f.BlockSize() + 77} {
+		sizes := []int{0, 1, 255, 256, 5000}
+		if f.Level() == 1 { // where frames end does not depend on the level
+			sizes = append(sizes, f.BlockSize(), f.BlockSize()+1, 2*f.BlockSize()+77)
+		}
+		for _, n := range sizes {
 			data := big(n, 81)
 			file := compress(t, f, data, 1<<20)
 			frames, raw := walkFrames(t, label(f), file)
@@ -25,7 +31,9 @@ func TestZstdFrames(t *testing.T) {
 			if err := os.WriteFile(path, file, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			run(t, nil, "zstd", "-t", path)
+			if got := run(t, nil, "zstd", "-dc", path); !bytes.Equal(got, data) {
+				t.Errorf("%s: zstd gives %d bytes of %d, or others", label(f), len(got), n)
+			}
 			said := string(run(t, nil, "zstd", "-lv", path))
 			for _, want := range []string{
 				fmt.Sprintf("# Zstandard Frames: %d\n", frames), "# Skippable Frames: 1\n", fmt.Sprintf("(%d B)", n), "Check: XXH64",

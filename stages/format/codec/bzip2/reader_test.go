@@ -76,8 +76,8 @@ func TestEveryTruncationIsUnexpectedEOF(t *testing.T) {
 }
 
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
-	data := []byte("a text that is long enough to be worth a check value or two")
-	enc := encodeAll(t, 1, 40, data)
+	data := []byte("abracadabra") // each bit costs a reader, so the file is short: two blocks
+	enc := encodeAll(t, 1, 6, data)
 	for bit := range len(enc) * 8 {
 		bad := bytes.Clone(enc)
 		bad[bit/8] ^= 0x80 >> (bit % 8)
@@ -134,6 +134,16 @@ func TestRandomisedBlock(t *testing.T) {
 	}
 	if got, err := decodeAll(t, file, 1); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d of %d bytes, %v", len(got), len(data), err)
+	}
+	// The libraries know such blocks and refuse them, which is why they are no witnesses here.
+	for name, open := range libraries() {
+		r, err := open(bytes.NewReader(file))
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err == nil {
+			t.Errorf("%s takes a randomised block: it could confirm what it holds", name)
+		}
 	}
 }
 
@@ -192,10 +202,6 @@ func FuzzEncoder(f *testing.F) {
 	f.Add([]byte("banana"), byte(3))
 	f.Fuzz(func(t *testing.T, data []byte, times byte) {
 		data = bytes.Repeat(data, int(times)+1)
-		enc := encodeAll(t, 1, 0, data)
-		got, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(enc)))
-		if err != nil || !bytes.Equal(got, data) {
-			t.Errorf("%d of %d bytes, %v", len(got), len(data), err)
-		}
+		mustDecode(t, "fuzzed", encodeAll(t, 1, 0, data), data)
 	})
 }

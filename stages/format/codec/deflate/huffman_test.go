@@ -17,7 +17,8 @@ func kraft(lengths []uint8) (sum int) {
 	return sum
 }
 
-// TestLengths: codes are complete, within the limit, shorter for what occurs more often, and there for what occurs alone.
+// TestLengths: codes are complete, within the limit, shorter for what occurs more often, and there
+// for what occurs alone.
 func TestLengths(t *testing.T) {
 	var c coder
 	rapid.Check(t, func(t *rapid.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/klauspost/pgzip"
 	"pgregory.net/rapid"
 
 	"firn/stages/format/codec/gzip"
@@ -18,7 +19,8 @@ func stored(data []byte) []byte {
 	return append([]byte{0, byte(n), byte(n >> 8), ^byte(n), ^byte(n >> 8)}, data...)
 }
 
-// TestJoin cuts data anywhere: the member's checksum must be that of the whole, which Go's reader proves.
+// TestJoin cuts data anywhere: the member's checksum must be that of the whole, as two readers
+// confirm.
 func TestJoin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var j gzip.Joiner
@@ -27,12 +29,18 @@ func TestJoin(t *testing.T) {
 			file = j.Join(file, stored(data), len(data), crc32.ChecksumIEEE(data))
 			all = append(all, data...)
 		}
-		r, err := stdgzip.NewReader(bytes.NewReader(j.Close(file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, all) {
-			t.Fatalf("%d bytes came back of %d: %v", len(got), len(all), err)
+		file = j.Close(file)
+		for name, open := range map[string]func(io.Reader) (io.Reader, error){
+			"compress/gzip": func(r io.Reader) (io.Reader, error) { return stdgzip.NewReader(r) },
+			"pgzip":         func(r io.Reader) (io.Reader, error) { return pgzip.NewReaderN(r, 1<<12, 2) },
+		} {
+			r, err := open(bytes.NewReader(file))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, all) {
+				t.Fatalf("%s: %d bytes came back of %d: %v", name, len(got), len(all), err)
+			}
 		}
 	})
 }

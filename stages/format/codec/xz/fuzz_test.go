@@ -26,7 +26,8 @@ func decodeLimited(t testing.TB, file []byte, o Options) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, fuzzLimit))
 }
 
-// sameEitherWay decodes with a pool and without: what comes out, and whether all is well, must be the same.
+// sameEitherWay decodes with a pool and without: what comes out, and whether all is well, must be
+// the same.
 func sameEitherWay(t testing.TB, file []byte) ([]byte, error) {
 	t.Helper()
 	got, err := decodeLimited(t, file, Options{Workers: 2, Dictionary: 1 << 22})
@@ -66,8 +67,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzContainer puts a file together, with the check values that a fuzzer does not find: a block's header, its data and the index are
-// what it is given, and the rest fits.
+// FuzzContainer puts a file together, with the check values that a fuzzer does not find: a block's
+// header, its data and the index are what it is given, and the rest fits.
 func FuzzContainer(f *testing.F) {
 	hello := []byte{chunkStoredReset, 0, 4, 'h', 'e', 'l', 'l', 'o', 0}
 	f.Add(byte(0), []byte{0xc0, 9, 5, filterLZMA2, 1, 0}, hello, []byte{1, 21, 5})
@@ -141,7 +142,8 @@ func unchunk(u *unchunker, data []byte, dict int, slide bool) (raw, rest []byte,
 	return raw, in.rest, nil
 }
 
-// FuzzLZMA2 decodes chunks with a window that slides and without, with a used decoder and with a new one, and with another decoder.
+// FuzzLZMA2 decodes chunks with a window that slides and without, with a used decoder and with a
+// new one, and with another decoder.
 func FuzzLZMA2(f *testing.F) {
 	for _, raw := range [][]byte{[]byte("abcabcabcabcabc"), islands(3000, 41), random(100, 42), bytes.Repeat([]byte{1}, 9000), letters(500, 2, 43)} {
 		file := stream(f, NewEncoder(4), raw, 2000)

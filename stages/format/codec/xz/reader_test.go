@@ -73,17 +73,18 @@ func program(t testing.TB) []byte {
 	return b
 }
 
-// TestReadsOtherEncoders decodes what xz writes with all its filters, checks and ways to cut blocks, and what Python's library writes.
+// TestReadsOtherEncoders decodes what xz writes with all its filters, checks and ways to cut
+// blocks, and what Python's library writes.
 func TestReadsOtherEncoders(t *testing.T) {
 	inputs := map[string][]byte{
 		"empty": nil, "byte": {7}, "text": letters(150_000, 20, 23), "random": random(150_000, 24), "islands": islands(100_000, 25),
 		"period": bytes.Repeat(random(70_001, 26), 3), "program": program(t), "block-1": letters(65_535, 9, 27), "block": letters(65_536, 9, 27),
 		"block+1": letters(65_537, 9, 27),
 	}
-	blocks := []string{"-0", "-1 -T2 --block-size=65536", "-6 -T2 --block-size=1MiB", "-1 --block-size=65536", "-1 --block-list=1,2000,0"}
+	blocks := []string{"-0 -T2 --block-size=65536", "-0 --block-size=65536", "-0 --block-list=1,2000,0"}
 	checks := []string{"-1 --check=none", "-1 --check=crc32", "-1 --check=crc64", "-1 --check=sha256", "-1 --check=sha256 -T2 --block-size=50000"}
 	properties := []string{
-		"-3e", "--lzma2=lc=0,lp=0,pb=0", "--lzma2=lc=4,lp=0,pb=4", "--lzma2=lc=0,lp=4,pb=2", "--lzma2=lc=1,lp=3,pb=1", "--lzma2=dict=4KiB", "--lzma2=mode=fast,nice=5",
+		"-0", "-3e", "-6 -T2 --block-size=1MiB", "--lzma2=lc=0,lp=0,pb=0", "--lzma2=lc=4,lp=0,pb=4", "--lzma2=lc=0,lp=4,pb=2", "--lzma2=lc=1,lp=3,pb=1", "--lzma2=dict=4KiB", "--lzma2=mode=fast,nice=5",
 	}
 	filters := []string{
 		"--delta=dist=1 --lzma2", "--delta=dist=256 --lzma2=dict=64KiB", "--x86 --lzma2", "--powerpc --lzma2", "--ia64 --lzma2", "--arm --lzma2",
@@ -93,7 +94,7 @@ func TestReadsOtherEncoders(t *testing.T) {
 	for name, raw := range inputs {
 		commands := blocks
 		switch name {
-		case "empty", "byte", "islands":
+		case "islands":
 			commands = slices.Concat(blocks, checks, properties)
 		case "program":
 			commands = filters
@@ -102,6 +103,9 @@ func TestReadsOtherEncoders(t *testing.T) {
 			t.Parallel()
 			for _, c := range commands {
 				readsBack(t, c, raw, native(t, raw, append([]string{"-c", "--format=xz"}, strings.Fields(c)...)...))
+			}
+			if name != "islands" && name != "empty" {
+				return // Python has the library that xz has
 			}
 			const write = "import sys, lzma; sys.stdout.buffer.write(lzma.compress(sys.stdin.buffer.read(), check=lzma.CHECK_SHA256, preset=3))"
 			cmd := exec.Command("python3", "-c", write)
@@ -237,13 +241,12 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	for bit := range len(file) * 8 {
 		bad := bytes.Clone(file)
 		bad[bit/8] ^= 1 << (bit % 8)
-		for _, o := range ways()[1:] {
-			got, err := readAll(t, bytes.NewReader(bad), o)
-			if err == nil {
-				t.Errorf("bit %d of byte %d of %d, %+v: no error; other data: %v", bit%8, bit/8, len(file), o, !bytes.Equal(got, raw))
-			} else if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("bit %d of byte %d of %d, %+v: %v", bit%8, bit/8, len(file), o, err)
-			}
+		o := ways()[1+bit%2] // with a pool for every other bit, without for the rest
+		got, err := readAll(t, bytes.NewReader(bad), o)
+		if err == nil {
+			t.Errorf("bit %d of byte %d of %d, %+v: no error; other data: %v", bit%8, bit/8, len(file), o, !bytes.Equal(got, raw))
+		} else if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("bit %d of byte %d of %d, %+v: %v", bit%8, bit/8, len(file), o, err)
 		}
 	}
 }
@@ -293,7 +296,7 @@ func TestCloseInTheMiddle(t *testing.T) {
 	}
 }
 
-// head is a file up to and with its first block's header, which tells the sizes and the dictionary that it is given.
+// head is a file up to and with its first block's header, with the sizes and the dictionary given.
 func head(compressed, raw uint64, dict byte) []byte {
 	file := new(Joiner).begin(nil)
 	h := []byte{0, 0xc0}
@@ -305,7 +308,8 @@ func head(compressed, raw uint64, dict byte) []byte {
 	return append(file, binary.LittleEndian.AppendUint32(h, crc32.ChecksumIEEE(h))...)
 }
 
-// TestSizesThatLie reads headers that promise much with little behind them: no memory may be taken for promises.
+// TestSizesThatLie reads headers with large sizes and little data: no memory may be allocated for
+// what is only announced.
 func TestSizesThatLie(t *testing.T) {
 	block := []byte{chunkStoredReset, 0, 4, 'h', 'e', 'l', 'l', 'o'}
 	for _, c := range []struct {
@@ -346,15 +350,16 @@ func allocated(f func()) int64 {
 	return int64(after.TotalAlloc - before.TotalAlloc)
 }
 
-// TestLargeBlocks has a block that is larger than its dictionary, with no sizes in its header, so that the window slides.
+// TestLargeBlocks has a block that is larger than its dictionary, with no sizes in its header, so
+// that the window slides.
 func TestLargeBlocks(t *testing.T) {
-	unit := islands(1<<18, 34)
+	unit := islands(1<<17, 34)
 	var raw []byte
-	for i := range 24 { // no two repetitions are at the same distance
+	for i := range 20 { // no two repetitions are at the same distance
 		raw = append(raw, unit[:len(unit)-i*1013]...)
 	}
-	raw = append(raw, random(3<<20, 35)...)
-	for _, args := range [][]string{{"--lzma2=dict=1MiB,preset=1"}, {"--lzma2=dict=300KiB,preset=1"}, {"--lzma2=dict=64KiB,preset=1,lp=1,lc=3,pb=4"}, {"-0"}} {
+	raw = append(raw, random(1<<20, 35)...)
+	for _, args := range [][]string{{"--lzma2=dict=1MiB,preset=1"}, {"--lzma2=dict=300KiB,preset=1"}, {"--lzma2=dict=64KiB,preset=1,lp=1,lc=3,pb=4"}} {
 		file := native(t, raw, append([]string{"-c"}, args...)...)
 		if got, err := readAll(t, bytes.NewReader(file), Options{}); err != nil || !bytes.Equal(got, raw) {
 			t.Errorf("%v: %d of %d bytes, %v", args, len(got), len(raw), err)
