@@ -149,7 +149,7 @@ func (r *rebuild) fault(ctx context.Context, f pipeline.Fault) {
 	if !a.read {
 		r.Totals.UnreadBytes.Add(a.object.Size)
 	}
-	r.Report.Event(report.Event{Kind: kind, Path: a.line.Path, Key: a.line.Key, Err: f.Err, Problem: problemOf(f.Err), Stored: a.object.Size})
+	r.Report.Event(report.Event{Kind: kind, Path: a.line.Path, Key: a.line.Key, Err: f.Err, Problem: report.Problem(problemOf(f.Err)), Stored: a.object.Size})
 }
 
 // count counts a line.

@@ -107,7 +107,7 @@ func (v *verify) settle(a *examined, kind report.Kind, err error) {
 		v.Totals.UnreadBytes.Add(a.counted)
 	}
 	v.Report.Event(report.Event{
-		Kind: kind, Path: a.subtree.Path, Key: a.subtree.Key, Err: err, Problem: problemOf(err),
+		Kind: kind, Path: a.subtree.Path, Key: a.subtree.Key, Err: err, Problem: report.Problem(problemOf(err)),
 		Stored: a.counted, Source: a.subtree.Bytes,
 	})
 }

@@ -206,7 +206,7 @@ func (v *verify) damaged(key string, err error) {
 	if problemOf(err) == "" {
 		kind = report.Failed
 	}
-	v.Report.Event(report.Event{Kind: kind, Key: key, Err: err, Problem: problemOf(err), Text: consequence(key)})
+	v.Report.Event(report.Event{Kind: kind, Key: key, Err: err, Problem: report.Problem(problemOf(err)), Text: consequence(key)})
 }
 
 // consequence says what is lost with an object of the catalogue: never an

@@ -138,7 +138,7 @@ func (j *jsonEvent) thaw(e report.Event) {
 
 // Event implements report.Reporter.
 func (p *jsonPrinter) Event(e report.Event) {
-	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored, Problem: e.Problem, Run: e.Run}
+	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored, Problem: string(e.Problem), Run: e.Run}
 	j.thaw(e)
 	if !utf8.ValidString(e.Path) {
 		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))

@@ -21,9 +21,9 @@ func progressOf(p report.Progress, t *report.Totals) (done, found int64) {
 	done = t.UnreadBytes.Load()
 	for _, c := range p.Stages {
 		switch c.Stage {
-		case "archive":
+		case report.StageArchive:
 			done += c.BytesOut
-		case "fetch":
+		case report.StageFetch:
 			done += c.BytesIn
 		}
 	}
@@ -52,7 +52,7 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 			continue
 		}
 		switch c.Stage {
-		case "cut", "lookup", "record", "spool", "check":
+		case report.StageCut, report.StageLookup, report.StageRecord, report.StageSpool, report.StageCheck:
 			continue // seldom of interest; the counters are in --json
 		}
 		var last pipeline.Counters

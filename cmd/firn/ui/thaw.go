@@ -80,7 +80,7 @@ func idle(p report.Progress) bool {
 		return false
 	}
 	for _, c := range p.Stages {
-		if c.InFlight > 0 && c.Stage != "find" {
+		if c.InFlight > 0 && c.Stage != report.StageFind {
 			return false
 		}
 	}
