@@ -66,7 +66,7 @@ func (p *program) operate(o operation) (err error) {
 	}
 	if err != nil {
 		if c := context.Cause(ctx); c != nil { // what failed, failed because of it
-			return fmt.Errorf("%w before anything was %s", c, o.words.Done)
+			return fmt.Errorf("%w before anything was %s", c, o.words.Effect)
 		}
 		return err
 	}

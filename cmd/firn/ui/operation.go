@@ -10,6 +10,7 @@ import (
 // An Operation is how the printers name what one operation does, and which counters they show of it.
 type Operation struct {
 	Done     string // what it does to its items: "saved"
+	Effect   string // what has not happened to anything before it starts: "stored"
 	Stopping string // what happens after the first signal
 
 	item      string                                        // what Failed counts: "subtree"
@@ -24,7 +25,7 @@ type Operation struct {
 // Backup is the operation of firn backup.
 func Backup() Operation {
 	return Operation{
-		Done: "saved", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree",
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree",
 		catalogue: func(message string) string {
 			return "not noted in the catalogue: " + message + "; the archives are stored and can be restored without it"
 		},
@@ -48,7 +49,7 @@ func Backup() Operation {
 // Restore is the operation of firn restore.
 func Restore() Operation {
 	return Operation{
-		Done: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive",
+		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive",
 		catalogue: func(message string) string { return "the catalogue: " + message },
 		remedy:    "'firn catalogue rebuild' makes it again",
 		rows:      restoredRows,
@@ -76,7 +77,7 @@ func Restore() Operation {
 // Verify is the operation of firn verify.
 func Verify() Operation {
 	return Operation{
-		Done: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive",
+		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive",
 		rows: verifiedRows, checks: true,
 		stopped: func(*report.Totals) string { return "stopped: the rest was not checked" },
 		verdict: func(s report.Summary, t *report.Totals) string {
@@ -94,7 +95,7 @@ func Verify() Operation {
 // Rebuild is the operation of firn catalogue rebuild.
 func Rebuild() Operation {
 	return Operation{
-		Done: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive",
+		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive",
 		rows: enteredRows, checks: true,
 		stopped: func(*report.Totals) string {
 			return "stopped: the catalogue has what was looked at, and is marked as incomplete"
