@@ -72,11 +72,10 @@ func ReadPassphrase(path string, o KeyfileOptions) (p *Passphrase, warnings []st
 	if !p.Weak() {
 		return p, warnings, nil
 	}
-	why := fmt.Sprintf("of the file openssl takes %d bytes (what stands before the first newline or NUL byte), "+
-		"and fewer than %d can be guessed by whoever gets hold of an archive", len(pass), MinPassphrase)
+	why := fmt.Sprintf("openssl uses %d bytes of the file (up to the first newline or NUL byte), "+
+		"and fewer than %d can be guessed by anybody who has an archive", len(pass), MinPassphrase)
 	if !o.AllowWeak {
-		return nil, nil, fmt.Errorf("key file %s: %w: %s; use a new key file for new archives; those made with this one still open with --allow-weak-keyfile",
-			path, ErrWeakPassphrase, why)
+		return nil, nil, fmt.Errorf("key file %s: %w: %s", path, ErrWeakPassphrase, why)
 	}
 	return p, append(warnings, fmt.Sprintf("key file %s is weak: %s", path, why)), nil
 }
@@ -89,7 +88,7 @@ func openKeyfile(path string) (*os.File, error) {
 	case path == "":
 		return nil, fmt.Errorf("key file: no path was given: %w", fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("key file %s: %w: check the path for a slip", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("key file %s: %w: check the path for a typo", path, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("key file %s may not be read by this user: %w; check the modes of the file and of the directories above it", path, fs.ErrPermission)
 	}

@@ -8,6 +8,7 @@ package thaw
 
 import (
 	"errors"
+	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/store"
@@ -27,7 +28,7 @@ const (
 )
 
 func (s State) String() string {
-	return [...]string{"not cold", "cold", "requested", "ongoing", "thawed"}[s]
+	return nameOf("state", int(s), "not cold", "cold", "requested", "ongoing", "thawed")
 }
 
 // Of is the state of an object, as Store.Head returned it.
@@ -80,7 +81,15 @@ const (
 	Leave             // it is cold, and is not to be thawed
 )
 
-func (s Step) String() string { return [...]string{"read", "ask", "wait", "leave"}[s] }
+func (s Step) String() string { return nameOf("step", int(s), "read", "ask", "wait", "leave") }
+
+// nameOf is the i-th name, or the number of a value that has none.
+func nameOf(kind string, i int, names ...string) string {
+	if i < 0 || i >= len(names) {
+		return fmt.Sprintf("%s %d", kind, i)
+	}
+	return names[i]
+}
 
 // Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for
 // nothing). seen says that this run has met the object as Ongoing or Requested before. A thaw under
