@@ -38,8 +38,8 @@ func Fatal(err error) error {
 
 // IsFatal reports whether err was marked by Fatal.
 func IsFatal(err error) bool {
-	var f fatalError
-	return errors.As(err, &f)
+	_, ok := errors.AsType[fatalError](err)
+	return ok
 }
 
 // A Dropper is an item that owns something (a file, a share of a budget). Drop is called once, with

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"cmp"
-	"hash/crc32"
-	"slices"
-)
+import "hash/crc32"
 
 // CRC32C is the CRC-32C (Castagnoli; RFC 3720, B.4) of b.
 func CRC32C(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
@@ -40,8 +36,4 @@ func power(n uint64) uint32 {
 		square = multiply(square, square)
 	}
 	return result
-}
-
-func sortedParts(parts []Part) []Part {
-	return slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return cmp.Compare(a.Number, b.Number) })
 }

@@ -9,6 +9,7 @@
 package awsconf
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -91,7 +92,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		config.WithLogger(logging.Nop{}),
 		config.WithHTTPClient(awshttp.NewBuildableClient()),
 		config.WithCredentialsCacheOptions(func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = renewBefore }),
-		config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue("firn", o.version())}),
+		config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue("firn", cmp.Or(o.Version, "unreleased"))}),
 	}
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
@@ -109,13 +110,6 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	cfg.Retryer = o.retryer(cfg)
 	cfg.HTTPClient = o.client(cfg)
 	return cfg, nil
-}
-
-func (o Options) version() string {
-	if o.Version == "" {
-		return "unreleased"
-	}
-	return o.Version
 }
 
 func loadFault(ctx context.Context, err error) error {
@@ -136,9 +130,9 @@ func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	if !ok {
 		return cfg.HTTPClient
 	}
-	d := newDialer(o.Bandwidth, cmpOr(o.Silence, defaultSilence))
+	d := newDialer(o.Bandwidth, cmp.Or(o.Silence, defaultSilence))
 	return built.WithTransportOptions(func(t *http.Transport) {
-		connections := cmpOr(o.Connections, defaultConnections)
+		connections := cmp.Or(o.Connections, defaultConnections)
 		t.DialContext = d.dial
 		t.MaxIdleConns = 2 * connections
 		t.MaxIdleConnsPerHost = connections
@@ -150,23 +144,12 @@ func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	}).Freeze()
 }
 
-func cmpOr[T int | time.Duration](value, otherwise T) T {
-	if value > 0 {
-		return value
-	}
-	return otherwise
-}
-
 // retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of
 // retries over all requests, which one throttled minute of many workers uses up.
 func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
-	attempts := o.Attempts
-	if attempts <= 0 {
-		attempts = cmpOr(cfg.RetryMaxAttempts, defaultAttempts)
-	}
 	standard := func(s *retry.StandardOptions) {
-		s.MaxAttempts = attempts
-		s.MaxBackoff = cmpOr(o.MaxBackoff, retry.DefaultMaxBackoff)
+		s.MaxAttempts = cmp.Or(o.Attempts, cfg.RetryMaxAttempts, defaultAttempts)
+		s.MaxBackoff = cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)
 		s.RateLimiter = ratelimit.None
 		s.Retryables = append([]retry.IsErrorRetryable{
 			retry.IsErrorRetryableFunc(retryable), retry.IsErrorRetryableFunc(renew(cfg.Credentials)),
@@ -218,12 +201,11 @@ func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 
 // isTLS reports errors of certificates and of a server that speaks no TLS.
 func isTLS(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert)
+	return errors.Is(err, http.ErrSchemeMismatch) || is[*tls.CertificateVerificationError](err) || is[x509.UnknownAuthorityError](err) ||
+		is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err)
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -1,6 +1,7 @@
 package awsconf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,7 @@ import (
 
 // Code is the server's name for an error, "" if it has given none.
 func Code(err error) string {
-	var e smithy.APIError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
 	}
 	return ""
@@ -30,8 +30,7 @@ func Code(err error) string {
 
 // Status is the HTTP status of the server's answer, 0 if there was none.
 func Status(err error) int {
-	var e *smithyhttp.ResponseError
-	if errors.As(err, &e) && e.Response != nil {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil {
 		return e.HTTPStatusCode()
 	}
 	return 0
@@ -39,76 +38,58 @@ func Status(err error) int {
 
 // Header is a header field of the server's answer to a failed request, "" if there was none.
 func Header(err error, name string) string {
-	var e *smithyhttp.ResponseError
-	if errors.As(err, &e) && e.Response != nil {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil {
 		return e.Response.Header.Get(name)
 	}
 	return ""
 }
 
-// Refusal is a server's refusal, in one line. It unwraps to the SDK's error.
-type Refusal struct {
-	err error
+// brief is an SDK error with a text that is short, and safe to show.
+type brief struct {
+	error
+	text string
 }
 
-// Error gives the server's code and message, and the id by which its operators find the request.
-func (r Refusal) Error() string {
-	var e smithy.APIError
-	text := fmt.Sprintf("the server answered %d %s", Status(r.err), http.StatusText(Status(r.err)))
-	if errors.As(r.err, &e) {
+func (b brief) Error() string { return b.text }
+func (b brief) Unwrap() error { return b.error }
+
+// refusal gives the server's code and message, and the id by which its operators find the request.
+func refusal(err error) string {
+	text := fmt.Sprintf("the server answered %d %s", Status(err), http.StatusText(Status(err)))
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		text = "the server answered " + e.ErrorCode()
 		if message := strings.TrimSpace(e.ErrorMessage()); message != "" && message != e.ErrorCode() {
 			text += ": " + strings.TrimSuffix(message, ".")
 		}
 	}
-	var response *awshttp.ResponseError
-	if errors.As(r.err, &response) && response.RequestID != "" {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.RequestID != "" {
 		text += " (request " + response.RequestID + ")"
 	}
 	return text
 }
 
-func (r Refusal) Unwrap() error { return r.err }
-
-// Brief shortens an SDK error to what a reader needs: the server's refusal, or the innermost
-// account of what failed on the way. The whole chain stays behind it for errors.Is and errors.As.
+// Brief shortens an SDK error to what a reader needs: the server's refusal, or the cause of a failed
+// connection. The whole chain stays behind it for errors.Is and errors.As.
 func Brief(err error) error {
-	if Status(err) != 0 || Code(err) != "" {
-		return Refusal{err}
-	}
-	var process *processcreds.ProviderError
-	if errors.As(err, &process) { // whose own text may hold what the process printed: keys
-		return hidden{err}
-	}
 	var send *smithyhttp.RequestSendError
-	if errors.As(err, &send) {
-		return linkFault{err: err, inner: send.Err}
-	}
-	return err
-}
-
-// hidden is an error whose text must not be shown.
-type hidden struct{ err error }
-
-func (h hidden) Error() string { return "the credential_process of the profile failed" }
-func (h hidden) Unwrap() error { return h.err }
-
-type linkFault struct{ err, inner error }
-
-func (l linkFault) Error() string {
 	var u *url.Error
-	if errors.As(l.inner, &u) {
-		return u.Err.Error() // without the URL, which says no more than the message around it
+	switch {
+	case Status(err) != 0 || Code(err) != "":
+		return brief{err, refusal(err)}
+	case is[*processcreds.ProviderError](err): // whose own text may hold what the process printed: keys
+		return brief{err, "the credential_process of the profile failed"}
+	case !errors.As(err, &send):
+		return err
+	case errors.As(send.Err, &u): // without the URL, which the caller's message has
+		return brief{err, u.Err.Error()}
 	}
-	return l.inner.Error()
+	return brief{err, send.Err.Error()}
 }
-func (l linkFault) Unwrap() error { return l.err }
 
 // LinkAdvice says what to do about a connection that broke at every try, "" if err is of another
 // kind.
 func LinkAdvice(err error) string {
-	var send *smithyhttp.RequestSendError
-	if !errors.As(err, &send) {
+	if !is[*smithyhttp.RequestSendError](err) {
 		return ""
 	}
 	return "the connection failed at every try: check the network, and start the run again for what is missing"
@@ -195,18 +176,14 @@ const noCredentials = "give credentials as AWS tools take them: AWS_ACCESS_KEY_I
 
 // linkAdvice is of faults on the way to the server that all tries have met.
 func (c Client) linkAdvice(err error) string {
-	where := "the AWS endpoint of this region"
-	if c.Endpoint != "" {
-		where = c.Endpoint
-	}
-	var dns *net.DNSError
-	var op *net.OpError
+	where := cmp.Or(c.Endpoint, "the AWS endpoint of this region")
+	op, connecting := errors.AsType[*net.OpError](err)
 	switch {
 	case isTLS(err):
 		return "the certificate of " + where + " is not trusted or it speaks no TLS: check http or https in the endpoint URL, and set AWS_CA_BUNDLE to the file of its authority if it has one of its own"
-	case errors.As(err, &dns):
+	case is[*net.DNSError](err):
 		return "no address is known for " + where + ": check the endpoint URL, the region and this machine's network"
-	case errors.As(err, &op) && op.Op == "dial":
+	case connecting && op.Op == "dial":
 		return where + " can't be reached: check the endpoint URL, the network, the firewall and HTTPS_PROXY"
 	}
 	return ""
@@ -222,9 +199,8 @@ func (c Client) missing(ctx context.Context) error {
 	if cause == nil || ctx.Err() != nil {
 		return nil
 	}
-	var process *processcreds.ProviderError
 	switch {
-	case errors.As(cause, &process) || Code(cause) != "" && c.sso == nil:
+	case is[*processcreds.ProviderError](cause) || Code(cause) != "" && c.sso == nil:
 		return fmt.Errorf("no AWS credentials could be had: %w; %s", Brief(cause), noCredentials)
 	case c.sso != nil:
 		return c.sso

@@ -107,13 +107,10 @@ func (s *Store) Check(ctx context.Context, use store.Use) error {
 	case !info.IsDir():
 		return pipeline.Fatal(fmt.Errorf("the store %s is a file: name a directory", s.URL()))
 	}
-	if use == store.ToRead {
-		if err := readable(s.root); err != nil {
-			return pipeline.Fatal(fmt.Errorf("the store %s can't be read: %w; let this user read and enter it", s.URL(), err))
-		}
-		return nil
+	if err := access(s.root, mayRead); err != nil && use == store.ToRead {
+		return pipeline.Fatal(fmt.Errorf("the store %s can't be read: %w; let this user read and enter it", s.URL(), err))
 	}
-	if err := writable(s.root); err != nil {
+	if err := access(s.root, mayWrite); err != nil && use == store.ToWrite {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be written: %w; let this user read, write and enter it", s.URL(), err))
 	}
 	return nil
@@ -125,7 +122,7 @@ func (s *Store) checkParent() error {
 	if err != nil || !info.IsDir() {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be made: there is no directory %s; make it, or mount the disk it is on", s.URL(), parent))
 	}
-	if err := writable(parent); err != nil {
+	if err := access(parent, mayWrite); err != nil {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be made in %s: %w", s.URL(), parent, err))
 	}
 	return nil

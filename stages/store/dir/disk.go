@@ -45,14 +45,14 @@ func unfit(err error) bool {
 // absent reports errors by which a file system says that there is nothing at a path.
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || unfit(err) }
 
-// writable returns an error unless the folder may be read, written and entered.
-func writable(folder string) error { return may(folder, 4|2|1) }
+// Rights to a folder (access(2)).
+const (
+	mayRead  = 4 | 1 // and enter
+	mayWrite = mayRead | 2
+)
 
-// readable is writable for who only reads.
-func readable(folder string) error { return may(folder, 4|1) }
-
-// may asks for rights: 4 to read, 2 to write, 1 to enter (access(2)).
-func may(folder string, rights uint32) error {
+// access returns an error unless this user has the rights.
+func access(folder string, rights uint32) error {
 	if err := syscall.Access(folder, rights); err != nil {
 		return &fs.PathError{Op: "access", Path: folder, Err: err}
 	}

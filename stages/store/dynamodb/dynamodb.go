@@ -6,6 +6,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,13 +88,9 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		cfg.Region = "us-east-1" // any will do for a server that is not AWS
 		client = newClient(cfg, o.Endpoint)
 	}
-	maxBackoff := o.MaxBackoff
-	if maxBackoff <= 0 {
-		maxBackoff = retry.DefaultMaxBackoff
-	}
 	return &Table{
-		client: client, name: o.Table, region: cfg.Region, backoff: retry.NewExponentialJitterBackoff(maxBackoff),
-		access: awsconf.NewClient(cfg, endpoint),
+		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
+		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
 	}, nil
 }
 

@@ -49,7 +49,7 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
 	if sentinel := sentinelOf(awsconf.Code(err)); sentinel != nil && r != listing && r != finding {
-		return said(fmt.Errorf("%w (%w)", sentinel, quiet{err}))
+		return said(fmt.Errorf("%w (%w)", sentinel, awsconf.Brief(err)))
 	}
 	if explained, ok := s.access.Explain(ctx, err); ok {
 		return said(explained)
@@ -70,12 +70,6 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	}
 	return said(brief)
 }
-
-// quiet keeps an SDK error for errors.As where the sentinel beside it says all that is to be read.
-type quiet struct{ err error }
-
-func (q quiet) Error() string { return awsconf.Brief(q.err).Error() }
-func (q quiet) Unwrap() error { return q.err }
 
 func sentinelOf(code string) error {
 	switch code {
@@ -156,10 +150,9 @@ func advice(r request, err error) (advice string, fatal bool) {
 	case "NotImplemented":
 		return "this server can't do it (" + r.action + ")", false
 	}
-	var unreadable *smithy.DeserializationError
-	status := awsconf.Status(err)
-	switch code := awsconf.Code(err); {
-	case errors.As(err, &unreadable), code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
+	_, unreadable := errors.AsType[*smithy.DeserializationError](err)
+	switch code, status := awsconf.Code(err), awsconf.Status(err); {
+	case unreadable, code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
 		return notS3, false
 	}
 	return awsconf.LinkAdvice(err), false

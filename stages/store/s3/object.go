@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 				return fmt.Errorf("listing %s: %w", what, err)
 			}
 			err = fn(store.Object{
-				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: classOf(o.StorageClass),
+				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: string(cmp.Or(o.StorageClass, store.ClassStandard)),
 				Modified: aws.ToTime(o.LastModified).UTC(),
 			})
 			if err != nil {
@@ -79,10 +80,6 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	if err := store.CheckKey(key); err != nil {
 		return store.Object{}, fmt.Errorf("%s %s: %w", heading.doing, key, err)
 	}
-	return s.head(ctx, key, version)
-}
-
-func (s *Store) head(ctx context.Context, key, version string) (store.Object, error) {
 	in := &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled}
 	out, err := s.client.HeadObject(ctx, in)
 	if version != "" && refusesVersions(err) {
@@ -96,7 +93,7 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	}
 	o := store.Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
-		Class: classOf(out.StorageClass), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
+		Class: string(cmp.Or(out.StorageClass, store.ClassStandard)), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
 		Restore: parseRestore(out.Restore),
 	}
 	for name, value := range out.Metadata {
@@ -155,7 +152,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		return store.Object{}, err
 	}
 	return store.Object{
-		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(o.Class),
+		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
 }
@@ -209,12 +206,12 @@ func (s *Store) thawRefused(ctx context.Context, key, version string, err error)
 	case code == "RestoreAlreadyInProgress":
 		return store.ThawOngoing, nil
 	case unknown, code == "InvalidObjectState", code == "InvalidRequest":
-		o, headErr := s.head(ctx, key, version)
+		o, headErr := s.Head(ctx, key, version)
 		if headErr == nil && !o.Restore.Cold && !store.IsCold(o.Class) {
 			return store.ThawNotCold, nil
 		}
 		if headErr == nil && unknown {
-			return 0, fmt.Errorf("%s %s: %w (%w)", thawing.doing, key, store.ErrNoThaw, quiet{err})
+			return 0, fmt.Errorf("%s %s: %w (%w)", thawing.doing, key, store.ErrNoThaw, awsconf.Brief(err))
 		}
 	}
 	return 0, s.fault(ctx, thawing, key, err)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,10 +125,10 @@ func CheckACL(acl string) error {
 	}
 	var known []string
 	for _, a := range types.ObjectCannedACL("").Values() {
-		if string(a) == acl {
-			return nil
-		}
 		known = append(known, string(a))
+	}
+	if slices.Contains(known, acl) {
+		return nil
 	}
 	return fmt.Errorf("unknown ACL %q: use one of %s", acl, strings.Join(known, ", "))
 }
@@ -151,13 +152,6 @@ func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 }
 
 func plainETag(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
-
-func classOf[C ~string](class C) string {
-	if class == "" {
-		return store.ClassStandard
-	}
-	return string(class)
-}
 
 // serverTime is when the server says it answered: when an object was stored.
 func serverTime(m middleware.Metadata) time.Time {
