@@ -65,7 +65,7 @@ func CheckParts(parts []Part, partSize int64, want uint32) (sorted []Part, size 
 		return nil, 0, fmt.Errorf("an upload without parts can't be completed")
 	}
 	sorted = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return cmp.Compare(a.Number, b.Number) })
-	crc := uint32(0)
+	sum := uint32(0)
 	for i, p := range sorted {
 		if p.Number != i+1 {
 			return nil, 0, fmt.Errorf("part %d is missing or given twice among the %d parts", i+1, len(parts))
@@ -73,19 +73,19 @@ func CheckParts(parts []Part, partSize int64, want uint32) (sorted []Part, size 
 		if last := i == len(sorted)-1; p.Size < 1 || p.Size > partSize || !last && p.Size != partSize {
 			return nil, 0, fmt.Errorf("part %d has %d bytes, parts are of %d", p.Number, p.Size, partSize)
 		}
-		crc = CombineCRC32C(crc, p.CRC32C, p.Size)
+		sum = CombineCRC32C(sum, p.CRC32C, p.Size)
 		size += p.Size
 	}
-	if crc != want {
-		return nil, 0, fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", ErrChecksum, crc, want)
+	if sum != want {
+		return nil, 0, fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", ErrChecksum, sum, want)
 	}
 	return sorted, size, nil
 }
 
 // CheckSum returns ErrChecksum unless want is the CRC-32C of body.
 func CheckSum(body []byte, want uint32) error {
-	if crc := CRC32C(body); crc != want {
-		return fmt.Errorf("%w (CRC-32C %08x, not %08x)", ErrChecksum, crc, want)
+	if sum := CRC32C(body); sum != want {
+		return fmt.Errorf("%w (CRC-32C %08x, not %08x)", ErrChecksum, sum, want)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package bzip2
 import "encoding/binary"
 
 // A seedSorter puts the seeds of a text in order: by a table of their first two bytes, then five
-// bytes at a time down to deepest, then by the order of seeds further on (see settle). Every step
+// bytes at a time down to deepest, then by the order of seeds further on (see breakTies). Every step
 // sorts words that hold a key in their upper bits and a seed's label in the lower: integers, no two
 // of them equal.
 //
@@ -30,7 +30,7 @@ type tie struct{ from, to, gap uint32 }
 const (
 	keyMask   = ^uint64(1<<24 - 1) // the part of a word that is a key
 	keyBytes  = 5
-	deepest   = 2 + 3*keyBytes // bytes by which seeds are sorted before settle
+	deepest   = 2 + 3*keyBytes // bytes by which seeds are sorted before breakTies
 	textSlack = deepest + 16   // how far behind the text's end the sort may look
 )
 
@@ -75,7 +75,7 @@ func (s *seedSorter) sort(t []byte) {
 		from = to
 	}
 	if len(s.ties) > 0 {
-		s.settle(t)
+		s.breakTies(t)
 	}
 }
 

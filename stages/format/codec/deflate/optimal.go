@@ -1,6 +1,10 @@
 package deflate
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"firn/stages/format/codec/huffman"
+)
 
 // horizon is how many bytes a plan covers.
 const horizon = 8 << 10
@@ -61,7 +65,7 @@ func (o *planner) renew() {
 // logarithm is 256·log2(n), about.
 func logarithm(n uint32) uint32 {
 	shift := max(0, bits.Len32(n)-16)
-	return uint32(log2(uint64(n>>shift))) + uint32(shift)<<8
+	return uint32(huffman.Log2(uint64(n>>shift))) + uint32(shift)<<8
 }
 
 // optimal cuts the block into literals and matches along the cheapest ways.

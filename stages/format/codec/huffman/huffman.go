@@ -1,6 +1,8 @@
-// Package huffman builds Huffman trees for the encoders that write canonical codes. It knows no
-// format: what limits the lengths of a code is the caller's.
+// Package huffman holds what encoders share that weigh symbols: Huffman trees and logarithms. It
+// knows no format: what limits the lengths of a code is the caller's.
 package huffman
+
+import "math/bits"
 
 // MaxSymbols is the largest alphabet, in symbols.
 const MaxSymbols = 288
@@ -40,4 +42,21 @@ func (t *Tree) Depths(depths []uint8, leaves []uint64) {
 	for i := range depths[:n] {
 		depths[i] = t.depth[t.parent[i]] + 1
 	}
+}
+
+// Log2 is 256·log2(x), rounded down, for x from 1 to below 2^32, by repeated squaring: in integers,
+// so that every machine gives the same result.
+func Log2(x uint64) uint16 {
+	whole := bits.Len64(x) - 1
+	result := uint16(whole)
+	m := x << (31 - whole) // 2^31 to 2^32
+	for range 8 {
+		m = m * m >> 31
+		result <<= 1
+		if m >= 1<<32 {
+			m >>= 1
+			result |= 1
+		}
+	}
+	return result
 }

@@ -49,7 +49,7 @@ func (o *optimal) run(c *chunker) {
 			continue
 		}
 		if o.coded >= renewal {
-			o.renew(&c.model, maxMatch)
+			o.renew(&c.model)
 			o.coded = 0
 		}
 		o.look()

@@ -1,5 +1,7 @@
 package xz
 
+import "firn/stages/format/codec/huffman"
+
 // A prob is the probability of a zero bit in units of 1/2048.
 type prob = uint16
 
@@ -109,26 +111,11 @@ const priceShift = 4
 // A priceTable holds what a bit of a given probability costs.
 type priceTable [1 << (probBits - priceShift)]uint32
 
-// newPriceTable computes -log2(p) by squaring, in integers: the result must be the same on every
-// machine.
 func newPriceTable() *priceTable {
 	t := new(priceTable)
 	for i := range t {
-		v := uint64(i<<priceShift + 1<<(priceShift-1)) // the middle of the step
-		log := uint32(0)                               // of v, priceBits binary places
-		for whole := v; whole > 1; whole >>= 1 {
-			log++
-		}
-		x := v << (31 - log) // v scaled into [2^31, 2^32)
-		for range priceBits {
-			x = x * x >> 31
-			log <<= 1
-			if x >= 1<<32 {
-				x >>= 1
-				log++
-			}
-		}
-		t[i] = probBits<<priceBits - log
+		middle := uint64(i<<priceShift + 1<<(priceShift-1)) // of the step
+		t[i] = probBits<<priceBits - uint32(huffman.Log2(middle)>>(8-priceBits))
 	}
 	return t
 }

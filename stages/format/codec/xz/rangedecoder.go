@@ -108,9 +108,9 @@ func (v interval) literal(in *chunkBytes, ps *literalModel) (interval, byte) {
 	return v, byte(at)
 }
 
-// unlike decodes a byte that follows a match. like is the byte that would have continued the match:
+// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued the match:
 // as long as the bits agree with its, they select the probability too.
-func (v interval) unlike(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
+func (v interval) literalAfterMatch(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
 	at, offset := uint32(1), uint32(0x100)
 	for at < 0x100 {
 		like <<= 1

@@ -92,10 +92,10 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 
 // decode is one worker.
 func (d *reader) decode() {
-	var u *unchunker
+	var u *chunkDecoder
 	for p := range d.work {
 		if u == nil {
-			u = new(unchunker)
+			u = new(chunkDecoder)
 		}
 		p.data, p.err = p.block.decode(u, d.raw.get())
 		d.packed.put(p.block.data)

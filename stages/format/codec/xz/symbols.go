@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // symbols decodes a compressed chunk, which in holds in its first size bytes, to the next n bytes
 // of buf.
-func (u *unchunker) symbols(size, n int) error {
+func (u *chunkDecoder) symbols(size, n int) error {
 	v, ok := begin(&u.in)
 	if !ok {
 		return corrupt("a chunk that does not begin with zero")
@@ -24,7 +24,7 @@ func (u *unchunker) symbols(size, n int) error {
 			if state < firstMatch {
 				v, buf[pos] = v.literal(in, ps)
 			} else {
-				v, buf[pos] = v.unlike(in, ps, uint32(buf[pos-int(u.reps[0])-1]))
+				v, buf[pos] = v.literalAfterMatch(in, ps, uint32(buf[pos-int(u.reps[0])-1]))
 			}
 			u.state = uint32(afterLiteral(uint8(state)))
 			pos++

@@ -7,21 +7,12 @@ import "encoding/binary"
 // tree at the new place, which becomes the root. A search ends after depth nodes, or at a match of
 // the nice length, whose node it replaces.
 type treeFinder struct {
-	heads
-	buf   []byte
-	dict  int
-	nice  int
-	depth int
-	sons  []uint32 // two for each place modulo the dictionary: the roots of what is smaller and what is larger
+	search
+	sons []uint32 // two for each place modulo the dictionary: the roots of what is smaller and what is larger
 }
 
 func newTreeFinder(dict, nice, depth int) *treeFinder {
-	return &treeFinder{heads: newHeads(dict), dict: dict, nice: nice, depth: depth, sons: newTable(2 * dict)}
-}
-
-func (f *treeFinder) begin(buf []byte) {
-	f.buf = buf
-	f.heads.reset()
+	return &treeFinder{newSearch(dict, nice, depth), newTable(2 * dict)}
 }
 
 func (f *treeFinder) find(ms []match, at int) []match {

@@ -8,13 +8,13 @@ import (
 // sweepWork is how often, on average, a sweep may look at a seed.
 const sweepWork = 4
 
-// settle orders the seeds that are still tied at depth deepest by the ranks of the seeds at some
+// breakTies orders the seeds that are still tied at depth deepest by the ranks of the seeds at some
 // distance from them.
 //
 // The sweep settles nearly all of them. If it becomes too much work, or seeds differ only beyond
 // the text's end, prefix doubling follows (Manber and Myers 1990; Larsson and Sadakane 2007). Seeds
 // that are tied at the end begin equal rotations.
-func (s *seedSorter) settle(t []byte) {
+func (s *seedSorter) breakTies(t []byte) {
 	count := len(s.labels)
 	for i, w := range s.words[:count] {
 		s.rank[w&labelMask/2] = uint32(i)
@@ -66,7 +66,7 @@ func (s *seedSorter) keep(g tie) {
 func (s *seedSorter) sweep() {
 	clear(s.byLast)
 	for _, g := range s.takeTies() {
-		s.await(g, s.end+1)
+		s.enqueue(g, s.end+1)
 	}
 	work := 0
 	for half := int(s.end / 2); half > 0; half-- {
@@ -91,15 +91,15 @@ func (s *seedSorter) sweep() {
 		parts := s.ties[kept:]
 		s.ties = s.ties[:kept]
 		for _, g := range parts {
-			s.await(g, uint32(half)*2)
+			s.enqueue(g, uint32(half)*2)
 		}
 	}
 }
 
-// await notes a tie down for its last member before a label. If the last two are closer to each
+// enqueue notes a tie down for its last member before a label. If the last two are closer to each
 // other than the seeds that they were to be compared by, the text repeats itself at that distance,
 // and members are compared by members.
-func (s *seedSorter) await(g tie, before uint32) {
+func (s *seedSorter) enqueue(g tie, before uint32) {
 	a := s.words[g.from:g.to]
 	near := uint32(a[len(a)-1]&labelMask - a[len(a)-2]&labelMask)
 	s.at[g.from/2].gap = min(g.gap, near)
