@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrStopped is what Run.Wait returns after a soft stop: items in flight were finished, nothing new
-// was started.
+// ErrStopped is returned by Run.Wait after a soft stop that left something untaken.
 var ErrStopped = errors.New("stopped before everything was taken")
 
 // A Fault is the failure of one item. It does not stop the run.
@@ -27,8 +26,7 @@ type fatalError struct{ err error }
 func (e fatalError) Error() string { return e.err.Error() }
 func (e fatalError) Unwrap() error { return e.err }
 
-// Fatal marks err as a fault of the run: whichever stage returns it, the run is cancelled and Wait
-// returns it. Fatal(nil) is nil.
+// Fatal marks err as a fault of the run, which it cancels. Fatal(nil) is nil.
 func Fatal(err error) error {
 	if err == nil || IsFatal(err) {
 		return err

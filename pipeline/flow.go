@@ -82,8 +82,7 @@ func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) err
 	}
 }
 
-// eachItem is one worker: it takes items until the channel is closed, and drops them once the run
-// is cancelled or stopped.
+// eachItem is one worker. It drops its input once the run is cancelled or stopped.
 func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	for {
 		item, ok := take(s, in)

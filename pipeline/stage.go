@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// A Stage is a name, a number of workers and counters. Source, Map, MapBatch, Sink, pools and
-// streams do the stage's work and keep its counters.
+// A Stage is a name, a number of workers and counters, which the engine keeps.
 type Stage struct {
 	run     *Run
 	name    string
@@ -92,8 +91,7 @@ func (s *Stage) Acquire(ctx context.Context, b *Budget, n int64) (share int64, e
 	return share, err
 }
 
-// Busy runs work and counts its time as the stage's. The engine counts what it starts; Busy is for
-// other work, as in a Pipe, where Blocked needs it.
+// Busy counts work's time as the stage's. Only work that the engine did not start needs it.
 func (s *Stage) Busy(work func() error) error {
 	s.count(&s.work, 1)
 	defer s.count(&s.work, -1)
@@ -161,8 +159,7 @@ func (r *Run) Counters() []Counters {
 	return all
 }
 
-// Bottleneck is the stage whose workers were busy for the largest share of their time, "" if none
-// was.
+// Bottleneck is the stage whose workers were busy for the largest share of time, "" if none.
 func Bottleneck(all []Counters) string {
 	var name string
 	var most float64

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// MaxMeta is how many bytes of names and values an object's user metadata may have (S3 user guide,
-// "Working with object metadata").
+// MaxMeta bounds an object's user metadata in bytes (S3 user guide, "Working with object
+// metadata").
 const MaxMeta = 2048
 
 // CheckPut returns an error if no store takes an object with that key and those options.

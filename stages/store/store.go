@@ -31,8 +31,7 @@ var (
 
 // Store is a place for objects. See the package comment for what every driver promises.
 type Store interface {
-	// URL names the store ("s3://bucket", "file:///dir"): for messages, and as its identity in the
-	// state file.
+	// URL names the store ("s3://bucket", "file:///dir"), in messages and in the state file.
 	URL() string
 
 	// Limits returns what sizes the store takes.
@@ -48,8 +47,7 @@ type Store interface {
 	// is returned as it is.
 	List(ctx context.Context, prefix string, fn func(Object) error) error
 
-	// Head returns all metadata of one object without reading it. version "" is the newest. Errors:
-	// ErrNotFound.
+	// Head returns an object's metadata. version "" is the newest. Errors: ErrNotFound.
 	Head(ctx context.Context, key, version string) (Object, error)
 
 	// Get reads an object or a range of it. The caller closes the reader. A body that ends before
@@ -62,16 +60,14 @@ type Store interface {
 	// returns, and never changed. Errors: ErrChecksum.
 	Put(ctx context.Context, key string, body []byte, o PutOptions) (Object, error)
 
-	// CreateUpload begins a multipart upload. Nothing can be seen under the key before Complete.
-	// o.PartSize is needed, o.CRC32C is not used.
+	// CreateUpload begins a multipart upload of parts of o.PartSize. Only Complete makes it
+	// visible.
 	CreateUpload(ctx context.Context, key string, o PutOptions) (Upload, error)
 
-	// Uploads calls fn for every unfinished multipart upload whose key begins with prefix. An error
-	// of fn ends the listing and is returned as it is.
+	// Uploads calls fn for every unfinished upload whose key begins with prefix, until fn fails.
 	Uploads(ctx context.Context, prefix string, fn func(PendingUpload) error) error
 
-	// AbortUpload drops an unfinished upload and its parts. One that is not there (any more) is not
-	// an error.
+	// AbortUpload drops an unfinished upload and its parts. One that is gone is no error.
 	AbortUpload(ctx context.Context, key, id string) error
 
 	// Thaw asks that a cold object be made readable for some days; 0 days for one that has an

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// AbortTimeout bounds how long a cancelled run waits for one upload to be aborted. What is not
-// aborted by then is left to the next run.
+// AbortTimeout bounds how long a cancelled run waits for an abort; the rest is the next run's.
 const AbortTimeout = 30 * time.Second
 
 // PartSize returns the size in bytes of the parts of an object of size bytes: want, or more if

@@ -34,8 +34,7 @@ func Mode(bits uint32) string {
 	return string([]byte{'0' + byte(bits>>9&7), '0' + byte(bits>>6&7), '0' + byte(bits>>3&7), '0' + byte(bits&7)})
 }
 
-// within returns the nearest time that RFC 3339 can write, in UTC: file systems have years above
-// 9999.
+// within returns the nearest time that RFC 3339 can write, in UTC: years end at 9999.
 func within(t time.Time) time.Time {
 	t = t.UTC()
 	if first := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); t.Before(first) {

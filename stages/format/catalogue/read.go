@@ -18,8 +18,7 @@ var (
 	ErrCutShort = errors.New("the catalogue is cut short")
 )
 
-// maxLine bounds one line, in bytes: a subtree's with all its faults and paths of the longest kind
-// stays below.
+// maxLine bounds one line in bytes. The longest line is a subtree's with all its faults.
 const maxLine = 32 << 20
 
 // lines reads JSON lines out of one gzip member.
@@ -164,7 +163,7 @@ func OpenManifest(r io.Reader, run string, volume int) (*ManifestReader, error) 
 	return &ManifestReader{l}, nil
 }
 
-// Next returns the next subtree, with its paths as raw bytes; io.EOF after the last. Errors as
+// Next returns the next subtree, its paths as raw bytes; io.EOF after the last. Errors as
 // ReadRun's.
 func (m *ManifestReader) Next() (Subtree, error) {
 	var s Subtree
@@ -200,8 +199,7 @@ func OpenList(r io.Reader) (*ListReader, error) {
 	return l, unescape(&l.Head.Path)
 }
 
-// Next returns the next entry, with its paths as raw bytes; io.EOF after the last. Errors as
-// ReadRun's.
+// Next returns the next entry, its paths as raw bytes; io.EOF after the last. Errors as ReadRun's.
 func (l *ListReader) Next() (e Entry, err error) {
 	if err := l.lines.next(&e); err != nil {
 		return Entry{}, err

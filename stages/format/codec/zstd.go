@@ -43,8 +43,7 @@ func zstdScratch(speed zstd.EncoderLevel) int64 {
 	return 53 << 20
 }
 
-// zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes
-// before each.
+// zstdBound is the size of a frame of raw blocks: 128 KiB at most, 3 bytes before each.
 func zstdBound(n int) int64 { return int64(n) + int64(n>>17+1)*3 + 32 }
 
 func (f *zstdFormat) NewEncoder() Encoder {

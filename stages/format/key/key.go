@@ -95,8 +95,7 @@ func Path(prefix, key string) (p, ext string, ok bool) {
 	return p, ext, Full(prefix, p, ext) == key
 }
 
-// Clean returns a path as keys and the catalogue have it before any escape: in slashes, cleaned,
-// without a leading slash; "/" and "." are themselves.
+// Clean returns a path as the catalogue has it: with slashes, cleaned, without a leading slash.
 func Clean(p string) string { return clean(p) }
 
 // clean returns a path in slashes, cleaned, without a leading slash; "/" stays.
@@ -130,8 +129,7 @@ func escape(p string) string {
 	return b.String()
 }
 
-// plain reports whether nothing in a cleaned path needs an escape; ".." can only be at its
-// beginning.
+// plain reports whether a cleaned path needs no escape; ".." can only be at its beginning.
 func plain(p string) bool {
 	return p != "." && p != ".." && !strings.HasPrefix(p, "../") && strings.IndexByte(p, '\\') < 0 && utf8.ValidString(p)
 }
@@ -150,8 +148,8 @@ func escapeSegment(b *strings.Builder, s string) {
 	}
 }
 
-// startsEscape reports whether s, which begins with a backslash, could be read as an escape or as
-// the mark of a shortened key.
+// startsEscape reports whether s, a backslash first, could be read as an escape or a short key's
+// mark.
 func startsEscape(s string) bool {
 	return len(s) > 1 && s[1] == '~' || len(s) > 3 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
 }
@@ -188,8 +186,7 @@ func nibble(c byte) int {
 	return strings.IndexByte(digits, c)
 }
 
-// cut returns the longest beginning of s of at most n bytes that ends neither inside a character
-// nor inside an escape.
+// cut returns the longest beginning of at most n bytes that cuts no character and no escape.
 func cut(s string, n int) string {
 	end := 0
 	for end < len(s) {

@@ -61,8 +61,8 @@ func FromMeta(meta map[string]string) (Record, error) {
 	return r, nil
 }
 
-// Attributes returns the table form of the record: the fields of Meta, and those of a table only.
-// Fields without a value are left out.
+// Attributes returns the table form: the fields of Meta, and a table's own. Empty ones are left
+// out.
 func (r Record) Attributes() []Attribute {
 	as := r.contentAttributes()
 	as = appendText(as, nameVersion, r.Version)
@@ -77,8 +77,7 @@ func (r Record) Attributes() []Attribute {
 	return as
 }
 
-// FromAttributes reads a record from its table form, by the rules of FromMeta, but names are
-// compared with case.
+// FromAttributes reads the table form by the rules of FromMeta; names have their case.
 func FromAttributes(as []Attribute) (Record, error) {
 	var r Record
 	for _, a := range as {

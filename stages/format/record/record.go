@@ -53,7 +53,7 @@ type Table interface {
 	// URL names the table ("dynamodb://table"), for messages.
 	URL() string
 
-	// Check checks that the table exists and has the right key schema. Its error is marked with
+	// Check checks that the table exists and has the right key. Its error is marked with
 	// pipeline.Fatal.
 	Check(ctx context.Context) error
 
@@ -61,7 +61,6 @@ type Table interface {
 	// are valid UTF-8. An invalid item is left out: what it describes is then stored again.
 	Get(ctx context.Context, keys []string) (map[string]Record, error)
 
-	// Put stores the record of a key, replacing what was there. It is called after the object is in
-	// the store.
+	// Put stores or replaces the record of a key, once its object is in the store.
 	Put(ctx context.Context, key string, r Record) error
 }

@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// attempts is how often one range is asked for before its object fails: a store retries
-	// requests, but not a body that breaks off.
+	// attempts is how often a range is asked for: a store does not retry a body that breaks off.
 	attempts = 5
 	// firstWait is the pause after the first failure; each further one is twice as long.
 	firstWait = 200 * time.Millisecond
@@ -34,8 +33,7 @@ type Fetcher struct {
 	buffers sync.Pool // *[]byte of size
 }
 
-// New makes a Fetcher that asks for ranges of size bytes, in buffers that take their memory from a
-// budget, with the workers of stage.
+// New makes a Fetcher of ranges of size bytes, with memory from a budget and stage's workers.
 func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage) *Fetcher {
 	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }

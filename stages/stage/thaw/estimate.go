@@ -12,8 +12,7 @@ import (
 // An Estimate is what it takes to thaw the objects of one class in one tier.
 type Estimate = report.ThawEstimate
 
-// Sums adds up objects by their class. The zero value holds none. Its methods may be called from
-// many goroutines.
+// Sums adds up objects by class, for many goroutines. The zero value holds none.
 type Sums struct {
 	mu      sync.Mutex
 	classes map[string]sum
@@ -67,8 +66,7 @@ func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	return all
 }
 
-// Lacking are the estimates, without times and dollars, of the classes that are known not to have
-// the tier.
+// Lacking are estimates, without times and dollars, of the classes that lack the tier.
 func (s *Sums) Lacking(tier store.Tier) []Estimate {
 	return slices.DeleteFunc(s.Estimates(tier, 0), func(e Estimate) bool { return !Lacks(e.Class, tier) })
 }

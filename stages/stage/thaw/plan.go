@@ -45,8 +45,7 @@ func (p Pace) With(q Pace) Pace {
 	return Pace{min(p.First, q.First), min(p.Least, q.Least), min(p.Most, q.Most)}
 }
 
-// A Plan says when to look again, for a whole run: one look asks after everything that thaws. It is
-// not for many goroutines.
+// A Plan says when to look again at all that thaws. It is not for many goroutines.
 type Plan struct {
 	// Every is the time between two looks; 0: as suits what thaws.
 	Every time.Duration

@@ -17,8 +17,7 @@ import (
 // State is how far an object is from being readable.
 type State int
 
-// The states, in the order in which a cold object goes through them; a thawed one is Cold again
-// when its days are over.
+// The states of a cold object, in order. A thawed one is Cold again when its days are over.
 const (
 	NotCold   State = iota // it can be read at once, and always could
 	Cold                   // it must be thawed, and nobody has asked for it

@@ -35,8 +35,7 @@ import (
 	"firn/pipeline"
 )
 
-// Options are what the user may set on the command line. The zero value takes everything from the
-// environment.
+// Options are what the user may set. The zero value takes everything from the environment.
 type Options struct {
 	Endpoint string // URL of a server that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL and the profile say
 	Region   string // "" is what the environment and the profile say
@@ -54,8 +53,7 @@ const (
 	defaultConnections = 64
 	defaultSilence     = 3 * time.Minute
 	defaultAttempts    = 8
-	// Credentials are renewed this long before they expire, so that no request is sent with ones
-	// about to.
+	// Credentials are renewed so long before they expire: none is sent that is about to.
 	renewBefore = 5 * time.Minute
 )
 
@@ -82,8 +80,7 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Load reads the settings. Its error is marked with pipeline.Fatal. A region is not made up: see
-// cfg.Region.
+// Load reads the settings; cfg.Region may be "". Its error is marked with pipeline.Fatal.
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err := o.Check(); err != nil {
 		return aws.Config{}, pipeline.Fatal(err)
@@ -123,8 +120,7 @@ func loadFault(ctx context.Context, err error) error {
 	return fmt.Errorf("loading AWS settings: %w; correct the environment or the files under ~/.aws", err)
 }
 
-// client is the HTTP client for all requests. It is frozen so that the service clients, which would
-// replace its dialer, leave it as it is.
+// client is the HTTP client for all requests, frozen so that service clients keep its dialer.
 func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
@@ -182,8 +178,7 @@ func retryable(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// renew fetches credentials again that the server calls expired, if they can be fetched: the clock
-// that says they are good may be wrong.
+// renew fetches credentials again that the server calls expired: this clock may be wrong.
 func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 	cache, ok := provider.(*aws.CredentialsCache)
 	renewable := ok && !cache.IsCredentialsProvider(credentials.StaticCredentialsProvider{})

@@ -86,8 +86,7 @@ func Brief(err error) error {
 	return brief{err, send.Err.Error()}
 }
 
-// LinkAdvice says what to do about a connection that broke at every try, "" if err is of another
-// kind.
+// LinkAdvice says what to do about a connection that failed at every try; "" for other errors.
 func LinkAdvice(err error) string {
 	if !is[*smithyhttp.RequestSendError](err) {
 		return ""
@@ -95,8 +94,7 @@ func LinkAdvice(err error) string {
 	return "the connection failed at every try: check the network, and start the run again for what is missing"
 }
 
-// An SSOError says that the profile's SSO session has expired or was never opened. "aws sso login"
-// opens it.
+// An SSOError: the SSO session has expired or was never opened. "aws sso login" opens it.
 type SSOError struct {
 	Profile string // "" is the default profile
 }
@@ -115,8 +113,7 @@ type Client struct {
 	sso         *SSOError // what to say if the SSO session is over; nil if the profile has none
 }
 
-// NewClient keeps what Explain needs to know. endpoint is what the service's own client has found,
-// "" for AWS.
+// NewClient keeps what Explain needs. endpoint is the service client's, "" for AWS.
 func NewClient(cfg aws.Config, endpoint string) Client {
 	c := Client{Endpoint: endpoint, credentials: cfg.Credentials}
 	for _, source := range cfg.ConfigSources {
@@ -137,8 +134,7 @@ func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true
 	}
-	// First, because what a role's own service answers is in err's chain as if the server had
-	// answered it.
+	// First: what a role's own service answers looks in err's chain like the server's answer.
 	if err := c.missing(ctx); err != nil {
 		return pipeline.Fatal(err), true
 	}
@@ -189,8 +185,7 @@ func (c Client) linkAdvice(err error) string {
 	return ""
 }
 
-// missing reports whether there are credentials to sign a request with. While they are good this
-// asks nobody.
+// missing returns an error if there are no credentials. While they are good it asks nobody.
 func (c Client) missing(ctx context.Context) error {
 	if c.credentials == nil {
 		return nil

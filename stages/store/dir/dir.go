@@ -90,8 +90,7 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 1, MaxPart: 5 << 30, MaxParts: 1 << 20, MaxPut: 5 << 30, MaxObject: 1 << 60}
 }
 
-// Check reports whether the directory can be read or written. To be written, it need not be there
-// if it can be made.
+// Check reports whether the directory can be read, or can be written or made.
 func (s *Store) Check(ctx context.Context, use store.Use) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -128,8 +127,7 @@ func (s *Store) checkParent() error {
 	return nil
 }
 
-// prepare makes the root and the folders for the store's own use, once. A root that is gone later
-// is not made again: its disk has been unmounted.
+// prepare makes the store's folders, once: a root that is gone later has been unmounted.
 func (s *Store) prepare() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,8 +158,7 @@ func (s *Store) unmade(err error) error {
 	return pipeline.Fatal(fmt.Errorf("setting up the store %s: %w; check the path and that this user may write there", s.URL(), err))
 }
 
-// fault says what was being done to the store when err came, and marks it fatal if it would meet
-// every other object.
+// fault adds what was being done, and marks what would meet every other object as fatal.
 func (s *Store) fault(doing string, err error) error {
 	full := fmt.Errorf("%s in %s: %w", doing, s.URL(), err)
 	if advice := fatalAdvice(err); advice != "" {

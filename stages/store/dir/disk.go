@@ -12,8 +12,7 @@ import (
 	"syscall"
 )
 
-// fatalAdvice says what to do about an error that every further write would meet; "" for an error
-// of one object.
+// fatalAdvice says what to do about an error that meets every write; "" for one of an object.
 func fatalAdvice(err error) string {
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -32,8 +31,7 @@ func fatalAdvice(err error) string {
 	return ""
 }
 
-// unfit reports errors by which a file system refuses a path, where another path for the same
-// object would do.
+// unfit reports that a file system refuses a path, but may take another for the same object.
 func unfit(err error) bool {
 	var no syscall.Errno
 	return errors.As(err, &no) && slices.Contains([]syscall.Errno{
@@ -59,8 +57,7 @@ func access(folder string, rights uint32) error {
 	return nil
 }
 
-// syncDir puts a folder's list of names on the disk. File systems that can't do that for a folder
-// are accepted.
+// syncDir puts a folder's names on the disk, if its file system can.
 func syncDir(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {
@@ -98,8 +95,7 @@ func (s *Store) makeFolders(rel string) error {
 	return s.realFolders(rel)
 }
 
-// realFolders returns an error unless all folders on the way to rel are there and none is a
-// symbolic link: what is behind a link would not be listed.
+// realFolders returns an error unless all folders on the way are there and none is a link.
 func (s *Store) realFolders(rel string) error {
 	for folder := range foldersOf(rel) {
 		info, err := os.Lstat(filepath.Join(s.root, folder))

@@ -214,8 +214,7 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 	return likely, nil
 }
 
-// stamp gives the file its modification time, which distinguishes it from what is described
-// already, and puts it on the disk.
+// stamp sets the file's modification time, which binds it to its description, and syncs it.
 func (t *temp) stamp(seconds int64) error {
 	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
 		return err

@@ -66,8 +66,7 @@ func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.Rea
 	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
 }
 
-// reader reads a range of a file, and is cut short by its context and by a file that has lost its
-// end.
+// reader reads a range of a file. A file that has lost its end is io.ErrUnexpectedEOF.
 type reader struct {
 	ctx          context.Context
 	file         *os.File
@@ -159,8 +158,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 	return nil
 }
 
-// names are the names in a folder, those of folders with a slash behind, which is also how keys
-// sort.
+// names are the names in a folder, folders with a slash after them, in the order of keys.
 func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)

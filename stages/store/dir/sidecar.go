@@ -52,8 +52,7 @@ func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
 }
 
-// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes
-// nothing.
+// readSidecar returns the descriptions at a place; none if the JSON file is damaged.
 func (s *Store) readSidecar(p place) ([]description, error) {
 	raw, err := os.ReadFile(s.path(p.meta))
 	if err != nil {

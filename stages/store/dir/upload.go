@@ -15,8 +15,7 @@ import (
 	"firn/stages/store"
 )
 
-// upload is a multipart upload: parts are written at their offsets in one file, so that none is
-// ever copied.
+// upload is a multipart upload: parts are written to their offsets in one file.
 type upload struct {
 	temp    *temp
 	options store.PutOptions

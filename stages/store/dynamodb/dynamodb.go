@@ -66,8 +66,7 @@ func CheckTable(name string) error {
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
 }
 
-// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with
-// pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the table. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -261,8 +260,7 @@ func (t *Table) wrongSchema() error {
 	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
-// probe asks for an item that is not there: the answer is an error if the table is missing or has
-// another key.
+// probe asks for an item that is not there, which fails if the table or its key is wrong.
 func (t *Table) probe(ctx context.Context) error {
 	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, patient)
 	if awsconf.Code(err) == "ValidationException" {

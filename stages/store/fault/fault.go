@@ -40,8 +40,7 @@ const (
 	Abort        Op = "Abort"
 )
 
-// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before
-// it is done.
+// Fault is one scripted failure. The zero value fails the next operation before it is done.
 type Fault struct {
 	Op    Op     // the operation it waits for
 	Key   string // the key it waits for; "" is any
@@ -81,16 +80,14 @@ func (s *Store) Add(faults ...Fault) {
 	s.script = append(s.script, faults...)
 }
 
-// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with
-// err (nil is ErrInjected).
+// FailAt makes operation number, from 0 since New or Reset, fail once; nil is ErrInjected.
 func (s *Store) FailAt(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.err = number, err
 }
 
-// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a
-// link is lost.
+// FailFrom makes every operation from number on fail, as a lost link does; nil is ErrInjected.
 func (s *Store) FailFrom(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -41,8 +41,7 @@ func (r request) of(version string) request {
 	return r
 }
 
-// fault says what err means: one of store's errors, a fault of the run, or the server's refusal of
-// the one object.
+// fault says what err means: one of store's errors, a fault of the run, or of the one object.
 func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
 	if err == nil {
 		return nil
@@ -73,8 +72,7 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 
 func sentinelOf(code string) error {
 	switch code {
-	// NotFound is what the SDK calls a 404 without a body, as a HEAD gets; MethodNotAllowed is the
-	// answer for a version that is a delete marker.
+	// NotFound is the SDK's for a 404 without body; MethodNotAllowed is S3's for a delete marker.
 	case "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed":
 		return store.ErrNotFound
 	case "NoSuchUpload":
@@ -89,8 +87,7 @@ func sentinelOf(code string) error {
 	return nil
 }
 
-// otherRegion is the region that the server says the bucket is in, "" if it is the one that was
-// asked.
+// otherRegion is the bucket's region by the server's answer, "" if it is the one asked.
 func (s *Store) otherRegion(err error) string {
 	switch awsconf.Code(err) {
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",

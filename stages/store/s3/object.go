@@ -17,8 +17,7 @@ import (
 	"firn/stages/store/awsconf"
 )
 
-// Check lists one key, which distinguishes a missing bucket, a wrong region, bad credentials and a
-// dead network apart.
+// Check lists one key, which tells missing buckets, regions, credentials and networks apart.
 func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
@@ -112,8 +111,7 @@ func refusesVersions(err error) bool {
 	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
 }
 
-// headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so
-// doesn't tell expired credentials from a missing right.
+// headRefused asks again by a request whose answer has a body, which a HEAD's has not.
 func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
 		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
@@ -160,8 +158,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 // resends is how often a body that was damaged on the way is sent again.
 const resends = 3
 
-// resend sends a body, and sends it again when the server found it damaged although it is whole
-// here.
+// resend sends a body, and again if the server found it damaged that is whole here.
 func (s *Store) resend(ctx context.Context, r request, what string, body []byte, crc uint32, send func() error) error {
 	for try := 1; ; try++ {
 		err := send()
@@ -175,8 +172,7 @@ func (s *Store) resend(ctx context.Context, r request, what string, body []byte,
 	}
 }
 
-// Thaw asks S3 to make the object readable for some days. An object of a class that is never cold
-// is left alone.
+// Thaw asks S3 for a copy that can be read for some days. What is never cold is left alone.
 func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
 	if err := store.CheckKey(key); err != nil {
 		return 0, fmt.Errorf("thawing %s: %w", key, err)

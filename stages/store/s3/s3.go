@@ -53,8 +53,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open loads the AWS settings. It asks the bucket nothing; Check does. Errors are marked with
-// pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the bucket. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := CheckBucket(o.Bucket); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -96,8 +95,7 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MaxPut: 5 << 30, MaxObject: 10_000 * 5 << 30}
 }
 
-// CheckBucket returns an error unless name can be a bucket's (S3 user guide, "General purpose
-// bucket naming rules").
+// CheckBucket checks a name (S3 user guide, "General purpose bucket naming rules").
 func CheckBucket(name string) error {
 	switch {
 	case name == "":
@@ -138,8 +136,7 @@ func encodeCRC(crc uint32) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)))
 }
 
-// decodeCRC reads a CRC-32C over a whole object. Those of composite objects ("…-3") are over their
-// parts' CRCs, and no use.
+// decodeCRC reads a whole object's CRC-32C. A composite one ("…-3") is of no use.
 func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 	if text == nil || kind == types.ChecksumTypeComposite {
 		return 0, false
@@ -169,8 +166,7 @@ func statusOf(m middleware.Metadata) int {
 	return 0
 }
 
-// decodeKey reads a key of a listing that was asked for with URL encoding, as keys with control
-// characters need it.
+// decodeKey reads a key of a URL-encoded listing, which control characters need.
 func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	if encoding != types.EncodingTypeUrl {
 		return aws.ToString(key), nil
@@ -182,8 +178,7 @@ func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	return plain, nil
 }
 
-// parseRestore reads the x-amz-restore header: ongoing-request="false", expiry-date="Fri, 21 Dec
-// 2012 00:00:00 GMT" (S3 API reference, HeadObject).
+// parseRestore reads x-amz-restore: ongoing-request="false", expiry-date="Fri, 21 Dec 2012 …".
 func parseRestore(header *string) store.RestoreState {
 	text := aws.ToString(header)
 	state := store.RestoreState{Ongoing: strings.Contains(text, `ongoing-request="true"`)}

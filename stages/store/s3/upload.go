@@ -146,8 +146,7 @@ func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32
 	return ok && o.ETag == etag
 }
 
-// multipartETag is the MD5 of the parts' MD5s and their number; false if the parts' ETags are not
-// their MD5s, as with keys of the user's own.
+// multipartETag is the MD5 of the parts' MD5s; false if their ETags are none, as with own keys.
 func multipartETag(parts []store.Part) (string, bool) {
 	h := md5.New()
 	for _, p := range parts {

@@ -258,8 +258,7 @@ func testAbort(t *testing.T, s store.Store) {
 	mustMiss(t, s, "home/k")
 }
 
-// testConcurrent: many writers, some under the same key: each object is whole and one of those that
-// were written.
+// testConcurrent: many writers, some of one key: each object is whole.
 func testConcurrent(t *testing.T, s store.Store) {
 	const writers, each = 8, 12
 	body := func(writer, i int) []byte { return Bytes(fmt.Sprint(writer, i), 1000) }

@@ -87,8 +87,7 @@ func Keys(t testing.TB, s store.Store, prefix string) []string {
 	return keys
 }
 
-// MustHold fails the test unless the object is there with these bytes and metadata, by Head, Get
-// and List.
+// MustHold fails the test unless Head, Get and List agree on the object's bytes and metadata.
 func MustHold(t testing.TB, s store.Store, key string, body []byte, o store.PutOptions) store.Object {
 	t.Helper()
 	head, err := s.Head(t.Context(), key, "")

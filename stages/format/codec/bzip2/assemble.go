@@ -8,8 +8,7 @@ import (
 	"math/bits"
 )
 
-// An assembler takes a file's segments in order, checks that they form streams, and returns the
-// contents of the blocks.
+// An assembler takes segments in order, checks that they form streams, and decodes the last stage.
 type assembler struct {
 	segments       <-chan *segment
 	stop           <-chan struct{}

@@ -10,8 +10,7 @@ import (
 // Mirroring the bits of every input byte and of the result turns one into the other; the standard
 // library's IEEE code is the fast one.
 
-// A checksum is bzip2's check value of a block's bytes before the run-length stage. The zero value
-// is that of no bytes.
+// A checksum is the check value of a block's bytes before the run-length stage.
 type checksum struct {
 	mirrored uint32
 	scratch  [1024]byte // here, because what crc32.Update is given escapes

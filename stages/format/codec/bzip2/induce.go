@@ -11,8 +11,7 @@ type inducer struct {
 	startL, stopS [256]uint32
 }
 
-// classify counts the rotations of each first byte and type, and writes the labels of the seeds,
-// rising, to seeds.
+// classify counts the rotations by first byte and type, and lists the seeds' labels, rising.
 func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	clear(p.counts[:])
 	room := seeds.room
@@ -39,8 +38,7 @@ func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	}
 }
 
-// forward puts the L rotations in order: each is the predecessor of a seed or of a smaller L
-// rotation.
+// forward sorts the L rotations: each is the predecessor of a seed or of a smaller L rotation.
 func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	next := &p.nextL
 	for c := range uint32(256) {
@@ -64,8 +62,7 @@ func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	}
 }
 
-// backward puts the S rotations in order, each the predecessor of a larger rotation, and writes to
-// out the byte before every rotation.
+// backward sorts the S rotations, and writes to out the byte before every rotation.
 func (p *inducer) backward(entries []uint32, t []byte, out []byte) {
 	last := &p.lastS
 	o := len(out)

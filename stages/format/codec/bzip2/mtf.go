@@ -12,8 +12,7 @@ const (
 	maxSymbols = 258
 )
 
-// A moveToFront is the second stage: it replaces each byte by the number of different bytes since
-// it was last seen.
+// A moveToFront replaces each byte by the number of different bytes since it was last seen.
 type moveToFront struct {
 	symbols []uint16
 	freq    [maxSymbols]uint32
@@ -86,8 +85,7 @@ func (m *moveToFront) encode(last []byte) {
 	m.symbols = out[:o+1]
 }
 
-// matches has its lowest bit set at the top of the first of w's bytes that is c, and is zero if
-// none is.
+// matches has its lowest bit set at the top of the first byte of w that is c; 0 if none is.
 func matches(w, c uint64) uint64 {
 	x := w ^ c*ones
 	return (x - ones) &^ x & highs

@@ -9,16 +9,14 @@ import (
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once; 0 stands for the number of processors. Each
-	// worker holds some 14 MB, and up to two blocks more.
+	// Workers is how many blocks are decoded at once, each in some 16 MB; 0 is one a processor.
 	Workers int
 }
 
 // errClosed ends reads from a closed reader.
 var errClosed = errors.New("reading bzip2 data: the reader is closed")
 
-// A reader runs the goroutines: one cuts the input into segments, several decode blocks, and the
-// caller's Read takes them in order.
+// A reader has a goroutine that cuts segments, and several that decode blocks.
 type reader struct {
 	assembler assembler
 	stop      chan struct{}

@@ -52,8 +52,7 @@ func encodeRuns(dst, src []byte) (written, read int) {
 	return w, r
 }
 
-// runStarts marks, by the high bits of the lowest five bytes, which of these begins a run of four
-// within word.
+// runStarts marks which of the lowest five bytes begin a run of four within word.
 func runStarts(word uint64) uint64 {
 	x := word ^ word>>8 // a zero byte: equal to the byte that follows
 	same := ^((x&^highs + ^uint64(highs)) | x)

@@ -15,8 +15,7 @@ const (
 
 const (
 	markBits = 48
-	// maxSegment bounds what is kept of a segment. No block is longer: 900,001 symbols of 20 bits,
-	// and what goes before them.
+	// maxSegment bounds a segment: no block is longer than 900,001 symbols of 20 bits and its head.
 	maxSegment = 2_400_000
 )
 
@@ -48,8 +47,8 @@ type scanner struct {
 	low, mid markSet // by the window's second and third lowest byte
 }
 
-// A markSet says for each value of a byte at which shifts it can be a part of a mark: bits 0 to 7
-// for a block's mark, 8 to 15 for a stream's end.
+// A markSet is the shifts at which a byte can be part of a mark: bits 0-7 of a block's, 8-15 of an
+// end's.
 type markSet [256]uint16
 
 func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scanner {
@@ -137,8 +136,7 @@ func (s *scanner) keep(p []byte) {
 	s.current.data = append(s.current.data, p...)
 }
 
-// cut ends the current segment where a mark begins that ends shift bits before the end of what was
-// kept.
+// cut ends the segment at a mark, which ends shift bits before the end of what was kept.
 func (s *scanner) cut(window uint64, shift int, k kind) bool {
 	bytes := (markBits + shift + 7) / 8
 	bit := bytes*8 - markBits - shift

@@ -103,8 +103,7 @@ func (s *seedSorter) bucket(t []byte) {
 	starts[0] = 0
 }
 
-// refine sorts the words from..to, which agree in the bytes before depth and have the bytes from
-// there on as keys, and goes deeper where they tie.
+// refine sorts words[from:to] by their keys, the bytes from depth on, and goes deeper in ties.
 func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 	a := s.words[from:to]
 	sortWords(a, s.spare)

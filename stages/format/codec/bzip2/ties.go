@@ -122,8 +122,7 @@ func (s *seedSorter) splitPair(g tie) {
 		s.ties = append(s.ties, g)
 		return
 	}
-	// If the first is compared by the second, r1 is the rank of the tie, and as good as any: r2 is
-	// not of the tie and lies on one of its sides.
+	// If the first is compared by the second, r1 is the tie's rank, and r2 lies on one side of it.
 	if r2 < r1 {
 		first, second = second, first
 	}
@@ -226,8 +225,8 @@ func gapWithin(seed []byte) uint32 {
 	return uint32(i)
 }
 
-// splitLong sorts a tie whose members' next seed lies beyond deepest as far as that seed. Such ties
-// are few: together they are no longer than the text.
+// splitLong sorts a tie whose next seed lies beyond deepest. All such ties are no longer than the
+// text.
 func (s *seedSorter) splitLong(t []byte, g tie) {
 	a := s.words[g.from:g.to]
 	slices.SortFunc(a, func(x, y uint64) int {

@@ -15,8 +15,8 @@ const (
 	MaxLevel = 9
 )
 
-// windowSize is where the block begins in a finder's buffer: places are 16 bits and may point that
-// far back.
+// windowSize is where the block begins in a finder's buffer: a place of 16 bits reaches so far
+// back.
 const windowSize = 1 << 16
 
 // slack is what may be read behind the block.
@@ -25,12 +25,10 @@ const slack = ahead + maxMatch + 14
 // chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
 const chunkSize = 4 << 10
 
-// maxSequences is how many sequences a block takes at most: matches of the shortest length, or
-// runs.
+// maxSequences bounds a block's sequences: all of the shortest matches, or all of runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
 
-// An Encoder deflates blocks. It allocates nothing once it is made, and is not safe for concurrent
-// use.
+// An Encoder deflates blocks. It is not safe for concurrent use.
 type Encoder struct {
 	effort effort
 	finder

@@ -12,8 +12,7 @@ const (
 	lastBits   = 15
 	// ahead is how many positions are looked up at a time. It divides windowSize.
 	ahead = 512
-	// nearThree is the largest distance of a useful match of three bytes: beyond it, three literals
-	// cost less.
+	// nearThree is how far a match of three bytes may be without costing more than literals.
 	nearThree = 4096
 )
 
@@ -171,8 +170,7 @@ func (f *finder) search(p, best int) (length, distance int) {
 	return length, int(d)
 }
 
-// worth estimates what a match of fewer than nine bytes saves, in bits: six for each byte, less
-// those of its distance; 0 for what is too short.
+// worth estimates how many bits a match of up to eight bytes saves; 0 if it is too short.
 func worth(common uint64, distance uint) int {
 	n := 6*bits.OnesCount64(common) - bits.Len(distance)
 	if common < threeTops {

@@ -96,8 +96,7 @@ func (e *Encoder) optimal() {
 	}
 }
 
-// look prices all ways over n bytes from p on. matched is where the last match was found, before
-// and after.
+// look prices all ways over n bytes from p on. It takes and returns where a match was last found.
 func (e *Encoder) look(p, n, matched int) int {
 	o := &e.planner
 	for i := range o.price[:n+1] {

@@ -14,8 +14,7 @@ import (
 // WindowSize is how far a deflate match reaches back, in bytes.
 const WindowSize = 32 << 10
 
-// A Joiner writes one member. Its header is constant: no time, no name, unknown system. The zero
-// value is ready for use.
+// A Joiner writes one member, with a constant header. The zero value is ready for use.
 type Joiner struct {
 	begun bool
 	crc   uint32
@@ -24,8 +23,7 @@ type Joiner struct {
 	last  int       // that length
 }
 
-// Join appends a deflated block of size input bytes whose CRC-32 is sum, before it the header when
-// it is the first.
+// Join appends a deflated block of size input bytes with the CRC-32 sum; the header goes first.
 func (j *Joiner) Join(dst, block []byte, size int, sum uint32) []byte {
 	dst = append(j.begin(dst), block...)
 	if size == 0 {

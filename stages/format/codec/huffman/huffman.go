@@ -44,8 +44,7 @@ func (t *Tree) Depths(depths []uint8, leaves []uint64) {
 	}
 }
 
-// Log2 is 256·log2(x), rounded down, for x from 1 to below 2^32, by repeated squaring: in integers,
-// so that every machine gives the same result.
+// Log2 is 256·log2(x), rounded down, for 1 ≤ x < 2^32: by integers, equal on every machine.
 func Log2(x uint64) uint16 {
 	whole := bits.Len64(x) - 1
 	result := uint16(whole)

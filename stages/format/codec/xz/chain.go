@@ -2,8 +2,7 @@ package xz
 
 import "encoding/binary"
 
-// A chainFinder keeps, for each hash of four bytes, a chain of the places with it, the newest
-// first, and follows it for depth steps.
+// A chainFinder keeps, by a hash of four bytes, chains of places, and visits depth of each.
 type chainFinder struct {
 	search
 	older []uint32 // for each place modulo the dictionary, the one before it in its chain

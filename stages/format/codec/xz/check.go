@@ -19,8 +19,7 @@ const (
 	checkSHA256 check = 0x0a
 )
 
-// known reports whether there is such a check. The format has numbers and sizes for others too;
-// nobody writes them.
+// known reports whether files have such a check. Nobody writes the format's other numbers.
 func (c check) known() bool {
 	return c == checkNone || c == checkCRC32 || c == checkCRC64 || c == checkSHA256
 }

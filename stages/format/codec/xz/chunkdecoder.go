@@ -8,8 +8,7 @@ const maxRaw = 1 << 62
 // slack is how far behind the end of what it decodes a chunkDecoder may write.
 const slack = 16
 
-// A chunkDecoder decodes the chunks of a block's LZMA2 data, one after the other, to the end of
-// buf[:pos].
+// A chunkDecoder decodes the chunks of a block's LZMA2 data to the end of buf[:pos].
 type chunkDecoder struct {
 	decoderModel
 	in     chunkBytes

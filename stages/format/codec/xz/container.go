@@ -71,16 +71,14 @@ func dictByte(size uint32) byte {
 	return byte(2 * (n - 12))
 }
 
-// A Joiner writes one stream. The zero value is ready for use. It keeps about seven bytes a block
-// for the index.
+// A Joiner writes one stream, and keeps seven bytes a block for its index. The zero value is ready.
 type Joiner struct {
 	begun   bool
 	blocks  uint64
 	records []byte // the index's records, encoded
 }
 
-// Join appends an encoded block of size input bytes, before it the stream's header when it is the
-// first.
+// Join appends an encoded block of size input bytes; the stream's header goes first.
 func (j *Joiner) Join(dst, block []byte, size int, unpadded int64) []byte {
 	dst = append(j.begin(dst), block...)
 	j.blocks++

@@ -3,8 +3,8 @@ package xz
 // maxPositionBits is the most bits of the position that select a probability.
 const maxPositionBits = 4
 
-// maxLiteralBits is the most bits of the position and of the byte before that select a literal's
-// probabilities in LZMA2.
+// maxLiteralBits is the most bits of position and byte before that select a literal's
+// probabilities.
 const maxLiteralBits = 4
 
 // states are counted to 16 here, so that no index need be checked.
@@ -99,8 +99,7 @@ func (m *decoderModel) distance(v interval, in *chunkBytes, length uint32) (inte
 	return v, base + high<<alignBits + low
 }
 
-// repeated decodes which of the last distances a match repeats, moves it to the front, and the
-// length.
+// repeated decodes a match at one of the last distances: which one, and its length.
 func (m *decoderModel) repeated(v interval, in *chunkBytes, position uint32) (interval, uint32) {
 	state := m.state & stateMask
 	v, bit := v.fill(in).bit(&m.isRepG0[state])

@@ -9,8 +9,8 @@ import (
 type finder interface {
 	// begin starts a block.
 	begin(buf []byte)
-	// find appends to ms the matches at position at, each longer and farther than the one before,
-	// and remembers at. Positions have to be given in order.
+	// find appends the matches at a position, each longer and farther, and remembers it; in order
+	// only.
 	find(ms []match, at int) []match
 	// skip remembers n positions from at on. Positions may be left out before them.
 	skip(at, n int)
@@ -70,8 +70,7 @@ func (h *search) update(v, place uint32) (two, three, four uint32) {
 // slot is where the head of four bytes is.
 func (h *search) slot(v uint32) uint32 { return v * 2654435761 >> (32 - h.bits) }
 
-// common returns how many bytes from a and from b on are equal, given that n are; at most limit. a
-// < b.
+// common counts equal bytes from a and from b > a on, given that n are; at most limit.
 func common(buf []byte, a, b, n, limit int) int {
 	for n+8 <= limit {
 		x := binary.LittleEndian.Uint64(buf[a+n:]) ^ binary.LittleEndian.Uint64(buf[b+n:])
@@ -86,8 +85,7 @@ func common(buf []byte, a, b, n, limit int) int {
 	return n
 }
 
-// short appends the nearest matches of two and three bytes, extended as far as they go, given the
-// places that the heads had. It returns the length reached.
+// short appends the nearest matches of two and three bytes, and returns the length reached.
 func short(ms []match, buf []byte, at, dict, limit int, two, three uint32) ([]match, int) {
 	best := 1
 	place := uint32(at + 1)

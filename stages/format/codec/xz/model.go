@@ -126,8 +126,7 @@ func (l *lengthModel) encode(rc *rangeCoder, length uint32, position int) {
 	}
 }
 
-// distanceSlot is the number of a distance (less one) among the slots: its two highest bits and
-// their place.
+// distanceSlot is a distance's (less one) two highest bits and their place.
 func distanceSlot(d uint32) uint32 {
 	if d < firstModeled {
 		return d
