@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// A Budget bounds a number of bytes in use. Shares are granted in the order of the calls, so that
-// small ones do not starve a large one. A holder must be able to release its share without another
-// share of the same budget. The zero value is no budget; use NewBudget.
+// A Budget bounds bytes in use. Shares are granted in order, so that small ones do not starve a
+// large one. A holder must be able to release its share without another one. Use NewBudget.
 type Budget struct {
 	size int64
 
@@ -28,9 +27,8 @@ func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
 // Size of the budget in bytes.
 func (b *Budget) Size() int64 { return b.size }
 
-// Acquire waits for a share of n bytes and returns what was granted, for Release: n, or the whole
-// budget if n is larger, which then runs alone. The error is ctx's cause; a cancelled ctx gets
-// nothing.
+// Acquire waits for n bytes, or for the whole budget if n is larger, and returns what to Release.
+// The error is ctx's cause; nothing is granted then.
 func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)

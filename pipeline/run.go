@@ -85,9 +85,8 @@ func (r *Run) Go(fn func(ctx context.Context) error) {
 	})
 }
 
-// Wait waits for every goroutine of the run and returns nil when everything was done, the cause
-// when the run was cancelled, or ErrStopped when a soft stop left something untaken. It may be
-// called more than once.
+// Wait waits for every goroutine and returns nil when everything was done, the cause of a cancel,
+// or ErrStopped when a soft stop left something. It may be called more than once.
 func (r *Run) Wait() error {
 	r.ended.Do(func() { r.result = r.end() })
 	return r.result

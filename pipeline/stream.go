@@ -107,7 +107,8 @@ type shared[T any] struct {
 	left  atomic.Int32 // consumers that are not done with it, and Send
 }
 
-// NewFan starts the consumers, each with a queue of depth blocks. The caller must Close it.
+// NewFan starts the consumers, each with a queue of depth blocks; release may be nil. Close the
+// Fan.
 func NewFan[T any](ctx context.Context, depth int, release func(T), consumers ...Consumer[T]) *Fan[T] {
 	f := &Fan[T]{release: release}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)

@@ -57,9 +57,8 @@ func (l Limits) CheckUpload(key string, o PutOptions) error {
 	return nil
 }
 
-// CheckParts sorts parts by number and returns how many bytes they are. It is an error if they are
-// not all parts from 1 on, each but the last of partSize bytes, or ErrChecksum if want is not the
-// CRC-32C of the whole.
+// CheckParts sorts parts by number and returns their size. They must be all parts from 1 on, each
+// but the last of partSize bytes, else it is an error; ErrChecksum if their CRC-32C is not want.
 func CheckParts(parts []Part, partSize int64, want uint32) (sorted []Part, size int64, err error) {
 	if len(parts) == 0 {
 		return nil, 0, fmt.Errorf("an upload without parts can't be completed")

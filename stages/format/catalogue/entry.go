@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// append adds the entry's line, without its end, to b. It writes what encoding/json would write of
-// an Entry with escaped paths, in a fifth of the time: an archive may have a hundred million
-// entries.
+// append adds the entry's line as encoding/json would write it, but five times as fast: an archive
+// may have a hundred million entries.
 func (e *Entry) append(b []byte) []byte {
 	b = appendText(append(b, `{"path":`...), e.Path)
 	b = append(append(append(b, `,"type":"`...), e.Type...), '"')

@@ -54,10 +54,9 @@ type Format interface {
 
 // An Encoder compresses single blocks. It is one worker's and not safe for concurrent use.
 type Encoder interface {
-	// Encode appends the encoded block to dst and returns the extended slice as Piece.Data. block
-	// holds at least one byte and at most BlockSize bytes. window holds the last Window() bytes
-	// before block, fewer only at the start of an archive. Neither is kept or changed. The piece
-	// depends on block and window alone.
+	// Encode appends the encoded block to dst and returns that as Piece.Data. block holds 1 to
+	// BlockSize bytes, window the last Window() bytes before it or all there are. Neither is kept
+	// or changed. The piece depends on block and window alone.
 	Encode(dst, window, block []byte) (Piece, error)
 }
 

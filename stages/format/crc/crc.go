@@ -1,8 +1,5 @@
-// Package crc computes the CRC-32 of two runs of bytes, one after the other, from the CRC-32 of each.
-//
-// A CRC is a remainder of polynomials over GF(2). Appending n bytes multiplies the first remainder by
-// x^(8n), and what the initial and final inversions add cancels out. It knows no format: the caller
-// names the polynomial, in the reflected form of hash/crc32.
+// Package crc computes the CRC-32 of two runs of bytes from the CRC-32 of each. A CRC is a
+// remainder of polynomials over GF(2): n more bytes multiply it by x^(8n). Inversions cancel out.
 package crc
 
 // A Shift multiplies a CRC by x^(8n). The zero value is not usable.

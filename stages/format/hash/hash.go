@@ -1,11 +1,6 @@
 // Package hash computes the sums in a record: MD5 and HMAC of an archive's bytes, SHA-256 of its
-// tar.
-//
-// It takes blocks in order. Each sum has its own method, so that a pipeline can compute the sums in
-// parallel. It knows nothing of what the bytes are. It never returns a sum of incomplete input.
-//
-// The sums come from the standard library, whose MD5 and SHA-256 are assembly on amd64 (SHA-256
-// with the SHA extensions) and run as fast as openssl's.
+// tar, from blocks in order. Each sum has its own method, so that they can run in parallel. It
+// never returns a sum of incomplete input.
 package hash
 
 import (

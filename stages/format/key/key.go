@@ -53,9 +53,8 @@ const (
 	digits    = "0123456789abcdef"
 )
 
-// Prefix returns the prefix as it stands in keys: cleaned and escaped as a path is, with a slash at
-// its end; "" when the prefix is empty, "/" or ".". Every key made with the prefix starts with it:
-// listings ask for it.
+// Prefix returns the prefix as all keys made with it begin: cleaned, escaped, with a slash at its
+// end; "" when it is empty, "/" or ".".
 func Prefix(prefix string) string {
 	p := clean(prefix)
 	if p == "/" || p == "." {
@@ -64,9 +63,8 @@ func Prefix(prefix string) string {
 	return escape(p) + "/"
 }
 
-// For returns the key of the object that holds path: prefix and path as the user gave them, ext
-// without its dot ("tar.xz"). shortened says that the full key was longer than MaxLen, so that Path
-// can't give the path back.
+// For returns the key of the object that holds path; ext has no dot ("tar.xz"). shortened: the full
+// key was longer than MaxLen, and Path can't give the path back.
 func For(prefix, path, ext string) (key string, shortened bool) {
 	full := Full(prefix, path, ext)
 	if len(full) <= MaxLen {
@@ -83,8 +81,7 @@ func Full(prefix, path, ext string) string {
 }
 
 // Path returns the path, cleaned and without its leading slash, and the extension ("tar.xz") of a
-// key made with the prefix. ok is false when the key is not one that Full could have made: when it
-// was shortened, does not lie under the prefix, or does not end in .tar.EXT.
+// key with the prefix. ok is false for keys that Full does not make, and for shortened ones.
 func Path(prefix, key string) (p, ext string, ok bool) {
 	rest, found := strings.CutPrefix(key, Prefix(prefix))
 	i := strings.LastIndex(rest, ".tar.")

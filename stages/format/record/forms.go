@@ -34,9 +34,8 @@ type Attribute struct {
 	Number      bool // Value is a whole decimal number
 }
 
-// Meta returns the S3 user metadata of an object with this record: names lower case, values
-// printable ASCII. A record of format 0 has but its MD5. The fields that only a table holds are not
-// in it.
+// Meta returns an object's S3 user metadata: names lower case, values printable ASCII. Fields of a
+// table alone are not in it; a record of format 0 has only its MD5.
 func (r Record) Meta() map[string]string {
 	m := make(map[string]string, 8)
 	for _, a := range r.contentAttributes() {
@@ -45,9 +44,8 @@ func (r Record) Meta() map[string]string {
 	return m
 }
 
-// FromMeta reads a record from an object's user metadata. Names are compared without case, names it
-// doesn't know are ignored. Metadata without an md5 give the zero Record and no error. A value of
-// another form is an error: the caller treats the object as one without a record.
+// FromMeta reads an object's user metadata. Names have no case; unknown ones are ignored. Without
+// an md5 it returns the zero Record. A malformed value is an error.
 func FromMeta(meta map[string]string) (Record, error) {
 	var r Record
 	for _, name := range slices.Sorted(maps.Keys(meta)) { // so that of two that differ in case the same one always holds

@@ -32,9 +32,8 @@ type Record struct {
 	Saved      time.Time // when it was stored, to the second, UTC
 }
 
-// SameContent reports whether a stored record proves that the object has the content of now, made
-// under now's key: equal MD5 or tar SHA-256, and the same key id. The old script's records have no
-// key id: their MD5 is enough.
+// SameContent reports whether a stored record proves the content of now under now's key: by MD5 or
+// tar SHA-256, and key id. The old script's records have no key id: their MD5 is enough.
 func (r Record) SameContent(now Record) bool {
 	sameMD5 := r.MD5 != "" && r.MD5 == now.MD5
 	if r.Format == 0 {
@@ -46,9 +45,8 @@ func (r Record) SameContent(now Record) bool {
 	return sameMD5 || (r.TarSHA256 != "" && r.TarSHA256 == now.TarSHA256)
 }
 
-// Table is a table of records, keyed by object key. Its methods may be called from many goroutines
-// at once; a fault that would meet every other key too is marked with pipeline.Fatal, and a
-// cancelled context makes them return promptly with an error that wraps its cause.
+// Table is a table of records by object key, for many goroutines. Faults of the run are marked with
+// pipeline.Fatal. A cancelled context makes methods return promptly with its cause.
 type Table interface {
 	// URL names the table ("dynamodb://table"), for messages.
 	URL() string

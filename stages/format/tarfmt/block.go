@@ -97,9 +97,8 @@ func digits(n int) int {
 	return d
 }
 
-// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing
-// zeros. nsec counts forward from sec, also before the epoch; the text's fraction counts away from
-// zero.
+// appendTime appends seconds since the epoch in decimal, exact to the nanosecond. nsec counts
+// forward from sec, but the text's fraction away from zero.
 func appendTime(dst []byte, sec int64, nsec int) []byte {
 	if sec < 0 {
 		dst = append(dst, '-')

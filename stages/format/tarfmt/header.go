@@ -45,9 +45,8 @@ type Header struct {
 	Minor   uint32
 	Xattrs  []Xattr // in the order of their names
 	Comment string  // free text for who reads the headers, "" for none
-	// Sparse says where a regular file has data. nil means that it has no holes; a file that is one
-	// hole has an empty, non-nil one. At most MaxSegments, in order, not overlapping, none empty,
-	// all inside Size.
+	// Sparse says where a regular file has data; nil: no holes; empty: one hole. At most
+	// MaxSegments, in order, not overlapping, none empty, all inside Size.
 	Sparse []Segment
 }
 

@@ -1,6 +1,5 @@
-// Package fetch reads objects: ranges of one object are asked for side by side, over all objects as
-// many at a time as the fetch stage has workers, and written in order. It knows nothing of what the
-// bytes mean.
+// Package fetch reads objects: several ranges at a time, over all objects as many as the fetch
+// stage has workers, written in order.
 package fetch
 
 import (
@@ -58,9 +57,8 @@ func (s *span) Drop(error) {
 	s.fetcher.memory.Release(s.share)
 }
 
-// Fetch writes the object to w, in order. from is the stage of the caller, counted as blocked while
-// it waits. Errors: those of the store and of w; io.ErrUnexpectedEOF if the object is shorter than
-// was said.
+// Fetch writes the object to w. The caller's stage from is blocked while it waits. Errors: those of
+// the store and of w; io.ErrUnexpectedEOF if the object is shorter than o.Size.
 func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
 	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {

@@ -41,9 +41,8 @@ func (s *Sums) Total() (objects, bytes int64) {
 	return objects, bytes
 }
 
-// Estimates are those of every class, by name, in the tier; in every tier that the class has, the
-// fastest first, if tier is "". A class that is not known, or lacks the tier, has one without times
-// and dollars.
+// Estimates are by class name, in the tier, or in all tiers from the fastest on if tier is "". A
+// class that is unknown or lacks the tier has one without times and dollars.
 func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,9 +7,8 @@ import (
 	"firn/stages/store"
 )
 
-// The archive tiers of INTELLIGENT_TIERING, as HEAD names them (S3 API reference, HeadObject,
-// x-amz-archive-status). Such an object is moved back to the frequent tier for good: no copy, and
-// no days.
+// The archive tiers of INTELLIGENT_TIERING (S3 API reference, HeadObject, x-amz-archive-status).
+// Their objects move back to the frequent tier for good: no copy, no days.
 const (
 	archiveAccess     = "ARCHIVE_ACCESS"
 	deepArchiveAccess = "DEEP_ARCHIVE_ACCESS"

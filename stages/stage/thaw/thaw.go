@@ -1,9 +1,6 @@
-// Package thaw knows what it takes until an object in a Glacier class can be read: which tiers a
-// class offers, how long they take and what they cost; in what state an object is, and what to do
-// next; and when to look again.
-//
-// It asks no store and waits for nothing: it is tables and arithmetic. What it says of prices is an
-// estimate, with the prices of us-east-1.
+// Package thaw knows how objects in Glacier classes become readable: tiers, their times and prices;
+// an object's state and the next step; when to look again. It is tables and arithmetic, and asks no
+// store. Prices are estimates, those of us-east-1.
 package thaw
 
 import (
@@ -56,9 +53,8 @@ func After(r store.ThawResult) State {
 	return NotCold
 }
 
-// Refused is the state of an object in state s for which a thaw was refused, and the error if that
-// ends the matter. Without capacity for the tier it is what it was, and asking again may help; a
-// thaw under way that can't be made faster goes on as it was.
+// Refused is the state of an object whose thaw was refused, and the error if that is final. A lack
+// of capacity is not, nor a thaw under way that can't be made faster.
 func Refused(s State, err error) (State, error) {
 	switch {
 	case errors.Is(err, store.ErrThawCapacity):
@@ -90,10 +86,9 @@ func nameOf(kind string, i int, names ...string) string {
 	return names[i]
 }
 
-// Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for
-// nothing). seen says that this run has met the object as Ongoing or Requested before. A thaw under
-// way is asked for again once, if its tier might be slower: a store makes it faster, or says that
-// it is not.
+// Next is the step for an object in a state, to be thawed in a tier ("": ask for nothing). seen:
+// this run has met it as Ongoing or Requested. A thaw under way is asked for once more, if its tier
+// might be slower.
 func Next(s State, tier store.Tier, seen bool) Step {
 	switch s {
 	case Cold:

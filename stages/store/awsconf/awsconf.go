@@ -1,11 +1,10 @@
-// Package awsconf loads AWS settings the way every AWS tool does (environment, shared files and
-// profiles, SSO, instance role, AWS_ENDPOINT_URL, AWS_CA_BUNDLE), and gives the S3 and the DynamoDB
-// driver one transport, one retry policy and one explanation of what credentials and networks can
-// do wrong.
+// Package awsconf loads AWS settings as every AWS tool does (environment, shared files, SSO,
+// instance role), and gives the S3 and the DynamoDB driver one transport, one retry policy and one
+// explanation of faults.
 //
-// It knows nothing of objects or records. It promises that the SDK logs nothing, that no connection
-// can stay silent for longer than Options.Silence, that the bandwidth limit holds for all
-// connections of one Load together, and that no error it makes carries a secret.
+// It promises that the SDK logs nothing, that no connection stays silent for longer than
+// Options.Silence, that the bandwidth limit holds for all connections of one Load, and that no
+// error carries a secret.
 package awsconf
 
 import (
@@ -159,9 +158,8 @@ func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 	}
 }
 
-// retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an
-// answer that was cut off and a conflict with a request in flight pass. A lack of capacity for a
-// thaw comes as a 503 and lasts for minutes.
+// retryable adds to the SDK's rules: a wrong certificate stays wrong; a cut answer and a conflict
+// with a request in flight pass; a lack of capacity for a thaw lasts for minutes.
 func retryable(err error) aws.Ternary {
 	if isTLS(err) {
 		return aws.FalseTernary

@@ -126,10 +126,9 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 	return c
 }
 
-// Explain finds the faults that would meet every other request of the run too: a cancelled context,
-// credentials that are missing, refused or expired, clocks that differ, and a server that can't be
-// reached. Each but the first comes marked with pipeline.Fatal, with what to do. Any other error
-// comes back as it is, and false.
+// Explain finds the faults of the whole run: a cancelled context, credentials, clocks, and a server
+// that can't be reached. All but the first are marked with pipeline.Fatal and say what to do. Other
+// errors come back as they are, with false.
 func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true

@@ -70,9 +70,8 @@ func syncDir(folder string) error {
 	return errors.Join(err, f.Close())
 }
 
-// makeFolders makes the folders on the way to rel, a path below the root with slashes, so that they
-// are on the disk when it returns: nothing below a folder may be called saved before the folder
-// itself is.
+// makeFolders makes the folders on the way to rel, a path with slashes below the root, and syncs
+// them: what is below a folder is saved only if the folder is.
 func (s *Store) makeFolders(rel string) error {
 	s.folders.RLock()
 	err := s.realFolders(rel)

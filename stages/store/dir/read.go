@@ -96,9 +96,8 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.file.Close() }
 
-// List goes through the folders in the order of keys. The few objects at odd places are held in
-// memory and merged in. (On a file system that folds names, a key may come where the folded name
-// sorts.)
+// List goes through the folders in the order of keys and merges in the few objects at odd places.
+// (Where a file system folds names, a key may come where the folded one sorts.)
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	odd, err := s.oddObjects(ctx, prefix)
 	if err != nil {
@@ -127,9 +126,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	return err
 }
 
-// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below.
-// Names are compared with prefix without case, for a file system that folds names; fn decides by
-// the key.
+// walk calls fn for the objects at plain places in folder ("" or with a slash at its end) and
+// below. It ignores case in prefix; fn decides by the key.
 func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
 	names, err := s.names(ctx, folder)
 	if err != nil {

@@ -65,9 +65,8 @@ func (s *Store) readSidecar(p place) ([]description, error) {
 	return c.Objects, nil
 }
 
-// describe finds the description that fits the file at p, nil if there is none. If only its time is
-// wrong, because the store was copied without its times, the file's CRC decides, and the time is
-// corrected so that the CRC is computed only once.
+// describe finds the description that fits the file, or nil. If only its time is wrong, as in a
+// copy, the file's CRC decides, and the time is corrected.
 func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil {

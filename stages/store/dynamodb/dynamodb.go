@@ -1,8 +1,6 @@
 // Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the
-// old script wrote them, and firn's own attributes beside.
-//
-// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing
-// of objects: that an object is in the store before its record is put here is the caller's affair.
+// old script wrote them, and firn's own attributes. It needs the rights GetItem, BatchGetItem and
+// PutItem on the table.
 package dynamodb
 
 import (

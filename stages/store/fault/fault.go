@@ -1,9 +1,5 @@
-// Package fault wraps a store so that its operations fail when a test wants them to: operation 0,
-// then 1, then 2 … until what is tested gets through (FailAt), everything from some operation on
-// (FailFrom), or a script of faults for chosen operations (New, Add). It counts operations and
-// keeps their names.
-//
-// It knows nothing of the store below it, and changes nothing of an operation that it lets through.
+// Package fault wraps a store so that operations fail when a test wants it: one by its number
+// (FailAt), all from a number on (FailFrom), or by a script (New, Add). It records operations.
 package fault
 
 import (

@@ -104,9 +104,8 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	return o, nil
 }
 
-// refusesVersions reports whether an answer may mean that the right s3:GetObjectVersion is missing:
-// to ask for the newest version without naming it takes s3:GetObject alone (S3 user guide,
-// "Retrieving object versions from a versioning-enabled bucket").
+// refusesVersions reports whether the right s3:GetObjectVersion may be missing: s3:GetObject alone
+// allows reading the newest version unnamed (S3 user guide, "Retrieving object versions …").
 func refusesVersions(err error) bool {
 	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
 }

@@ -1,12 +1,10 @@
-// Package s3 keeps objects in an S3 bucket, AWS's or that of a server which speaks S3.
+// Package s3 keeps objects in an S3 bucket, AWS's or another server's.
 //
-// Every byte that is sent carries a CRC-32C that the server verifies: of each part, of each whole
-// object. Over https the payload is not hashed a second time for the signature; over plain http it
-// is, or anybody could change it. What is throttled, cut off or met by a server's fault is tried
-// again, with growing waits, from the caller's own bytes.
+// The server verifies a CRC-32C of each part and object. Over plain http the signature covers the
+// payload too, or anybody could change it. What fails on the way is sent again, with growing waits,
+// from the caller's own bytes.
 //
-// It asks for no right to delete, and sends no ACL unless Options has one. It knows nothing of
-// archives and records.
+// It asks for no right to delete, and sends no ACL unless Options has one.
 package s3
 
 import (

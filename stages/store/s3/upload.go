@@ -94,9 +94,8 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	}, nil
 }
 
-// unproven looks at what is there after an answer that says done but not what was made. Some
-// servers (versitygw among them) answer so for an upload that another has aborted, if only the key
-// has an object.
+// unproven looks at the object after an answer that does not name it: some servers (versitygw) say
+// so of an aborted upload whose key has an object.
 func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	o, err := u.s.Head(ctx, u.key, "")
 	if err != nil {
@@ -114,9 +113,8 @@ func result(o store.Object, crc uint32) store.Object {
 	return o
 }
 
-// unanswered finds out whether the object was made after all. A server that has made it and whose
-// answer got lost tells the next try that it knows no such upload; a link that is lost tells
-// nothing.
+// unanswered finds out whether the object was made although the answer got lost. A server that has
+// made it tells the next try that it knows no such upload.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	fault := u.s.fault(ctx, completing, u.key, err)
 	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500

@@ -1,7 +1,5 @@
-// Package storetest is the suite of tests that every store passes: what store.Store promises, asked
-// of a real one.
-//
-// It knows no driver: a driver's own tests give it a way to open an empty store.
+// Package storetest is the suite of tests of what store.Store promises, for every driver's own
+// tests to run on empty stores.
 package storetest
 
 import (

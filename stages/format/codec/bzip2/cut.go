@@ -5,9 +5,8 @@ import (
 	"math/bits"
 )
 
-// A Cut finds where pieces end: where one more byte would not fit into a block after the run-length
-// stage, and after BlockSize bytes. It depends on the bytes alone, not on how they are split
-// between calls.
+// A Cut finds where pieces end: where a byte more would not fit into a block, and after BlockSize
+// bytes. How the bytes are split between calls does not matter.
 type Cut struct {
 	size, limit int
 	left        int  // bytes of input that the piece may still take

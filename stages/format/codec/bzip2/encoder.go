@@ -53,9 +53,8 @@ func Memory(level int) int64 {
 	return sorterMemory(n) + n + 2*(n+1) + n/groupLen + 1 + fixedMemory
 }
 
-// Encode appends a piece's bits to dst, which it may have to grow, and returns them in Piece.Data.
-// The result depends on the piece's bytes and the level alone. A piece that a Cut made becomes one
-// block of the format; any other becomes as many as it needs. The error is always nil.
+// Encode appends a piece's bits to dst and returns them in Piece.Data. A piece that a Cut made
+// becomes one block; any other as many as it needs. The error is always nil.
 func (e *Encoder) Encode(dst, piece []byte) (Piece, error) {
 	p := Piece{Raw: len(piece)}
 	w := bitWriter{dst: dst}

@@ -1,9 +1,7 @@
 package bzip2
 
-// An inducer derives the order of all rotations from that of the seeds.
-//
-// Entries lie in one bucket for each first byte: its L rotations, one slot for writes without
-// effect, its S rotations.
+// An inducer derives the order of all rotations from that of the seeds. Each first byte has a
+// bucket: its L rotations, one slot for writes without effect, its S rotations.
 type inducer struct {
 	counts [512]uint32 // first byte << 1 | type (S is 1)
 	// Next free slot for an L rotation; lowest used slot of the S rotations.

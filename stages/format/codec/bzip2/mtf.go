@@ -2,9 +2,8 @@ package bzip2
 
 import "math/bits"
 
-// Symbols of the second stage: a run of zeros is a number in bijective base 2 with the digits runA
-// and runB, lowest first; n from 1 on stands for itself as n+1; the alphabet's last symbol ends the
-// block.
+// Symbols of the second stage: runA and runB are the digits, lowest first, of a run of zeros in
+// bijective base 2; n from 1 on is n+1; the last symbol ends the block.
 const (
 	runA = 0
 	runB = 1

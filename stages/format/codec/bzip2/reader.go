@@ -24,12 +24,11 @@ type reader struct {
 	running   sync.WaitGroup
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several one after the
-// other. It ignores what follows the last stream, as bzip2 does. A truncated input gives
-// io.ErrUnexpectedEOF, a corrupt one an error that wraps ErrCorrupt.
+// NewReader decodes r: one stream or several. It ignores what follows the last one, as bzip2 does.
+// A truncated input gives io.ErrUnexpectedEOF, a corrupt one an error that wraps ErrCorrupt.
 //
-// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
-// Read of r; it does not close r. The reader is not safe for concurrent use.
+// Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
+// for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	workers := o.Workers
 	if workers <= 0 {

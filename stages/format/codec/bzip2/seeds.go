@@ -2,13 +2,11 @@ package bzip2
 
 import "encoding/binary"
 
-// A seedSorter puts the seeds of a text in order: by a table of their first two bytes, then five
-// bytes at a time down to deepest, then by the order of seeds further on (see breakTies). Every step
-// sorts words that hold a key in their upper bits and a seed's label in the lower: integers, no two
-// of them equal.
+// A seedSorter sorts the seeds of a text: by a table of their first two bytes, then five bytes at a
+// time down to deepest, then in breakTies. It sorts words of a key above a seed's label.
 //
-// The text is a ring: its first seed goes by the label of the text's end. Seeds are two bytes apart
-// at least, so half of a label tells which one it is.
+// The text is a ring: its first seed has the label of the text's end. Seeds are at least two bytes
+// apart, so half of a label identifies one.
 type seedSorter struct {
 	room      []uint32 // labels fill it from its end
 	labels    []uint32 // of the seeds, rising

@@ -1,11 +1,8 @@
 package bzip2
 
-// A walker undoes the block sort.
-//
-// A permutation leads from rotation to rotation, and each gives one byte of the block. Followed one
-// by one, every step waits for memory. So walks begin at many marked rotations at once, each ends
-// at the next marked one, and their bytes are put together in order. A few lanes run at once; one
-// that ends its walk takes the next.
+// A walker undoes the block sort: a permutation leads from rotation to rotation, and each gives a
+// byte. Every step waits for memory, so walks begin at many marked rotations, a few lanes run at
+// once, and each walk ends at the next mark.
 type walker struct {
 	last   []byte
 	counts [256]uint32

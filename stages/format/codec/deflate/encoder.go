@@ -65,9 +65,8 @@ func NewEncoder(level int) *Encoder {
 	return e
 }
 
-// Encode appends block, deflated, to dst: deflate blocks none of which is final, and which end at a
-// byte boundary. It needs room for [Bound] bytes in dst and panics if there is less. Matches may
-// refer to window, which is what came before block.
+// Encode appends block to dst, deflated: no final block, and the end at a byte boundary. It panics
+// unless dst has room for [Bound] bytes. Matches may refer to window, the input before block.
 func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	if len(block) == 0 || len(block) > MaxBlock {
 		return nil, fmt.Errorf("deflating a block of %d bytes: it takes 1 to %d", len(block), MaxBlock)

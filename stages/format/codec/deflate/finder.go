@@ -16,16 +16,14 @@ const (
 	nearThree = 4096
 )
 
-// A bucket holds the four newest places of a hash, the newest lowest, as the low 16 bits of the
-// positions. A place is only a hint: the input decides whether it is in reach and how much matches.
-// So old and wrong places do no harm.
+// A bucket holds the four newest places of a hash, as 16 bits of the position, the newest lowest. A
+// place is a hint that the input confirms, so old and wrong ones do no harm.
 type bucket uint64
 
 func (b bucket) add(pos uint16) bucket { return b<<16 | bucket(pos) }
 
-// A finder looks for earlier places that go on as a position does. It enters a whole range of
-// positions into its tables at a time, and keeps what was there before: a loop without branches,
-// much faster than one lookup at a time.
+// A finder looks for earlier places that match. It enters a range of positions at a time and keeps
+// what was there before: a loop without branches.
 type finder struct {
 	deep bool // look in short, and in long by more bytes
 	most bool // look in mid
@@ -132,9 +130,8 @@ func word(in *[ahead + 8]byte, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(in), i))[:])
 }
 
-// search finds the longest match at position p that is longer than best, which is minMatch-1 or
-// more; its length is 0 if there is none. A deep finder may prefer a near match to a longer one of
-// fewer than eight bytes that saves less. It finds no match in the last eight bytes of the block.
+// search finds the longest match at p longer than best (minMatch-1 or more); length 0 is none. A
+// deep finder may prefer a short near match. The last eight bytes of a block have none.
 func (f *finder) search(p, best int) (length, distance int) {
 	limit := min(maxMatch, f.end-p)
 	if limit < 8 || limit <= best {

@@ -14,9 +14,8 @@ type coder struct {
 	tree   huffman.Tree
 }
 
-// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol
-// that does not occur. The code is complete; for fewer than two symbols it has two of one bit each,
-// which some decoders need.
+// lengths writes the length of each symbol's code, at most limit, 0 for unused ones. The code is
+// complete; fewer than two symbols get two codes of one bit, which some decoders need.
 func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	clear(code)
 	n := 0

@@ -9,9 +9,8 @@ import (
 // horizon is how many bytes a plan covers.
 const horizon = 8 << 10
 
-// A planner finds the cheapest way to cut a range into literals and matches: shortest path by
-// dynamic programming, with prices by the frequencies of symbols in earlier plans. Prices are
-// integers in 1/256 bit.
+// A planner cuts a range into literals and matches by a cheapest path, with prices by the
+// frequencies in earlier plans. Prices are in 1/256 bit.
 type planner struct {
 	price    [horizon + 1]uint32 // of the cheapest way known to a place
 	step     [horizon + 1]uint32 // the last step of it: length << 16 | distance; a literal is of length 1

@@ -1,7 +1,5 @@
-// Package gzip writes separately deflated blocks as one gzip member (RFC 1952).
-//
-// It knows the header and trailer and combines the checksums of the blocks. Each block must end at
-// a byte boundary and must not be final (RFC 1951, section 3.2.3).
+// Package gzip writes separately deflated blocks as one gzip member (RFC 1952). Each block must end
+// at a byte boundary and must not be final (RFC 1951, section 3.2.3).
 package gzip
 
 import (

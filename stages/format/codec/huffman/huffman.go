@@ -14,9 +14,8 @@ type Tree struct {
 	depth  [MaxSymbols]uint8 // of inner nodes
 }
 
-// Depths writes to depths the depth of each leaf in the Huffman tree of leaves, of which there are
-// at least two. A leaf is weight << 16 | symbol, and leaves are sorted. Equal leaves give equal
-// trees on every machine (the two-queue method, van Leeuwen 1976).
+// Depths writes the depth of each leaf in the Huffman tree of two or more sorted leaves, each
+// weight << 16 | symbol, by the two-queue method (van Leeuwen 1976).
 func (t *Tree) Depths(depths []uint8, leaves []uint64) {
 	n := len(leaves)
 	leaf, inner := 0, 0

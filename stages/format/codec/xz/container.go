@@ -33,9 +33,8 @@ func ecma() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
 // beginBlock appends room for a block header.
 func beginBlock(dst []byte) []byte { return append(dst, make([]byte, blockHeaderSize)...) }
 
-// endBlock ends a block that begins at dst[start:] with room for its header and goes on to the end
-// of dst with LZMA2 data made from raw. It fills in the header and appends padding and check.
-// unpadded is what the index wants to know.
+// endBlock fills in the header of the block in dst[start:], LZMA2 data made from raw, and appends
+// padding and check. unpadded is for the index.
 func endBlock(dst []byte, start int, raw []byte, dictSize uint32) (block []byte, unpadded int64) {
 	size := len(dst) - start - blockHeaderSize
 	h := dst[start : start : start+blockHeaderSize]

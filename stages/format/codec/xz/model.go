@@ -185,8 +185,8 @@ func (m *model) encodeLiteral(rc *rangeCoder, buf []byte, at int) {
 			node = node<<1 | b
 		}
 	} else {
-		// As long as the bits agree with those of the byte that follows the last match, they select
-		// the probability too.
+		// While the bits agree with the byte that follows the last match, they select the
+		// probability too.
 		like := uint32(buf[at-int(m.reps[0])-1])
 		for node, offset := uint32(1), uint32(0x100); node < 0x100; {
 			like <<= 1

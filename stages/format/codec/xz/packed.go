@@ -18,8 +18,7 @@ func (b *packedBlock) full(p []byte) error {
 	return nil
 }
 
-// decode decodes the block, into the array of dst if it has room. Nothing of a damaged block is
-// returned.
+// decode decodes the block, into dst's array if it has room. A damaged block is an error alone.
 func (b *packedBlock) decode(u *chunkDecoder, dst []byte) ([]byte, error) {
 	h := b.header
 	b.rest = b.data[:h.compressed]

@@ -65,8 +65,7 @@ func (p *prices) distance(d, lengthState uint32) uint32 {
 	return p.slot[lengthState][distanceSlot(d)] + p.align[d&(1<<alignBits-1)]
 }
 
-// literal is the price of a literal's own bits, under the probabilities for what came before it;
-// like is the byte that follows the last match.
+// literal is the price of a literal's own bits; like is the byte that follows the last match.
 func (p *prices) literal(ps *[0x300]prob, v, like byte, matched bool) uint32 {
 	var sum uint32
 	bits := uint32(v) | 0x100

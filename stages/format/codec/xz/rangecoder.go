@@ -79,8 +79,7 @@ func (rc *rangeCoder) direct(v uint32, n int) {
 	}
 }
 
-// tree codes the low n bits of v, highest first, each with the probability that the bits before it
-// select.
+// tree codes the low n bits of v, highest first; the bits before each select its probability.
 func (rc *rangeCoder) tree(ps []prob, v uint32, n int) {
 	at := uint32(1)
 	for n--; n >= 0; n-- {
@@ -101,8 +100,7 @@ func (rc *rangeCoder) reverse(ps []prob, base, v uint32, n int) {
 	}
 }
 
-// priceBits is the number of binary places in a price: 1<<priceBits is the price of one bit of
-// output.
+// priceBits is the number of binary places in a price, in bits of output.
 const priceBits = 5
 
 // 1<<priceShift probabilities share a price.

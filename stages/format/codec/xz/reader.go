@@ -12,20 +12,17 @@ import (
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once, if their headers tell their sizes; 0 stands
-	// for the number of processors.
+	// Workers is how many blocks with known sizes are decoded at once; 0 is one a processor.
 	Workers int
 	// Dictionary is the largest dictionary, in bytes; 0 means 256 MiB. A block that may refer
 	// further back is refused, unless its header says that it is not longer.
 	Dictionary int64
-	// Memory bounds the blocks that are decoded at once, in bytes; 0 means 32 MiB for each worker
-	// and two more. A block of more than half of it is decoded as it is read: it takes up to one
-	// and a half times its dictionary and 2 MiB.
+	// Memory bounds the blocks decoded at once, in bytes; 0 is 32 MiB for each worker and two more.
+	// Larger blocks than half of it are decoded as they are read, in 1.5 dictionaries and 2 MiB.
 	Memory int64
 }
 
-// A reader runs the goroutines: one parses the file, several decode blocks, and the caller's Read
-// takes them in order.
+// A reader has a goroutine that parses the file, and several that decode blocks.
 type reader struct {
 	ctx     context.Context // done when the reader is closed
 	cancel  context.CancelFunc
@@ -52,12 +49,11 @@ type part struct {
 	err  error
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several one after the
-// other, with zeros after them or not. A truncated input gives io.ErrUnexpectedEOF; other errors
-// wrap ErrCorrupt or ErrUnsupported.
+// NewReader decodes r: one stream or several, zeros after them or not. A truncated input gives
+// io.ErrUnexpectedEOF; other errors wrap ErrCorrupt or ErrUnsupported.
 //
-// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
-// Read of r; it does not close r. The reader is not safe for concurrent use.
+// Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
+// for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)

@@ -8,8 +8,7 @@ import (
 	"io"
 )
 
-// footerSize is the size of what ends every stream: checksum, size of the index, flags, magic
-// bytes.
+// footerSize is the size of a stream's end: checksum, size of the index, flags, magic bytes.
 const footerSize = 12
 
 // readStep is the most memory, in bytes, that is allocated before the bytes for it arrive.

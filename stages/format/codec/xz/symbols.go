@@ -2,8 +2,7 @@ package xz
 
 import "encoding/binary"
 
-// symbols decodes a compressed chunk, which in holds in its first size bytes, to the next n bytes
-// of buf.
+// symbols decodes a compressed chunk, the first size bytes of u.in, to n bytes of buf.
 func (u *chunkDecoder) symbols(size, n int) error {
 	v, ok := begin(&u.in)
 	if !ok {
@@ -57,8 +56,7 @@ func (u *chunkDecoder) symbols(size, n int) error {
 	return nil
 }
 
-// repeat copies length bytes from distance bytes before pos to pos. Up to 7 bytes behind them are
-// overwritten.
+// repeat copies length bytes from distance before pos to pos, and may write 7 bytes more.
 func repeat(buf []byte, pos, distance, length int) {
 	from := pos - distance
 	if distance >= 8 {
