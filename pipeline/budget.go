@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -54,7 +55,7 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	case <-c.granted: // granted in the meantime: return it
 		b.used -= n
 	default:
-		b.forget(c)
+		b.waiting = slices.DeleteFunc(b.waiting, func(w *claim) bool { return w == c })
 	}
 	b.grant()
 	return 0, context.Cause(ctx)
@@ -89,14 +90,5 @@ func (b *Budget) grant() {
 		b.waiting = b.waiting[1:]
 		b.take(c.bytes)
 		close(c.granted)
-	}
-}
-
-func (b *Budget) forget(c *claim) {
-	for i, w := range b.waiting {
-		if w == c {
-			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
-			return
-		}
 	}
 }

@@ -16,7 +16,7 @@ type Fault struct {
 }
 
 // Error names the stage, the item (its String method, else its %v form) and the cause.
-func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, name(f.Item), f.Err) }
+func (f Fault) Error() string { return fmt.Sprintf("%s: %v: %v", f.Stage, f.Item, f.Err) }
 
 // Unwrap gives the cause.
 func (f Fault) Unwrap() error { return f.Err }
@@ -48,11 +48,4 @@ func drop(item any, reason error) {
 	if d, ok := item.(Dropper); ok {
 		d.Drop(reason)
 	}
-}
-
-func name(item any) string {
-	if s, ok := item.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return fmt.Sprintf("%v", item)
 }

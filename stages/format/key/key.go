@@ -56,7 +56,7 @@ const (
 // Prefix returns the prefix as all keys made with it begin: cleaned, escaped, with a slash at its
 // end; "" when it is empty, "/" or ".".
 func Prefix(prefix string) string {
-	p := clean(prefix)
+	p := Clean(prefix)
 	if p == "/" || p == "." {
 		return ""
 	}
@@ -77,7 +77,7 @@ func For(prefix, path, ext string) (key string, shortened bool) {
 
 // Full returns the key without the limit of its length. It is valid UTF-8, and Path reads it.
 func Full(prefix, path, ext string) string {
-	return Prefix(prefix) + escape(clean(path)) + "." + ext
+	return Prefix(prefix) + escape(Clean(path)) + "." + ext
 }
 
 // Path returns the path, cleaned and without its leading slash, and the extension ("tar.xz") of a
@@ -93,10 +93,7 @@ func Path(prefix, key string) (p, ext string, ok bool) {
 }
 
 // Clean returns a path as the catalogue has it: with slashes, cleaned, without a leading slash.
-func Clean(p string) string { return clean(p) }
-
-// clean returns a path in slashes, cleaned, without a leading slash; "/" stays.
-func clean(p string) string {
+func Clean(p string) string {
 	p = path.Clean(filepath.ToSlash(p))
 	if p == "/" {
 		return p

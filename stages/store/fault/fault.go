@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (s *Store) next(op Op, key string) (Fault, bool) {
 	number := len(s.calls)
 	s.calls = append(s.calls, Call{op, key})
 	if number == s.at || s.from >= 0 && number >= s.from {
-		return Fault{Err: orInjected(s.err)}, true
+		return Fault{Err: cmp.Or(s.err, ErrInjected)}, true
 	}
 	for i := range s.script {
 		f := &s.script[i]
@@ -141,18 +142,11 @@ func (s *Store) next(op Op, key string) (Fault, bool) {
 			continue
 		}
 		hit := *f
-		hit.Err = orInjected(hit.Err)
+		hit.Err = cmp.Or(hit.Err, ErrInjected)
 		s.script = slices.Delete(s.script, i, i+1)
 		return hit, true
 	}
 	return Fault{}, false
-}
-
-func orInjected(err error) error {
-	if err == nil {
-		return ErrInjected
-	}
-	return err
 }
 
 // run does one operation under its fault.

@@ -24,7 +24,7 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	}
 	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
-	}, patient(3))
+	}, patient)
 	if err == nil && out.Name == nil && out.KeyCount == nil && out.IsTruncated == nil {
 		return pipeline.Fatal(fmt.Errorf("listing %s: the answer is empty: %s", s.URL(), notS3))
 	}
@@ -34,10 +34,8 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	return pipeline.Fatal(err)
 }
 
-// patient limits the tries of one request.
-func patient(attempts int) func(*s3.Options) {
-	return func(o *s3.Options) { o.RetryMaxAttempts = attempts }
-}
+// patient limits the tries where a user waits for the answer.
+func patient(o *s3.Options) { o.RetryMaxAttempts = 3 }
 
 func optional(text string) *string {
 	if text == "" {

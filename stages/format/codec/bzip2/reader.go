@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
+
+	"firn/stages/format/codec/free"
 )
 
 // Options are what a caller can choose for a reader. The zero value is usable.
@@ -35,8 +38,7 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	d := &reader{stop: make(chan struct{})}
-	inputs := newFreeList(2*workers+2, 0)
-	blocks := newFreeList(2*workers+2, maxBlock)
+	inputs, blocks := make(free.List, 2*workers+2), make(free.List, 2*workers+2)
 	work := make(chan *segment, workers)
 	ordered := make(chan *segment, workers)
 	d.assembler = assembler{segments: ordered, stop: d.stop, inputs: inputs, blocks: blocks}
@@ -69,7 +71,7 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 				if b == nil {
 					b = newBlockReader()
 				}
-				s.block, s.fault = b.read(blocks.get()[:maxBlock], s.data, s.bit)
+				s.block, s.fault = b.read(newBlock(blocks), s.data, s.bit)
 				close(s.ready)
 			}
 		})
@@ -92,32 +94,5 @@ func (d *reader) Close() error {
 	return nil
 }
 
-// A freeList keeps buffers that are not in use.
-type freeList struct {
-	list chan []byte
-	size int
-}
-
-func newFreeList(count, size int) *freeList {
-	return &freeList{list: make(chan []byte, count), size: size}
-}
-
-// get returns an empty buffer with a capacity of the list's size or more.
-func (f *freeList) get() []byte {
-	select {
-	case b := <-f.list:
-		return b[:0]
-	default:
-		return make([]byte, 0, f.size)
-	}
-}
-
-func (f *freeList) put(b []byte) {
-	if cap(b) == 0 || cap(b) < f.size {
-		return
-	}
-	select {
-	case f.list <- b:
-	default:
-	}
-}
+// newBlock returns a buffer of the largest block.
+func newBlock(l free.List) []byte { return slices.Grow(l.Get(), maxBlock)[:maxBlock] }

@@ -2,6 +2,8 @@ package bzip2
 
 import (
 	"io"
+
+	"firn/stages/format/codec/free"
 )
 
 // What a segment of a file begins with.
@@ -40,7 +42,7 @@ type segment struct {
 type scanner struct {
 	r        io.Reader
 	emit     func(*segment) bool // false to stop
-	buffers  *freeList
+	buffers  free.List
 	current  *segment
 	total    int     // bytes of the current segment, kept or not
 	window   uint64  // the bytes last seen
@@ -51,7 +53,7 @@ type scanner struct {
 // end's.
 type markSet [256]uint16
 
-func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scanner {
+func newScanner(r io.Reader, buffers free.List, emit func(*segment) bool) *scanner {
 	s := &scanner{r: r, buffers: buffers, emit: emit}
 	for i, mark := range []uint64{blockMark, streamMark} {
 		for shift := range 8 {
@@ -65,7 +67,7 @@ func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scann
 
 // run reads the whole file.
 func (s *scanner) run() {
-	s.current = &segment{kind: fileStart, data: s.buffers.get()}
+	s.current = &segment{kind: fileStart, data: s.buffers.Get()}
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := s.r.Read(chunk)
@@ -149,7 +151,7 @@ func (s *scanner) cut(window uint64, shift int, k kind) bool {
 		}
 		done.data = done.data[:end]
 	}
-	next := &segment{kind: k, bit: bit, data: s.buffers.get()}
+	next := &segment{kind: k, bit: bit, data: s.buffers.Get()}
 	for i := bytes - 1; i >= 0; i-- {
 		next.data = append(next.data, byte(window>>(8*i)))
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/semaphore"
+
+	"firn/stages/format/codec/free"
 )
 
 // Options are what a caller can choose for a reader. The zero value is usable.
@@ -31,8 +33,8 @@ type reader struct {
 	memory  *semaphore.Weighted
 	work    chan *part
 	ordered chan *part
-	packed  freeList // buffers of what is read, and
-	raw     freeList // of what is decoded
+	packed  free.List // buffers of what is read, and
+	raw     free.List // of what is decoded
 
 	part *part  // the one that is being read
 	rest []byte // of its data
@@ -68,8 +70,8 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 		memory:  semaphore.NewWeighted(o.Memory),
 		work:    make(chan *part, o.Workers),
 		ordered: make(chan *part, o.Workers),
-		packed:  make(freeList, o.Workers+1),
-		raw:     make(freeList, o.Workers+1),
+		packed:  make(free.List, o.Workers+1),
+		raw:     make(free.List, o.Workers+1),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	p := &parser{s: &source{r: bufio.NewReaderSize(r, 1<<16)}, dict: o.Dictionary, whole: o.Memory / 2, out: d}
@@ -93,8 +95,8 @@ func (d *reader) decode() {
 		if u == nil {
 			u = new(chunkDecoder)
 		}
-		p.data, p.err = p.block.decode(u, d.raw.get())
-		d.packed.put(p.block.data)
+		p.data, p.err = p.block.decode(u, d.raw.Get())
+		d.packed.Put(p.block.data)
 		p.block = nil
 		close(p.ready)
 	}
@@ -104,7 +106,7 @@ func (d *reader) reserve(bytes int64) ([]byte, error) {
 	if d.memory.Acquire(d.ctx, bytes) != nil {
 		return nil, errClosed
 	}
-	return d.packed.get(), nil
+	return d.packed.Get(), nil
 }
 
 func (d *reader) block(b *packedBlock) error {
@@ -117,7 +119,7 @@ func (d *reader) block(b *packedBlock) error {
 	}
 }
 
-func (d *reader) spare() []byte { return d.raw.get() }
+func (d *reader) spare() []byte { return d.raw.Get() }
 
 func (d *reader) data(data []byte) error { return d.pass(&part{data: data}) }
 
@@ -148,7 +150,7 @@ func (d *reader) Read(p []byte) (int, error) {
 // next releases the last part and waits for another one.
 func (d *reader) next() error {
 	if d.part != nil {
-		d.raw.put(d.part.data)
+		d.raw.Put(d.part.data)
 		d.memory.Release(d.part.cost)
 		d.part = nil
 	}
@@ -173,27 +175,4 @@ func (d *reader) Close() error {
 	d.cancel()
 	d.running.Wait()
 	return nil
-}
-
-// A freeList keeps buffers that are not in use.
-type freeList chan []byte
-
-// get returns a buffer of no bytes.
-func (f freeList) get() []byte {
-	select {
-	case b := <-f:
-		return b[:0]
-	default:
-		return nil
-	}
-}
-
-func (f freeList) put(b []byte) {
-	if cap(b) == 0 {
-		return
-	}
-	select {
-	case f <- b:
-	default:
-	}
 }
