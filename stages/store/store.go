@@ -147,7 +147,7 @@ type Part struct {
 	CRC32C uint32
 }
 
-// PutOptions is what is said of an object when it is stored.
+// PutOptions describes an object to be stored.
 type PutOptions struct {
 	Meta     map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
 	Class    string            // storage class; "" is the store's default

@@ -117,8 +117,12 @@ func number(name string, n int64) Attribute {
 	return Attribute{Name: name, Value: strconv.FormatInt(n, 10), Number: true}
 }
 
-// set reads one field. Names that only a table holds are taken when table is set, else ignored.
+// set reads one field. Names that only a table holds are ignored unless table is set.
 func (r *Record) set(name, value string, table bool) (err error) {
+	tableOnly := []string{nameVersion, nameETag, nameClass, nameObjectSize, nameSaved}
+	if !table && slices.Contains(tableOnly, name) {
+		return nil
+	}
 	switch name {
 	case nameMD5:
 		r.MD5, err = parseHex(value, 16)
@@ -140,16 +144,6 @@ func (r *Record) set(name, value string, table bool) (err error) {
 		r.TarSize, err = parseNumber(value)
 	case nameChanged:
 		r.Changed, err = strconv.ParseBool(value)
-	default:
-		if table {
-			return r.setTable(name, value)
-		}
-	}
-	return err
-}
-
-func (r *Record) setTable(name, value string) (err error) {
-	switch name {
 	case nameVersion:
 		r.Version = value
 	case nameETag:

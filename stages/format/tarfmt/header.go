@@ -44,7 +44,7 @@ type Header struct {
 	Major   uint32 // device number of TypeChar and TypeBlock
 	Minor   uint32
 	Xattrs  []Xattr // in the order of their names
-	Comment string  // free text for who reads the headers, "" for none
+	Comment string  // free text, "" for none
 	// Sparse says where a regular file has data; nil: no holes; empty: one hole. At most
 	// MaxSegments, in order, not overlapping, none empty, all inside Size.
 	Sparse []Segment

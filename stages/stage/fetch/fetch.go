@@ -110,11 +110,9 @@ func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
 		if err == nil || attempt == attempts || !again(ctx, err) {
 			return err
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			timer.Stop()
 			return context.Cause(ctx)
 		}
 		wait *= 2

@@ -31,16 +31,6 @@ func (s *Sums) Add(class string, bytes int64) {
 	s.classes[class] = sum{was.objects + 1, was.bytes + bytes}
 }
 
-// Total is all objects together.
-func (s *Sums) Total() (objects, bytes int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.classes {
-		objects, bytes = objects+c.objects, bytes+c.bytes
-	}
-	return objects, bytes
-}
-
 // Estimates are by class name, in the tier, or in all tiers from the fastest on if tier is "". A
 // class that is unknown or lacks the tier has one without times and dollars.
 func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {

@@ -17,9 +17,9 @@ type State int
 // The states of a cold object, in order. A thawed one is Cold again when its days are over.
 const (
 	NotCold   State = iota // it can be read at once, and always could
-	Cold                   // it must be thawed, and nobody has asked for it
+	Cold                   // it must be thawed, and no thaw was asked for
 	Requested              // this run has asked for it
-	Ongoing                // it was asked for, by whomever and in whatever tier, and is not done
+	Ongoing                // a thaw was asked for before, perhaps in another tier, and is not done
 	Thawed                 // it can be read until its days are over
 )
 

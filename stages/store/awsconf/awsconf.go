@@ -59,7 +59,7 @@ const (
 // regionForm is that of a DNS label, which is what a region becomes a part of.
 var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Check returns an error if a setting can't be right, before anything is asked of anybody.
+// Check returns an error if a setting can't be right. It asks no server.
 func (o Options) Check() error {
 	if o.Region != "" && !regionForm.MatchString(o.Region) {
 		return fmt.Errorf("region %q: a region is written like eu-central-1", o.Region)

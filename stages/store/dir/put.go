@@ -18,7 +18,7 @@ import (
 	"firn/stages/store"
 )
 
-// Put writes an object: first to a file nobody sees, then to its place.
+// Put writes an object: first to a private file, then to its place.
 func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
 	err := cmp.Or(context.Cause(ctx), store.CheckPut(key, o), store.CheckSum(body, o.CRC32C))
 	if err == nil {

@@ -93,7 +93,7 @@ func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, er
 	}
 	for _, d := range likely {
 		if d.CRC32C == crc {
-			_ = os.Chtimes(s.path(p.data), time.Time{}, time.Unix(d.MTime, 0)) // a read-only disk goes without
+			_ = os.Chtimes(s.path(p.data), time.Time{}, time.Unix(d.MTime, 0)) // may fail on a read-only disk
 			return &d, nil
 		}
 	}

@@ -79,8 +79,8 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 
 func (u *upload) Abort(context.Context) error { return u.temp.remove() }
 
-// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing
-// tells what it is: a live one is in that state for a moment only.
+// strayAge is how old a file without a description must be to count as a dead run's: a live run's
+// lacks one for a moment only.
 const strayAge = time.Hour
 
 // Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash

@@ -167,12 +167,10 @@ func (t *Table) wait(ctx context.Context, attempt int) error {
 	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-timer.C:
+	case <-time.After(delay):
 		return nil
 	}
 }

@@ -155,5 +155,5 @@ func advice(r request, err error) (advice string, fatal bool) {
 	return awsconf.LinkAdvice(err), false
 }
 
-// notS3 is said of answers that no S3 server gives.
+// notS3 is the advice for answers that no S3 server gives.
 const notS3 = "is it an S3 server that answers? check the endpoint URL"

@@ -17,7 +17,7 @@ import (
 	"firn/stages/store/awsconf"
 )
 
-// Check lists one key, which tells missing buckets, regions, credentials and networks apart.
+// Check lists one key: bucket, region, credentials and network each fail in their own way.
 func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))

@@ -114,7 +114,7 @@ func result(o store.Object, crc uint32) store.Object {
 }
 
 // unanswered finds out whether the object was made although the answer got lost. A server that has
-// made it tells the next try that it knows no such upload.
+// made it answers the next try that it knows no such upload.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	fault := u.s.fault(ctx, completing, u.key, err)
 	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500

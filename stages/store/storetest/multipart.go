@@ -65,7 +65,7 @@ func (p parted) send(t testing.TB, u store.Upload, numbers ...int) []store.Part 
 	wg.Wait()
 	for i, part := range parts {
 		if part.Number != numbers[i] || part.Size != int64(len(p.part(part.Number))) || part.CRC32C != store.CRC32C(p.part(part.Number)) || part.ETag == "" {
-			t.Fatalf("part %d is told as %+v", numbers[i], part)
+			t.Fatalf("part %d came back as %+v", numbers[i], part)
 		}
 	}
 	return parts
@@ -119,7 +119,7 @@ func testMultipart(t *testing.T, s store.Store) {
 			done := p.complete(t, u, parts)
 			head := MustHold(t, s, key, p.body, o)
 			if done.Key != key || done.Size != head.Size || done.ETag != head.ETag || done.Version != head.Version {
-				t.Errorf("complete tells %+v, head %+v", done, head)
+				t.Errorf("complete returned %+v, head %+v", done, head)
 			}
 			if err := u.Abort(t.Context()); err != nil {
 				t.Errorf("abort after complete: %v", err)

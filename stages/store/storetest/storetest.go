@@ -185,7 +185,7 @@ func testPutHeadGet(t *testing.T, s store.Store) {
 		put := Put(t, s, key, body, o)
 		head := MustHold(t, s, key, body, o)
 		if put.Key != key || put.Size != head.Size || put.ETag != head.ETag || put.Version != head.Version || put.Class != head.Class {
-			t.Errorf("put tells %+v, head %+v", put, head)
+			t.Errorf("put returned %+v, head %+v", put, head)
 		}
 	}
 	Put(t, s, "bare", nil, store.PutOptions{})

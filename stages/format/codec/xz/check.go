@@ -26,13 +26,8 @@ func (c check) known() bool {
 
 // size is the check's length in a block, in bytes.
 func (c check) size() int {
-	switch c {
-	case checkCRC32:
-		return crc32.Size
-	case checkCRC64:
-		return crc64.Size
-	case checkSHA256:
-		return sha256.Size
+	if h := newDigest(c).hash; h != nil {
+		return h.Size()
 	}
 	return 0
 }
