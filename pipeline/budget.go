@@ -2,12 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
-// A Budget bounds a number of bytes in use. Shares are granted in the order of the calls, so that
-// small ones do not starve a large one. A holder must be able to release its share without another
-// share of the same budget. The zero value is no budget; use NewBudget.
+// A Budget bounds bytes in use. Shares are granted in order, so that small ones do not starve a
+// large one. A holder must be able to release its share without another one. Use NewBudget.
 type Budget struct {
 	size int64
 
@@ -28,9 +28,8 @@ func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
 // Size of the budget in bytes.
 func (b *Budget) Size() int64 { return b.size }
 
-// Acquire waits for a share of n bytes and returns what was granted, for Release: n, or the whole
-// budget if n is larger, which then runs alone. The error is ctx's cause; a cancelled ctx gets
-// nothing.
+// Acquire waits for n bytes, or for the whole budget if n is larger, and returns what to Release.
+// The error is ctx's cause; nothing is granted then.
 func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -56,7 +55,7 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	case <-c.granted: // granted in the meantime: return it
 		b.used -= n
 	default:
-		b.forget(c)
+		b.waiting = slices.DeleteFunc(b.waiting, func(w *claim) bool { return w == c })
 	}
 	b.grant()
 	return 0, context.Cause(ctx)
@@ -91,14 +90,5 @@ func (b *Budget) grant() {
 		b.waiting = b.waiting[1:]
 		b.take(c.bytes)
 		close(c.granted)
-	}
-}
-
-func (b *Budget) forget(c *claim) {
-	for i, w := range b.waiting {
-		if w == c {
-			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
-			return
-		}
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrStopped is what Run.Wait returns after a soft stop: items in flight were finished, nothing new
-// was started.
+// ErrStopped is returned by Run.Wait after a soft stop that left something untaken.
 var ErrStopped = errors.New("stopped before everything was taken")
 
 // A Fault is the failure of one item. It does not stop the run.
@@ -17,7 +16,7 @@ type Fault struct {
 }
 
 // Error names the stage, the item (its String method, else its %v form) and the cause.
-func (f Fault) Error() string { return fmt.Sprintf("%s: %s: %v", f.Stage, name(f.Item), f.Err) }
+func (f Fault) Error() string { return fmt.Sprintf("%s: %v: %v", f.Stage, f.Item, f.Err) }
 
 // Unwrap gives the cause.
 func (f Fault) Unwrap() error { return f.Err }
@@ -27,8 +26,7 @@ type fatalError struct{ err error }
 func (e fatalError) Error() string { return e.err.Error() }
 func (e fatalError) Unwrap() error { return e.err }
 
-// Fatal marks err as a fault of the run: whichever stage returns it, the run is cancelled and Wait
-// returns it. Fatal(nil) is nil.
+// Fatal marks err as a fault of the run, which it cancels. Fatal(nil) is nil.
 func Fatal(err error) error {
 	if err == nil || IsFatal(err) {
 		return err
@@ -38,8 +36,8 @@ func Fatal(err error) error {
 
 // IsFatal reports whether err was marked by Fatal.
 func IsFatal(err error) bool {
-	var f fatalError
-	return errors.As(err, &f)
+	_, ok := errors.AsType[fatalError](err)
+	return ok
 }
 
 // A Dropper is an item that owns something (a file, a share of a budget). Drop is called once, with
@@ -50,11 +48,4 @@ func drop(item any, reason error) {
 	if d, ok := item.(Dropper); ok {
 		d.Drop(reason)
 	}
-}
-
-func name(item any) string {
-	if s, ok := item.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return fmt.Sprintf("%v", item)
 }

@@ -6,10 +6,9 @@ import (
 	"sync"
 )
 
-// Source runs fn in one goroutine; what it emits flows into the returned channel. emit owns the
-// item from the call on, and refuses with the run's cause after a cancel and with ErrStopped after
-// a soft stop: fn returns then. A fn that watches Run.Stopping itself returns ErrStopped if
-// something was left. Any other error of fn is a fault of the run.
+// Source runs fn in one goroutine and returns what it emits. emit owns the item, and refuses after
+// a cancel (the cause) and a soft stop (ErrStopped): fn returns then. A fn that watches
+// Run.Stopping returns ErrStopped if something was left. Any other error is a fault of the run.
 func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) error) <-chan T {
 	out := make(chan T)
 	s.run.flow.Go(func() {
@@ -84,8 +83,7 @@ func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) err
 	}
 }
 
-// eachItem is one worker: it takes items until the channel is closed, and drops them once the run
-// is cancelled or stopped.
+// eachItem is one worker. It drops its input once the run is cancelled or stopped.
 func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	for {
 		item, ok := take(s, in)
@@ -116,9 +114,8 @@ func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 	}
 }
 
-// MapBatch is Map over batches: a worker takes one item and whatever else is ready, up to most (at
-// least 1). It never waits for a batch to fill. fn owns the batch's items. An error is a fault of
-// every item of the batch; fn reports single items with Stage.Fault and returns nil then.
+// MapBatch is Map over batches of whatever is ready, 1 to most items, which fn owns. An error is a
+// fault of every item of the batch; for single ones fn calls Stage.Fault and returns nil.
 func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I, emit func(O) error) error) <-chan O {
 	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
 		s.itemsIn.Add(int64(len(b) - 1))

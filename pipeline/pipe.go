@@ -23,7 +23,7 @@ type pipe struct {
 	writer sync.WaitGroup
 }
 
-var errPipeClosed = errors.New("nobody reads on")
+var errPipeClosed = errors.New("the reader was closed")
 
 func (p *pipe) Close() error {
 	p.cancel(errPipeClosed)

@@ -8,8 +8,7 @@ type Pool struct {
 	tasks chan func()
 }
 
-// NewPool starts the stage's workers. They end when the run's flow has ended: streams use a pool
-// only from within the run's own goroutines.
+// NewPool starts the stage's workers. Only the run's own goroutines may use the pool.
 func NewPool(s *Stage) *Pool {
 	p := &Pool{stage: s, tasks: make(chan func())}
 	for range s.workers {
@@ -29,8 +28,7 @@ func NewPool(s *Stage) *Pool {
 	return p
 }
 
-// submit passes task to a worker, waiting for a free one. The error is ctx's cause; task is not run
-// then.
+// submit passes task to a free worker; the error is ctx's cause, and task is not run then.
 func (p *Pool) submit(ctx context.Context, task func()) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -9,8 +9,7 @@ import (
 
 // Options of a run. The zero value is useful.
 type Options struct {
-	// OnFault is called for every fault of an item. It must be safe for concurrent use and return
-	// quickly.
+	// OnFault is called for every fault of an item, perhaps concurrently; it must return quickly.
 	OnFault func(Fault)
 }
 
@@ -44,15 +43,14 @@ func New(ctx context.Context, o Options) *Run {
 // Context is cancelled when the run is: by its parent or by a fatal fault.
 func (r *Run) Context() context.Context { return r.ctx }
 
-// Stop ends the run softly: sources and stages that take new work (see Stage.TakesNew) take no
-// more, items in flight are finished.
+// Stop ends the run softly: nothing new is taken (see Stage.TakesNew), items in flight are
+// finished.
 func (r *Run) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
 
 // Stopping is closed by Stop.
 func (r *Run) Stopping() <-chan struct{} { return r.stopping }
 
-// refused is why nothing more is accepted: the run's cause, or ErrStopped once stop, if not nil, is
-// closed; else nil.
+// refused is the run's cause, or ErrStopped once stop, if not nil, is closed; else nil.
 func (r *Run) refused(stop <-chan struct{}) error {
 	if err := context.Cause(r.ctx); err != nil {
 		return err
@@ -66,8 +64,7 @@ func (r *Run) refused(stop <-chan struct{}) error {
 	}
 }
 
-// stoppedBy reports whether err means that a soft stop left work undone, and makes Wait return
-// ErrStopped then.
+// stoppedBy reports whether err is a soft stop's, and makes Wait return ErrStopped then.
 func (r *Run) stoppedBy(err error) bool {
 	if IsFatal(err) || !errors.Is(err, ErrStopped) {
 		return false
@@ -79,8 +76,7 @@ func (r *Run) stoppedBy(err error) bool {
 // Fail cancels the run with cause, which Wait returns. The first cause wins.
 func (r *Run) Fail(cause error) { r.cancel(cause) }
 
-// Go runs fn in a goroutine that Wait waits for. An error cancels the run, except ErrStopped, which
-// says that fn left something untaken.
+// Go runs fn in a goroutine of the run. An error other than ErrStopped cancels the run.
 func (r *Run) Go(fn func(ctx context.Context) error) {
 	r.flow.Go(func() {
 		if err := guard(func() error { return fn(r.ctx) }); err != nil && !r.stoppedBy(err) {
@@ -89,9 +85,8 @@ func (r *Run) Go(fn func(ctx context.Context) error) {
 	})
 }
 
-// Wait waits for every goroutine of the run and returns nil when everything was done, the cause
-// when the run was cancelled, or ErrStopped when a soft stop left something untaken. It may be
-// called more than once.
+// Wait waits for every goroutine and returns nil when everything was done, the cause of a cancel,
+// or ErrStopped when a soft stop left something. It may be called more than once.
 func (r *Run) Wait() error {
 	r.ended.Do(func() { r.result = r.end() })
 	return r.result
@@ -118,8 +113,7 @@ func (r *Run) end() error {
 	return nil
 }
 
-// fault handles an error of one item: a fatal one ends the run, errors after a cancel are dropped,
-// all others go to OnFault.
+// fault handles an item's error: a fatal one ends the run, all others go to OnFault.
 func (r *Run) fault(s *Stage, item any, err error) {
 	if r.ctx.Err() != nil {
 		return

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// A Stage is a name, a number of workers and counters. Source, Map, MapBatch, Sink, pools and
-// streams do the stage's work and keep its counters.
+// A Stage is a name, a number of workers and counters, which the engine keeps.
 type Stage struct {
 	run     *Run
 	name    string
@@ -50,9 +49,8 @@ func (r *Run) Stage(name string, workers int) *Stage {
 	return s
 }
 
-// TakesNew marks a stage that takes new work: after a soft stop it drops its input instead of
-// working on it; what it has begun it finishes and hands on. Call it before the stage is started.
-// It returns s.
+// TakesNew marks a stage, before it starts, that drops its input after a soft stop; what it has
+// begun it finishes. It returns s.
 func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 
 // Name of the stage.
@@ -74,9 +72,8 @@ func (s *Stage) count(m *meter, change int64) {
 	s.mu.Unlock()
 }
 
-// Blocked runs wait, which waits for what comes after the stage (a channel, a budget), and counts
-// the time as blocked, not busy. It must run within the stage's work (see Busy) and not be nested:
-// emit and Ordered count their own waiting.
+// Blocked runs wait, which waits for what comes after the stage, and counts the time as blocked. It
+// must run within Busy work and not be nested: emit and Ordered count their own.
 func (s *Stage) Blocked(wait func() error) error {
 	s.count(&s.blocked, 1)
 	defer s.count(&s.blocked, -1)
@@ -92,8 +89,7 @@ func (s *Stage) Acquire(ctx context.Context, b *Budget, n int64) (share int64, e
 	return share, err
 }
 
-// Busy runs work and counts its time as the stage's. The engine counts what it starts; Busy is for
-// other work, as in a Pipe, where Blocked needs it.
+// Busy counts work's time as the stage's. Only work that the engine did not start needs it.
 func (s *Stage) Busy(work func() error) error {
 	s.count(&s.work, 1)
 	defer s.count(&s.work, -1)
@@ -120,9 +116,8 @@ func take[T any](s *Stage, in <-chan T) (T, bool) {
 	return item, ok
 }
 
-// Counters are a stage's figures at one moment. Unfinished work counts up to that moment. Failed
-// counts errors of the stage's own work, blocks of a pool and of a Fan's consumer included, but not
-// errors after a cancel.
+// Counters are a stage's figures now, unfinished work included. Failed counts errors of the stage's
+// own work, but not those after a cancel.
 type Counters struct {
 	Stage             string
 	Workers           int
@@ -161,8 +156,7 @@ func (r *Run) Counters() []Counters {
 	return all
 }
 
-// Bottleneck is the stage whose workers were busy for the largest share of their time, "" if none
-// was.
+// Bottleneck is the stage whose workers were busy for the largest share of time, "" if none.
 func Bottleneck(all []Counters) string {
 	var name string
 	var most float64

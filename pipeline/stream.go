@@ -87,17 +87,14 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 	return cause
 }
 
-// A Consumer takes the blocks of a Fan, one at a time, in order. It shares them with the other
-// consumers, so it does not change them.
+// A Consumer takes the blocks of a Fan, one at a time, in order, and does not change them.
 type Consumer[T any] struct {
-	// Stage whose counters are kept. It needs as many workers as Fans run at once, for true shares
-	// of time.
+	// Stage keeps the counters. It needs as many workers as Fans run at once.
 	Stage *Stage
 	Do    func(T) error
 }
 
-// A Fan passes every block to several concurrent consumers, and to release once all are done with
-// it.
+// A Fan passes every block to concurrent consumers, then to release.
 type Fan[T any] struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -113,8 +110,8 @@ type shared[T any] struct {
 	left  atomic.Int32 // consumers that are not done with it, and Send
 }
 
-// NewFan starts a goroutine for each consumer; up to depth blocks may wait before each. release may
-// be nil. The caller must Close it.
+// NewFan starts the consumers, each with a queue of depth blocks; release may be nil. Close the
+// Fan.
 func NewFan[T any](ctx context.Context, depth int, release func(T), consumers ...Consumer[T]) *Fan[T] {
 	f := &Fan[T]{release: release}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
@@ -147,8 +144,7 @@ func (f *Fan[T]) finish(block *shared[T], n int) {
 	}
 }
 
-// Send passes a block to all consumers. The Fan owns it from then on, also when Send fails: with
-// the first error of a consumer.
+// Send passes a block, which the Fan owns from then on, to all; or a consumer's first error.
 func (f *Fan[T]) Send(value T) error {
 	block := &shared[T]{value: value}
 	left := len(f.lanes) + 1

@@ -14,8 +14,7 @@ const (
 	ClassDeepArchive = "DEEP_ARCHIVE"
 )
 
-// Classes returns the names of S3's storage classes (S3 API reference, PutObject,
-// x-amz-storage-class).
+// Classes returns S3's storage classes (S3 API reference, PutObject, x-amz-storage-class).
 func Classes() []string {
 	return []string{
 		ClassStandard, "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", ClassGlacier, ClassDeepArchive,

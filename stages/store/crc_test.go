@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -61,17 +62,21 @@ func TestCheckPut(t *testing.T) {
 func TestCheckParts(t *testing.T) {
 	a, b := make([]byte, 10), []byte("the end")
 	parts := []Part{{Number: 2, Size: 7, CRC32C: CRC32C(b)}, {Number: 1, Size: 10, CRC32C: CRC32C(a)}}
-	sorted, size, crc, err := CheckParts(parts, 10)
-	if err != nil || size != 17 || crc != CRC32C(append(a, b...)) || sorted[0].Number != 1 || parts[0].Number != 2 {
-		t.Errorf("%v %d %08x %v", sorted, size, crc, err)
+	whole := CRC32C(append(a, b...))
+	sorted, size, err := CheckParts(parts, 10, whole)
+	if err != nil || size != 17 || sorted[0].Number != 1 || parts[0].Number != 2 {
+		t.Errorf("%v %d %v", sorted, size, err)
+	}
+	if _, _, err := CheckParts(parts, 10, whole+1); !errors.Is(err, ErrChecksum) {
+		t.Errorf("a wrong CRC: %v", err)
 	}
 	for name, bad := range map[string][]Part{
 		"none": {}, "first missing": {{Number: 2, Size: 7}}, "twice": {{Number: 1, Size: 10}, {Number: 1, Size: 10}},
 		"hole": {{Number: 1, Size: 10}, {Number: 3, Size: 10}}, "short in the middle": {{Number: 1, Size: 9}, {Number: 2, Size: 9}},
 		"too long": {{Number: 1, Size: 11}}, "empty": {{Number: 1}},
 	} {
-		if _, _, _, err := CheckParts(bad, 10); err == nil {
-			t.Errorf("%s: taken", name)
+		if _, _, err := CheckParts(bad, 10, 0); err == nil || errors.Is(err, ErrChecksum) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

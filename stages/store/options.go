@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// MaxMeta is how many bytes of names and values an object's user metadata may have (S3 user guide,
-// "Working with object metadata").
+// MaxMeta bounds an object's user metadata in bytes (S3 user guide, "Working with object
+// metadata").
 const MaxMeta = 2048
 
 // CheckPut returns an error if no store takes an object with that key and those options.
@@ -44,30 +46,45 @@ func (l Limits) CheckPart(number int, body []byte, partSize int64) error {
 	return nil
 }
 
-// CheckPartSize returns an error if the store takes no upload with parts of that size.
-func (l Limits) CheckPartSize(partSize int64) error {
-	if partSize < l.MinPart || partSize > l.MaxPart {
-		return fmt.Errorf("part size of %d bytes: it must be %d to %d", partSize, l.MinPart, l.MaxPart)
+// CheckUpload is CheckPut for an upload: its parts must have a size that the store takes.
+func (l Limits) CheckUpload(key string, o PutOptions) error {
+	if err := CheckPut(key, o); err != nil {
+		return err
+	}
+	if o.PartSize < l.MinPart || o.PartSize > l.MaxPart {
+		return fmt.Errorf("part size of %d bytes: it must be %d to %d", o.PartSize, l.MinPart, l.MaxPart)
 	}
 	return nil
 }
 
-// CheckParts sorts parts by number and returns how many bytes they are and the CRC-32C of the
-// whole, or an error if they are not all parts from 1 on, each but the last of partSize bytes.
-func CheckParts(parts []Part, partSize int64) (sorted []Part, size int64, crc uint32, err error) {
+// CheckParts sorts parts by number and returns their size. They must be all parts from 1 on, each
+// but the last of partSize bytes, else it is an error; ErrChecksum if their CRC-32C is not want.
+func CheckParts(parts []Part, partSize int64, want uint32) (sorted []Part, size int64, err error) {
 	if len(parts) == 0 {
-		return nil, 0, 0, fmt.Errorf("an upload without parts can't be completed")
+		return nil, 0, fmt.Errorf("an upload without parts can't be completed")
 	}
-	sorted = sortedParts(parts)
+	sorted = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return cmp.Compare(a.Number, b.Number) })
+	sum := uint32(0)
 	for i, p := range sorted {
 		if p.Number != i+1 {
-			return nil, 0, 0, fmt.Errorf("part %d is missing or given twice among the %d parts", i+1, len(parts))
+			return nil, 0, fmt.Errorf("part %d is missing or given twice among the %d parts", i+1, len(parts))
 		}
 		if last := i == len(sorted)-1; p.Size < 1 || p.Size > partSize || !last && p.Size != partSize {
-			return nil, 0, 0, fmt.Errorf("part %d has %d bytes, parts are of %d", p.Number, p.Size, partSize)
+			return nil, 0, fmt.Errorf("part %d has %d bytes, parts are of %d", p.Number, p.Size, partSize)
 		}
-		crc = CombineCRC32C(crc, p.CRC32C, p.Size)
+		sum = CombineCRC32C(sum, p.CRC32C, p.Size)
 		size += p.Size
 	}
-	return sorted, size, crc, nil
+	if sum != want {
+		return nil, 0, fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", ErrChecksum, sum, want)
+	}
+	return sorted, size, nil
+}
+
+// CheckSum returns ErrChecksum unless want is the CRC-32C of body.
+func CheckSum(body []byte, want uint32) error {
+	if sum := CRC32C(body); sum != want {
+		return fmt.Errorf("%w (CRC-32C %08x, not %08x)", ErrChecksum, sum, want)
+	}
+	return nil
 }

@@ -31,16 +31,15 @@ var (
 
 // Store is a place for objects. See the package comment for what every driver promises.
 type Store interface {
-	// URL names the store ("s3://bucket", "file:///dir"): for messages, and as its identity in the
-	// state file.
+	// URL names the store ("s3://bucket", "file:///dir"), in messages and in the state file.
 	URL() string
 
 	// Limits returns what sizes the store takes.
 	Limits() Limits
 
-	// Check asks whether the store is there and may be listed, and, where that can be told without
-	// a write, written to if use says so. Its error is marked with pipeline.Fatal and says what is
-	// wrong (missing bucket, wrong region, credentials, no network …) and what to do about it.
+	// Check asks whether the store is there and may be listed and, if use says so and it can be
+	// told, written to. Its error is marked with pipeline.Fatal and says what is wrong and what to
+	// do.
 	Check(ctx context.Context, use Use) error
 
 	// List calls fn for every object whose key begins with prefix (a plain string, "" for all), in
@@ -48,13 +47,12 @@ type Store interface {
 	// is returned as it is.
 	List(ctx context.Context, prefix string, fn func(Object) error) error
 
-	// Head returns all metadata of one object without reading it. version "" is the newest. Errors:
-	// ErrNotFound.
+	// Head returns an object's metadata. version "" is the newest. Errors: ErrNotFound.
 	Head(ctx context.Context, key, version string) (Object, error)
 
-	// Get reads an object or a range of it. The caller closes the reader. A body that ends before
-	// its length gives io.ErrUnexpectedEOF, never io.EOF; a range that begins behind the last byte
-	// is an error, but the whole of an empty object can be read. Errors: ErrNotFound, ErrCold.
+	// Get reads an object or a range, to be closed. A body that ends early gives
+	// io.ErrUnexpectedEOF; a range that begins after the last byte is an error. Errors:
+	// ErrNotFound, ErrCold.
 	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, error)
 
 	// Put stores body as one object, replacing (as a new version, where the store keeps versions)
@@ -62,22 +60,19 @@ type Store interface {
 	// returns, and never changed. Errors: ErrChecksum.
 	Put(ctx context.Context, key string, body []byte, o PutOptions) (Object, error)
 
-	// CreateUpload begins a multipart upload. Nothing can be seen under the key before Complete.
-	// o.PartSize is needed, o.CRC32C is not used.
+	// CreateUpload begins a multipart upload of parts of o.PartSize. Only Complete makes it
+	// visible.
 	CreateUpload(ctx context.Context, key string, o PutOptions) (Upload, error)
 
-	// Uploads calls fn for every unfinished multipart upload whose key begins with prefix. An error
-	// of fn ends the listing and is returned as it is.
+	// Uploads calls fn for every unfinished upload whose key begins with prefix, until fn fails.
 	Uploads(ctx context.Context, prefix string, fn func(PendingUpload) error) error
 
-	// AbortUpload drops an unfinished upload and its parts. One that is not there (any more) is not
-	// an error.
+	// AbortUpload drops an unfinished upload and its parts. One that is gone is no error.
 	AbortUpload(ctx context.Context, key, id string) error
 
-	// Thaw asks that a cold object be made readable for some days; 0 days for one that has an
-	// Archive tier. version "" is the newest. It never waits for the thaw: Head's Restore tells
-	// when it is done. To ask for one that is under way in a slower tier makes it faster, where the
-	// store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
+	// Thaw asks that a cold object be made readable for some days; 0 days for an Archive tier.
+	// version "" is the newest. It does not wait: see Head's Restore. A faster tier speeds up a
+	// thaw under way, where the store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.
 	Thaw(ctx context.Context, key, version string, tier Tier, days int) (ThawResult, error)
 }
 
@@ -95,16 +90,14 @@ type Upload interface {
 	// ID is the store's name for the upload.
 	ID() string
 
-	// Part stores one part, counted from 1. All parts but the one with the highest number are of
-	// PutOptions.PartSize bytes, that one has at least one byte and no more. It may be called for
-	// several numbers at once, and again for the same number with the same bytes. body stays the
-	// caller's, as in Store.Put. Errors: ErrChecksum, ErrNoUpload.
+	// Part stores part number, from 1. All parts but the highest are of PutOptions.PartSize bytes,
+	// that one of 1 or more. Parts may be sent concurrently, and again with the same bytes. body
+	// stays the caller's. Errors: ErrChecksum, ErrNoUpload.
 	Part(ctx context.Context, number int, body []byte, crc32c uint32) (Part, error)
 
-	// Complete makes the object out of parts, which are all parts from 1 on, in any order; crc32c
-	// is of the whole object. An answer that got lost on the way is cleared up by asking the store
-	// what it holds: only when it can't be asked either does Complete fail though the object was
-	// made. Abort is safe after any failure. Errors: ErrChecksum, ErrNoUpload.
+	// Complete makes the object out of all parts from 1 on, in any order; crc32c is of the whole.
+	// It fails for a made object only if neither its answer nor a question after it arrived. Abort
+	// is safe after any failure. Errors: ErrChecksum, ErrNoUpload.
 	Complete(ctx context.Context, parts []Part, crc32c uint32) (Object, error)
 
 	// Abort drops the upload and its parts. After Complete it does nothing.
@@ -154,7 +147,7 @@ type Part struct {
 	CRC32C uint32
 }
 
-// PutOptions is what is said of an object when it is stored.
+// PutOptions describes an object to be stored.
 type PutOptions struct {
 	Meta     map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
 	Class    string            // storage class; "" is the store's default

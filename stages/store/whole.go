@@ -8,13 +8,11 @@ import (
 	"time"
 )
 
-// AbortTimeout bounds how long a cancelled run waits for one upload to be aborted. What is not
-// aborted by then is left to the next run.
+// AbortTimeout bounds how long a cancelled run waits for an abort; the rest is the next run's.
 const AbortTimeout = 30 * time.Second
 
-// PartSize returns the size in bytes of the parts of an object of size bytes: want, or more if
-// there would be too many parts. Errors: ErrTooLarge; ErrPartMemory if a part is larger than memory
-// bytes.
+// PartSize returns the size of parts of an object of size bytes: want, or more if there would be
+// too many. Errors: ErrTooLarge; ErrPartMemory if a part is larger than memory bytes.
 func (l Limits) PartSize(size, want, memory int64) (int64, error) {
 	if size > l.MaxObject {
 		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, l.MaxObject)
@@ -29,9 +27,8 @@ func (l Limits) PartSize(size, want, memory int64) (int64, error) {
 	return part, nil
 }
 
-// PutWhole stores the next size bytes of r as one object, part after part, or by one Put if they
-// fit into a part of partSize. It holds one part in memory. A failed upload is aborted, also when
-// ctx has ended.
+// PutWhole stores the next size bytes of r in parts, or by one Put if they fit into one. It holds
+// one part in memory, and aborts a failed upload, also when ctx has ended.
 func PutWhole(ctx context.Context, s Store, key string, r io.Reader, size, partSize int64, o PutOptions) (_ Object, err error) {
 	limits := s.Limits()
 	if o.PartSize, err = limits.PartSize(size, partSize, limits.MaxPart); err != nil {

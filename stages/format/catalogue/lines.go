@@ -30,8 +30,7 @@ type Run struct {
 	OneFileSystem bool     `json:"one_file_system,omitempty"`
 	ForceRead     bool     `json:"force_read,omitempty"`
 
-	// Complete: the whole tree was cut and the manifest has every subtree. Single subtrees may have
-	// failed.
+	// Complete: the manifest has every subtree of the tree. Single subtrees may have failed.
 	Complete bool   `json:"complete"`
 	Error    string `json:"error,omitempty"` // why it is not complete
 

@@ -5,9 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// parse reads a line that append wrote and that has no JSON escapes: nearly all of the hundred
-// million lines of a search, in a fifth of the time of encoding/json. It returns false for any
-// other line, which is left to encoding/json; e is undefined then.
+// parse reads a line of append without JSON escapes, five times as fast as encoding/json. It
+// returns false for any other line; e is undefined then.
 func (e *Entry) parse(line []byte) bool {
 	p := parser{rest: line, ok: true}
 	*e = Entry{}

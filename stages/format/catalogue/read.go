@@ -18,8 +18,7 @@ var (
 	ErrCutShort = errors.New("the catalogue is cut short")
 )
 
-// maxLine bounds one line, in bytes: a subtree's with all its faults and paths of the longest kind
-// stays below.
+// maxLine bounds one line in bytes. The longest line is a subtree's with all its faults.
 const maxLine = 32 << 20
 
 // lines reads JSON lines out of one gzip member.
@@ -164,8 +163,7 @@ func OpenManifest(r io.Reader, run string, volume int) (*ManifestReader, error) 
 	return &ManifestReader{l}, nil
 }
 
-// Next returns the next subtree, with its paths as raw bytes; io.EOF after the last. Errors as
-// ReadRun's.
+// Next returns the next subtree, its paths raw bytes; io.EOF after the last. Errors as ReadRun's.
 func (m *ManifestReader) Next() (Subtree, error) {
 	var s Subtree
 	if err := m.lines.next(&s); err != nil {
@@ -185,9 +183,8 @@ type ListReader struct {
 	lines *lines
 }
 
-// OpenList reads the first line of a list, from the start of its gzip member; what follows the
-// member in r is not looked at if r is an io.ByteReader, so that the next list can be read from
-// there. Errors as ReadRun's.
+// OpenList reads the first line of a list. If r is an io.ByteReader, it stays at the end of the
+// list's gzip member. Errors as ReadRun's.
 func OpenList(r io.Reader) (*ListReader, error) {
 	l := &ListReader{}
 	var err error
@@ -200,8 +197,7 @@ func OpenList(r io.Reader) (*ListReader, error) {
 	return l, unescape(&l.Head.Path)
 }
 
-// Next returns the next entry, with its paths as raw bytes; io.EOF after the last. Errors as
-// ReadRun's.
+// Next returns the next entry, its paths as raw bytes; io.EOF after the last. Errors as ReadRun's.
 func (l *ListReader) Next() (e Entry, err error) {
 	if err := l.lines.next(&e); err != nil {
 		return Entry{}, err

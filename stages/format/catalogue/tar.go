@@ -77,8 +77,7 @@ func FromTar(name string, h *tar.Header) Entry {
 	return e
 }
 
-// Differs describes the first difference between an entry of a list and other, which FromTar
-// returned; "" if there is none.
+// Differs describes how other, which FromTar returned, first differs from e; "" if it does not.
 func (e *Entry) Differs(other Entry) string {
 	switch {
 	case e.Path != other.Path:

@@ -14,20 +14,15 @@ func newBzip2(p params) Format {
 	return &bzip2Format{p}
 }
 
-func (f *bzip2Format) NewCut() Cut { return bzip2.NewCut(f.level) }
-func (f *bzip2Format) NewEncoder() Encoder {
-	return &bzip2Encoder{bzip2.NewEncoder(f.level), int(bzip2.PieceBound(f.level))}
-}
-func (f *bzip2Format) NewJoiner() Joiner { return &bzip2Joiner{bzip2.NewJoiner(f.level)} }
+func (f *bzip2Format) NewCut() Cut         { return bzip2.NewCut(f.level) }
+func (f *bzip2Format) NewEncoder() Encoder { return &bzip2Encoder{bzip2.NewEncoder(f.level)} }
+func (f *bzip2Format) NewJoiner() Joiner   { return &bzip2Joiner{bzip2.NewJoiner(f.level)} }
 
 func (f *bzip2Format) NewReader(r io.Reader) (io.ReadCloser, error) {
 	return bzip2.NewReader(r, bzip2.Options{})
 }
 
-type bzip2Encoder struct {
-	enc   *bzip2.Encoder
-	bound int // of a piece's bytes
-}
+type bzip2Encoder struct{ enc *bzip2.Encoder }
 
 func (e *bzip2Encoder) Encode(dst, _, block []byte) (Piece, error) {
 	p, err := e.enc.Encode(dst, block)

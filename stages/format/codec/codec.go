@@ -22,8 +22,7 @@ import (
 	"firn/stages/format/codec/xz"
 )
 
-// ErrUnknown is wrapped by the errors of [New] and [ByExt] for a format or a level that does not
-// exist.
+// ErrUnknown is wrapped by errors for a format or a level that does not exist.
 var ErrUnknown = errors.New("no such compression")
 
 // DefaultLevel asks [New] for a format's default level.
@@ -37,14 +36,12 @@ type Format interface {
 	Ext() string
 	// Level is never [DefaultLevel].
 	Level() int
-	// BlockSize is the input of every block but an archive's last, in bytes; of the largest block,
-	// if the format is a [Cutter].
+	// BlockSize is the input in bytes of every block but the last; a [Cutter]'s blocks may be
+	// smaller.
 	BlockSize() int
-	// Window is how many bytes of input before a block its encoder needs; 0 when blocks are
-	// independent.
+	// Window is how many bytes before a block its encoder needs; 0 if blocks are independent.
 	Window() int
-	// BlockMemory is the most memory for one block beside its input, in bytes: an encoder's scratch
-	// and the piece.
+	// BlockMemory bounds an encoder's scratch and one piece, in bytes.
 	BlockMemory() int64
 	// NewEncoder makes one worker's encoder, to be used for many blocks.
 	NewEncoder() Encoder
@@ -55,13 +52,11 @@ type Format interface {
 	NewReader(r io.Reader) (io.ReadCloser, error)
 }
 
-// An Encoder compresses single blocks. It holds one worker's scratch and is not safe for concurrent
-// use.
+// An Encoder compresses single blocks. It is one worker's and not safe for concurrent use.
 type Encoder interface {
-	// Encode appends the encoded block to dst and returns the extended slice as Piece.Data. block
-	// holds at least one byte and at most BlockSize bytes. window holds the last Window() bytes
-	// before block, fewer only at the start of an archive. Neither is kept or changed. The piece
-	// depends on block and window alone.
+	// Encode appends the encoded block to dst and returns that as Piece.Data. block holds 1 to
+	// BlockSize bytes, window the last Window() bytes before it or all there are. Neither is kept
+	// or changed. The piece depends on block and window alone.
 	Encode(dst, window, block []byte) (Piece, error)
 }
 
@@ -75,8 +70,7 @@ type Piece struct {
 	Unpadded int64  // size without padding, for the index (xz)
 }
 
-// A Joiner writes pieces, given in order, as one standard file. It keeps a few bytes a piece where
-// the format ends in an index (xz, zstd).
+// A Joiner writes pieces, given in order, as one standard file. It keeps a few bytes a piece.
 type Joiner interface {
 	// Join appends to dst the bytes that p adds to the file. dst must not alias p.Data.
 	Join(dst []byte, p Piece) []byte
@@ -144,8 +138,7 @@ func HasExt(ext string) bool {
 	return false
 }
 
-// ByExt returns the format with the extension ext (without a dot), at its default level: what a
-// reader needs. Its error wraps [ErrUnknown].
+// ByExt returns the format with the extension ext (without a dot), for reading, or [ErrUnknown].
 func ByExt(ext string) (Format, error) {
 	var exts []string
 	for _, k := range kinds() {

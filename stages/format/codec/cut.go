@@ -1,7 +1,6 @@
 package codec
 
-// A Cutter is a Format whose blocks end where their content says. Blocks of other formats hold
-// BlockSize bytes.
+// A Cutter is a Format whose blocks end where their content says; others' hold BlockSize bytes.
 type Cutter interface {
 	// NewCut returns the Cut of one archive.
 	NewCut() Cut
@@ -10,12 +9,11 @@ type Cutter interface {
 // A Cut finds where the blocks of one archive end. The result depends on the bytes alone, not on
 // how they are split between calls. It is not safe for concurrent use.
 type Cut interface {
-	// Scan takes the next bytes. It returns how many of them belong to the current block, and
-	// whether the block ends there. If it does, the next call must begin with the rest of p; else n
-	// is len(p). No block is empty, and none is larger than BlockSize.
+	// Scan takes the next bytes and returns how many belong to the current block, and whether it
+	// ends there; the next call begins with the rest of p then. No block is empty or above
+	// BlockSize.
 	Scan(p []byte) (n int, full bool)
-	// Room is a number of bytes that belong to the current block whatever their values. It may be
-	// 0.
+	// Room is how many bytes belong to the block whatever their values; perhaps 0.
 	Room() int
 }
 

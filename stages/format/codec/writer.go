@@ -9,9 +9,8 @@ import (
 // errClosed is the error of a Write after Close.
 var errClosed = errors.New("codec: writer is closed")
 
-// NewWriter returns a writer that compresses to w, one block at a time in the caller's goroutine.
-// The bytes are those that any number of workers make. Close ends the file and does not close w.
-// Errors are sticky.
+// NewWriter returns a writer that compresses to w in the caller's goroutine. Close ends the file
+// and does not close w. Errors are sticky.
 func NewWriter(f Format, w io.Writer) io.WriteCloser {
 	return &writer{f: f, w: w, cut: NewCut(f), enc: f.NewEncoder(), join: f.NewJoiner()}
 }

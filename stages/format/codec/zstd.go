@@ -43,8 +43,7 @@ func zstdScratch(speed zstd.EncoderLevel) int64 {
 	return 53 << 20
 }
 
-// zstdBound is the size of a frame that does not compress: raw blocks of at most 128 KiB, 3 bytes
-// before each.
+// zstdBound is the size of a frame of raw blocks: 128 KiB at most, 3 bytes before each.
 func zstdBound(n int) int64 { return int64(n) + int64(n>>17+1)*3 + 32 }
 
 func (f *zstdFormat) NewEncoder() Encoder {
@@ -80,9 +79,8 @@ func (e *zstdEncoder) Encode(dst, _, block []byte) (Piece, error) {
 	return Piece{Data: dst, Raw: len(block)}, nil
 }
 
-// setSize writes the content size n to the header of a frame. The library omits it when it takes a
-// single byte, which then replaces the window size (RFC 8878, section 3.1.1.1:
-// Single_Segment_flag).
+// setSize writes the content size n to a frame's header. The library omits it when it takes one
+// byte (RFC 8878, section 3.1.1.1: Single_Segment_flag).
 func setSize(frame []byte, n int) {
 	const descriptor, contentSizeFlag, singleSegment = 4, 0xc0, 0x20
 	if n < 256 && frame[descriptor]&(contentSizeFlag|singleSegment) == 0 {

@@ -10,21 +10,17 @@ import (
 var (
 	// ErrNotEncrypted: the bytes do not start as what openssl enc writes.
 	ErrNotEncrypted = errors.New("not encrypted by firn or openssl enc (it does not start with Salted__)")
-	// ErrTruncated: the bytes end before an encrypted archive can; it is an io.ErrUnexpectedEOF
-	// too.
+	// ErrTruncated: the archive ends too early; it is an io.ErrUnexpectedEOF too.
 	ErrTruncated = fmt.Errorf("encrypted archive is cut short: %w", io.ErrUnexpectedEOF)
 	// ErrBadPadding: what was decrypted does not end as a plaintext does.
 	ErrBadPadding = errors.New("wrong key file, or the encrypted archive is damaged")
 )
 
-// Decrypter is an io.Reader of the plaintext of what an Encrypter or openssl enc wrote. It reads
-// ciphertext straight into the buffer it is given and decrypts it there; buffers below 1 KiB cost a
-// copy.
+// Decrypter is an io.Reader of the plaintext of an openssl enc file. It decrypts in the buffer it
+// is given; buffers below 1 KiB cost a copy. It is not safe for concurrent use.
 //
-// Its output is not verified: CBC checks only the padding of the last block, which a wrong key
-// passes once in 256 times and a changed bit elsewhere always. Use nothing of it before its MAC has
-// been verified. It never returns the padding, nor anything of a last block whose padding is wrong.
-// Not safe for concurrent use.
+// Its output is not verified: CBC checks only the last block's padding. Use nothing before its MAC
+// has been verified. It never returns padding, nor anything of a last block with wrong padding.
 type Decrypter struct {
 	hidden
 	src   io.Reader
@@ -89,8 +85,7 @@ func (d *Decrypter) Read(p []byte) (int, error) {
 	return 0, d.err
 }
 
-// fill decrypts into p, of at least two blocks, and returns how many bytes; none only when it sets
-// d.err.
+// fill decrypts into p, two blocks or more, and returns how many bytes; 0 only if it sets d.err.
 func (d *Decrypter) fill(p []byte) int {
 	n := d.held.take(p)
 	var err error

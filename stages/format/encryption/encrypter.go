@@ -19,8 +19,7 @@ const (
 	keySize           = 32
 	blockSize         = aes.BlockSize
 
-	// chunkSize is what is read and then encrypted or decrypted at a time: it fits the second-level
-	// cache, and the calls cost nothing.
+	// chunkSize is what is read and encrypted at a time: it fits the second-level cache.
 	chunkSize = 256 << 10
 
 	// maxEmptyReads is the number of reads of no bytes and no error that make a reader broken.
@@ -35,10 +34,8 @@ func CiphertextSize(n int64) int64 {
 	return int64(HeaderSize) + (n/blockSize+1)*blockSize
 }
 
-// Encrypter is an io.Reader of the encrypted form of one plaintext, header and padding included. It
-// reads plaintext straight into the buffer it is given and encrypts it there: it copies at most 15
-// bytes at a chunk's edge. Buffers whose length is a multiple of 16 are best. Not safe for
-// concurrent use.
+// Encrypter is an io.Reader of one plaintext's encrypted form, header and padding included. It
+// encrypts in the buffer it is given, best of a multiple of 16 bytes. Not safe for concurrent use.
 type Encrypter struct {
 	hidden
 	src   io.Reader
@@ -66,17 +63,15 @@ func (c *carry) take(p []byte) int {
 	return n
 }
 
-// NewEncrypter returns the encrypted form of plaintext under a fresh random salt. Deriving its key
-// takes some milliseconds.
+// NewEncrypter encrypts plaintext under a random salt. Deriving the key takes milliseconds.
 func NewEncrypter(p *Passphrase, plaintext io.Reader) (*Encrypter, error) {
 	var salt Salt
 	_, _ = rand.Read(salt[:]) // never fails: crypto/rand
 	return ResumeEncrypter(p, salt, plaintext)
 }
 
-// ResumeEncrypter is NewEncrypter with the salt of an earlier Encrypter, to make the same bytes
-// again and resume an upload. The plaintext must be the same: one salt for two plaintexts reveals
-// what they have in common.
+// ResumeEncrypter makes the bytes of an earlier Encrypter again, to resume an upload. The plaintext
+// must be the same: one salt for two plaintexts reveals what they have in common.
 func ResumeEncrypter(p *Passphrase, salt Salt, plaintext io.Reader) (*Encrypter, error) {
 	block, iv, err := archiveKey(p, salt)
 	if err != nil {
@@ -94,8 +89,7 @@ func newEncrypter(block cipher.Block, iv []byte, salt Salt, plaintext io.Reader)
 // Salt returns the salt, for ResumeEncrypter.
 func (e *Encrypter) Salt() Salt { return e.salt }
 
-// Read fills up to len(p) bytes of p with ciphertext, and uses all of p while it does. An error of
-// the plaintext's reader comes back wrapped and stays.
+// Read fills p with ciphertext and uses all of p meanwhile. Errors of the plaintext's reader stay.
 func (e *Encrypter) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -125,8 +119,7 @@ func (e *Encrypter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill encrypts into p, whose length is a multiple of the block size, and returns how many bytes;
-// none only when it sets e.err.
+// fill encrypts into p, of whole blocks, and returns how many bytes; 0 only if it sets e.err.
 func (e *Encrypter) fill(p []byte) int {
 	n := e.rest.take(p)
 	for empty := 0; !e.eof && n < blockSize; {

@@ -12,11 +12,8 @@ import (
 	"hash"
 )
 
-// derive is PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2).
-//
-// Each archive takes 20,000 HMACs, which is most of the work for a small one. crypto/pbkdf2 spends
-// more than half of its time around the compression function, prf a third. Each prf is checked
-// against crypto/hmac; if that fails, the standard library is used.
+// derive is PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2). Small archives spend most of their time
+// here, and prf takes half of crypto/pbkdf2's. If its check fails, the standard library is used.
 func (p *Passphrase) derive(salt []byte, iterations, size int) ([]byte, error) {
 	if f, err := newPRF(p.bytes()); err == nil {
 		return f.pbkdf2(salt, iterations, size)
@@ -24,11 +21,9 @@ func (p *Passphrase) derive(salt []byte, iterations, size int) ([]byte, error) {
 	return pbkdf2.Key(sha256.New, string(p.bytes()), salt, iterations, size)
 }
 
-// prf is HMAC-SHA256 under one key for messages of 32 bytes, the case that PBKDF2 iterates.
-//
-// Such a message, with SHA-256's own padding, is one 64-byte block, inside and outside. prf keeps
-// that padding in place, starts from the hash states after the key, and reads the digest out of the
-// marshaled state instead of asking for a Sum, which would copy the hash and pad again.
+// prf is HMAC-SHA256 under one key for messages of 32 bytes, which with SHA-256's padding are one
+// block. It keeps that padding, starts from the states after the key, and reads digests out of the
+// marshaled state, where a Sum would copy the hash and pad again.
 type prf struct {
 	hash         resumable
 	inner, outer []byte   // marshaled states after the key's inner and outer pad
@@ -42,8 +37,7 @@ type resumable interface {
 	encoding.BinaryUnmarshaler
 }
 
-// The marshaled form of crypto/sha256: a magic of 4 bytes, then the eight words of the state, big
-// endian, as in a digest.
+// The marshaled form of crypto/sha256: 4 bytes, then the state as in a digest.
 const (
 	stateFrom = 4
 	stateTo   = stateFrom + sha256.Size

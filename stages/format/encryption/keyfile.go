@@ -17,8 +17,7 @@ const (
 	// MinPassphrase is the length in bytes below which a passphrase is weak.
 	MinPassphrase = 16
 
-	// maxPassphrase is what openssl's buffer of 1,024 bytes (APP_PASS_LEN, apps/lib/apps.c) leaves
-	// for a passphrase.
+	// maxPassphrase is what fits openssl's buffer of 1,024 bytes (APP_PASS_LEN, apps/lib/apps.c).
 	maxPassphrase = 1023
 
 	keyfileSize   = 4096
@@ -37,12 +36,11 @@ type KeyfileOptions struct {
 	AllowWeak bool // take a passphrase shorter than MinPassphrase, with a warning
 }
 
-// ReadPassphrase reads the passphrase from a key file as "openssl enc -pass file:" does (see the
-// package comment; a carriage return before the newline belongs to it). Warnings are sentences for
-// the user about an accepted file: others may read it, or it is weak.
+// ReadPassphrase reads the passphrase from a key file as "openssl enc -pass file:" does. Warnings
+// are sentences about an accepted file: others may read it, or it is weak.
 //
-// Errors: fs.ErrNotExist, fs.ErrPermission, syscall.EISDIR (by errors.Is), ErrNoPassphrase for what
-// openssl refuses too, ErrWeakPassphrase unless o.AllowWeak.
+// Errors: fs.ErrNotExist, fs.ErrPermission, syscall.EISDIR, ErrNoPassphrase where openssl refuses
+// too, ErrWeakPassphrase unless o.AllowWeak.
 func ReadPassphrase(path string, o KeyfileOptions) (p *Passphrase, warnings []string, err error) {
 	f, err := openKeyfile(path)
 	if err != nil {
@@ -72,11 +70,10 @@ func ReadPassphrase(path string, o KeyfileOptions) (p *Passphrase, warnings []st
 	if !p.Weak() {
 		return p, warnings, nil
 	}
-	why := fmt.Sprintf("of the file openssl takes %d bytes (what stands before the first newline or NUL byte), "+
-		"and fewer than %d can be guessed by whoever gets hold of an archive", len(pass), MinPassphrase)
+	why := fmt.Sprintf("openssl uses %d bytes of the file (up to the first newline or NUL byte), "+
+		"and fewer than %d can be guessed by anybody who has an archive", len(pass), MinPassphrase)
 	if !o.AllowWeak {
-		return nil, nil, fmt.Errorf("key file %s: %w: %s; use a new key file for new archives; those made with this one still open with --allow-weak-keyfile",
-			path, ErrWeakPassphrase, why)
+		return nil, nil, fmt.Errorf("key file %s: %w: %s", path, ErrWeakPassphrase, why)
 	}
 	return p, append(warnings, fmt.Sprintf("key file %s is weak: %s", path, why)), nil
 }
@@ -89,7 +86,7 @@ func openKeyfile(path string) (*os.File, error) {
 	case path == "":
 		return nil, fmt.Errorf("key file: no path was given: %w", fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("key file %s: %w: check the path for a slip", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("key file %s: %w: check the path for a typo", path, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("key file %s may not be read by this user: %w; check the modes of the file and of the directories above it", path, fs.ErrPermission)
 	}
@@ -129,9 +126,9 @@ func passphraseOf(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// CreateKeyfile makes a new key file of 4,096 bytes of text, mode 0600, whose first line is a
-// passphrase of 384 random bits. It appears under path complete and on stable storage, or not at
-// all. It never replaces a file (fs.ErrExist) and makes no directory (fs.ErrNotExist).
+// CreateKeyfile makes a key file of 4,096 bytes, mode 0600, whose first line has 384 random bits.
+// It appears complete and synced, or not at all. Errors: fs.ErrExist, fs.ErrNotExist (no
+// directory).
 func CreateKeyfile(path string) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("making key file %s: %w; a key file is never overwritten", path, fs.ErrExist)
@@ -181,8 +178,7 @@ func writeTemp(dir string) (path string, err error) {
 	return f.Name(), nil
 }
 
-// putNew gives the file tmp the name path, in the same directory, unless something has that name
-// already. After an error tmp still has its own.
+// putNew renames tmp to path in its directory, unless that exists. On an error tmp is still there.
 func putNew(tmp, path string) error {
 	err := os.Link(tmp, path)
 	switch {

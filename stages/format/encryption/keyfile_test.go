@@ -35,7 +35,7 @@ func TestReadPassphraseRefuses(t *testing.T) {
 		{"no path", "", fs.ErrNotExist, []string{"no path"}},
 		{"directory", dir, syscall.EISDIR, []string{"is a directory"}},
 		{"below a file", filepath.Join(weak, "x"), syscall.ENOTDIR, nil},
-		{"weak", weak, ErrWeakPassphrase, []string{"15 bytes", "16", "guessed", "new key file", "--allow-weak-keyfile"}},
+		{"weak", weak, ErrWeakPassphrase, []string{"15 bytes", "16", "guessed"}},
 		{"leading newline", newline, ErrWeakPassphrase, []string{"0 bytes"}},
 		{"empty", empty, ErrNoPassphrase, []string{"empty"}},
 		{"leading NUL", nul, ErrNoPassphrase, []string{"NUL"}},

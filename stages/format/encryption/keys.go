@@ -24,8 +24,7 @@ const (
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
 
-	// maxOtherSalts bounds what key ids of other runs cost in memory, whatever a bucket's records
-	// say.
+	// maxOtherSalts bounds the memory for key ids of other runs, whatever a bucket's records say.
 	maxOtherSalts = 1024
 )
 
@@ -36,8 +35,7 @@ var (
 	ErrOtherKey = errors.New("made with another key file")
 )
 
-// Keys is derived once a run from a passphrase and a salt: a key id that is no secret, and the key
-// of the MAC. It is immutable and safe for concurrent use.
+// Keys is a run's key id, which is no secret, and its MAC key. It is immutable.
 type Keys struct {
 	hidden
 	d      *derived
@@ -59,9 +57,8 @@ type others struct {
 	bySalt map[[KeySaltSize]byte]func() (*derived, error) // each derives once
 }
 
-// NewKeys derives the keys of a passphrase, which takes some milliseconds. The salt is KeySaltSize
-// bytes as Salt returns them, or nil for a fresh one. Runs that share a salt share the key id,
-// which saves them deriving each other's.
+// NewKeys derives keys in some milliseconds. The salt is KeySaltSize bytes as Salt returns them, or
+// nil for a random one. Runs that share a salt share the key id and need not derive others'.
 func NewKeys(p *Passphrase, salt []byte) (*Keys, error) {
 	var s [KeySaltSize]byte
 	switch len(salt) {
@@ -96,8 +93,7 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
 }
 
-// ID returns the key id, 67 characters of ASCII. It reveals no more than whether a guessed
-// passphrase is right.
+// ID returns the key id, 67 characters of ASCII. It only reveals if a guessed passphrase is right.
 func (k *Keys) ID() string { return k.d.id }
 
 // Salt returns a copy of the salt, which is no secret.
@@ -113,9 +109,8 @@ func (k *Keys) Mine(keyID string) (bool, error) {
 	return err == nil, err
 }
 
-// ForID returns the keys of the same passphrase that keyID names, to check what was made under
-// another run's salt. ErrOtherKey if it was made from another passphrase, ErrBadKeyID if it is no
-// key id.
+// ForID returns the keys that keyID names, made with another run's salt. Errors: ErrOtherKey
+// (another passphrase), ErrBadKeyID.
 func (k *Keys) ForID(keyID string) (*Keys, error) {
 	salt, err := parseKeyID(keyID)
 	if err != nil {

@@ -23,8 +23,7 @@ func (hidden) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenText)
 // LogValue returns a fixed text.
 func (hidden) LogValue() slog.Value { return slog.StringValue(hiddenText) }
 
-// Passphrase is what archives are encrypted under: the bytes that openssl takes from a key file. It
-// is immutable and safe for concurrent use.
+// Passphrase is the bytes that openssl takes from a key file. It is immutable.
 type Passphrase struct {
 	hidden
 	bytes secret

@@ -1,11 +1,6 @@
 // Package hash computes the sums in a record: MD5 and HMAC of an archive's bytes, SHA-256 of its
-// tar.
-//
-// It takes blocks in order. Each sum has its own method, so that a pipeline can compute the sums in
-// parallel. It knows nothing of what the bytes are. It never returns a sum of incomplete input.
-//
-// The sums come from the standard library, whose MD5 and SHA-256 are assembly on amd64 (SHA-256
-// with the SHA extensions) and run as fast as openssl's.
+// tar, from blocks in order. Each sum has its own method, so that they can run in parallel. It
+// never returns a sum of incomplete input.
 package hash
 
 import (
@@ -43,8 +38,7 @@ func (c *counted) block(p []byte) {
 
 func (c *counted) hex() string { return hex.EncodeToString(c.sum.Sum(nil)) }
 
-// NewArchive returns the sums of no bytes yet. mac is the keyed hash to use, or nil for none; it is
-// the Archive's from now on.
+// NewArchive returns the sums of no bytes. mac is the keyed hash to use, then owned, or nil.
 func NewArchive(mac hash.Hash) *Archive {
 	return &Archive{md5: counted{sum: md5.New()}, mac: counted{sum: mac}}
 }
@@ -59,8 +53,7 @@ func (a *Archive) MACBlock(p []byte) {
 	}
 }
 
-// Sums returns the sums once every block has been given to both methods; it is an error if they did
-// not see the same number of bytes. More blocks may follow.
+// Sums returns the sums of all blocks; an error if the methods saw different numbers of bytes.
 func (a *Archive) Sums() (Sums, error) {
 	s := Sums{MD5: a.md5.hex(), Size: a.md5.size}
 	if a.mac.sum == nil {
@@ -82,6 +75,5 @@ func NewTar() *Tar { return &Tar{counted{sum: sha256.New()}} }
 // Block adds the next block. It does not keep p.
 func (t *Tar) Block(p []byte) { t.sum.block(p) }
 
-// Sum returns the SHA-256 in lower-case hex and the number of bytes it is over. More blocks may
-// follow.
+// Sum returns the SHA-256 in lower-case hex and how many bytes it is over. More may follow.
 func (t *Tar) Sum() (sha256 string, size int64) { return t.sum.hex(), t.sum.size }

@@ -53,20 +53,18 @@ const (
 	digits    = "0123456789abcdef"
 )
 
-// Prefix returns the prefix as it stands in keys: cleaned and escaped as a path is, with a slash at
-// its end; "" when the prefix is empty, "/" or ".". Every key made with the prefix starts with it:
-// listings ask for it.
+// Prefix returns the prefix as all keys made with it begin: cleaned, escaped, with a slash at its
+// end; "" when it is empty, "/" or ".".
 func Prefix(prefix string) string {
-	p := clean(prefix)
+	p := Clean(prefix)
 	if p == "/" || p == "." {
 		return ""
 	}
 	return escape(p) + "/"
 }
 
-// For returns the key of the object that holds path: prefix and path as the user gave them, ext
-// without its dot ("tar.xz"). shortened says that the full key was longer than MaxLen, so that Path
-// can't give the path back.
+// For returns the key of the object that holds path; ext has no dot ("tar.xz"). shortened: the full
+// key was longer than MaxLen, and Path can't give the path back.
 func For(prefix, path, ext string) (key string, shortened bool) {
 	full := Full(prefix, path, ext)
 	if len(full) <= MaxLen {
@@ -79,12 +77,11 @@ func For(prefix, path, ext string) (key string, shortened bool) {
 
 // Full returns the key without the limit of its length. It is valid UTF-8, and Path reads it.
 func Full(prefix, path, ext string) string {
-	return Prefix(prefix) + escape(clean(path)) + "." + ext
+	return Prefix(prefix) + escape(Clean(path)) + "." + ext
 }
 
 // Path returns the path, cleaned and without its leading slash, and the extension ("tar.xz") of a
-// key made with the prefix. ok is false when the key is not one that Full could have made: when it
-// was shortened, does not lie under the prefix, or does not end in .tar.EXT.
+// key with the prefix. ok is false for keys that Full does not make, and for shortened ones.
 func Path(prefix, key string) (p, ext string, ok bool) {
 	rest, found := strings.CutPrefix(key, Prefix(prefix))
 	i := strings.LastIndex(rest, ".tar.")
@@ -95,12 +92,8 @@ func Path(prefix, key string) (p, ext string, ok bool) {
 	return p, ext, Full(prefix, p, ext) == key
 }
 
-// Clean returns a path as keys and the catalogue have it before any escape: in slashes, cleaned,
-// without a leading slash; "/" and "." are themselves.
-func Clean(p string) string { return clean(p) }
-
-// clean returns a path in slashes, cleaned, without a leading slash; "/" stays.
-func clean(p string) string {
+// Clean returns a path as the catalogue has it: with slashes, cleaned, without a leading slash.
+func Clean(p string) string {
 	p = path.Clean(filepath.ToSlash(p))
 	if p == "/" {
 		return p
@@ -130,8 +123,7 @@ func escape(p string) string {
 	return b.String()
 }
 
-// plain reports whether nothing in a cleaned path needs an escape; ".." can only be at its
-// beginning.
+// plain reports whether a cleaned path needs no escape; ".." can only be at its beginning.
 func plain(p string) bool {
 	return p != "." && p != ".." && !strings.HasPrefix(p, "../") && strings.IndexByte(p, '\\') < 0 && utf8.ValidString(p)
 }
@@ -150,8 +142,8 @@ func escapeSegment(b *strings.Builder, s string) {
 	}
 }
 
-// startsEscape reports whether s, which begins with a backslash, could be read as an escape or as
-// the mark of a shortened key.
+// startsEscape reports whether s, a backslash first, could be read as an escape or a short key's
+// mark.
 func startsEscape(s string) bool {
 	return len(s) > 1 && s[1] == '~' || len(s) > 3 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
 }
@@ -188,8 +180,7 @@ func nibble(c byte) int {
 	return strings.IndexByte(digits, c)
 }
 
-// cut returns the longest beginning of s of at most n bytes that ends neither inside a character
-// nor inside an escape.
+// cut returns the longest beginning of at most n bytes that cuts no character and no escape.
 func cut(s string, n int) string {
 	end := 0
 	for end < len(s) {

@@ -34,9 +34,8 @@ type Attribute struct {
 	Number      bool // Value is a whole decimal number
 }
 
-// Meta returns the S3 user metadata of an object with this record: names lower case, values
-// printable ASCII. A record of format 0 has but its MD5. The fields that only a table holds are not
-// in it.
+// Meta returns an object's S3 user metadata: names lower case, values printable ASCII. Fields of a
+// table alone are not in it; a record of format 0 has only its MD5.
 func (r Record) Meta() map[string]string {
 	m := make(map[string]string, 8)
 	for _, a := range r.contentAttributes() {
@@ -45,9 +44,8 @@ func (r Record) Meta() map[string]string {
 	return m
 }
 
-// FromMeta reads a record from an object's user metadata. Names are compared without case, names it
-// doesn't know are ignored. Metadata without an md5 give the zero Record and no error. A value of
-// another form is an error: the caller treats the object as one without a record.
+// FromMeta reads an object's user metadata. Names have no case; unknown ones are ignored. Without
+// an md5 it returns the zero Record. A malformed value is an error.
 func FromMeta(meta map[string]string) (Record, error) {
 	var r Record
 	for _, name := range slices.Sorted(maps.Keys(meta)) { // so that of two that differ in case the same one always holds
@@ -61,8 +59,8 @@ func FromMeta(meta map[string]string) (Record, error) {
 	return r, nil
 }
 
-// Attributes returns the table form of the record: the fields of Meta, and those of a table only.
-// Fields without a value are left out.
+// Attributes returns the table form: the fields of Meta, and a table's own. Empty ones are left
+// out.
 func (r Record) Attributes() []Attribute {
 	as := r.contentAttributes()
 	as = appendText(as, nameVersion, r.Version)
@@ -77,8 +75,7 @@ func (r Record) Attributes() []Attribute {
 	return as
 }
 
-// FromAttributes reads a record from its table form, by the rules of FromMeta, but names are
-// compared with case.
+// FromAttributes reads the table form by the rules of FromMeta; names have their case.
 func FromAttributes(as []Attribute) (Record, error) {
 	var r Record
 	for _, a := range as {
@@ -120,8 +117,12 @@ func number(name string, n int64) Attribute {
 	return Attribute{Name: name, Value: strconv.FormatInt(n, 10), Number: true}
 }
 
-// set reads one field. Names that only a table holds are taken when table is set, else ignored.
+// set reads one field. Names that only a table holds are ignored unless table is set.
 func (r *Record) set(name, value string, table bool) (err error) {
+	tableOnly := []string{nameVersion, nameETag, nameClass, nameObjectSize, nameSaved}
+	if !table && slices.Contains(tableOnly, name) {
+		return nil
+	}
 	switch name {
 	case nameMD5:
 		r.MD5, err = parseHex(value, 16)
@@ -143,16 +144,6 @@ func (r *Record) set(name, value string, table bool) (err error) {
 		r.TarSize, err = parseNumber(value)
 	case nameChanged:
 		r.Changed, err = strconv.ParseBool(value)
-	default:
-		if table {
-			return r.setTable(name, value)
-		}
-	}
-	return err
-}
-
-func (r *Record) setTable(name, value string) (err error) {
-	switch name {
 	case nameVersion:
 		r.Version = value
 	case nameETag:

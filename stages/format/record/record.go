@@ -32,9 +32,8 @@ type Record struct {
 	Saved      time.Time // when it was stored, to the second, UTC
 }
 
-// SameContent reports whether a stored record proves that the object has the content of now, made
-// under now's key: equal MD5 or tar SHA-256, and the same key id. The old script's records have no
-// key id: their MD5 is enough.
+// SameContent reports whether a stored record proves the content of now under now's key: by MD5 or
+// tar SHA-256, and key id. The old script's records have no key id: their MD5 is enough.
 func (r Record) SameContent(now Record) bool {
 	sameMD5 := r.MD5 != "" && r.MD5 == now.MD5
 	if r.Format == 0 {
@@ -46,14 +45,13 @@ func (r Record) SameContent(now Record) bool {
 	return sameMD5 || (r.TarSHA256 != "" && r.TarSHA256 == now.TarSHA256)
 }
 
-// Table is a table of records, keyed by object key. Its methods may be called from many goroutines
-// at once; a fault that would meet every other key too is marked with pipeline.Fatal, and a
-// cancelled context makes them return promptly with an error that wraps its cause.
+// Table is a table of records by object key, for many goroutines. Faults of the run are marked with
+// pipeline.Fatal. A cancelled context makes methods return promptly with its cause.
 type Table interface {
 	// URL names the table ("dynamodb://table"), for messages.
 	URL() string
 
-	// Check checks that the table exists and has the right key schema. Its error is marked with
+	// Check checks that the table exists and has the right key. Its error is marked with
 	// pipeline.Fatal.
 	Check(ctx context.Context) error
 
@@ -61,7 +59,6 @@ type Table interface {
 	// are valid UTF-8. An invalid item is left out: what it describes is then stored again.
 	Get(ctx context.Context, keys []string) (map[string]Record, error)
 
-	// Put stores the record of a key, replacing what was there. It is called after the object is in
-	// the store.
+	// Put stores or replaces the record of a key, once its object is in the store.
 	Put(ctx context.Context, key string, r Record) error
 }

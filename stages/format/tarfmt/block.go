@@ -31,8 +31,7 @@ func appendUstar(dst []byte, u *ustar) []byte {
 	octal(b[offMajor:], u.major, 7)
 	octal(b[offMinor:], u.minor, 7)
 	copy(b[offPrefix:offPrefix+lenPrefix], u.prefix)
-	// The checksum is taken with its own field full of blanks; six digits, NUL and blank are what
-	// every tar writes.
+	// The checksum is taken over its own field as blanks; every tar writes six digits, NUL, blank.
 	octal(b[offSum:], sum(b)+8*' ', 6)
 	b[offSum+7] = ' '
 	return dst
@@ -46,8 +45,7 @@ func octal(b []byte, v int64, n int) {
 	}
 }
 
-// sum adds up the bytes of a block, eight at a time: four sums of 16 bits in a word can't overflow
-// below 257 words.
+// sum adds up a block's bytes, eight at a time: four sums of 16 bits can't overflow in 64 words.
 func sum(b []byte) int64 {
 	const even = 0x00ff00ff00ff00ff
 	var s uint64
@@ -64,8 +62,7 @@ func appendPadded(dst, p []byte) []byte {
 	return append(dst, zeros[:Padding(int64(len(p)))]...)
 }
 
-// record appends one record of an extended header: "LENGTH keyword=value\n", where LENGTH counts
-// itself.
+// record appends one record: "LENGTH keyword=value\n", where LENGTH counts itself.
 func (e *Encoder) record(keyword, value string) { appendRecord(e, keyword, value) }
 
 func appendRecord[V string | []byte](e *Encoder, keyword string, value V) {
@@ -100,9 +97,8 @@ func digits(n int) int {
 	return d
 }
 
-// appendTime appends seconds since the epoch in decimal, exact to the nanosecond, without trailing
-// zeros. nsec counts forward from sec, also before the epoch; the text's fraction counts away from
-// zero.
+// appendTime appends seconds since the epoch in decimal, exact to the nanosecond. nsec counts
+// forward from sec, but the text's fraction away from zero.
 func appendTime(dst []byte, sec int64, nsec int) []byte {
 	if sec < 0 {
 		dst = append(dst, '-')

@@ -7,8 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrHeader is what Append's errors wrap when a Header describes no member that a tar file can
-// hold.
+// ErrHeader is wrapped by Append's errors for a Header that no tar file can hold.
 var ErrHeader = errors.New("not a valid tar member")
 
 // Limits of the ustar fields: octal digits before the terminating NUL.
@@ -88,8 +87,7 @@ func check(h *Header) error {
 	return checkSparse(h)
 }
 
-// ustar is what goes into the fields of a header block; everything in it fits, except that size may
-// take base 256.
+// ustar is the fields of a header block. All fit, except that size may take base 256.
 type ustar struct {
 	prefix, name, link string
 	user, group        string
@@ -141,8 +139,7 @@ func (e *Encoder) plan(u *ustar, h *Header) error {
 	return nil
 }
 
-// planNames sets name and link target, writes their records up to linkpath, and reports whether a
-// path record is needed too.
+// planNames sets name and link target, and reports whether a path record is needed too.
 func (e *Encoder) planNames(u *ustar, h *Header, name string) (pathRecord bool) {
 	switch {
 	case h.Sparse != nil:
@@ -170,8 +167,7 @@ func (e *Encoder) planNames(u *ustar, h *Header, name string) (pathRecord bool) 
 // recordWanted reports names that must be a record though they fit: UTF-8 beyond ASCII.
 func recordWanted(name string) bool { return !isASCII(name) && utf8.ValidString(name) }
 
-// planTime puts the time of modification into the header, and into a record what is not a whole
-// second or out of the field's range.
+// planTime sets the time, with a record for what is no whole second or out of range.
 func (e *Encoder) planTime(u *ustar, h *Header) {
 	sec, nsec := h.ModTime.Unix(), h.ModTime.Nanosecond()
 	u.mtime = min(max(sec, 0), max11)
@@ -190,8 +186,7 @@ func (e *Encoder) number(keyword string, v uint32) int64 {
 	return 0
 }
 
-// owner returns the field of size bytes for a user's or group's name. A name that is not UTF-8 is
-// left out: the number remains.
+// owner returns the field for a user's or group's name. One that is not UTF-8 is left out.
 func (e *Encoder) owner(keyword, name string, size int) string {
 	switch {
 	case !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
@@ -203,14 +198,13 @@ func (e *Encoder) owner(keyword, name string, size int) string {
 	return ""
 }
 
-// split splits a name into ustar's two fields: prefix + "/" + name. The name field must not be
-// empty, nor may the prefix be.
+// split splits a name into ustar's prefix + "/" + name. Neither may be empty.
 func split(name string) (prefix, rest string, ok bool) {
 	if len(name) <= lenName {
 		return "", name, true
 	}
-	// The first slash that leaves at most 100 bytes behind it; a directory's last slash splits
-	// nothing off.
+	// The first slash that leaves at most 100 bytes after it. A directory's last slash does not
+	// count.
 	for i := len(name) - lenName - 1; i < len(name)-1 && i <= lenPrefix; i++ {
 		if name[i] == '/' && i > 0 {
 			return name[:i], name[i+1:], true

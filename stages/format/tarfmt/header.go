@@ -2,8 +2,7 @@ package tarfmt
 
 import "time"
 
-// BlockSize is the unit of a tar file in bytes: headers fill one, and data is padded to a multiple
-// of it.
+// BlockSize is the unit of a tar file in bytes. Headers take one; data is padded to it.
 const BlockSize = 512
 
 // The types of member that firn writes (POSIX ustar typeflag).
@@ -24,12 +23,10 @@ const (
 	ModeSticky = 0o1000
 )
 
-// MaxRecords bounds the bytes of an extended header. Go's archive/tar reads no more than that, and
-// what it does not read it refuses.
+// MaxRecords bounds an extended header in bytes: Go's archive/tar refuses more.
 const MaxRecords = 1 << 20
 
-// MaxSegments bounds the map of a file with holes, so that its text stays below the 1 MiB that Go's
-// archive/tar reads.
+// MaxSegments bounds the map of a file with holes: Go's archive/tar reads 1 MiB of it.
 const MaxSegments = 1 << 14
 
 // Header describes one member.
@@ -47,10 +44,9 @@ type Header struct {
 	Major   uint32 // device number of TypeChar and TypeBlock
 	Minor   uint32
 	Xattrs  []Xattr // in the order of their names
-	Comment string  // free text for who reads the headers, "" for none
-	// Sparse says where a regular file has data. nil means that it has no holes; a file that is one
-	// hole has an empty, non-nil one. At most MaxSegments, in order, not overlapping, none empty,
-	// all inside Size.
+	Comment string  // free text, "" for none
+	// Sparse says where a regular file has data; nil: no holes; empty: one hole. At most
+	// MaxSegments, in order, not overlapping, none empty, all inside Size.
 	Sparse []Segment
 }
 
@@ -65,8 +61,7 @@ type Segment struct {
 	Offset, Length int64
 }
 
-// Stored returns how many bytes of the file's content follow its header and map: Size without the
-// holes.
+// Stored returns how many bytes of content follow header and map: Size without the holes.
 func (h *Header) Stored() int64 {
 	switch {
 	case h.Type != TypeReg:
@@ -81,8 +76,7 @@ func (h *Header) Stored() int64 {
 	return n
 }
 
-// Padding returns how many zero bytes follow n bytes of data, so that the next header begins a
-// block.
+// Padding returns how many zeros follow n bytes of data to fill a block.
 func Padding(n int64) int64 { return -n & (BlockSize - 1) }
 
 // EndSize is the number of zero bytes that end a tar file: two blocks. POSIX pads no further for

@@ -27,9 +27,8 @@ func checkSparse(h *Header) error {
 	return nil
 }
 
-// appendSparseMap appends the map of GNU tar's sparse format 1.0: the number of segments, then
-// offset and length of each, in decimal, one a line, padded to a block. A file that ends in a hole
-// gets an empty segment at its end, as GNU tar writes it.
+// appendSparseMap appends GNU tar's map 1.0: the number of segments, their offsets and lengths, a
+// line each, padded to a block. A hole at the end gets an empty segment.
 func appendSparseMap(dst []byte, h *Header) []byte {
 	begin := len(dst)
 	n, end := len(h.Sparse), int64(0)
@@ -53,9 +52,8 @@ func appendSparseMap(dst []byte, h *Header) []byte {
 	return append(dst, zeros[:Padding(int64(len(dst)-begin))]...)
 }
 
-// sparseName returns the made-up name of a file with holes: GNUSparseFile.0 put before its last
-// element, as GNU tar does with its process id for the 0. No two of them need differ; a name that
-// doesn't fit is cut.
+// sparseName returns the made-up name of a file with holes, as GNU tar's but with 0 for the process
+// id. Names that don't fit are cut, and may be equal.
 func sparseName(name string) (prefix, rest string) {
 	const mark = "GNUSparseFile.0/"
 	i := strings.LastIndexByte(name, '/') + 1

@@ -13,11 +13,8 @@ const (
 	aclDefault = "system.posix_acl_default"
 )
 
-// planXattrs writes the records of extended attributes: SCHILY.xattr.NAME with the value's bytes as
-// they are.
-//
-// ACLs are written twice: as the attribute, and as SCHILY.acl.access and SCHILY.acl.default in
-// star's text form with numeric ids, for `tar --acls` and bsdtar.
+// planXattrs writes extended attributes as SCHILY.xattr.NAME with the value's bytes, and ACLs as
+// SCHILY.acl.* too, in star's text form with numeric ids, for `tar --acls` and bsdtar.
 func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 	for _, acl := range [...]struct{ xattr, keyword string }{{aclAccess, "SCHILY.acl.access"}, {aclDefault, "SCHILY.acl.default"}} {
 		for i := range h.Xattrs {
@@ -45,14 +42,12 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 	return nil
 }
 
-// escapeKeyword writes an attribute's name so that the record's first '=' ends it, in a way that
-// GNU tar undoes: '=' becomes %3D. A '%' is escaped only before what looks like such an escape,
-// because other readers undo nothing.
+// escapeKeyword makes the record's first '=' end the name, as GNU tar undoes it. '%' is escaped
+// only before what looks like such an escape, as other readers undo nothing.
 var escapeKeyword = strings.NewReplacer("=", "%3D", "%3D", "%253D", "%25", "%2525")
 
-// appendACL appends the text form of an ACL as Linux stores it in an attribute
-// (linux/posix_acl_xattr.h: a version, then tag, permissions and id of each entry, little-endian).
-// ok is false for what is none.
+// appendACL appends the text form of an ACL from Linux's attribute (linux/posix_acl_xattr.h:
+// version; tag, permissions, id of each entry; little-endian). ok is false for what is none.
 func appendACL(dst, value []byte) (_ []byte, ok bool) {
 	const version, entry = 2, 8
 	if len(value) < 4 || (len(value)-4)%entry != 0 || binary.LittleEndian.Uint32(value) != version {

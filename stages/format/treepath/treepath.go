@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// Within reports whether name is dir or lies below it. Everything lies below "/"; below "." lies
-// what does not begin with "..".
+// Within reports whether name is dir or lies below it; "." holds what does not begin with "..".
 func Within(dir, name string) bool {
 	switch dir {
 	case "/":
@@ -78,8 +77,7 @@ func MembersOf(subtree string) Members {
 	return m
 }
 
-// Path returns the path of the member with the given name, as in the tar, without a trailing slash;
-// a leading "./" is optional.
+// Path returns the path of the member with a name as in the tar; a leading "./" is optional.
 func (m Members) Path(name string) string {
 	if m.named {
 		return m.before + name

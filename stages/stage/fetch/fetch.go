@@ -1,6 +1,5 @@
-// Package fetch reads objects: ranges of one object are asked for side by side, over all objects as
-// many at a time as the fetch stage has workers, and written in order. It knows nothing of what the
-// bytes mean.
+// Package fetch reads objects: several ranges at a time, over all objects as many as the fetch
+// stage has workers, written in order.
 package fetch
 
 import (
@@ -16,8 +15,7 @@ import (
 )
 
 const (
-	// attempts is how often one range is asked for before its object fails: a store retries
-	// requests, but not a body that breaks off.
+	// attempts is how often a range is asked for: a store does not retry a body that breaks off.
 	attempts = 5
 	// firstWait is the pause after the first failure; each further one is twice as long.
 	firstWait = 200 * time.Millisecond
@@ -34,8 +32,7 @@ type Fetcher struct {
 	buffers sync.Pool // *[]byte of size
 }
 
-// New makes a Fetcher that asks for ranges of size bytes, in buffers that take their memory from a
-// budget, with the workers of stage.
+// New makes a Fetcher of ranges of size bytes, with memory from a budget and stage's workers.
 func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Stage) *Fetcher {
 	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }
@@ -60,9 +57,8 @@ func (s *span) Drop(error) {
 	s.fetcher.memory.Release(s.share)
 }
 
-// Fetch writes the object to w, in order. from is the stage of the caller, counted as blocked while
-// it waits. Errors: those of the store and of w; io.ErrUnexpectedEOF if the object is shorter than
-// was said.
+// Fetch writes the object to w. The caller's stage from is blocked while it waits. Errors: those of
+// the store and of w; io.ErrUnexpectedEOF if the object is shorter than o.Size.
 func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
 	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
@@ -114,11 +110,9 @@ func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
 		if err == nil || attempt == attempts || !again(ctx, err) {
 			return err
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			timer.Stop()
 			return context.Cause(ctx)
 		}
 		wait *= 2

@@ -12,8 +12,7 @@ import (
 // An Estimate is what it takes to thaw the objects of one class in one tier.
 type Estimate = report.ThawEstimate
 
-// Sums adds up objects by their class. The zero value holds none. Its methods may be called from
-// many goroutines.
+// Sums adds up objects by class, for many goroutines. The zero value holds none.
 type Sums struct {
 	mu      sync.Mutex
 	classes map[string]sum
@@ -32,19 +31,8 @@ func (s *Sums) Add(class string, bytes int64) {
 	s.classes[class] = sum{was.objects + 1, was.bytes + bytes}
 }
 
-// Total is all objects together.
-func (s *Sums) Total() (objects, bytes int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.classes {
-		objects, bytes = objects+c.objects, bytes+c.bytes
-	}
-	return objects, bytes
-}
-
-// Estimates are those of every class, by name, in the tier; in every tier that the class has, the
-// fastest first, if tier is "". A class that is not known, or lacks the tier, has one without times
-// and dollars.
+// Estimates are by class name, in the tier, or in all tiers from the fastest on if tier is "". A
+// class that is unknown or lacks the tier has one without times and dollars.
 func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +55,7 @@ func (s *Sums) Estimates(tier store.Tier, days int) []Estimate {
 	return all
 }
 
-// Lacking are the estimates, without times and dollars, of the classes that are known not to have
-// the tier.
+// Lacking are estimates, without times and dollars, of the classes that lack the tier.
 func (s *Sums) Lacking(tier store.Tier) []Estimate {
 	return slices.DeleteFunc(s.Estimates(tier, 0), func(e Estimate) bool { return !Lacks(e.Class, tier) })
 }

@@ -45,8 +45,7 @@ func (p Pace) With(q Pace) Pace {
 	return Pace{min(p.First, q.First), min(p.Least, q.Least), min(p.Most, q.Most)}
 }
 
-// A Plan says when to look again, for a whole run: one look asks after everything that thaws. It is
-// not for many goroutines.
+// A Plan says when to look again at all that thaws. It is not for many goroutines.
 type Plan struct {
 	// Every is the time between two looks; 0: as suits what thaws.
 	Every time.Duration
@@ -56,9 +55,8 @@ type Plan struct {
 	wait time.Duration // the last one, before its jitter; 0 before the first
 }
 
-// Next is the time to the next look. fresh is the pace of what was asked for since the last look,
-// older that of what thawed before it; the zero Pace says that there is none. gain says that the
-// last look found something thawed: more will follow soon.
+// Next is the time to the next look. fresh is the pace of what was asked for since the last one,
+// older that of earlier thaws; zero is none. gain: the last look found something thawed.
 func (p *Plan) Next(fresh, older Pace, gain bool) time.Duration {
 	if p.Every > 0 {
 		return p.Every

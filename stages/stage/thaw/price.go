@@ -7,9 +7,8 @@ import (
 	"firn/stages/store"
 )
 
-// The archive tiers of INTELLIGENT_TIERING, as HEAD names them (S3 API reference, HeadObject,
-// x-amz-archive-status). Such an object is moved back to the frequent tier for good: no copy, and
-// no days.
+// The archive tiers of INTELLIGENT_TIERING (S3 API reference, HeadObject, x-amz-archive-status).
+// Their objects move back to the frequent tier for good: no copy, no days.
 const (
 	archiveAccess     = "ARCHIVE_ACCESS"
 	deepArchiveAccess = "DEEP_ARCHIVE_ACCESS"
@@ -56,8 +55,7 @@ func Lacks(class string, tier store.Tier) bool {
 	return !ok && len(Offers(class)) > 0
 }
 
-// Class is the class of an object as Offers knows it: for INTELLIGENT_TIERING, the archive tier in
-// which it lies.
+// Class is an object's class, or the archive tier of INTELLIGENT_TIERING in which it lies.
 func Class(o store.Object) string {
 	if o.Restore.Archive != "" {
 		return o.Restore.Archive
@@ -65,8 +63,7 @@ func Class(o store.Object) string {
 	return o.Class
 }
 
-// Days is how many days to ask a thawed copy for, of a class, when the user wants so many: 0 where
-// there is no copy.
+// Days is how many days to ask a thawed copy for; 0 where there is no copy.
 func Days(class string, days int) int {
 	if !copied(class) {
 		return 0
@@ -83,8 +80,7 @@ const (
 	daysPerMonth = 30
 )
 
-// Cost is what the thaw of one object costs, in dollars, with its copy for some days. Of what is
-// not known it is 0.
+// Cost is what the thaw of one object costs in dollars, its copy included; 0 if not known.
 func Cost(class string, tier store.Tier, bytes int64, days int) float64 {
 	return cost(class, tier, 1, bytes, days)
 }

@@ -1,13 +1,11 @@
-// Package thaw knows what it takes until an object in a Glacier class can be read: which tiers a
-// class offers, how long they take and what they cost; in what state an object is, and what to do
-// next; and when to look again.
-//
-// It asks no store and waits for nothing: it is tables and arithmetic. What it says of prices is an
-// estimate, with the prices of us-east-1.
+// Package thaw knows how objects in Glacier classes become readable: tiers, their times and prices;
+// an object's state and the next step; when to look again. It is tables and arithmetic, and asks no
+// store. Prices are estimates, those of us-east-1.
 package thaw
 
 import (
 	"errors"
+	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/store"
@@ -16,18 +14,17 @@ import (
 // State is how far an object is from being readable.
 type State int
 
-// The states, in the order in which a cold object goes through them; a thawed one is Cold again
-// when its days are over.
+// The states of a cold object, in order. A thawed one is Cold again when its days are over.
 const (
 	NotCold   State = iota // it can be read at once, and always could
-	Cold                   // it must be thawed, and nobody has asked for it
+	Cold                   // it must be thawed, and no thaw was asked for
 	Requested              // this run has asked for it
-	Ongoing                // it was asked for, by whomever and in whatever tier, and is not done
+	Ongoing                // a thaw was asked for before, perhaps in another tier, and is not done
 	Thawed                 // it can be read until its days are over
 )
 
 func (s State) String() string {
-	return [...]string{"not cold", "cold", "requested", "ongoing", "thawed"}[s]
+	return nameOf("state", int(s), "not cold", "cold", "requested", "ongoing", "thawed")
 }
 
 // Of is the state of an object, as Store.Head returned it.
@@ -56,9 +53,8 @@ func After(r store.ThawResult) State {
 	return NotCold
 }
 
-// Refused is the state of an object in state s for which a thaw was refused, and the error if that
-// ends the matter. Without capacity for the tier it is what it was, and asking again may help; a
-// thaw under way that can't be made faster goes on as it was.
+// Refused is the state of an object whose thaw was refused, and the error if that is final. A lack
+// of capacity is not, nor a thaw under way that can't be made faster.
 func Refused(s State, err error) (State, error) {
 	switch {
 	case errors.Is(err, store.ErrThawCapacity):
@@ -80,12 +76,19 @@ const (
 	Leave             // it is cold, and is not to be thawed
 )
 
-func (s Step) String() string { return [...]string{"read", "ask", "wait", "leave"}[s] }
+func (s Step) String() string { return nameOf("step", int(s), "read", "ask", "wait", "leave") }
 
-// Next is the step for an object in a state, when it is to be thawed in a tier ("" asks for
-// nothing). seen says that this run has met the object as Ongoing or Requested before. A thaw under
-// way is asked for again once, if its tier might be slower: a store makes it faster, or says that
-// it is not.
+// nameOf is the i-th name, or the number of a value that has none.
+func nameOf(kind string, i int, names ...string) string {
+	if i < 0 || i >= len(names) {
+		return fmt.Sprintf("%s %d", kind, i)
+	}
+	return names[i]
+}
+
+// Next is the step for an object in a state, to be thawed in a tier ("": ask for nothing). seen:
+// this run has met it as Ongoing or Requested. A thaw under way is asked for once more, if its tier
+// might be slower.
 func Next(s State, tier store.Tier, seen bool) Step {
 	switch s {
 	case Cold:

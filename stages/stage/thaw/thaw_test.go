@@ -88,3 +88,15 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestNames: a value that is not defined has a text, and does not panic.
+func TestNames(t *testing.T) {
+	for want, got := range map[string]string{
+		"not cold": thaw.NotCold.String(), "thawed": thaw.Thawed.String(), "state 5": thaw.State(5).String(), "state -1": thaw.State(-1).String(),
+		"read": thaw.Read.String(), "leave": thaw.Leave.String(), "step 4": thaw.Step(4).String(),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

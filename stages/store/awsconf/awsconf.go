@@ -1,14 +1,14 @@
-// Package awsconf loads AWS settings the way every AWS tool does (environment, shared files and
-// profiles, SSO, instance role, AWS_ENDPOINT_URL, AWS_CA_BUNDLE), and gives the S3 and the DynamoDB
-// driver one transport, one retry policy and one explanation of what credentials and networks can
-// do wrong.
+// Package awsconf loads AWS settings as every AWS tool does (environment, shared files, SSO,
+// instance role), and gives the S3 and the DynamoDB driver one transport, one retry policy and one
+// explanation of faults.
 //
-// It knows nothing of objects or records. It promises that the SDK logs nothing, that no connection
-// can stay silent for longer than Options.Silence, that the bandwidth limit holds for all
-// connections of one Load together, and that no error it makes carries a secret.
+// It promises that the SDK logs nothing, that no connection stays silent for longer than
+// Options.Silence, that the bandwidth limit holds for all connections of one Load, and that no
+// error carries a secret.
 package awsconf
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -34,8 +34,7 @@ import (
 	"firn/pipeline"
 )
 
-// Options are what the user may set on the command line. The zero value takes everything from the
-// environment.
+// Options are what the user may set. The zero value takes everything from the environment.
 type Options struct {
 	Endpoint string // URL of a server that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL and the profile say
 	Region   string // "" is what the environment and the profile say
@@ -53,15 +52,14 @@ const (
 	defaultConnections = 64
 	defaultSilence     = 3 * time.Minute
 	defaultAttempts    = 8
-	// Credentials are renewed this long before they expire, so that no request is sent with ones
-	// about to.
+	// Credentials are renewed so long before they expire: none is sent that is about to.
 	renewBefore = 5 * time.Minute
 )
 
 // regionForm is that of a DNS label, which is what a region becomes a part of.
 var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Check returns an error if a setting can't be right, before anything is asked of anybody.
+// Check returns an error if a setting can't be right. It asks no server.
 func (o Options) Check() error {
 	if o.Region != "" && !regionForm.MatchString(o.Region) {
 		return fmt.Errorf("region %q: a region is written like eu-central-1", o.Region)
@@ -81,8 +79,7 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Load reads the settings. Its error is marked with pipeline.Fatal. A region is not made up: see
-// cfg.Region.
+// Load reads the settings; cfg.Region may be "". Its error is marked with pipeline.Fatal.
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if err := o.Check(); err != nil {
 		return aws.Config{}, pipeline.Fatal(err)
@@ -91,7 +88,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		config.WithLogger(logging.Nop{}),
 		config.WithHTTPClient(awshttp.NewBuildableClient()),
 		config.WithCredentialsCacheOptions(func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = renewBefore }),
-		config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue("firn", o.version())}),
+		config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue("firn", cmp.Or(o.Version, "unreleased"))}),
 	}
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
@@ -111,13 +108,6 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	return cfg, nil
 }
 
-func (o Options) version() string {
-	if o.Version == "" {
-		return "unreleased"
-	}
-	return o.Version
-}
-
 func loadFault(ctx context.Context, err error) error {
 	var noProfile config.SharedConfigProfileNotExistError
 	switch {
@@ -129,16 +119,15 @@ func loadFault(ctx context.Context, err error) error {
 	return fmt.Errorf("loading AWS settings: %w; correct the environment or the files under ~/.aws", err)
 }
 
-// client is the HTTP client for all requests. It is frozen so that the service clients, which would
-// replace its dialer, leave it as it is.
+// client is the HTTP client for all requests, frozen so that service clients keep its dialer.
 func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
 		return cfg.HTTPClient
 	}
-	d := newDialer(o.Bandwidth, cmpOr(o.Silence, defaultSilence))
+	d := newDialer(o.Bandwidth, cmp.Or(o.Silence, defaultSilence))
 	return built.WithTransportOptions(func(t *http.Transport) {
-		connections := cmpOr(o.Connections, defaultConnections)
+		connections := cmp.Or(o.Connections, defaultConnections)
 		t.DialContext = d.dial
 		t.MaxIdleConns = 2 * connections
 		t.MaxIdleConnsPerHost = connections
@@ -150,23 +139,12 @@ func (o Options) client(cfg aws.Config) aws.HTTPClient {
 	}).Freeze()
 }
 
-func cmpOr[T int | time.Duration](value, otherwise T) T {
-	if value > 0 {
-		return value
-	}
-	return otherwise
-}
-
 // retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of
 // retries over all requests, which one throttled minute of many workers uses up.
 func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
-	attempts := o.Attempts
-	if attempts <= 0 {
-		attempts = cmpOr(cfg.RetryMaxAttempts, defaultAttempts)
-	}
 	standard := func(s *retry.StandardOptions) {
-		s.MaxAttempts = attempts
-		s.MaxBackoff = cmpOr(o.MaxBackoff, retry.DefaultMaxBackoff)
+		s.MaxAttempts = cmp.Or(o.Attempts, cfg.RetryMaxAttempts, defaultAttempts)
+		s.MaxBackoff = cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)
 		s.RateLimiter = ratelimit.None
 		s.Retryables = append([]retry.IsErrorRetryable{
 			retry.IsErrorRetryableFunc(retryable), retry.IsErrorRetryableFunc(renew(cfg.Credentials)),
@@ -180,9 +158,8 @@ func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 	}
 }
 
-// retryable adds to the SDK's own rules: a certificate or a protocol that is wrong stays wrong; an
-// answer that was cut off and a conflict with a request in flight pass. A lack of capacity for a
-// thaw comes as a 503 and lasts for minutes.
+// retryable adds to the SDK's rules: a wrong certificate stays wrong; a cut answer and a conflict
+// with a request in flight pass; a lack of capacity for a thaw lasts for minutes.
 func retryable(err error) aws.Ternary {
 	if isTLS(err) {
 		return aws.FalseTernary
@@ -199,8 +176,7 @@ func retryable(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// renew fetches credentials again that the server calls expired, if they can be fetched: the clock
-// that says they are good may be wrong.
+// renew fetches credentials again that the server calls expired: this clock may be wrong.
 func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 	cache, ok := provider.(*aws.CredentialsCache)
 	renewable := ok && !cache.IsCredentialsProvider(credentials.StaticCredentialsProvider{})
@@ -218,12 +194,11 @@ func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
 
 // isTLS reports errors of certificates and of a server that speaks no TLS.
 func isTLS(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert)
+	return errors.Is(err, http.ErrSchemeMismatch) || is[*tls.CertificateVerificationError](err) || is[x509.UnknownAuthorityError](err) ||
+		is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err)
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -23,8 +23,7 @@ const maxChunk = 256 << 10
 func newDialer(bandwidth int64, silence time.Duration) *dialer {
 	d := &dialer{Dialer: net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}, silence: silence, chunk: maxChunk}
 	if bandwidth > 0 {
-		// A twentieth of a second's bytes at a time: smooth, and with many connections none waits
-		// long for its turn.
+		// A twentieth of a second's bytes: smooth, and no connection waits long for its turn.
 		d.chunk = int(max(min(bandwidth/20, maxChunk), 1<<10))
 		d.up = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)
 		d.down = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)

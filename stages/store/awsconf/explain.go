@@ -1,6 +1,7 @@
 package awsconf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,7 @@ import (
 
 // Code is the server's name for an error, "" if it has given none.
 func Code(err error) string {
-	var e smithy.APIError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
 	}
 	return ""
@@ -30,8 +30,7 @@ func Code(err error) string {
 
 // Status is the HTTP status of the server's answer, 0 if there was none.
 func Status(err error) int {
-	var e *smithyhttp.ResponseError
-	if errors.As(err, &e) && e.Response != nil {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil {
 		return e.HTTPStatusCode()
 	}
 	return 0
@@ -39,83 +38,63 @@ func Status(err error) int {
 
 // Header is a header field of the server's answer to a failed request, "" if there was none.
 func Header(err error, name string) string {
-	var e *smithyhttp.ResponseError
-	if errors.As(err, &e) && e.Response != nil {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil {
 		return e.Response.Header.Get(name)
 	}
 	return ""
 }
 
-// Refusal is a server's refusal, in one line. It unwraps to the SDK's error.
-type Refusal struct {
-	err error
+// brief is an SDK error with a text that is short, and safe to show.
+type brief struct {
+	error
+	text string
 }
 
-// Error gives the server's code and message, and the id by which its operators find the request.
-func (r Refusal) Error() string {
-	var e smithy.APIError
-	text := fmt.Sprintf("the server answered %d %s", Status(r.err), http.StatusText(Status(r.err)))
-	if errors.As(r.err, &e) {
+func (b brief) Error() string { return b.text }
+func (b brief) Unwrap() error { return b.error }
+
+// refusal gives the server's code and message, and the id by which its operators find the request.
+func refusal(err error) string {
+	text := fmt.Sprintf("the server answered %d %s", Status(err), http.StatusText(Status(err)))
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		text = "the server answered " + e.ErrorCode()
 		if message := strings.TrimSpace(e.ErrorMessage()); message != "" && message != e.ErrorCode() {
 			text += ": " + strings.TrimSuffix(message, ".")
 		}
 	}
-	var response *awshttp.ResponseError
-	if errors.As(r.err, &response) && response.RequestID != "" {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.RequestID != "" {
 		text += " (request " + response.RequestID + ")"
 	}
 	return text
 }
 
-func (r Refusal) Unwrap() error { return r.err }
-
-// Brief shortens an SDK error to what a reader needs: the server's refusal, or the innermost
-// account of what failed on the way. The whole chain stays behind it for errors.Is and errors.As.
+// Brief shortens an SDK error to what a reader needs: the server's refusal, or the cause of a failed
+// connection. The whole chain stays behind it for errors.Is and errors.As.
 func Brief(err error) error {
-	if Status(err) != 0 || Code(err) != "" {
-		return Refusal{err}
-	}
-	var process *processcreds.ProviderError
-	if errors.As(err, &process) { // whose own text may hold what the process printed: keys
-		return hidden{err}
-	}
 	var send *smithyhttp.RequestSendError
-	if errors.As(err, &send) {
-		return linkFault{err: err, inner: send.Err}
-	}
-	return err
-}
-
-// hidden is an error whose text must not be shown.
-type hidden struct{ err error }
-
-func (h hidden) Error() string { return "the credential_process of the profile failed" }
-func (h hidden) Unwrap() error { return h.err }
-
-type linkFault struct{ err, inner error }
-
-func (l linkFault) Error() string {
 	var u *url.Error
-	if errors.As(l.inner, &u) {
-		return u.Err.Error() // without the URL, which says no more than the message around it
+	switch {
+	case Status(err) != 0 || Code(err) != "":
+		return brief{err, refusal(err)}
+	case is[*processcreds.ProviderError](err): // whose own text may hold what the process printed: keys
+		return brief{err, "the credential_process of the profile failed"}
+	case !errors.As(err, &send):
+		return err
+	case errors.As(send.Err, &u): // without the URL, which the caller's message has
+		return brief{err, u.Err.Error()}
 	}
-	return l.inner.Error()
+	return brief{err, send.Err.Error()}
 }
-func (l linkFault) Unwrap() error { return l.err }
 
-// LinkAdvice says what to do about a connection that broke at every try, "" if err is of another
-// kind.
+// LinkAdvice says what to do about a connection that failed at every try; "" for other errors.
 func LinkAdvice(err error) string {
-	var send *smithyhttp.RequestSendError
-	if !errors.As(err, &send) {
+	if !is[*smithyhttp.RequestSendError](err) {
 		return ""
 	}
 	return "the connection failed at every try: check the network, and start the run again for what is missing"
 }
 
-// An SSOError says that the profile's SSO session has expired or was never opened. "aws sso login"
-// opens it.
+// An SSOError: the SSO session has expired or was never opened. "aws sso login" opens it.
 type SSOError struct {
 	Profile string // "" is the default profile
 }
@@ -134,8 +113,7 @@ type Client struct {
 	sso         *SSOError // what to say if the SSO session is over; nil if the profile has none
 }
 
-// NewClient keeps what Explain needs to know. endpoint is what the service's own client has found,
-// "" for AWS.
+// NewClient keeps what Explain needs. endpoint is the service client's, "" for AWS.
 func NewClient(cfg aws.Config, endpoint string) Client {
 	c := Client{Endpoint: endpoint, credentials: cfg.Credentials}
 	for _, source := range cfg.ConfigSources {
@@ -148,16 +126,14 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 	return c
 }
 
-// Explain finds the faults that would meet every other request of the run too: a cancelled context,
-// credentials that are missing, refused or expired, clocks that differ, and a server that can't be
-// reached. Each but the first comes marked with pipeline.Fatal, with what to do. Any other error
-// comes back as it is, and false.
+// Explain finds the faults of the whole run: a cancelled context, credentials, clocks, and a server
+// that can't be reached. All but the first are marked with pipeline.Fatal and say what to do. Other
+// errors come back as they are, with false.
 func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true
 	}
-	// First, because what a role's own service answers is in err's chain as if the server had
-	// answered it.
+	// First: what a role's own service answers looks in err's chain like the server's answer.
 	if err := c.missing(ctx); err != nil {
 		return pipeline.Fatal(err), true
 	}
@@ -195,25 +171,20 @@ const noCredentials = "give credentials as AWS tools take them: AWS_ACCESS_KEY_I
 
 // linkAdvice is of faults on the way to the server that all tries have met.
 func (c Client) linkAdvice(err error) string {
-	where := "the AWS endpoint of this region"
-	if c.Endpoint != "" {
-		where = c.Endpoint
-	}
-	var dns *net.DNSError
-	var op *net.OpError
+	where := cmp.Or(c.Endpoint, "the AWS endpoint of this region")
+	op, connecting := errors.AsType[*net.OpError](err)
 	switch {
 	case isTLS(err):
 		return "the certificate of " + where + " is not trusted or it speaks no TLS: check http or https in the endpoint URL, and set AWS_CA_BUNDLE to the file of its authority if it has one of its own"
-	case errors.As(err, &dns):
+	case is[*net.DNSError](err):
 		return "no address is known for " + where + ": check the endpoint URL, the region and this machine's network"
-	case errors.As(err, &op) && op.Op == "dial":
+	case connecting && op.Op == "dial":
 		return where + " can't be reached: check the endpoint URL, the network, the firewall and HTTPS_PROXY"
 	}
 	return ""
 }
 
-// missing reports whether there are credentials to sign a request with. While they are good this
-// asks nobody.
+// missing returns an error if there are no credentials. While they are good it asks nobody.
 func (c Client) missing(ctx context.Context) error {
 	if c.credentials == nil {
 		return nil
@@ -222,9 +193,8 @@ func (c Client) missing(ctx context.Context) error {
 	if cause == nil || ctx.Err() != nil {
 		return nil
 	}
-	var process *processcreds.ProviderError
 	switch {
-	case errors.As(cause, &process) || Code(cause) != "" && c.sso == nil:
+	case is[*processcreds.ProviderError](cause) || Code(cause) != "" && c.sso == nil:
 		return fmt.Errorf("no AWS credentials could be had: %w; %s", Brief(cause), noCredentials)
 	case c.sso != nil:
 		return c.sso

@@ -90,8 +90,7 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 1, MaxPart: 5 << 30, MaxParts: 1 << 20, MaxPut: 5 << 30, MaxObject: 1 << 60}
 }
 
-// Check reports whether the directory can be read or written. To be written, it need not be there
-// if it can be made.
+// Check reports whether the directory can be read, or can be written or made.
 func (s *Store) Check(ctx context.Context, use store.Use) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -107,13 +106,10 @@ func (s *Store) Check(ctx context.Context, use store.Use) error {
 	case !info.IsDir():
 		return pipeline.Fatal(fmt.Errorf("the store %s is a file: name a directory", s.URL()))
 	}
-	if use == store.ToRead {
-		if err := readable(s.root); err != nil {
-			return pipeline.Fatal(fmt.Errorf("the store %s can't be read: %w; let this user read and enter it", s.URL(), err))
-		}
-		return nil
+	if err := access(s.root, mayRead); err != nil && use == store.ToRead {
+		return pipeline.Fatal(fmt.Errorf("the store %s can't be read: %w; let this user read and enter it", s.URL(), err))
 	}
-	if err := writable(s.root); err != nil {
+	if err := access(s.root, mayWrite); err != nil && use == store.ToWrite {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be written: %w; let this user read, write and enter it", s.URL(), err))
 	}
 	return nil
@@ -125,14 +121,13 @@ func (s *Store) checkParent() error {
 	if err != nil || !info.IsDir() {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be made: there is no directory %s; make it, or mount the disk it is on", s.URL(), parent))
 	}
-	if err := writable(parent); err != nil {
+	if err := access(parent, mayWrite); err != nil {
 		return pipeline.Fatal(fmt.Errorf("the store %s can't be made in %s: %w", s.URL(), parent, err))
 	}
 	return nil
 }
 
-// prepare makes the root and the folders for the store's own use, once. A root that is gone later
-// is not made again: its disk has been unmounted.
+// prepare makes the store's folders, once: a root that is gone later has been unmounted.
 func (s *Store) prepare() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +158,7 @@ func (s *Store) unmade(err error) error {
 	return pipeline.Fatal(fmt.Errorf("setting up the store %s: %w; check the path and that this user may write there", s.URL(), err))
 }
 
-// fault says what was being done to the store when err came, and marks it fatal if it would meet
-// every other object.
+// fault adds what was being done, and marks what would meet every other object as fatal.
 func (s *Store) fault(doing string, err error) error {
 	full := fmt.Errorf("%s in %s: %w", doing, s.URL(), err)
 	if advice := fatalAdvice(err); advice != "" {

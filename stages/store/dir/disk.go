@@ -12,8 +12,7 @@ import (
 	"syscall"
 )
 
-// fatalAdvice says what to do about an error that every further write would meet; "" for an error
-// of one object.
+// fatalAdvice says what to do about an error that meets every write; "" for one of an object.
 func fatalAdvice(err error) string {
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -32,8 +31,7 @@ func fatalAdvice(err error) string {
 	return ""
 }
 
-// unfit reports errors by which a file system refuses a path, where another path for the same
-// object would do.
+// unfit reports that a file system refuses a path, but may take another for the same object.
 func unfit(err error) bool {
 	var no syscall.Errno
 	return errors.As(err, &no) && slices.Contains([]syscall.Errno{
@@ -45,22 +43,21 @@ func unfit(err error) bool {
 // absent reports errors by which a file system says that there is nothing at a path.
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || unfit(err) }
 
-// writable returns an error unless the folder may be read, written and entered.
-func writable(folder string) error { return may(folder, 4|2|1) }
+// Rights to a folder (access(2)).
+const (
+	mayRead  = 4 | 1 // and enter
+	mayWrite = mayRead | 2
+)
 
-// readable is writable for who only reads.
-func readable(folder string) error { return may(folder, 4|1) }
-
-// may asks for rights: 4 to read, 2 to write, 1 to enter (access(2)).
-func may(folder string, rights uint32) error {
+// access returns an error unless this user has the rights.
+func access(folder string, rights uint32) error {
 	if err := syscall.Access(folder, rights); err != nil {
 		return &fs.PathError{Op: "access", Path: folder, Err: err}
 	}
 	return nil
 }
 
-// syncDir puts a folder's list of names on the disk. File systems that can't do that for a folder
-// are accepted.
+// syncDir puts a folder's names on the disk, if its file system can.
 func syncDir(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {
@@ -73,9 +70,8 @@ func syncDir(folder string) error {
 	return errors.Join(err, f.Close())
 }
 
-// makeFolders makes the folders on the way to rel, a path below the root with slashes, so that they
-// are on the disk when it returns: nothing below a folder may be called saved before the folder
-// itself is.
+// makeFolders makes the folders on the way to rel, a path with slashes below the root, and syncs
+// them: what is below a folder is saved only if the folder is.
 func (s *Store) makeFolders(rel string) error {
 	s.folders.RLock()
 	err := s.realFolders(rel)
@@ -98,8 +94,7 @@ func (s *Store) makeFolders(rel string) error {
 	return s.realFolders(rel)
 }
 
-// realFolders returns an error unless all folders on the way to rel are there and none is a
-// symbolic link: what is behind a link would not be listed.
+// realFolders returns an error unless all folders on the way are there and none is a link.
 func (s *Store) realFolders(rel string) error {
 	for folder := range foldersOf(rel) {
 		info, err := os.Lstat(filepath.Join(s.root, folder))

@@ -35,8 +35,7 @@ func placeAt(rel string) place {
 	return place{data: rel, meta: folder + sidecarPrefix + name + sidecarSuffix}
 }
 
-// plainPlace is the place where a human looks for the key; false if no file system would take it as
-// a path.
+// plainPlace is the place where a human looks for the key; false if no file system takes it.
 func plainPlace(key string) (place, bool) {
 	segments := strings.Split(key, "/")
 	for _, name := range segments {
@@ -100,8 +99,7 @@ func (s *Store) find(key string, sure bool) (found, error) {
 	return found{}, store.ErrNotFound
 }
 
-// look returns what is at a place. The error is absent when there is no file, or it is not reached
-// by plain folders.
+// look returns what is at a place; an absent error if no file is reached by plain folders.
 func (s *Store) look(p place, sure bool) (found, error) {
 	if err := s.realFolders(p.data); err != nil {
 		return found{}, err

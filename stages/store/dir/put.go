@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,36 +18,27 @@ import (
 	"firn/stages/store"
 )
 
-// Put writes an object: first to a file nobody sees, then to its place.
+// Put writes an object: first to a private file, then to its place.
 func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
-	if err := s.admit(ctx, key, o); err != nil {
-		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
+	err := cmp.Or(context.Cause(ctx), store.CheckPut(key, o), store.CheckSum(body, o.CRC32C))
+	if err == nil {
+		err = s.prepare()
 	}
-	if crc := store.CRC32C(body); crc != o.CRC32C {
-		return store.Object{}, fmt.Errorf("storing %s: %w (CRC-32C %08x, not %08x)", key, store.ErrChecksum, crc, o.CRC32C)
+	if err != nil {
+		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
 	}
 	t, err := s.begin(key)
 	if err != nil {
 		return store.Object{}, err
 	}
-	if err := t.write(ctx, body, 0); err != nil {
-		return store.Object{}, errors.Join(err, t.remove())
+	var object store.Object
+	if err = t.write(ctx, body, 0); err == nil {
+		object, err = t.commit(ctx, int64(len(body)), o.CRC32C, o)
 	}
-	object, err := t.commit(ctx, int64(len(body)), o.CRC32C, o)
 	if err != nil {
 		return store.Object{}, errors.Join(err, t.remove())
 	}
 	return object, nil
-}
-
-func (s *Store) admit(ctx context.Context, key string, o store.PutOptions) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if err := store.CheckPut(key, o); err != nil {
-		return err
-	}
-	return s.prepare()
 }
 
 // pending describes an unfinished file: its JSON form is beside the file while that is written.
@@ -106,11 +98,10 @@ func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 
 // commit puts the written file on the disk and in its place, where it is seen from then on.
 func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOptions) (store.Object, error) {
-	d := description{Key: t.key, Size: size, CRC32C: crc, Class: o.Class, Saved: time.Now().UTC(), Meta: maps.Clone(o.Meta)}
-	d.MTime = d.Saved.Unix() &^ 1
-	if d.Class == "" {
-		d.Class = store.ClassStandard
+	d := description{
+		Key: t.key, Size: size, CRC32C: crc, Class: cmp.Or(o.Class, store.ClassStandard), Saved: time.Now().UTC(), Meta: maps.Clone(o.Meta),
 	}
+	d.MTime = d.Saved.Unix() &^ 1
 	if err := t.stamp(d.MTime); err != nil {
 		return store.Object{}, t.s.fault("writing "+t.key, err)
 	}
@@ -118,18 +109,19 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
 	}
 	if err := t.install(d); err != nil {
-		if absentFile(t.path(infoExt)) {
-			err = errors.Join(store.ErrNoUpload, err)
-		}
+		err = errors.Join(t.gone(), err)
 		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
 	}
 	_ = t.remove() // the object is saved; what can't be dropped is found by Uploads
 	return d.object(), nil
 }
 
-func absentFile(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
+// gone returns ErrNoUpload if somebody has removed the file's description.
+func (t *temp) gone() error {
+	if _, err := os.Lstat(t.path(infoExt)); errors.Is(err, fs.ErrNotExist) {
+		return store.ErrNoUpload
+	}
+	return nil
 }
 
 // install chooses the place and renames the files to it. An object stays where it is; a new one
@@ -172,10 +164,11 @@ func (t *temp) moveTo(p place, d description) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if isTaken := func(o description) bool { return o.MTime == d.MTime }; slices.ContainsFunc(current, isTaken) {
-		for slices.ContainsFunc(current, isTaken) {
-			d.MTime += 2
-		}
+	stamped := d.MTime
+	for slices.ContainsFunc(current, func(o description) bool { return o.MTime == d.MTime }) {
+		d.MTime += 2
+	}
+	if d.MTime != stamped {
 		if err := t.stamp(d.MTime); err != nil {
 			return err
 		}
@@ -221,8 +214,7 @@ func (s *Store) stillTrue(p place, now fs.FileInfo, key string) ([]description, 
 	return likely, nil
 }
 
-// stamp gives the file its modification time, which distinguishes it from what is described
-// already, and puts it on the disk.
+// stamp sets the file's modification time, which binds it to its description, and syncs it.
 func (t *temp) stamp(seconds int64) error {
 	if err := os.Chtimes(t.path(dataExt), time.Time{}, time.Unix(seconds, 0)); err != nil {
 		return err
@@ -234,9 +226,10 @@ func (t *temp) stamp(seconds int64) error {
 func (t *temp) remove() error {
 	var err error
 	if t.file != nil {
-		if err = t.file.Close(); errors.Is(err, os.ErrClosed) {
-			err = nil
-		}
+		err = t.file.Close()
+	}
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
 	}
 	return errors.Join(err, t.s.removeTemp(t.id))
 }

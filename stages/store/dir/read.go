@@ -66,8 +66,7 @@ func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.Rea
 	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
 }
 
-// reader reads a range of a file, and is cut short by its context and by a file that has lost its
-// end.
+// reader reads a range of a file. A file that has lost its end is io.ErrUnexpectedEOF.
 type reader struct {
 	ctx          context.Context
 	file         *os.File
@@ -97,9 +96,8 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.file.Close() }
 
-// List goes through the folders in the order of keys. The few objects at odd places are held in
-// memory and merged in. (On a file system that folds names, a key may come where the folded name
-// sorts.)
+// List goes through the folders in the order of keys and merges in the few objects at odd places.
+// (Where a file system folds names, a key may come where the folded one sorts.)
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	odd, err := s.oddObjects(ctx, prefix)
 	if err != nil {
@@ -128,9 +126,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 	return err
 }
 
-// walk calls fn for the objects at plain places in folder ("" or ending in a slash) and below.
-// Names are compared with prefix without case, for a file system that folds names; fn decides by
-// the key.
+// walk calls fn for the objects at plain places in folder ("" or with a slash at its end) and
+// below. It ignores case in prefix; fn decides by the key.
 func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
 	names, err := s.names(ctx, folder)
 	if err != nil {
@@ -159,8 +156,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 	return nil
 }
 
-// names are the names in a folder, those of folders with a slash behind, which is also how keys
-// sort.
+// names are the names in a folder, folders with a slash after them, in the order of keys.
 func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)

@@ -52,8 +52,7 @@ func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
 }
 
-// readSidecar returns the descriptions at a place. A JSON file that can't be understood describes
-// nothing.
+// readSidecar returns the descriptions at a place; none if the JSON file is damaged.
 func (s *Store) readSidecar(p place) ([]description, error) {
 	raw, err := os.ReadFile(s.path(p.meta))
 	if err != nil {
@@ -66,9 +65,8 @@ func (s *Store) readSidecar(p place) ([]description, error) {
 	return c.Objects, nil
 }
 
-// describe finds the description that fits the file at p, nil if there is none. If only its time is
-// wrong, because the store was copied without its times, the file's CRC decides, and the time is
-// corrected so that the CRC is computed only once.
+// describe finds the description that fits the file, or nil. If only its time is wrong, as in a
+// copy, the file's CRC decides, and the time is corrected.
 func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, error) {
 	all, err := s.readSidecar(p)
 	if err != nil {
@@ -95,7 +93,7 @@ func (s *Store) describe(p place, info fs.FileInfo, sure bool) (*description, er
 	}
 	for _, d := range likely {
 		if d.CRC32C == crc {
-			_ = os.Chtimes(s.path(p.data), time.Time{}, time.Unix(d.MTime, 0)) // a read-only disk goes without
+			_ = os.Chtimes(s.path(p.data), time.Time{}, time.Unix(d.MTime, 0)) // may fail on a read-only disk
 			return &d, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,7 @@ import (
 	"firn/stages/store"
 )
 
-// upload is a multipart upload: parts are written at their offsets in one file, so that none is
-// ever copied.
+// upload is a multipart upload: parts are written to their offsets in one file.
 type upload struct {
 	temp    *temp
 	options store.PutOptions
@@ -27,9 +27,9 @@ type upload struct {
 
 // CreateUpload begins a file in the uploads folder.
 func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
-	err := s.admit(ctx, key, o)
+	err := cmp.Or(context.Cause(ctx), s.Limits().CheckUpload(key, o))
 	if err == nil {
-		err = s.Limits().CheckPartSize(o.PartSize)
+		err = s.prepare()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("storing %s: %w", key, err)
@@ -44,18 +44,12 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 func (u *upload) ID() string { return u.temp.id }
 
 func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint32) (store.Part, error) {
-	doing := func(err error) error { return fmt.Errorf("storing part %d of %s: %w", number, u.temp.key, err) }
-	if err := u.limits.CheckPart(number, body, u.options.PartSize); err != nil {
-		return store.Part{}, doing(err)
-	}
-	if crc := store.CRC32C(body); crc != crc32c {
-		return store.Part{}, doing(fmt.Errorf("%w (CRC-32C %08x, not %08x)", store.ErrChecksum, crc, crc32c))
-	}
-	if absentFile(u.temp.path(infoExt)) {
-		return store.Part{}, doing(store.ErrNoUpload)
+	err := cmp.Or(u.limits.CheckPart(number, body, u.options.PartSize), store.CheckSum(body, crc32c), u.temp.gone())
+	if err != nil {
+		return store.Part{}, fmt.Errorf("storing part %d of %s: %w", number, u.temp.key, err)
 	}
 	if err := u.temp.write(ctx, body, int64(number-1)*u.options.PartSize); err != nil {
-		return store.Part{}, doing(err)
+		return store.Part{}, err
 	}
 	part := store.Part{Number: number, Size: int64(len(body)), ETag: fmt.Sprintf("%08x", crc32c), CRC32C: crc32c}
 	u.mu.Lock()
@@ -65,37 +59,28 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 }
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
-	doing := func(err error) error { return fmt.Errorf("completing %s: %w", u.temp.key, err) }
-	if err := context.Cause(ctx); err != nil {
-		return store.Object{}, doing(err)
-	}
-	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
+	sorted, size, err := store.CheckParts(parts, u.options.PartSize, crc32c)
+	err = cmp.Or(context.Cause(ctx), err, u.temp.gone())
 	if err != nil {
-		return store.Object{}, doing(err)
-	}
-	if absentFile(u.temp.path(infoExt)) {
-		return store.Object{}, doing(store.ErrNoUpload)
+		return store.Object{}, fmt.Errorf("completing %s: %w", u.temp.key, err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, p := range sorted {
 		if u.parts[p.Number] != p {
-			return store.Object{}, doing(fmt.Errorf("part %d is not the one that was stored", p.Number))
+			return store.Object{}, fmt.Errorf("completing %s: part %d is not the one that was stored", u.temp.key, p.Number)
 		}
-	}
-	if crc != crc32c {
-		return store.Object{}, doing(fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", store.ErrChecksum, crc, crc32c))
 	}
 	if err := u.temp.file.Truncate(size); err != nil { // a longer attempt may have left more
 		return store.Object{}, u.temp.s.fault("completing "+u.temp.key, err)
 	}
-	return u.temp.commit(ctx, size, crc, u.options)
+	return u.temp.commit(ctx, size, crc32c, u.options)
 }
 
 func (u *upload) Abort(context.Context) error { return u.temp.remove() }
 
-// strayAge is how old a file in the uploads folder must be to be called a dead run's when nothing
-// tells what it is: a live one is in that state for a moment only.
+// strayAge is how old a file without a description must be to count as a dead run's: a live run's
+// lacks one for a moment only.
 const strayAge = time.Hour
 
 // Uploads finds what is in the uploads folder, the unfinished files of Put too. Files that a crash

@@ -1,11 +1,10 @@
 // Package dynamodb keeps records in a DynamoDB table: partition key s3_key, attribute md5, as the
-// old script wrote them, and firn's own attributes beside.
-//
-// It needs the rights GetItem, BatchGetItem and PutItem on the table, and no more. It knows nothing
-// of objects: that an object is in the store before its record is put here is the caller's affair.
+// old script wrote them, and firn's own attributes. It needs the rights GetItem, BatchGetItem and
+// PutItem on the table.
 package dynamodb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,8 +64,7 @@ func CheckTable(name string) error {
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
 }
 
-// Open loads the AWS settings. It asks the table nothing; Check does. Errors are marked with
-// pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the table. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -87,13 +85,9 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		cfg.Region = "us-east-1" // any will do for a server that is not AWS
 		client = newClient(cfg, o.Endpoint)
 	}
-	maxBackoff := o.MaxBackoff
-	if maxBackoff <= 0 {
-		maxBackoff = retry.DefaultMaxBackoff
-	}
 	return &Table{
-		client: client, name: o.Table, region: cfg.Region, backoff: retry.NewExponentialJitterBackoff(maxBackoff),
-		access: awsconf.NewClient(cfg, endpoint),
+		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
+		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
 	}, nil
 }
 
@@ -173,12 +167,10 @@ func (t *Table) wait(ctx context.Context, attempt int) error {
 	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-timer.C:
+	case <-time.After(delay):
 		return nil
 	}
 }
@@ -264,8 +256,7 @@ func (t *Table) wrongSchema() error {
 	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
-// probe asks for an item that is not there: the answer is an error if the table is missing or has
-// another key.
+// probe asks for an item that is not there, which fails if the table or its key is wrong.
 func (t *Table) probe(ctx context.Context) error {
 	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, patient)
 	if awsconf.Code(err) == "ValidationException" {

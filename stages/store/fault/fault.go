@@ -1,12 +1,9 @@
-// Package fault wraps a store so that its operations fail when a test wants them to: operation 0,
-// then 1, then 2 … until what is tested gets through (FailAt), everything from some operation on
-// (FailFrom), or a script of faults for chosen operations (New, Add). It counts operations and
-// keeps their names.
-//
-// It knows nothing of the store below it, and changes nothing of an operation that it lets through.
+// Package fault wraps a store so that operations fail when a test wants it: one by its number
+// (FailAt), all from a number on (FailFrom), or by a script (New, Add). It records operations.
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +37,7 @@ const (
 	Abort        Op = "Abort"
 )
 
-// Fault is one scripted failure. The zero value fails the next operation, whichever it is, before
-// it is done.
+// Fault is one scripted failure. The zero value fails the next operation before it is done.
 type Fault struct {
 	Op    Op     // the operation it waits for
 	Key   string // the key it waits for; "" is any
@@ -81,16 +77,14 @@ func (s *Store) Add(faults ...Fault) {
 	s.script = append(s.script, faults...)
 }
 
-// FailAt makes the operation with that number, counted from 0 since New or Reset, fail once with
-// err (nil is ErrInjected).
+// FailAt makes operation number, from 0 since New or Reset, fail once; nil is ErrInjected.
 func (s *Store) FailAt(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.err = number, err
 }
 
-// FailFrom makes every operation from that number on fail with err (nil is ErrInjected), as when a
-// link is lost.
+// FailFrom makes every operation from number on fail, as a lost link does; nil is ErrInjected.
 func (s *Store) FailFrom(number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +130,7 @@ func (s *Store) next(op Op, key string) (Fault, bool) {
 	number := len(s.calls)
 	s.calls = append(s.calls, Call{op, key})
 	if number == s.at || s.from >= 0 && number >= s.from {
-		return Fault{Err: orInjected(s.err)}, true
+		return Fault{Err: cmp.Or(s.err, ErrInjected)}, true
 	}
 	for i := range s.script {
 		f := &s.script[i]
@@ -148,18 +142,11 @@ func (s *Store) next(op Op, key string) (Fault, bool) {
 			continue
 		}
 		hit := *f
-		hit.Err = orInjected(hit.Err)
+		hit.Err = cmp.Or(hit.Err, ErrInjected)
 		s.script = slices.Delete(s.script, i, i+1)
 		return hit, true
 	}
 	return Fault{}, false
-}
-
-func orInjected(err error) error {
-	if err == nil {
-		return ErrInjected
-	}
-	return err
 }
 
 // run does one operation under its fault.

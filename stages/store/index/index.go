@@ -1,9 +1,7 @@
-// Package index keeps what a listing of a store shows in a few bytes a key: a 64-bit hash stands
-// for each key.
+// Package index keeps a listing of a store in a few bytes a key, for which a 64-bit hash stands.
 //
-// Each index has a new random seed, so that nobody can choose keys that collide. Of n keys, one
-// that is not listed is taken for a listed one with a probability of n/2^64: 5 in 10^11 for a
-// billion keys. Callers use an index to save requests, or accept these odds.
+// Each index has a random seed, so that nobody can choose keys that collide. A key is taken for
+// another of n with a probability of n/2^64: callers accept that, or only save requests.
 package index
 
 import (
@@ -13,9 +11,8 @@ import (
 	"slices"
 )
 
-// An Index maps keys to what is kept of each. An entry takes 8 bytes and those of a V, whose
-// alignment counts. Add comes first, then Sort, then the other methods; they may be called from
-// many goroutines.
+// An Index maps keys to values. An entry takes 8 bytes and those of a V, aligned. Add comes first,
+// then Sort, then the other methods, also from many goroutines.
 type Index[V any] struct {
 	seed    maphash.Seed
 	entries []entry[V]

@@ -41,15 +41,14 @@ func (r request) of(version string) request {
 	return r
 }
 
-// fault says what err means: one of store's errors, a fault of the run, or the server's refusal of
-// the one object.
+// fault says what err means: one of store's errors, a fault of the run, or of the one object.
 func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
 	if sentinel := sentinelOf(awsconf.Code(err)); sentinel != nil && r != listing && r != finding {
-		return said(fmt.Errorf("%w (%w)", sentinel, quiet{err}))
+		return said(fmt.Errorf("%w (%w)", sentinel, awsconf.Brief(err)))
 	}
 	if explained, ok := s.access.Explain(ctx, err); ok {
 		return said(explained)
@@ -71,16 +70,9 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	return said(brief)
 }
 
-// quiet keeps an SDK error for errors.As where the sentinel beside it says all that is to be read.
-type quiet struct{ err error }
-
-func (q quiet) Error() string { return awsconf.Brief(q.err).Error() }
-func (q quiet) Unwrap() error { return q.err }
-
 func sentinelOf(code string) error {
 	switch code {
-	// NotFound is what the SDK calls a 404 without a body, as a HEAD gets; MethodNotAllowed is the
-	// answer for a version that is a delete marker.
+	// NotFound is the SDK's for a 404 without body; MethodNotAllowed is S3's for a delete marker.
 	case "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed":
 		return store.ErrNotFound
 	case "NoSuchUpload":
@@ -95,8 +87,7 @@ func sentinelOf(code string) error {
 	return nil
 }
 
-// otherRegion is the region that the server says the bucket is in, "" if it is the one that was
-// asked.
+// otherRegion is the bucket's region by the server's answer, "" if it is the one asked.
 func (s *Store) otherRegion(err error) string {
 	switch awsconf.Code(err) {
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
@@ -156,14 +147,13 @@ func advice(r request, err error) (advice string, fatal bool) {
 	case "NotImplemented":
 		return "this server can't do it (" + r.action + ")", false
 	}
-	var unreadable *smithy.DeserializationError
-	status := awsconf.Status(err)
-	switch code := awsconf.Code(err); {
-	case errors.As(err, &unreadable), code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
+	_, unreadable := errors.AsType[*smithy.DeserializationError](err)
+	switch code, status := awsconf.Code(err), awsconf.Status(err); {
+	case unreadable, code == "NotFound", code == "MethodNotAllowed", code == "" && status != 0 && status < 500:
 		return notS3, false
 	}
 	return awsconf.LinkAdvice(err), false
 }
 
-// notS3 is said of answers that no S3 server gives.
+// notS3 is the advice for answers that no S3 server gives.
 const notS3 = "is it an S3 server that answers? check the endpoint URL"

@@ -67,8 +67,7 @@ func (r *reader) open() error {
 	return nil
 }
 
-// newest asks for the newest version, without naming it, and takes it if it is the one that was
-// refused.
+// newest asks without naming a version, and takes the answer if it is the refused one.
 func (r *reader) newest(in *s3.GetObjectInput, refused error) (*s3.GetObjectOutput, error) {
 	in.VersionId = nil
 	out, err := r.s.client.GetObject(r.ctx, in)

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,15 +17,14 @@ import (
 	"firn/stages/store/awsconf"
 )
 
-// Check lists one key, which distinguishes a missing bucket, a wrong region, bad credentials and a
-// dead network apart.
+// Check lists one key: bucket, region, credentials and network each fail in their own way.
 func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
 	}
 	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
-	}, patient(3))
+	}, patient)
 	if err == nil && out.Name == nil && out.KeyCount == nil && out.IsTruncated == nil {
 		return pipeline.Fatal(fmt.Errorf("listing %s: the answer is empty: %s", s.URL(), notS3))
 	}
@@ -34,10 +34,8 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	return pipeline.Fatal(err)
 }
 
-// patient limits the tries of one request.
-func patient(attempts int) func(*s3.Options) {
-	return func(o *s3.Options) { o.RetryMaxAttempts = attempts }
-}
+// patient limits the tries where a user waits for the answer.
+func patient(o *s3.Options) { o.RetryMaxAttempts = 3 }
 
 func optional(text string) *string {
 	if text == "" {
@@ -63,7 +61,7 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 				return fmt.Errorf("listing %s: %w", what, err)
 			}
 			err = fn(store.Object{
-				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: classOf(o.StorageClass),
+				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: string(cmp.Or(o.StorageClass, store.ClassStandard)),
 				Modified: aws.ToTime(o.LastModified).UTC(),
 			})
 			if err != nil {
@@ -79,10 +77,6 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	if err := store.CheckKey(key); err != nil {
 		return store.Object{}, fmt.Errorf("%s %s: %w", heading.doing, key, err)
 	}
-	return s.head(ctx, key, version)
-}
-
-func (s *Store) head(ctx context.Context, key, version string) (store.Object, error) {
 	in := &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, VersionId: optional(version), ChecksumMode: types.ChecksumModeEnabled}
 	out, err := s.client.HeadObject(ctx, in)
 	if version != "" && refusesVersions(err) {
@@ -96,7 +90,7 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	}
 	o := store.Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
-		Class: classOf(out.StorageClass), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
+		Class: string(cmp.Or(out.StorageClass, store.ClassStandard)), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
 		Restore: parseRestore(out.Restore),
 	}
 	for name, value := range out.Metadata {
@@ -108,15 +102,13 @@ func (s *Store) head(ctx context.Context, key, version string) (store.Object, er
 	return o, nil
 }
 
-// refusesVersions reports whether an answer may mean that the right s3:GetObjectVersion is missing:
-// to ask for the newest version without naming it takes s3:GetObject alone (S3 user guide,
-// "Retrieving object versions from a versioning-enabled bucket").
+// refusesVersions reports whether the right s3:GetObjectVersion may be missing: s3:GetObject alone
+// allows reading the newest version unnamed (S3 user guide, "Retrieving object versions …").
 func refusesVersions(err error) bool {
 	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
 }
 
-// headRefused asks again by a request whose answer has a body: that of a HEAD has none, and so
-// doesn't tell expired credentials from a missing right.
+// headRefused asks again by a request whose answer has a body, which a HEAD's has not.
 func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
 		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
@@ -155,7 +147,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		return store.Object{}, err
 	}
 	return store.Object{
-		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(o.Class),
+		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
 }
@@ -163,8 +155,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 // resends is how often a body that was damaged on the way is sent again.
 const resends = 3
 
-// resend sends a body, and sends it again when the server found it damaged although it is whole
-// here.
+// resend sends a body, and again if the server found it damaged that is whole here.
 func (s *Store) resend(ctx context.Context, r request, what string, body []byte, crc uint32, send func() error) error {
 	for try := 1; ; try++ {
 		err := send()
@@ -178,8 +169,7 @@ func (s *Store) resend(ctx context.Context, r request, what string, body []byte,
 	}
 }
 
-// Thaw asks S3 to make the object readable for some days. An object of a class that is never cold
-// is left alone.
+// Thaw asks S3 for a copy that can be read for some days. What is never cold is left alone.
 func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
 	if err := store.CheckKey(key); err != nil {
 		return 0, fmt.Errorf("thawing %s: %w", key, err)
@@ -209,12 +199,12 @@ func (s *Store) thawRefused(ctx context.Context, key, version string, err error)
 	case code == "RestoreAlreadyInProgress":
 		return store.ThawOngoing, nil
 	case unknown, code == "InvalidObjectState", code == "InvalidRequest":
-		o, headErr := s.head(ctx, key, version)
+		o, headErr := s.Head(ctx, key, version)
 		if headErr == nil && !o.Restore.Cold && !store.IsCold(o.Class) {
 			return store.ThawNotCold, nil
 		}
 		if headErr == nil && unknown {
-			return 0, fmt.Errorf("%s %s: %w (%w)", thawing.doing, key, store.ErrNoThaw, quiet{err})
+			return 0, fmt.Errorf("%s %s: %w (%w)", thawing.doing, key, store.ErrNoThaw, awsconf.Brief(err))
 		}
 	}
 	return 0, s.fault(ctx, thawing, key, err)

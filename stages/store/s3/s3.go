@@ -1,12 +1,10 @@
-// Package s3 keeps objects in an S3 bucket, AWS's or that of a server which speaks S3.
+// Package s3 keeps objects in an S3 bucket, AWS's or another server's.
 //
-// Every byte that is sent carries a CRC-32C that the server verifies: of each part, of each whole
-// object. Over https the payload is not hashed a second time for the signature; over plain http it
-// is, or anybody could change it. What is throttled, cut off or met by a server's fault is tried
-// again, with growing waits, from the caller's own bytes.
+// The server verifies a CRC-32C of each part and object. Over plain http the signature covers the
+// payload too, or anybody could change it. What fails on the way is sent again, with growing waits,
+// from the caller's own bytes.
 //
-// It asks for no right to delete, and sends no ACL unless Options has one. It knows nothing of
-// archives and records.
+// It asks for no right to delete, and sends no ACL unless Options has one.
 package s3
 
 import (
@@ -16,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,8 +51,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open loads the AWS settings. It asks the bucket nothing; Check does. Errors are marked with
-// pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the bucket. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := CheckBucket(o.Bucket); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -95,8 +93,7 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MaxPut: 5 << 30, MaxObject: 10_000 * 5 << 30}
 }
 
-// CheckBucket returns an error unless name can be a bucket's (S3 user guide, "General purpose
-// bucket naming rules").
+// CheckBucket checks a name (S3 user guide, "General purpose bucket naming rules").
 func CheckBucket(name string) error {
 	switch {
 	case name == "":
@@ -124,10 +121,10 @@ func CheckACL(acl string) error {
 	}
 	var known []string
 	for _, a := range types.ObjectCannedACL("").Values() {
-		if string(a) == acl {
-			return nil
-		}
 		known = append(known, string(a))
+	}
+	if slices.Contains(known, acl) {
+		return nil
 	}
 	return fmt.Errorf("unknown ACL %q: use one of %s", acl, strings.Join(known, ", "))
 }
@@ -137,8 +134,7 @@ func encodeCRC(crc uint32) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)))
 }
 
-// decodeCRC reads a CRC-32C over a whole object. Those of composite objects ("…-3") are over their
-// parts' CRCs, and no use.
+// decodeCRC reads a whole object's CRC-32C. A composite one ("…-3") is of no use.
 func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 	if text == nil || kind == types.ChecksumTypeComposite {
 		return 0, false
@@ -151,13 +147,6 @@ func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 }
 
 func plainETag(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
-
-func classOf[C ~string](class C) string {
-	if class == "" {
-		return store.ClassStandard
-	}
-	return string(class)
-}
 
 // serverTime is when the server says it answered: when an object was stored.
 func serverTime(m middleware.Metadata) time.Time {
@@ -175,8 +164,7 @@ func statusOf(m middleware.Metadata) int {
 	return 0
 }
 
-// decodeKey reads a key of a listing that was asked for with URL encoding, as keys with control
-// characters need it.
+// decodeKey reads a key of a URL-encoded listing, which control characters need.
 func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	if encoding != types.EncodingTypeUrl {
 		return aws.ToString(key), nil
@@ -188,8 +176,7 @@ func decodeKey(key *string, encoding types.EncodingType) (string, error) {
 	return plain, nil
 }
 
-// parseRestore reads the x-amz-restore header: ongoing-request="false", expiry-date="Fri, 21 Dec
-// 2012 00:00:00 GMT" (S3 API reference, HeadObject).
+// parseRestore reads x-amz-restore: ongoing-request="false", expiry-date="Fri, 21 Dec 2012 …".
 func parseRestore(header *string) store.RestoreState {
 	text := aws.ToString(header)
 	state := store.RestoreState{Ongoing: strings.Contains(text, `ongoing-request="true"`)}

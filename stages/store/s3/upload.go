@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" // what S3 makes ETags of, not a safeguard
 	"encoding/hex"
@@ -27,11 +28,7 @@ type upload struct {
 
 // CreateUpload begins a multipart upload with a CRC-32C over the whole object (FULL_OBJECT).
 func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
-	err := store.CheckPut(key, o)
-	if err == nil {
-		err = s.Limits().CheckPartSize(o.PartSize)
-	}
-	if err != nil {
+	if err := s.Limits().CheckUpload(key, o); err != nil {
 		return nil, fmt.Errorf("storing %s: %w", key, err)
 	}
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
@@ -73,12 +70,9 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 }
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
-	sorted, size, crc, err := store.CheckParts(parts, u.options.PartSize)
+	sorted, size, err := store.CheckParts(parts, u.options.PartSize, crc32c)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("completing %s: %w", u.key, err)
-	}
-	if crc != crc32c {
-		return store.Object{}, fmt.Errorf("completing %s: %w (CRC-32C of all parts %08x, not %08x)", u.key, store.ErrChecksum, crc, crc32c)
 	}
 	completed := make([]types.CompletedPart, len(sorted))
 	for i, p := range sorted {
@@ -95,54 +89,52 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 		return u.unproven(ctx, sorted, size, crc32c)
 	}
 	return store.Object{
-		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: classOf(u.options.Class),
+		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(u.options.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: crc32c, HasCRC32C: true,
 	}, nil
 }
 
-// unproven looks at what is there after an answer that says done but not what was made. Some
-// servers (versitygw among them) answer so for an upload that another has aborted, if only the key
-// has an object.
+// unproven looks at the object after an answer that does not name it: some servers (versitygw) say
+// so of an aborted upload whose key has an object.
 func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, crc uint32) (store.Object, error) {
-	o, err := u.s.head(ctx, u.key, "")
+	o, err := u.s.Head(ctx, u.key, "")
 	if err != nil {
 		return store.Object{}, err
 	}
 	if !u.made(o, parts, size, crc) {
 		return store.Object{}, fmt.Errorf("completing %s: %w: the server says done, but the object it has is another", u.key, store.ErrNoUpload)
 	}
-	return u.result(o, crc), nil
+	return result(o, crc), nil
 }
 
 // result is what Complete returns of an object as Head returned it.
-func (u *upload) result(o store.Object, crc uint32) store.Object {
+func result(o store.Object, crc uint32) store.Object {
 	o.Meta, o.Restore, o.CRC32C, o.HasCRC32C = nil, store.RestoreState{}, crc, true
 	return o
 }
 
-// unanswered finds out whether the object was made after all. A server that has made it and whose
-// answer got lost tells the next try that it knows no such upload; a link that is lost tells
-// nothing.
+// unanswered finds out whether the object was made although the answer got lost. A server that has
+// made it answers the next try that it knows no such upload.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	fault := u.s.fault(ctx, completing, u.key, err)
 	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
 	if !lost || ctx.Err() != nil {
 		return store.Object{}, fault
 	}
-	o, headErr := u.s.head(ctx, u.key, "")
+	o, headErr := u.s.Head(ctx, u.key, "")
 	if pipeline.IsFatal(headErr) && !pipeline.IsFatal(fault) {
 		return store.Object{}, headErr
 	}
 	if headErr != nil || !u.made(o, parts, size, crc) {
 		return store.Object{}, fault
 	}
-	return u.result(o, crc), nil
+	return result(o, crc), nil
 }
 
 // made reports whether o is what this upload was to make: its size and metadata, and its bytes by
 // their CRC-32C or, on a server that keeps none, by the ETag that S3 makes of the parts' ETags.
 func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32) bool {
-	if o.Size != size || !maps.Equal(o.Meta, u.metaOrEmpty()) {
+	if o.Size != size || !maps.Equal(o.Meta, u.options.Meta) { // no map equals an empty one
 		return false
 	}
 	if o.HasCRC32C {
@@ -152,15 +144,7 @@ func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32
 	return ok && o.ETag == etag
 }
 
-func (u *upload) metaOrEmpty() map[string]string {
-	if u.options.Meta == nil {
-		return map[string]string{}
-	}
-	return u.options.Meta
-}
-
-// multipartETag is the MD5 of the parts' MD5s and their number; false if the parts' ETags are not
-// their MD5s, as with keys of the user's own.
+// multipartETag is the MD5 of the parts' MD5s; false if their ETags are none, as with own keys.
 func multipartETag(parts []store.Part) (string, bool) {
 	h := md5.New()
 	for _, p := range parts {

@@ -11,8 +11,7 @@ import (
 	"firn/stages/store"
 )
 
-// AwkwardKeys are keys that S3 holds and that are easily got wrong on the way: by URL escaping, by
-// XML, by a file system.
+// AwkwardKeys are keys that URL escaping, XML or a file system easily damage.
 func AwkwardKeys() []string {
 	long := strings.Repeat("long", 63) // 252 bytes
 	return []string{
@@ -26,8 +25,7 @@ func AwkwardKeys() []string {
 	}
 }
 
-// OddKeys are keys that S3 holds but that many servers, all file systems, and some tools refuse.
-// firn makes none of them.
+// OddKeys are keys of S3 that servers, file systems and tools refuse. firn makes none of them.
 func OddKeys() []string {
 	return []string{"trailing/", "double//slash", "/leading", "dots/../up", "dots/./here", "..", ".", "a//", "//", "x/.."}
 }

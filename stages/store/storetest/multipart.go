@@ -65,7 +65,7 @@ func (p parted) send(t testing.TB, u store.Upload, numbers ...int) []store.Part 
 	wg.Wait()
 	for i, part := range parts {
 		if part.Number != numbers[i] || part.Size != int64(len(p.part(part.Number))) || part.CRC32C != store.CRC32C(p.part(part.Number)) || part.ETag == "" {
-			t.Fatalf("part %d is told as %+v", numbers[i], part)
+			t.Fatalf("part %d came back as %+v", numbers[i], part)
 		}
 	}
 	return parts
@@ -119,7 +119,7 @@ func testMultipart(t *testing.T, s store.Store) {
 			done := p.complete(t, u, parts)
 			head := MustHold(t, s, key, p.body, o)
 			if done.Key != key || done.Size != head.Size || done.ETag != head.ETag || done.Version != head.Version {
-				t.Errorf("complete tells %+v, head %+v", done, head)
+				t.Errorf("complete returned %+v, head %+v", done, head)
 			}
 			if err := u.Abort(t.Context()); err != nil {
 				t.Errorf("abort after complete: %v", err)
@@ -258,8 +258,7 @@ func testAbort(t *testing.T, s store.Store) {
 	mustMiss(t, s, "home/k")
 }
 
-// testConcurrent: many writers, some under the same key: each object is whole and one of those that
-// were written.
+// testConcurrent: many writers, some of one key: each object is whole.
 func testConcurrent(t *testing.T, s store.Store) {
 	const writers, each = 8, 12
 	body := func(writer, i int) []byte { return Bytes(fmt.Sprint(writer, i), 1000) }

@@ -1,7 +1,5 @@
-// Package storetest is the suite of tests that every store passes: what store.Store promises, asked
-// of a real one.
-//
-// It knows no driver: a driver's own tests give it a way to open an empty store.
+// Package storetest is the suite of tests of what store.Store promises, for every driver's own
+// tests to run on empty stores.
 package storetest
 
 import (
@@ -87,8 +85,7 @@ func Keys(t testing.TB, s store.Store, prefix string) []string {
 	return keys
 }
 
-// MustHold fails the test unless the object is there with these bytes and metadata, by Head, Get
-// and List.
+// MustHold fails the test unless Head, Get and List agree on the object's bytes and metadata.
 func MustHold(t testing.TB, s store.Store, key string, body []byte, o store.PutOptions) store.Object {
 	t.Helper()
 	head, err := s.Head(t.Context(), key, "")
@@ -188,7 +185,7 @@ func testPutHeadGet(t *testing.T, s store.Store) {
 		put := Put(t, s, key, body, o)
 		head := MustHold(t, s, key, body, o)
 		if put.Key != key || put.Size != head.Size || put.ETag != head.ETag || put.Version != head.Version || put.Class != head.Class {
-			t.Errorf("put tells %+v, head %+v", put, head)
+			t.Errorf("put returned %+v, head %+v", put, head)
 		}
 	}
 	Put(t, s, "bare", nil, store.PutOptions{})

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+
+	"firn/stages/format/codec/free"
 )
 
-// An assembler takes a file's segments in order, checks that they form streams, and returns the
-// contents of the blocks.
+// An assembler takes segments in order, checks that they form streams, and decodes the last stage.
 type assembler struct {
 	segments       <-chan *segment
 	stop           <-chan struct{}
-	inputs, blocks *freeList
+	inputs, blocks free.List
 	own            *blockReader // decodes what the workers could not
 
 	level int
@@ -45,7 +46,7 @@ func (a *assembler) read(p []byte) (int, error) {
 }
 
 func (a *assembler) endBlock() error {
-	a.blocks.put(a.packed)
+	a.blocks.Put(a.packed)
 	a.packed = nil
 	crc := a.check.sum()
 	if crc != a.want {
@@ -118,7 +119,7 @@ func (a *assembler) takeHead(s *segment, data []byte) error {
 	}
 	a.level = int(data[3] - '0')
 	a.sum = 0
-	a.inputs.put(s.data)
+	a.inputs.Put(s.data)
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (a *assembler) takeBlock(s *segment) error {
 	}
 	// A block that goes beyond its segment had a false mark in it.
 	for errors.Is(s.fault, io.ErrUnexpectedEOF) || s.fault == nil && s.block.bits > s.size {
-		a.blocks.put(s.block.data)
+		a.blocks.Put(s.block.data)
 		joined, err := a.join(s)
 		if err != nil {
 			return err
@@ -168,7 +169,7 @@ func (a *assembler) takeBlock(s *segment) error {
 		if a.own == nil {
 			a.own = newBlockReader()
 		}
-		s.block, s.fault = a.own.read(a.blocks.get()[:maxBlock], s.data, s.bit)
+		s.block, s.fault = a.own.read(newBlock(a.blocks), s.data, s.bit)
 	}
 	if s.fault != nil {
 		return s.fault
@@ -179,7 +180,7 @@ func (a *assembler) takeBlock(s *segment) error {
 	if left := s.size - s.block.bits; left > 0 && !(s.last && left < markBits) {
 		return fmt.Errorf("%w: a block is followed by neither a block nor the stream's end", ErrCorrupt)
 	}
-	a.inputs.put(s.data)
+	a.inputs.Put(s.data)
 	a.packed = s.block.data
 	a.runs = runReader{src: a.packed}
 	a.check.reset()
@@ -206,7 +207,7 @@ func (a *assembler) join(s *segment) (*segment, error) {
 	if next.ready != nil {
 		select {
 		case <-next.ready:
-			a.blocks.put(next.block.data)
+			a.blocks.Put(next.block.data)
 		case <-a.stop:
 			return nil, errClosed
 		}
@@ -220,7 +221,7 @@ func (a *assembler) join(s *segment) (*segment, error) {
 	if len(joined.data) > maxSegment {
 		joined.data, joined.cut = joined.data[:maxSegment], true
 	}
-	a.inputs.put(next.data)
+	a.inputs.Put(next.data)
 	return joined, nil
 }
 

@@ -22,8 +22,7 @@ func writeBlock(w *bitWriter, crc uint32, origin int, m *moveToFront, t *tables)
 	writeSymbols(w, m.symbols, t)
 }
 
-// writeUsed writes which bytes occur: first the used sixteenths of the range, then the bytes in
-// those.
+// writeUsed writes which bytes occur: a bit for each sixteenth of the range, then the used ones.
 func writeUsed(w *bitWriter, used *[256]bool) {
 	var parts uint64
 	var in [16]uint64
@@ -55,8 +54,7 @@ func writeSelectors(w *bitWriter, selectors []uint8) {
 	}
 }
 
-// writeLengths writes a table as steps up (10) and down (11) from length to length, each symbol
-// ended by 0.
+// writeLengths writes a table as steps up (10) and down (11); 0 ends each symbol.
 func writeLengths(w *bitWriter, lengths []uint8) {
 	now := lengths[0]
 	w.put(uint64(now), 5)

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrCorrupt is what a reader's error wraps when the data are not bzip2's or do not match their
-// check values.
+// ErrCorrupt is wrapped by errors about data that is not bzip2's or fails its check values.
 var ErrCorrupt = errors.New("corrupt bzip2 data")
 
 // A blockReader decodes single blocks, up to the run-length stage.
@@ -96,8 +95,7 @@ func (b *blockReader) readUsed(r *bitReader) int {
 	return n
 }
 
-// readSelectors reads the list of tables. Some encoders write more selectors than there are groups;
-// those are never used.
+// readSelectors reads the list of tables. Some encoders write more selectors than are used.
 func (b *blockReader) readSelectors(r *bitReader, tables int) error {
 	n := int(r.bits(15))
 	if n == 0 {

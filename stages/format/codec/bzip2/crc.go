@@ -6,12 +6,10 @@ import (
 	"math/bits"
 )
 
-// bzip2 takes each byte's highest bit first, IEEE CRC-32 the lowest, over the same polynomial.
-// Mirroring the bits of every input byte and of the result turns one into the other; the standard
-// library's IEEE code is the fast one.
+// bzip2 takes each byte's highest bit first, IEEE CRC-32 the lowest, over the same polynomial. With
+// all bits mirrored, the fast code of hash/crc32 does both.
 
-// A checksum is bzip2's check value of a block's bytes before the run-length stage. The zero value
-// is that of no bytes.
+// A checksum is the check value of a block's bytes before the run-length stage.
 type checksum struct {
 	mirrored uint32
 	scratch  [1024]byte // here, because what crc32.Update is given escapes

@@ -5,9 +5,8 @@ import (
 	"math/bits"
 )
 
-// A Cut finds where pieces end: where one more byte would not fit into a block after the run-length
-// stage, and after BlockSize bytes. It depends on the bytes alone, not on how they are split
-// between calls.
+// A Cut finds where pieces end: where a byte more would not fit into a block, and after BlockSize
+// bytes. How the bytes are split between calls does not matter.
 type Cut struct {
 	size, limit int
 	left        int  // bytes of input that the piece may still take
@@ -93,8 +92,7 @@ func (c *Cut) skim(p []byte) {
 		c.c, c.run = p[i-1], run
 	}
 	if i < len(p) {
-		// No token of four or more begins before i, and a shorter one costs the same in parts. One
-		// that ends at i may go on.
+		// No token of four or more begins before i; a token that ends at i may go on.
 		i = max(fresh, i-3)
 		if i > fresh {
 			c.run = 0
@@ -126,8 +124,8 @@ func (c *Cut) finishToken(p []byte) (n int) {
 // noFour is how many bytes fourEqual looks at.
 const noFour = 6
 
-// fourEqual returns the place of the first of p's leading bytes that begins a run of four, and
-// noFour if none does. p has at least nine bytes.
+// fourEqual is the place of the first of six bytes that begins a run of four, else noFour. p has
+// nine.
 func fourEqual(p []byte) int {
 	// Each byte of x is 0 where a byte of p equals the next one.
 	x := binary.LittleEndian.Uint64(p) ^ binary.LittleEndian.Uint64(p[1:])

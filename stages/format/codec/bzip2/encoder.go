@@ -2,8 +2,7 @@ package bzip2
 
 import "math/bits"
 
-// A Piece is a run of whole blocks as a string of bits, without the head and the end of a stream.
-// Only a Joiner of the same level can make use of it.
+// A Piece is whole blocks as a string of bits, for a Joiner of the same level.
 type Piece struct {
 	Data  []byte // the bits, highest first, filled up with zeros
 	Bits  int64  // how many of them count
@@ -16,16 +15,13 @@ type Piece struct {
 // memory for an input that the run-length stage makes much shorter; others are cut earlier.
 func BlockSize(level int) int { return level * 400_000 }
 
-// PieceBound is an upper bound of Piece.Data for a piece that a Cut made, in bytes: a code of 8
-// bits for each byte, and the tables.
+// PieceBound bounds Piece.Data for a Cut's piece: 8 bits for each byte, and the tables.
 func PieceBound(level int) int64 { return int64(blockLimit(level))*51/50 + 1024 }
 
-// blockLimit is the size of a block after the run-length stage. bzip2 itself stays as far below the
-// format's limit.
+// blockLimit is the size of a block after the run-length stage, as bzip2 itself chooses it.
 func blockLimit(level int) int { return level*100_000 - 19 }
 
-// An Encoder encodes pieces one at a time, with scratch that is allocated once. It is not safe for
-// concurrent use.
+// An Encoder encodes pieces one at a time. It is not safe for concurrent use.
 type Encoder struct {
 	level  int
 	sorter *sorter
@@ -35,8 +31,7 @@ type Encoder struct {
 	check  checksum
 }
 
-// NewEncoder returns an Encoder for a level from 1 to 9; other levels count as the nearest of
-// these.
+// NewEncoder returns an Encoder; levels outside 1 to 9 count as the nearest of these.
 func NewEncoder(level int) *Encoder {
 	level = min(max(level, 1), 9)
 	limit := blockLimit(level)
@@ -58,9 +53,8 @@ func Memory(level int) int64 {
 	return sorterMemory(n) + n + 2*(n+1) + n/groupLen + 1 + fixedMemory
 }
 
-// Encode appends a piece's bits to dst, which it may have to grow, and returns them in Piece.Data.
-// The result depends on the piece's bytes and the level alone. A piece that a Cut made becomes one
-// block of the format; any other becomes as many as it needs. The error is always nil.
+// Encode appends a piece's bits to dst and returns them in Piece.Data. A piece that a Cut made
+// becomes one block; any other as many as it needs. The error is always nil.
 func (e *Encoder) Encode(dst, piece []byte) (Piece, error) {
 	p := Piece{Raw: len(piece)}
 	w := bitWriter{dst: dst}

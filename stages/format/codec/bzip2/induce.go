@@ -1,9 +1,7 @@
 package bzip2
 
-// An inducer derives the order of all rotations from that of the seeds.
-//
-// Entries lie in one bucket for each first byte: its L rotations, one slot for writes without
-// effect, its S rotations.
+// An inducer derives the order of all rotations from that of the seeds. Each first byte has a
+// bucket: its L rotations, one slot for writes without effect, its S rotations.
 type inducer struct {
 	counts [512]uint32 // first byte << 1 | type (S is 1)
 	// Next free slot for an L rotation; lowest used slot of the S rotations.
@@ -11,8 +9,7 @@ type inducer struct {
 	startL, stopS [256]uint32
 }
 
-// classify counts the rotations of each first byte and type, and writes the labels of the seeds,
-// rising, to seeds.
+// classify counts the rotations by first byte and type, and lists the seeds' labels, rising.
 func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	clear(p.counts[:])
 	room := seeds.room
@@ -39,8 +36,7 @@ func (p *inducer) classify(t []byte, n int, seeds *seedSorter) {
 	}
 }
 
-// forward puts the L rotations in order: each is the predecessor of a seed or of a smaller L
-// rotation.
+// forward sorts the L rotations: each is the predecessor of a seed or of a smaller L rotation.
 func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	next := &p.nextL
 	for c := range uint32(256) {
@@ -64,8 +60,7 @@ func (p *inducer) forward(entries []uint32, t []byte, seeds *seedSorter) {
 	}
 }
 
-// backward puts the S rotations in order, each the predecessor of a larger rotation, and writes to
-// out the byte before every rotation.
+// backward sorts the S rotations, and writes to out the byte before every rotation.
 func (p *inducer) backward(entries []uint32, t []byte, out []byte) {
 	last := &p.lastS
 	o := len(out)

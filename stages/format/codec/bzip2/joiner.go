@@ -5,8 +5,7 @@ import (
 	"math/bits"
 )
 
-// A Joiner writes pieces, given in the order of the input, as one stream. No pieces make a valid
-// empty stream.
+// A Joiner writes pieces, given in order, as one stream. No pieces make a valid empty stream.
 type Joiner struct {
 	level  int
 	opened bool
@@ -14,14 +13,12 @@ type Joiner struct {
 	sum    uint32
 }
 
-// NewJoiner returns a Joiner for pieces of a level from 1 to 9; other levels count as the nearest
-// of these.
+// NewJoiner returns a Joiner; levels outside 1 to 9 count as the nearest of these.
 func NewJoiner(level int) *Joiner {
 	return &Joiner{level: min(max(level, 1), 9)}
 }
 
-// Join appends to dst the bytes that the stream gains by p. Up to 31 bits stay with the Joiner
-// until more follow. dst must not overlap p.Data.
+// Join appends what the stream gains by p; up to 31 bits wait. dst must not overlap p.Data.
 func (j *Joiner) Join(dst []byte, p Piece) []byte {
 	j.w.dst = dst
 	j.open()

@@ -37,8 +37,7 @@ func codeLengths(lengths []uint8, freq []uint32) {
 	}
 }
 
-// assignCodes gives the canonical codes: rising with length, then with symbol. A code holds its
-// bits << 8 | its length.
+// assignCodes makes canonical codes: rising with length, then symbol. A code is bits << 8 | length.
 func assignCodes(codes []uint32, lengths []uint8) {
 	var count [maxCodeLen + 2]uint32
 	for _, l := range lengths {

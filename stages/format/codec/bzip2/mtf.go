@@ -2,9 +2,8 @@ package bzip2
 
 import "math/bits"
 
-// Symbols of the second stage: a run of zeros is a number in bijective base 2 with the digits runA
-// and runB, lowest first; n from 1 on stands for itself as n+1; the alphabet's last symbol ends the
-// block.
+// Symbols of the second stage: runA and runB are the digits, lowest first, of a run of zeros in
+// bijective base 2; n from 1 on is n+1; the last symbol ends the block.
 const (
 	runA = 0
 	runB = 1
@@ -12,8 +11,7 @@ const (
 	maxSymbols = 258
 )
 
-// A moveToFront is the second stage: it replaces each byte by the number of different bytes since
-// it was last seen.
+// A moveToFront replaces each byte by the number of different bytes since it was last seen.
 type moveToFront struct {
 	symbols []uint16
 	freq    [maxSymbols]uint32
@@ -86,8 +84,7 @@ func (m *moveToFront) encode(last []byte) {
 	m.symbols = out[:o+1]
 }
 
-// matches has its lowest bit set at the top of the first of w's bytes that is c, and is zero if
-// none is.
+// matches has its lowest bit set at the top of the first byte of w that is c; 0 if none is.
 func matches(w, c uint64) uint64 {
 	x := w ^ c*ones
 	return (x - ones) &^ x & highs

@@ -10,15 +10,14 @@ const (
 // A prefixCode decodes one table's symbols.
 type prefixCode struct {
 	fast [1 << fastBits]uint16 // symbol << 5 | length; 0 for longer codes
-	// For longer codes, by length: the first 20-bit value above all codes of the length, and what
-	// to add to a code for its place in symbols.
+	// By length: the first 20-bit value above all codes, and code plus offset is the place in
+	// symbols.
 	limit   [longestCode + 2]uint32
 	offset  [longestCode + 1]int32
 	symbols [maxSymbols]uint16
 }
 
-// init makes the canonical code with the lengths, each from 1 to longestCode. A code may leave
-// values unused, but may not use one twice.
+// init makes the canonical code of lengths from 1 to longestCode. It may be incomplete.
 func (p *prefixCode) init(lengths []uint8) error {
 	var count [longestCode + 1]int32
 	for _, l := range lengths {
@@ -53,8 +52,7 @@ func (p *prefixCode) init(lengths []uint8) error {
 	return nil
 }
 
-// slow finds the symbol and the length of a code longer than fastBits from the next 20 bits; the
-// length is 0 if there is none.
+// slow decodes a code longer than fastBits from the next 20 bits; length is 0 if there is none.
 func (p *prefixCode) slow(bits uint32) (symbol uint16, length uint) {
 	for l := uint(fastBits + 1); l <= longestCode; l++ {
 		if bits < p.limit[l] {

@@ -1,7 +1,6 @@
 package bzip2
 
-// randomSteps are the distances between the bytes whose lowest bit is flipped in a randomised block
-// (bzip2 0.9.0 and before): the format's own numbers.
+// randomSteps are the distances between flipped bits in a randomised block (bzip2 up to 0.9.0).
 func randomSteps() [512]uint16 {
 	return [512]uint16{
 		619, 720, 127, 481, 931, 816, 813, 233, 566, 247, 985, 724, 205, 454, 863, 491,

@@ -4,21 +4,22 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
+
+	"firn/stages/format/codec/free"
 )
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once; 0 stands for the number of processors. Each
-	// worker holds some 14 MB, and up to two blocks more.
+	// Workers is how many blocks are decoded at once, each in some 16 MB; 0 is one a processor.
 	Workers int
 }
 
 // errClosed ends reads from a closed reader.
 var errClosed = errors.New("reading bzip2 data: the reader is closed")
 
-// A reader runs the goroutines: one cuts the input into segments, several decode blocks, and the
-// caller's Read takes them in order.
+// A reader has a goroutine that cuts segments, and several that decode blocks.
 type reader struct {
 	assembler assembler
 	stop      chan struct{}
@@ -26,20 +27,18 @@ type reader struct {
 	running   sync.WaitGroup
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several one after the
-// other. It ignores what follows the last stream, as bzip2 does. A truncated input gives
-// io.ErrUnexpectedEOF, a corrupt one an error that wraps ErrCorrupt.
+// NewReader decodes r: one stream or several. It ignores what follows the last one, as bzip2 does.
+// A truncated input gives io.ErrUnexpectedEOF, a corrupt one an error that wraps ErrCorrupt.
 //
-// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
-// Read of r; it does not close r. The reader is not safe for concurrent use.
+// Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
+// for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	d := &reader{stop: make(chan struct{})}
-	inputs := newFreeList(2*workers+2, 0)
-	blocks := newFreeList(2*workers+2, maxBlock)
+	inputs, blocks := make(free.List, 2*workers+2), make(free.List, 2*workers+2)
 	work := make(chan *segment, workers)
 	ordered := make(chan *segment, workers)
 	d.assembler = assembler{segments: ordered, stop: d.stop, inputs: inputs, blocks: blocks}
@@ -72,7 +71,7 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 				if b == nil {
 					b = newBlockReader()
 				}
-				s.block, s.fault = b.read(blocks.get()[:maxBlock], s.data, s.bit)
+				s.block, s.fault = b.read(newBlock(blocks), s.data, s.bit)
 				close(s.ready)
 			}
 		})
@@ -95,32 +94,5 @@ func (d *reader) Close() error {
 	return nil
 }
 
-// A freeList keeps buffers that are not in use.
-type freeList struct {
-	list chan []byte
-	size int
-}
-
-func newFreeList(count, size int) *freeList {
-	return &freeList{list: make(chan []byte, count), size: size}
-}
-
-// get returns an empty buffer with a capacity of the list's size or more.
-func (f *freeList) get() []byte {
-	select {
-	case b := <-f.list:
-		return b[:0]
-	default:
-		return make([]byte, 0, f.size)
-	}
-}
-
-func (f *freeList) put(b []byte) {
-	if cap(b) == 0 || cap(b) < f.size {
-		return
-	}
-	select {
-	case f.list <- b:
-	default:
-	}
-}
+// newBlock returns a buffer of the largest block.
+func newBlock(l free.List) []byte { return slices.Grow(l.Get(), maxBlock)[:maxBlock] }

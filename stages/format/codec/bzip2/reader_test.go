@@ -94,7 +94,7 @@ func TestFalseMarks(t *testing.T) {
 	data := markText()
 	enc := encodeAll(t, 1, len(data), data)
 	var kinds []kind
-	newScanner(bytes.NewReader(enc), newFreeList(1, 0), func(s *segment) bool {
+	newScanner(bytes.NewReader(enc), make(chan []byte, 1), func(s *segment) bool {
 		kinds = append(kinds, s.kind)
 		return true
 	}).run()

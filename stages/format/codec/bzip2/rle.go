@@ -13,10 +13,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// encodeRuns is the format's first stage: four equal bytes are followed by a byte that counts how
-// many more of them there were (0 to 255). It writes to dst until src is used up or what comes next
-// does not fit, and returns the bytes written and read. Nothing carries over from one call to the
-// next.
+// encodeRuns is the first stage: after four equal bytes a byte counts how many more there were (0
+// to 255). It stops when src is used up or dst has no room, and returns the bytes written and read.
 func encodeRuns(dst, src []byte) (written, read int) {
 	w, r := 0, 0
 	for r+8 <= len(src) && w+8+tokenLen <= len(dst) {
@@ -52,8 +50,7 @@ func encodeRuns(dst, src []byte) (written, read int) {
 	return w, r
 }
 
-// runStarts marks, by the high bits of the lowest five bytes, which of these begins a run of four
-// within word.
+// runStarts marks which of the lowest five bytes begin a run of four within word.
 func runStarts(word uint64) uint64 {
 	x := word ^ word>>8 // a zero byte: equal to the byte that follows
 	same := ^((x&^highs + ^uint64(highs)) | x)

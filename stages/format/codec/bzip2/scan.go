@@ -2,6 +2,8 @@ package bzip2
 
 import (
 	"io"
+
+	"firn/stages/format/codec/free"
 )
 
 // What a segment of a file begins with.
@@ -15,8 +17,7 @@ const (
 
 const (
 	markBits = 48
-	// maxSegment bounds what is kept of a segment. No block is longer: 900,001 symbols of 20 bits,
-	// and what goes before them.
+	// maxSegment bounds a segment: no block is longer than 900,001 symbols of 20 bits and its head.
 	maxSegment = 2_400_000
 )
 
@@ -41,18 +42,18 @@ type segment struct {
 type scanner struct {
 	r        io.Reader
 	emit     func(*segment) bool // false to stop
-	buffers  *freeList
+	buffers  free.List
 	current  *segment
 	total    int     // bytes of the current segment, kept or not
 	window   uint64  // the bytes last seen
 	low, mid markSet // by the window's second and third lowest byte
 }
 
-// A markSet says for each value of a byte at which shifts it can be a part of a mark: bits 0 to 7
-// for a block's mark, 8 to 15 for a stream's end.
+// A markSet is the shifts at which a byte can be part of a mark: bits 0-7 of a block's, 8-15 of an
+// end's.
 type markSet [256]uint16
 
-func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scanner {
+func newScanner(r io.Reader, buffers free.List, emit func(*segment) bool) *scanner {
 	s := &scanner{r: r, buffers: buffers, emit: emit}
 	for i, mark := range []uint64{blockMark, streamMark} {
 		for shift := range 8 {
@@ -66,7 +67,7 @@ func newScanner(r io.Reader, buffers *freeList, emit func(*segment) bool) *scann
 
 // run reads the whole file.
 func (s *scanner) run() {
-	s.current = &segment{kind: fileStart, data: s.buffers.get()}
+	s.current = &segment{kind: fileStart, data: s.buffers.Get()}
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := s.r.Read(chunk)
@@ -137,8 +138,7 @@ func (s *scanner) keep(p []byte) {
 	s.current.data = append(s.current.data, p...)
 }
 
-// cut ends the current segment where a mark begins that ends shift bits before the end of what was
-// kept.
+// cut ends the segment at a mark, which ends shift bits before the end of what was kept.
 func (s *scanner) cut(window uint64, shift int, k kind) bool {
 	bytes := (markBits + shift + 7) / 8
 	bit := bytes*8 - markBits - shift
@@ -151,7 +151,7 @@ func (s *scanner) cut(window uint64, shift int, k kind) bool {
 		}
 		done.data = done.data[:end]
 	}
-	next := &segment{kind: k, bit: bit, data: s.buffers.get()}
+	next := &segment{kind: k, bit: bit, data: s.buffers.Get()}
 	for i := bytes - 1; i >= 0; i-- {
 		next.data = append(next.data, byte(window>>(8*i)))
 	}

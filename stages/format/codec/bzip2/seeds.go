@@ -2,13 +2,11 @@ package bzip2
 
 import "encoding/binary"
 
-// A seedSorter puts the seeds of a text in order: by a table of their first two bytes, then five
-// bytes at a time down to deepest, then by the order of seeds further on (see settle). Every step
-// sorts words that hold a key in their upper bits and a seed's label in the lower: integers, no two
-// of them equal.
+// A seedSorter sorts the seeds of a text: by a table of their first two bytes, then five bytes at a
+// time down to deepest, then in breakTies. It sorts words of a key above a seed's label.
 //
-// The text is a ring: its first seed goes by the label of the text's end. Seeds are two bytes apart
-// at least, so half of a label tells which one it is.
+// The text is a ring: its first seed has the label of the text's end. Seeds are at least two bytes
+// apart, so half of a label identifies one.
 type seedSorter struct {
 	room      []uint32 // labels fill it from its end
 	labels    []uint32 // of the seeds, rising
@@ -30,7 +28,7 @@ type tie struct{ from, to, gap uint32 }
 const (
 	keyMask   = ^uint64(1<<24 - 1) // the part of a word that is a key
 	keyBytes  = 5
-	deepest   = 2 + 3*keyBytes // bytes by which seeds are sorted before settle
+	deepest   = 2 + 3*keyBytes // bytes by which seeds are sorted before breakTies
 	textSlack = deepest + 16   // how far behind the text's end the sort may look
 )
 
@@ -75,7 +73,7 @@ func (s *seedSorter) sort(t []byte) {
 		from = to
 	}
 	if len(s.ties) > 0 {
-		s.settle(t)
+		s.breakTies(t)
 	}
 }
 
@@ -103,8 +101,7 @@ func (s *seedSorter) bucket(t []byte) {
 	starts[0] = 0
 }
 
-// refine sorts the words from..to, which agree in the bytes before depth and have the bytes from
-// there on as keys, and goes deeper where they tie.
+// refine sorts words[from:to] by their keys, the bytes from depth on, and goes deeper in ties.
 func (s *seedSorter) refine(t []byte, from, to uint32, depth uint32) {
 	a := s.words[from:to]
 	sortWords(a, s.spare)

@@ -67,8 +67,7 @@ func (s *sorter) sort(out []byte) (origin int) {
 	return s.pass.find(s.entries, t[block], uint32(block))
 }
 
-// turn makes the text begin with the block's byte at place p. Its own beginning follows it, as far
-// as the sort of seeds may look.
+// turn makes the text begin with the block's byte at place p, and repeats its start after its end.
 func (s *sorter) turn(n, p int) []byte {
 	end := firstLabel + n
 	copy(s.text[end:], s.text[firstLabel:firstLabel+p])

@@ -5,8 +5,7 @@ import "fmt"
 // maxBlock is the largest block of any level after the run-length stage.
 const maxBlock = 900_000
 
-// readSymbols undoes the Huffman codes, the runs of zeros and move to front. It leaves the bytes in
-// b.walk.last, with their counts, and returns how many.
+// readSymbols undoes Huffman codes, zero runs and move to front, into b.walk; it returns the size.
 func (b *blockReader) readSymbols(r *bitReader, symbols int) (int, error) {
 	last, counts := b.walk.last, &b.walk.counts
 	clear(counts[:])
@@ -81,8 +80,7 @@ func takeFar(list *[32]uint64, place uint) uint64 {
 	return list[place>>3&31] >> (place & 7 * 8) & 0xff
 }
 
-// shiftFar moves the bytes before place, from the second word on, one place back and puts carry
-// before them.
+// shiftFar moves the bytes from the second word to place one back and puts carry before them.
 func shiftFar(list *[32]uint64, place uint, carry uint64) {
 	k := uint(1)
 	for ; k < place>>3; k++ {

@@ -8,8 +8,7 @@ const (
 	passes    = 4
 )
 
-// tables is what a block's symbols are coded with: two to six Huffman codes and, for each group of
-// symbols, which of them.
+// tables are two to six Huffman codes, and which of them codes each group of symbols.
 type tables struct {
 	count     int
 	lengths   [maxTables][maxSymbols]uint8
@@ -17,8 +16,7 @@ type tables struct {
 	freq      [maxTables][maxSymbols]uint32
 	selectors []uint8
 	weights   [maxSymbols]uint8
-	// costs holds, per symbol, its length in all tables, costBits each: a group's sums are made by
-	// adding whole words, for 50 lengths of 17 are below 1024.
+	// costs has a symbol's lengths in all tables, costBits each; 50 lengths of 17 stay below 1024.
 	costs [maxSymbols]uint64
 }
 
@@ -54,8 +52,7 @@ func (t *tables) choose(m *moveToFront) {
 	}
 }
 
-// guess gives each table an equal share of the groups in order of how much they hold, roughly: the
-// sum of the lengths of their symbols as numbers.
+// guess gives each table an equal share of the groups, in the order of their weights.
 func (t *tables) guess(symbols []uint16) {
 	var groups [groupLen*weightMax + 1]uint32
 	for at := 0; at < len(symbols); at += groupLen {
@@ -120,8 +117,7 @@ func (t *tables) pack(alpha int) {
 	}
 }
 
-// assign chooses the table of each group that costs least, its selector included, and counts what
-// each table is chosen for.
+// assign chooses the cheapest table of each group, its selector included, and counts symbols.
 func (t *tables) assign(symbols []uint16, alpha int) {
 	for k := range t.count {
 		clear(t.freq[k][:alpha])

@@ -1,16 +1,13 @@
 package bzip2
 
-// A walker undoes the block sort.
-//
-// A permutation leads from rotation to rotation, and each gives one byte of the block. Followed one
-// by one, every step waits for memory. So walks begin at many marked rotations at once, each ends
-// at the next marked one, and their bytes are put together in order. A few lanes run at once; one
-// that ends its walk takes the next.
+// A walker undoes the block sort: a permutation leads from rotation to rotation, and each gives a
+// byte. Every step waits for memory, so walks begin at many marked rotations, a few lanes run at
+// once, and each walk ends at the next mark.
 type walker struct {
 	last   []byte
 	counts [256]uint32
-	// next holds for each rotation the following one << 8 | its first byte, or marked | the number
-	// of the walk that begins there.
+	// next is, by rotation, the following one << 8 | its first byte, or marked | the walk that
+	// begins.
 	next  *[nextSize]uint32
 	lanes *[laneCount * laneStride]byte // nil until a block needs them
 	walks [walkCount]walk
@@ -41,8 +38,7 @@ func newWalker() walker {
 	}
 }
 
-// restore writes to dst the block of dst's length whose last bytes are in w.last, counted in
-// w.counts, and whose own rotation has the place origin.
+// restore writes to dst the block whose last bytes are in w.last, and whose place is origin.
 func (w *walker) restore(dst []byte, origin int) {
 	n := len(dst)
 	sum := uint32(0)
@@ -154,8 +150,7 @@ func (w *walker) stride(e *[laneCount]uint32, i int) int {
 	return i
 }
 
-// collect puts the walks together. Those of a periodic block lie on several circles, all alike:
-// then the block is its own circle over and over.
+// collect joins the walks. A periodic block's are several equal circles: one is repeated.
 func (w *walker) collect(dst []byte) {
 	for k := 0; len(dst) > 0; {
 		s := &w.walks[k]

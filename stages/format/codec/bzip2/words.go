@@ -16,9 +16,8 @@ func sortWords(a, spare []uint64) {
 	sortInto(a, a, spare[:len(a)], 2*bits.Len(uint(len(a))))
 }
 
-// sortInto sorts from into to, which is from itself or, after an odd number of partitions, other.
-// It is a quicksort between two arrays that moves words by arithmetic, without branches that a
-// processor cannot predict. After too many bad pivots it uses slices.Sort.
+// sortInto sorts from into to, the same array or other: a quicksort between two arrays that moves
+// words without unpredictable branches. After too many bad pivots it uses slices.Sort.
 func sortInto(to, from, other []uint64, rounds int) {
 	for len(from) > smallSort && rounds > 0 {
 		rounds--

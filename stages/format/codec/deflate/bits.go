@@ -13,8 +13,7 @@ type bitWriter struct {
 
 func newBitWriter(dst []byte) bitWriter { return bitWriter{out: dst[:cap(dst)], n: len(dst)} }
 
-// add appends the low n bits of v, whose other bits are 0. No more than 56 bits fit between two
-// flushes.
+// add appends the low n bits of v, whose other bits are 0: 56 bits at most between two flushes.
 func (w *bitWriter) add(v uint64, n uint) {
 	w.acc |= v << (w.cnt & 63)
 	w.cnt += n

@@ -2,8 +2,7 @@ package deflate
 
 import "encoding/binary"
 
-// The three kinds of blocks, as two bits (RFC 1951, section 3.2.3). The bit before them, of the
-// final block, is never set.
+// The kinds of blocks, as two bits (RFC 1951, section 3.2.3). The final bit is never set.
 const (
 	kindStored  = 0
 	kindFixed   = 1
@@ -23,8 +22,7 @@ type blockWriter struct {
 	lengthCode   [maxMatch - minMatch + 1]uint32 // code and extra bits of each length: bits | number of bits << 24
 }
 
-// write writes raw, which seqs describe in full. c counts their symbols without the end of the
-// block.
+// write writes raw, which seqs describe. c counts their symbols without the end of the block.
 func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	c.literal[endOfBlock] = 1
 	fixedLength := fixedLengths()

@@ -15,8 +15,8 @@ const (
 	MaxLevel = 9
 )
 
-// windowSize is where the block begins in a finder's buffer: places are 16 bits and may point that
-// far back.
+// windowSize is where the block begins in a finder's buffer: a place of 16 bits reaches so far
+// back.
 const windowSize = 1 << 16
 
 // slack is what may be read behind the block.
@@ -25,12 +25,10 @@ const slack = ahead + maxMatch + 14
 // chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
 const chunkSize = 4 << 10
 
-// maxSequences is how many sequences a block takes at most: matches of the shortest length, or
-// runs.
+// maxSequences bounds a block's sequences: all of the shortest matches, or all of runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
 
-// An Encoder deflates blocks. It allocates nothing once it is made, and is not safe for concurrent
-// use.
+// An Encoder deflates blocks. It is not safe for concurrent use.
 type Encoder struct {
 	effort effort
 	finder
@@ -67,9 +65,8 @@ func NewEncoder(level int) *Encoder {
 	return e
 }
 
-// Encode appends block, deflated, to dst: deflate blocks none of which is final, and which end at a
-// byte boundary. It needs room for [Bound] bytes in dst and panics if there is less. Matches may
-// refer to window, which is what came before block.
+// Encode appends block to dst, deflated: no final block, and the end at a byte boundary. It panics
+// unless dst has room for [Bound] bytes. Matches may refer to window, the input before block.
 func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	if len(block) == 0 || len(block) > MaxBlock {
 		return nil, fmt.Errorf("deflating a block of %d bytes: it takes 1 to %d", len(block), MaxBlock)

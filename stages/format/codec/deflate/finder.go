@@ -12,21 +12,18 @@ const (
 	lastBits   = 15
 	// ahead is how many positions are looked up at a time. It divides windowSize.
 	ahead = 512
-	// nearThree is the largest distance of a useful match of three bytes: beyond it, three literals
-	// cost less.
+	// nearThree is how far a match of three bytes may be without costing more than literals.
 	nearThree = 4096
 )
 
-// A bucket holds the four newest places of a hash, the newest lowest, as the low 16 bits of the
-// positions. A place is only a hint: the input decides whether it is in reach and how much matches.
-// So old and wrong places do no harm.
+// A bucket holds the four newest places of a hash, as 16 bits of the position, the newest lowest. A
+// place is a hint that the input confirms, so old and wrong ones do no harm.
 type bucket uint64
 
 func (b bucket) add(pos uint16) bucket { return b<<16 | bucket(pos) }
 
-// A finder looks for earlier places that go on as a position does. It enters a whole range of
-// positions into its tables at a time, and keeps what was there before: a loop without branches,
-// much faster than one lookup at a time.
+// A finder looks for earlier places that match. It enters a range of positions at a time and keeps
+// what was there before: a loop without branches.
 type finder struct {
 	deep bool // look in short, and in long by more bytes
 	most bool // look in mid
@@ -133,9 +130,8 @@ func word(in *[ahead + 8]byte, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(in), i))[:])
 }
 
-// search finds the longest match at position p that is longer than best, which is minMatch-1 or
-// more; its length is 0 if there is none. A deep finder may prefer a near match to a longer one of
-// fewer than eight bytes that saves less. It finds no match in the last eight bytes of the block.
+// search finds the longest match at p longer than best (minMatch-1 or more); length 0 is none. A
+// deep finder may prefer a short near match. The last eight bytes of a block have none.
 func (f *finder) search(p, best int) (length, distance int) {
 	limit := min(maxMatch, f.end-p)
 	if limit < 8 || limit <= best {
@@ -171,8 +167,7 @@ func (f *finder) search(p, best int) (length, distance int) {
 	return length, int(d)
 }
 
-// worth estimates what a match of fewer than nine bytes saves, in bits: six for each byte, less
-// those of its distance; 0 for what is too short.
+// worth estimates how many bits a match of up to eight bytes saves; 0 if it is too short.
 func worth(common uint64, distance uint) int {
 	n := 6*bits.OnesCount64(common) - bits.Len(distance)
 	if common < threeTops {

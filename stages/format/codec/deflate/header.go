@@ -1,15 +1,13 @@
 package deflate
 
-// literalLimit and precodeLimit are how long codes get. RFC 1951 allows 15 bits for literals; with
-// 14, four of them go between two flushes.
+// The longest codes. RFC 1951 allows 15 bits for literals; of 14, four fit between two flushes.
 const (
 	literalLimit  = 14
 	distanceLimit = 15
 	precodeLimit  = 7
 )
 
-// A header is the start of a dynamic block: its code lengths, themselves coded (RFC 1951, section
-// 3.2.7).
+// A header is a dynamic block's: code lengths, themselves coded (RFC 1951, section 3.2.7).
 type header struct {
 	literalLength  [literals]uint8
 	distanceLength [distances]uint8

@@ -7,17 +7,15 @@ import (
 	"firn/stages/format/codec/huffman"
 )
 
-// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2). It holds scratch
-// only.
+// A coder makes length-limited canonical Huffman codes (RFC 1951, section 3.2.2).
 type coder struct {
 	leaves [literals]uint64 // weight << 16 | symbol
 	depths [literals]uint8
 	tree   huffman.Tree
 }
 
-// lengths writes to code the length in bits of each symbol's code, at most limit: 0 for a symbol
-// that does not occur. The code is complete; for fewer than two symbols it has two of one bit each,
-// which some decoders need.
+// lengths writes the length of each symbol's code, at most limit, 0 for unused ones. The code is
+// complete; fewer than two symbols get two codes of one bit, which some decoders need.
 func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	clear(code)
 	n := 0
@@ -53,8 +51,7 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	}
 }
 
-// limitLengths cuts codes that are too long to the limit, and lengthens the longest of the others
-// until Kraft's sum is 1 again.
+// limitLengths shortens codes to the limit, and lengthens others until Kraft's sum is 1 again.
 func limitLengths(count *[64]int, limit int) {
 	over := 0
 	for l := limit + 1; l < len(count); l++ {
@@ -88,8 +85,7 @@ func limitLengths(count *[64]int, limit int) {
 	}
 }
 
-// A code is the bits of a Huffman code, the first one lowest, and how many they are: bits | length
-// << 16.
+// A code is bits | length << 16; its first bit is the lowest.
 type code uint32
 
 func (c code) bits() uint64 { return uint64(c & 0xffff) }

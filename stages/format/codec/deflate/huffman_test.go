@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"firn/stages/format/codec/huffman"
 )
 
 // kraft is the sum of 2^-length, in units of 2^-15.
@@ -82,8 +84,8 @@ func TestCanonical(t *testing.T) {
 
 func TestLog2(t *testing.T) {
 	for x := uint64(1); x < 1<<16; x++ {
-		if got, want := float64(log2(x)), 256*math.Log2(float64(x)); got > want+1e-6 || got < want-1.01 {
-			t.Fatalf("log2(%d): %v, want %v", x, got, want)
+		if got, want := float64(huffman.Log2(x)), 256*math.Log2(float64(x)); got > want+1e-6 || got < want-1.01 {
+			t.Fatalf("Log2(%d): %v, want %v", x, got, want)
 		}
 	}
 }

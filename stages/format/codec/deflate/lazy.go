@@ -8,8 +8,7 @@ type effort struct {
 	nice  int  // a match of so many bytes is taken without a look at later positions
 }
 
-// lazy cuts the block into literals and matches. A better match that begins a byte later, or two at
-// a deep level, replaces a match.
+// lazy takes a match unless a better one begins a byte later, or two at a deep level.
 func (e *Encoder) lazy() {
 	matched := windowSize // where the last match ended
 	for p := windowSize; p < e.end; {
@@ -49,15 +48,13 @@ func (e *Encoder) lazy() {
 	}
 }
 
-// After 2^hurry bytes without a match the parser looks at every second position only, after twice
-// as many at every third, and so on.
+// After 2^hurry bytes without a match every second position is searched, then every third …
 const (
 	hurry    = 9
 	maxHurry = 15
 )
 
-// oneLater and twoLater are about the bits that a match costs when it begins one or two bytes
-// later.
+// oneLater and twoLater are about what it costs in bits to begin a match so much later.
 const (
 	oneLater = 1
 	twoLater = 6
@@ -70,8 +67,7 @@ func (e *Encoder) lookUp(p int) {
 	}
 }
 
-// saved estimates by how many bits a match of n bytes at d is better than one of length at
-// distance.
+// saved estimates how many bits a match of n bytes at d saves over one of length at distance.
 func (e *Encoder) saved(length, distance, n, d int) int {
 	return 4*(n-length) + int(e.slots.distance(uint32(distance-1))>>1) - int(e.slots.distance(uint32(d-1))>>1)
 }

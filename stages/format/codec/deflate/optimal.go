@@ -1,13 +1,16 @@
 package deflate
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"firn/stages/format/codec/huffman"
+)
 
 // horizon is how many bytes a plan covers.
 const horizon = 8 << 10
 
-// A planner finds the cheapest way to cut a range into literals and matches: shortest path by
-// dynamic programming, with prices by the frequencies of symbols in earlier plans. Prices are
-// integers in 1/256 bit.
+// A planner cuts a range into literals and matches by a cheapest path, with prices by the
+// frequencies in earlier plans. Prices are in 1/256 bit.
 type planner struct {
 	price    [horizon + 1]uint32 // of the cheapest way known to a place
 	step     [horizon + 1]uint32 // the last step of it: length << 16 | distance; a literal is of length 1
@@ -61,7 +64,7 @@ func (o *planner) renew() {
 // logarithm is 256·log2(n), about.
 func logarithm(n uint32) uint32 {
 	shift := max(0, bits.Len32(n)-16)
-	return uint32(log2(uint64(n>>shift))) + uint32(shift)<<8
+	return uint32(huffman.Log2(uint64(n>>shift))) + uint32(shift)<<8
 }
 
 // optimal cuts the block into literals and matches along the cheapest ways.
@@ -92,8 +95,7 @@ func (e *Encoder) optimal() {
 	}
 }
 
-// look prices all ways over n bytes from p on. matched is where the last match was found, before
-// and after.
+// look prices all ways over n bytes from p on. It takes and returns where a match was last found.
 func (e *Encoder) look(p, n, matched int) int {
 	o := &e.planner
 	for i := range o.price[:n+1] {

@@ -1,6 +1,10 @@
 package deflate
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"firn/stages/format/codec/huffman"
+)
 
 // A chunk is a range of sequences that stays in one block.
 type chunk struct {
@@ -28,25 +32,9 @@ const (
 func newSplitter(chunks int) splitter {
 	s := splitter{chunks: make([]chunk, 0, chunks), stats: make([]counts, chunks)}
 	for i := range s.logs {
-		s.logs[i] = log2(uint64(256+i)) - 8<<8
+		s.logs[i] = huffman.Log2(uint64(256+i)) - 8<<8
 	}
 	return s
-}
-
-// log2 is 256·log2(x), rounded down, for x below 2^16, by repeated squaring.
-func log2(x uint64) uint16 {
-	whole := bits.Len64(x) - 1
-	result := uint16(whole)
-	m := x << (31 - whole) // 2^31 to 2^32
-	for range 8 {
-		m = m * m >> 31
-		result <<= 1
-		if m >= 1<<32 {
-			m >>= 1
-			result |= 1
-		}
-	}
-	return result
 }
 
 // weigh is n·log2(n).

@@ -14,8 +14,7 @@ const (
 	precodes    = 19
 )
 
-// lengthSlot is the symbol, from firstLength on, of a match of n+3 bytes, and the number of extra
-// bits, which are the low ones of n.
+// lengthSlot is the slot of a match of n+3 bytes, and how many low bits of n follow it.
 func lengthSlot(n uint32) (slot, extra uint32) {
 	switch {
 	case n < 8:
@@ -27,8 +26,7 @@ func lengthSlot(n uint32) (slot, extra uint32) {
 	return 4*extra + 4 + n>>extra&3, extra
 }
 
-// distanceSlot is the symbol of a distance of d+1, and the number of extra bits, which are the low
-// ones of d.
+// distanceSlot is the slot of a distance of d+1, and how many low bits of d follow it.
 func distanceSlot(d uint32) (slot, extra uint32) {
 	if d < 4 {
 		return d, 0
@@ -50,8 +48,7 @@ func distanceExtra(slot int) int { return max(0, slot/2-1) }
 // slots are tables of what lengthSlot and distanceSlot say.
 type slots struct {
 	length [maxMatch - minMatch + 1]uint8
-	// By the distance less 1, if that is less than 256; of others, after those, by it divided by
-	// 128: slots there hold a multiple of that.
+	// By d below 256; after those by d/128, as farther slots hold a multiple of that.
 	place [512]uint8
 }
 
@@ -74,8 +71,8 @@ func (t *slots) distance(d uint32) uint32 {
 	return uint32(t.place[i&511])
 }
 
-// A sequence is a run of literals and, unless run is maxRun, a match: run << 23 | (length-3) << 15
-// | (distance-1).
+// A sequence is literals and, unless they are maxRun, a match: run << 23 | length-3 << 15 |
+// distance-1.
 type sequence uint32
 
 // maxRun is the run of a sequence without a match.

@@ -6,8 +6,7 @@ import (
 	"unsafe"
 )
 
-// A view is the input before a position, as far as a place may be, and after it as far as a match
-// may go.
+// A view is the input around a position: as far as a place may be, and a match may go.
 type view [1<<16 + maxMatch + 14]byte
 
 // view is that of position p, from windowSize to the end of the block.
@@ -27,15 +26,14 @@ const (
 	threeTops = tops & 0xffffff
 )
 
-// alike has the top bit of each byte before the first that differs in v and w: it grows with what
-// they have in common.
+// alike has the top bit of each byte before the first that differs in v and w.
 func alike(v, w uint64) uint64 {
 	x := v ^ w
 	return (x - 1) &^ x & tops
 }
 
-// nearest is the place of a bucket that has the most of eight bytes in common with v, the nearest
-// of several, and what alike says of it.
+// nearest is the place of a bucket with the most of eight bytes in common with v, and alike's
+// result.
 func (w *view) nearest(pos uint16, reach uint, v uint64, b bucket) (common uint64, distance uint) {
 	d0, d1, d2, d3 := pos-uint16(b), pos-uint16(b>>16), pos-uint16(b>>32), pos-uint16(b>>48)
 	c0, c1, c2, c3 := alike(v, w.back(d0, 0)), alike(v, w.back(d1, 0)), alike(v, w.back(d2, 0)), alike(v, w.back(d3, 0))

@@ -1,6 +1,8 @@
-// Package huffman builds Huffman trees for the encoders that write canonical codes. It knows no
-// format: what limits the lengths of a code is the caller's.
+// Package huffman holds what encoders share that weigh symbols: Huffman trees and logarithms. It
+// knows no format: what limits the lengths of a code is the caller's.
 package huffman
+
+import "math/bits"
 
 // MaxSymbols is the largest alphabet, in symbols.
 const MaxSymbols = 288
@@ -12,9 +14,8 @@ type Tree struct {
 	depth  [MaxSymbols]uint8 // of inner nodes
 }
 
-// Depths writes to depths the depth of each leaf in the Huffman tree of leaves, of which there are
-// at least two. A leaf is weight << 16 | symbol, and leaves are sorted. Equal leaves give equal
-// trees on every machine (the two-queue method, van Leeuwen 1976).
+// Depths writes the depth of each leaf in the Huffman tree of two or more sorted leaves, each
+// weight << 16 | symbol, by the two-queue method (van Leeuwen 1976).
 func (t *Tree) Depths(depths []uint8, leaves []uint64) {
 	n := len(leaves)
 	leaf, inner := 0, 0
@@ -40,4 +41,20 @@ func (t *Tree) Depths(depths []uint8, leaves []uint64) {
 	for i := range depths[:n] {
 		depths[i] = t.depth[t.parent[i]] + 1
 	}
+}
+
+// Log2 is 256·log2(x), rounded down, for 1 ≤ x < 2^32: by integers, equal on every machine.
+func Log2(x uint64) uint16 {
+	whole := bits.Len64(x) - 1
+	result := uint16(whole)
+	m := x << (31 - whole) // 2^31 to 2^32
+	for range 8 {
+		m = m * m >> 31
+		result <<= 1
+		if m >= 1<<32 {
+			m >>= 1
+			result |= 1
+		}
+	}
+	return result
 }

@@ -64,8 +64,7 @@ func arm(p []byte, position uint32) {
 	}
 }
 
-// armThumb has BL as two halves of 11 bits each, from two of them on. The second half of one may be
-// at any even place.
+// armThumb has BL as two halves of 11 bits each, at any even place.
 func armThumb(p []byte, position uint32) int {
 	i := 0
 	for i+4 <= len(p) {
@@ -83,8 +82,7 @@ func armThumb(p []byte, position uint32) int {
 	return i
 }
 
-// sparc has CALL: 30 bits, in words. Those are converted that reach no further than 22 bits and a
-// sign.
+// sparc has CALL: 30 bits, in words; converted if it reaches no further than 22 bits and a sign.
 func sparc(p []byte, position uint32) {
 	v := binary.BigEndian.Uint32(p)
 	if top := v >> 22; top != 0x100 && top != 0x1ff {
@@ -95,8 +93,7 @@ func sparc(p []byte, position uint32) {
 	binary.BigEndian.PutUint32(p, 0x40000000|sign|v&0x3fffff)
 }
 
-// arm64 has BL: 26 bits, in words; and ADRP: 21 bits, in pages of 4 KiB, of which those are
-// converted that reach no further than 17 bits and a sign.
+// arm64 has BL: 26 bits, in words; and ADRP: pages of 4 KiB, converted within 17 bits and a sign.
 func arm64(p []byte, position uint32) {
 	v := binary.LittleEndian.Uint32(p)
 	switch {

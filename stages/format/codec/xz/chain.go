@@ -2,24 +2,14 @@ package xz
 
 import "encoding/binary"
 
-// A chainFinder keeps, for each hash of four bytes, a chain of the places with it, the newest
-// first, and follows it for depth steps.
+// A chainFinder keeps, by a hash of four bytes, chains of places, and visits depth of each.
 type chainFinder struct {
-	heads
-	buf   []byte
-	dict  int
-	nice  int
-	depth int
+	search
 	older []uint32 // for each place modulo the dictionary, the one before it in its chain
 }
 
 func newChainFinder(dict, nice, depth int) *chainFinder {
-	return &chainFinder{heads: newHeads(dict), dict: dict, nice: nice, depth: depth, older: newTable(dict)}
-}
-
-func (f *chainFinder) begin(buf []byte) {
-	f.buf = buf
-	f.heads.reset()
+	return &chainFinder{newSearch(dict, nice, depth), newTable(dict)}
 }
 
 func (f *chainFinder) find(ms []match, at int) []match {

@@ -19,21 +19,15 @@ const (
 	checkSHA256 check = 0x0a
 )
 
-// known reports whether there is such a check. The format has numbers and sizes for others too;
-// nobody writes them.
+// known reports whether files have such a check. Nobody writes the format's other numbers.
 func (c check) known() bool {
 	return c == checkNone || c == checkCRC32 || c == checkCRC64 || c == checkSHA256
 }
 
 // size is the check's length in a block, in bytes.
 func (c check) size() int {
-	switch c {
-	case checkCRC32:
-		return crc32.Size
-	case checkCRC64:
-		return crc64.Size
-	case checkSHA256:
-		return sha256.Size
+	if h := newDigest(c).hash; h != nil {
+		return h.Size()
 	}
 	return 0
 }

@@ -33,9 +33,8 @@ func ecma() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
 // beginBlock appends room for a block header.
 func beginBlock(dst []byte) []byte { return append(dst, make([]byte, blockHeaderSize)...) }
 
-// endBlock ends a block that begins at dst[start:] with room for its header and goes on to the end
-// of dst with LZMA2 data made from raw. It fills in the header and appends padding and check.
-// unpadded is what the index wants to know.
+// endBlock fills in the header of the block in dst[start:], LZMA2 data made from raw, and appends
+// padding and check. unpadded is for the index.
 func endBlock(dst []byte, start int, raw []byte, dictSize uint32) (block []byte, unpadded int64) {
 	size := len(dst) - start - blockHeaderSize
 	h := dst[start : start : start+blockHeaderSize]
@@ -71,16 +70,14 @@ func dictByte(size uint32) byte {
 	return byte(2 * (n - 12))
 }
 
-// A Joiner writes one stream. The zero value is ready for use. It keeps about seven bytes a block
-// for the index.
+// A Joiner writes one stream, and keeps seven bytes a block for its index. The zero value is ready.
 type Joiner struct {
 	begun   bool
 	blocks  uint64
 	records []byte // the index's records, encoded
 }
 
-// Join appends an encoded block of size input bytes, before it the stream's header when it is the
-// first.
+// Join appends an encoded block of size input bytes; the stream's header goes first.
 func (j *Joiner) Join(dst, block []byte, size int, unpadded int64) []byte {
 	dst = append(j.begin(dst), block...)
 	j.blocks++

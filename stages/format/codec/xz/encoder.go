@@ -16,8 +16,7 @@ type effort struct {
 	nice, depth int  // match length in bytes that ends a search; places that a search visits
 }
 
-// levels are chosen by measurement: 6 is as small as xz -6 within 2 %, its blocks' cold start
-// included.
+// levels are measured: 6 is as small as xz -6 within 2 %, though each block starts cold.
 func levels() [10]effort {
 	const mib = 1 << 20
 	return [...]effort{
@@ -65,8 +64,7 @@ func NewEncoder(level int) *Encoder {
 	return e
 }
 
-// Encode appends the block made from raw, at most BlockSize bytes and not none, to dst. unpadded is
-// for Joiner.Join.
+// Encode appends the block made from raw, 1 to BlockSize bytes. unpadded is for Joiner.Join.
 func (e *Encoder) Encode(dst, raw []byte) (block []byte, unpadded int64, err error) {
 	if len(raw) == 0 || len(raw) > e.level.block {
 		return nil, 0, fmt.Errorf("encoding an xz block of %d bytes: the level takes 1 to %d", len(raw), e.level.block)

@@ -6,12 +6,10 @@ import (
 	"io"
 )
 
-// ErrCorrupt is what a reader's error wraps when the data are not xz's or do not match their sizes
-// and check values.
+// ErrCorrupt is wrapped by errors about data that is not xz's or fails its check values.
 var ErrCorrupt = errors.New("corrupt xz data")
 
-// ErrUnsupported is wrapped by a reader's error when the data use what this reader does not
-// support.
+// ErrUnsupported is wrapped by errors about features that this reader does not have.
 var ErrUnsupported = errors.New("unsupported xz data")
 
 var errClosed = errors.New("reading xz data: the reader is closed")

@@ -9,8 +9,8 @@ import (
 type finder interface {
 	// begin starts a block.
 	begin(buf []byte)
-	// find appends to ms the matches at position at, each longer and farther than the one before,
-	// and remembers at. Positions have to be given in order.
+	// find appends the matches at a position, each longer and farther, and remembers it; in order
+	// only.
 	find(ms []match, at int) []match
 	// skip remembers n positions from at on. Positions may be left out before them.
 	skip(at, n int)
@@ -28,9 +28,14 @@ const (
 	hash3Bits = 16
 )
 
-// The heads of a finder are the newest places where two, three or four bytes were seen, by a hash;
-// places count from 1, and 0 is none.
-type heads struct {
+// A search is what finders share: the block, the limits, and the newest places where two, three or
+// four bytes were seen, by a hash. Places count from 1, and 0 is none.
+type search struct {
+	buf   []byte
+	dict  int
+	nice  int // a match of so many bytes ends a search
+	depth int // places that a search visits
+
 	two   [1 << hash2Bits]uint32
 	three [1 << hash3Bits]uint32
 	four  []uint32
@@ -40,19 +45,20 @@ type heads struct {
 // newHeadBits is the logarithm of the number of heads of four bytes for a dictionary.
 func newHeadBits(dict int) int { return min(max(bits.Len(uint(dict-1))-2, 12), 20) }
 
-func newHeads(dict int) heads {
+func newSearch(dict, nice, depth int) search {
 	n := newHeadBits(dict)
-	return heads{four: newTable(1 << n), bits: n}
+	return search{dict: dict, nice: nice, depth: depth, four: newTable(1 << n), bits: n}
 }
 
-func (h *heads) reset() {
+func (h *search) begin(buf []byte) {
+	h.buf = buf
 	clear(h.two[:])
 	clear(h.three[:])
 	clear(h.four)
 }
 
 // update puts place in for the bytes v and returns what was there.
-func (h *heads) update(v, place uint32) (two, three, four uint32) {
+func (h *search) update(v, place uint32) (two, three, four uint32) {
 	i2 := v & 0xffff * 40503 >> 6 & (1<<hash2Bits - 1)
 	i3 := v << 8 * 2654435761 >> (32 - hash3Bits)
 	i4 := h.slot(v)
@@ -62,10 +68,9 @@ func (h *heads) update(v, place uint32) (two, three, four uint32) {
 }
 
 // slot is where the head of four bytes is.
-func (h *heads) slot(v uint32) uint32 { return v * 2654435761 >> (32 - h.bits) }
+func (h *search) slot(v uint32) uint32 { return v * 2654435761 >> (32 - h.bits) }
 
-// common returns how many bytes from a and from b on are equal, given that n are; at most limit. a
-// < b.
+// common counts equal bytes from a and from b > a on, given that n are; at most limit.
 func common(buf []byte, a, b, n, limit int) int {
 	for n+8 <= limit {
 		x := binary.LittleEndian.Uint64(buf[a+n:]) ^ binary.LittleEndian.Uint64(buf[b+n:])
@@ -80,8 +85,7 @@ func common(buf []byte, a, b, n, limit int) int {
 	return n
 }
 
-// short appends the nearest matches of two and three bytes, extended as far as they go, given the
-// places that the heads had. It returns the length reached.
+// short appends the nearest matches of two and three bytes, and returns the length reached.
 func short(ms []match, buf []byte, at, dict, limit int, two, three uint32) ([]match, int) {
 	best := 1
 	place := uint32(at + 1)

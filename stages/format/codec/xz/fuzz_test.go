@@ -127,8 +127,8 @@ func (m *memoryInput) full(p []byte) error {
 	return nil
 }
 
-// unchunk decodes LZMA2 data and returns them with what is left over.
-func unchunk(u *unchunker, data []byte, dict int, slide bool) (raw, rest []byte, err error) {
+// decodeChunks decodes LZMA2 data and returns them with what is left over.
+func decodeChunks(u *chunkDecoder, data []byte, dict int, slide bool) (raw, rest []byte, err error) {
 	in := &memoryInput{data}
 	u.begin(u.buf, dict, fuzzLimit, slide)
 	for more := true; more; {
@@ -150,11 +150,11 @@ func FuzzLZMA2(f *testing.F) {
 		f.Add(file[streamHeaderSize+blockHeaderSize:])
 		f.Add(native(f, raw, "-c", "--format=raw", "--lzma2=lc=1,lp=2,pb=0,dict=4KiB"))
 	}
-	used := new(unchunker)
+	used := new(chunkDecoder)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const dict = 4096
-		got, rest, err := unchunk(used, data, dict, true)
-		also, left, again := unchunk(new(unchunker), data, dict, false)
+		got, rest, err := decodeChunks(used, data, dict, true)
+		also, left, again := decodeChunks(new(chunkDecoder), data, dict, false)
 		if (err == nil) != (again == nil) || !bytes.Equal(got, also) || len(rest) != len(left) {
 			t.Fatalf("%d bytes and %v, or %d and %v", len(got), err, len(also), again)
 		}

@@ -34,8 +34,7 @@ func (x *index) equal(y *index) bool {
 	return x.blocks == y.blocks && string(x.sum.Sum(nil)) == string(y.sum.Sum(nil))
 }
 
-// read reads a stream's index, of which the first byte has been read, and compares it. It returns
-// its size in bytes.
+// read reads a stream's index after its first byte, compares it, and returns its size in bytes.
 func (x *index) read(s *source) (int64, error) {
 	start := s.read - 1
 	r := &summed{s: s, sum: crc32.NewIEEE()}

@@ -18,8 +18,7 @@ const (
 	chunkOutput = 1 << 16 // most output of one; most of both of a stored one
 	chunkHeader = 6
 
-	// symbolBound bounds a symbol's output in bytes: some 20 modelled bits of at most 11 bits each
-	// and 26 even ones.
+	// symbolBound bounds a symbol's output: some 20 modelled bits of 11 bits each and 26 even ones.
 	symbolBound = 64
 )
 
@@ -79,8 +78,7 @@ func (c *chunker) close() []byte {
 	return out
 }
 
-// store writes the chunk uncompressed. The next chunk must reset the decoder's state, and set the
-// properties if none has.
+// store writes the chunk uncompressed. The next chunk must reset the decoder's state.
 func (c *chunker) store() []byte {
 	out := c.rc.out[:c.head]
 	in := c.buf[c.start:c.at]

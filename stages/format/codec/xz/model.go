@@ -78,22 +78,16 @@ type model struct {
 // reset sets the state that a decoder has after a state reset.
 func (m *model) reset() {
 	*m = model{}
+	fill(m.isRep[:], m.isRepG0[:], m.isRepG1[:], m.isRepG2[:], m.special[:], m.align[:])
 	for i := range states {
-		fill(m.isMatch[i][:])
-		fill(m.isRep0Long[i][:])
+		fill(m.isMatch[i][:], m.isRep0Long[i][:])
 	}
-	fill(m.isRep[:])
-	fill(m.isRepG0[:])
-	fill(m.isRepG1[:])
-	fill(m.isRepG2[:])
 	for i := range m.literal {
 		fill(m.literal[i][:])
 	}
 	for i := range m.slot {
 		fill(m.slot[i][:])
 	}
-	fill(m.special[:])
-	fill(m.align[:])
 	m.match.reset()
 	m.rep.reset()
 }
@@ -101,15 +95,17 @@ func (m *model) reset() {
 func (l *lengthModel) reset() {
 	l.choice, l.choice2 = probInit, probInit
 	for i := range l.low {
-		fill(l.low[i][:])
-		fill(l.mid[i][:])
+		fill(l.low[i][:], l.mid[i][:])
 	}
 	fill(l.high[:])
 }
 
-func fill(ps []prob) {
-	for i := range ps {
-		ps[i] = probInit
+// fill makes both values of a bit equally probable.
+func fill(tables ...[]prob) {
+	for _, ps := range tables {
+		for i := range ps {
+			ps[i] = probInit
+		}
 	}
 }
 
@@ -130,8 +126,7 @@ func (l *lengthModel) encode(rc *rangeCoder, length uint32, position int) {
 	}
 }
 
-// distanceSlot is the number of a distance (less one) among the slots: its two highest bits and
-// their place.
+// distanceSlot is a distance's (less one) two highest bits and their place.
 func distanceSlot(d uint32) uint32 {
 	if d < firstModeled {
 		return d
@@ -190,8 +185,8 @@ func (m *model) encodeLiteral(rc *rangeCoder, buf []byte, at int) {
 			node = node<<1 | b
 		}
 	} else {
-		// As long as the bits agree with those of the byte that follows the last match, they select
-		// the probability too.
+		// While the bits agree with the byte that follows the last match, they select the
+		// probability too.
 		like := uint32(buf[at-int(m.reps[0])-1])
 		for node, offset := uint32(1), uint32(0x100); node < 0x100; {
 			like <<= 1

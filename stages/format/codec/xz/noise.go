@@ -13,9 +13,8 @@ const (
 	noiseProbe = 256
 )
 
-// Noise detects bytes that do not compress, mostly compressed or encrypted files, from the block
-// alone: neither the frequencies of bytes after the highest bits of the byte before nor repetitions
-// save anything.
+// Noise detects, in the block alone, bytes that do not compress: neither the frequencies of bytes
+// after the highest bits of the one before nor repetitions save anything.
 type noise struct {
 	next   int // where to judge next
 	counts [1 << literalContext][256]uint32
@@ -23,8 +22,7 @@ type noise struct {
 
 func (n *noise) begin() { n.next = 0 }
 
-// store writes noise, if any follows, as stored chunks, and reports whether it did. The finder and
-// the chunker are at the same place.
+// store writes noise that follows as stored chunks, and reports whether there was any.
 func (n *noise) store(c *chunker, f finder) bool {
 	from := c.at
 	for c.at >= n.next && len(c.buf)-c.at >= noiseLength {
@@ -60,8 +58,7 @@ func (n *noise) flat(p []byte) bool {
 	return n.excess(p, literalContext) < 255<<literalContext+noiseLength/22
 }
 
-// excess is Pearson's sum for the frequencies of bytes after each value of the highest bits of the
-// byte before.
+// excess is Pearson's sum for bytes after each value of the highest bits of the byte before.
 func (n *noise) excess(p []byte, bits uint) (sum int) {
 	counts := n.counts[:1<<bits]
 	clear(counts)

@@ -13,8 +13,7 @@ type node struct {
 	reps  [4]uint32
 }
 
-// An optimal parser finds the cheapest sequence of symbols for a range of input under the current
-// prices: shortest path by dynamic programming.
+// An optimal parser finds the cheapest symbols for a range: a shortest path, by the current prices.
 type optimal struct {
 	prices
 	*chunker
@@ -49,7 +48,7 @@ func (o *optimal) run(c *chunker) {
 			continue
 		}
 		if o.coded >= renewal {
-			o.renew(&c.model, maxMatch)
+			o.renew(&c.model)
 			o.coded = 0
 		}
 		o.look()

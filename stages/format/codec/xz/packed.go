@@ -9,7 +9,7 @@ type packedBlock struct {
 	rest    []byte // of the compressed data
 }
 
-// full makes the compressed data an unchunker's input.
+// full makes the compressed data a chunkDecoder's input.
 func (b *packedBlock) full(p []byte) error {
 	if len(p) > len(b.rest) {
 		return errBlockSize()
@@ -18,9 +18,8 @@ func (b *packedBlock) full(p []byte) error {
 	return nil
 }
 
-// decode decodes the block, into the array of dst if it has room. Nothing of a damaged block is
-// returned.
-func (b *packedBlock) decode(u *unchunker, dst []byte) ([]byte, error) {
+// decode decodes the block, into dst's array if it has room. A damaged block is an error alone.
+func (b *packedBlock) decode(u *chunkDecoder, dst []byte) ([]byte, error) {
 	h := b.header
 	b.rest = b.data[:h.compressed]
 	u.begin(dst, int(h.dict), h.raw, false)

@@ -7,8 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newTable returns n zeros in huge pages where the kernel has them: searches touch random places,
-// and small pages would cost most of their time.
+// newTable returns n zeros, in huge pages where possible: searches touch random places.
 func newTable(n int) []uint32 {
 	t := make([]uint32, n)
 	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(t))), 4*n)

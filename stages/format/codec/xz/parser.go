@@ -7,9 +7,9 @@ type parser struct {
 	dict    int64 // the largest dictionary that is taken, in bytes
 	whole   int64 // the most that a block which is held as a whole may take, in bytes
 	out     outlet
-	window  unchunker // for the blocks that are decoded here
-	records *index    // of the stream at hand
-	check   check     // of the stream at hand
+	window  chunkDecoder // for the blocks that are decoded here
+	records *index       // of the stream at hand
+	check   check        // of the stream at hand
 }
 
 // An outlet takes a parser's parts, in order. Its methods fail when the reader is closed.

@@ -10,10 +10,10 @@ type prices struct {
 	align      [1 << alignBits]uint32
 }
 
-// renew computes the tables for lengths up to longest.
-func (p *prices) renew(m *model, longest int) {
-	p.lengths(&p.match, &m.match, longest)
-	p.lengths(&p.rep, &m.rep, longest)
+// renew computes the tables.
+func (p *prices) renew(m *model) {
+	p.lengths(&p.match, &m.match)
+	p.lengths(&p.rep, &m.rep)
 	for d := range p.align {
 		p.align[d] = p.reverse(m.align[:], 0, uint32(d), alignBits)
 	}
@@ -40,7 +40,7 @@ func (p *prices) renew(m *model, longest int) {
 	}
 }
 
-func (p *prices) lengths(to *[1 << positionBits][maxMatch + 1]uint32, l *lengthModel, longest int) {
+func (p *prices) lengths(to *[1 << positionBits][maxMatch + 1]uint32, l *lengthModel) {
 	short, long := p.zero(l.choice), p.one(l.choice)
 	mid, high := long+p.zero(l.choice2), long+p.one(l.choice2)
 	for i := range to {
@@ -49,7 +49,7 @@ func (p *prices) lengths(to *[1 << positionBits][maxMatch + 1]uint32, l *lengthM
 			to[i][minMatch+8+n] = mid + p.tree(l.mid[i][:], uint32(n), 3)
 		}
 	}
-	for n := minMatch + 16; n <= longest; n++ {
+	for n := minMatch + 16; n <= maxMatch; n++ {
 		c := high + p.tree(l.high[:], uint32(n-minMatch-16), 8)
 		for i := range to {
 			to[i][n] = c
@@ -65,8 +65,7 @@ func (p *prices) distance(d, lengthState uint32) uint32 {
 	return p.slot[lengthState][distanceSlot(d)] + p.align[d&(1<<alignBits-1)]
 }
 
-// literal is the price of a literal's own bits, under the probabilities for what came before it;
-// like is the byte that follows the last match.
+// literal is the price of a literal's own bits; like is the byte that follows the last match.
 func (p *prices) literal(ps *[0x300]prob, v, like byte, matched bool) uint32 {
 	var sum uint32
 	bits := uint32(v) | 0x100

@@ -1,5 +1,7 @@
 package xz
 
+import "firn/stages/format/codec/huffman"
+
 // A prob is the probability of a zero bit in units of 1/2048.
 type prob = uint16
 
@@ -77,8 +79,7 @@ func (rc *rangeCoder) direct(v uint32, n int) {
 	}
 }
 
-// tree codes the low n bits of v, highest first, each with the probability that the bits before it
-// select.
+// tree codes the low n bits of v, highest first; the bits before each select its probability.
 func (rc *rangeCoder) tree(ps []prob, v uint32, n int) {
 	at := uint32(1)
 	for n--; n >= 0; n-- {
@@ -99,8 +100,7 @@ func (rc *rangeCoder) reverse(ps []prob, base, v uint32, n int) {
 	}
 }
 
-// priceBits is the number of binary places in a price: 1<<priceBits is the price of one bit of
-// output.
+// priceBits is the number of binary places in a price, in bits of output.
 const priceBits = 5
 
 // 1<<priceShift probabilities share a price.
@@ -109,26 +109,11 @@ const priceShift = 4
 // A priceTable holds what a bit of a given probability costs.
 type priceTable [1 << (probBits - priceShift)]uint32
 
-// newPriceTable computes -log2(p) by squaring, in integers: the result must be the same on every
-// machine.
 func newPriceTable() *priceTable {
 	t := new(priceTable)
 	for i := range t {
-		v := uint64(i<<priceShift + 1<<(priceShift-1)) // the middle of the step
-		log := uint32(0)                               // of v, priceBits binary places
-		for whole := v; whole > 1; whole >>= 1 {
-			log++
-		}
-		x := v << (31 - log) // v scaled into [2^31, 2^32)
-		for range priceBits {
-			x = x * x >> 31
-			log <<= 1
-			if x >= 1<<32 {
-				x >>= 1
-				log++
-			}
-		}
-		t[i] = probBits<<priceBits - log
+		middle := uint64(i<<priceShift + 1<<(priceShift-1)) // of the step
+		t[i] = probBits<<priceBits - uint32(huffman.Log2(middle)>>(8-priceBits))
 	}
 	return t
 }

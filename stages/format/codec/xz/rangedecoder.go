@@ -1,12 +1,10 @@
 package xz
 
-// chunkBytes is the compressed part of one LZMA2 chunk. Its size lets the low 16 bits of any number
-// index it.
+// chunkBytes is a chunk's compressed part; the low 16 bits of any number index it.
 type chunkBytes [chunkOutput]byte
 
-// An interval is a range decoder's state: the decoder's side of rangeCoder. It is passed by value
-// to stay in registers. Past the end of its chunk it decodes garbage: compare at with the chunk's
-// size.
+// An interval is a range decoder's state, passed by value to stay in registers. Past its chunk it
+// decodes garbage: compare at with the chunk's size.
 type interval struct {
 	width, code uint32
 	at          uint32 // of the next byte in the chunk
@@ -31,8 +29,7 @@ func (v interval) fill(in *chunkBytes) interval {
 	return v
 }
 
-// bit decodes one bit and branches on it: for predictable bits, and those on which other branches
-// depend.
+// bit decodes one bit with a branch: for predictable bits, or those that branches depend on.
 func (v interval) bit(p *prob) (interval, uint32) {
 	bound := v.width >> probBits * uint32(*p)
 	if v.code < bound {
@@ -108,9 +105,9 @@ func (v interval) literal(in *chunkBytes, ps *literalModel) (interval, byte) {
 	return v, byte(at)
 }
 
-// unlike decodes a byte that follows a match. like is the byte that would have continued the match:
+// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued the match:
 // as long as the bits agree with its, they select the probability too.
-func (v interval) unlike(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
+func (v interval) literalAfterMatch(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
 	at, offset := uint32(1), uint32(0x100)
 	for at < 0x100 {
 		like <<= 1

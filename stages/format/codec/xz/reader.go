@@ -8,24 +8,23 @@ import (
 	"sync"
 
 	"golang.org/x/sync/semaphore"
+
+	"firn/stages/format/codec/free"
 )
 
 // Options are what a caller can choose for a reader. The zero value is usable.
 type Options struct {
-	// Workers is how many blocks are decoded at once, if their headers tell their sizes; 0 stands
-	// for the number of processors.
+	// Workers is how many blocks with known sizes are decoded at once; 0 is one a processor.
 	Workers int
 	// Dictionary is the largest dictionary, in bytes; 0 means 256 MiB. A block that may refer
 	// further back is refused, unless its header says that it is not longer.
 	Dictionary int64
-	// Memory bounds the blocks that are decoded at once, in bytes; 0 means 32 MiB for each worker
-	// and two more. A block of more than half of it is decoded as it is read: it takes up to one
-	// and a half times its dictionary and 2 MiB.
+	// Memory bounds the blocks decoded at once, in bytes; 0 is 32 MiB for each worker and two more.
+	// Larger blocks than half of it are decoded as they are read, in 1.5 dictionaries and 2 MiB.
 	Memory int64
 }
 
-// A reader runs the goroutines: one parses the file, several decode blocks, and the caller's Read
-// takes them in order.
+// A reader has a goroutine that parses the file, and several that decode blocks.
 type reader struct {
 	ctx     context.Context // done when the reader is closed
 	cancel  context.CancelFunc
@@ -34,8 +33,8 @@ type reader struct {
 	memory  *semaphore.Weighted
 	work    chan *part
 	ordered chan *part
-	packed  freeList // buffers of what is read, and
-	raw     freeList // of what is decoded
+	packed  free.List // buffers of what is read, and
+	raw     free.List // of what is decoded
 
 	part *part  // the one that is being read
 	rest []byte // of its data
@@ -52,12 +51,11 @@ type part struct {
 	err  error
 }
 
-// NewReader returns a reader of the decoded contents of r: one stream or several one after the
-// other, with zeros after them or not. A truncated input gives io.ErrUnexpectedEOF; other errors
-// wrap ErrCorrupt or ErrUnsupported.
+// NewReader decodes r: one stream or several, zeros after them or not. A truncated input gives
+// io.ErrUnexpectedEOF; other errors wrap ErrCorrupt or ErrUnsupported.
 //
-// Another goroutine reads r ahead. Close stops and waits for all goroutines, also for a running
-// Read of r; it does not close r. The reader is not safe for concurrent use.
+// Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
+// for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -72,8 +70,8 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 		memory:  semaphore.NewWeighted(o.Memory),
 		work:    make(chan *part, o.Workers),
 		ordered: make(chan *part, o.Workers),
-		packed:  make(freeList, o.Workers+1),
-		raw:     make(freeList, o.Workers+1),
+		packed:  make(free.List, o.Workers+1),
+		raw:     make(free.List, o.Workers+1),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	p := &parser{s: &source{r: bufio.NewReaderSize(r, 1<<16)}, dict: o.Dictionary, whole: o.Memory / 2, out: d}
@@ -92,13 +90,13 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 
 // decode is one worker.
 func (d *reader) decode() {
-	var u *unchunker
+	var u *chunkDecoder
 	for p := range d.work {
 		if u == nil {
-			u = new(unchunker)
+			u = new(chunkDecoder)
 		}
-		p.data, p.err = p.block.decode(u, d.raw.get())
-		d.packed.put(p.block.data)
+		p.data, p.err = p.block.decode(u, d.raw.Get())
+		d.packed.Put(p.block.data)
 		p.block = nil
 		close(p.ready)
 	}
@@ -108,7 +106,7 @@ func (d *reader) reserve(bytes int64) ([]byte, error) {
 	if d.memory.Acquire(d.ctx, bytes) != nil {
 		return nil, errClosed
 	}
-	return d.packed.get(), nil
+	return d.packed.Get(), nil
 }
 
 func (d *reader) block(b *packedBlock) error {
@@ -121,7 +119,7 @@ func (d *reader) block(b *packedBlock) error {
 	}
 }
 
-func (d *reader) spare() []byte { return d.raw.get() }
+func (d *reader) spare() []byte { return d.raw.Get() }
 
 func (d *reader) data(data []byte) error { return d.pass(&part{data: data}) }
 
@@ -152,7 +150,7 @@ func (d *reader) Read(p []byte) (int, error) {
 // next releases the last part and waits for another one.
 func (d *reader) next() error {
 	if d.part != nil {
-		d.raw.put(d.part.data)
+		d.raw.Put(d.part.data)
 		d.memory.Release(d.part.cost)
 		d.part = nil
 	}
@@ -177,27 +175,4 @@ func (d *reader) Close() error {
 	d.cancel()
 	d.running.Wait()
 	return nil
-}
-
-// A freeList keeps buffers that are not in use.
-type freeList chan []byte
-
-// get returns a buffer of no bytes.
-func (f freeList) get() []byte {
-	select {
-	case b := <-f:
-		return b[:0]
-	default:
-		return nil
-	}
-}
-
-func (f freeList) put(b []byte) {
-	if cap(b) == 0 {
-		return
-	}
-	select {
-	case f <- b:
-	default:
-	}
 }

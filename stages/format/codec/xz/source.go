@@ -8,8 +8,7 @@ import (
 	"io"
 )
 
-// footerSize is the size of what ends every stream: checksum, size of the index, flags, magic
-// bytes.
+// footerSize is the size of a stream's end: checksum, size of the index, flags, magic bytes.
 const footerSize = 12
 
 // readStep is the most memory, in bytes, that is allocated before the bytes for it arrive.
@@ -136,7 +135,7 @@ func (s *source) readFooter(c check, indexSize int64) error {
 	case crc32.ChecksumIEEE(f[4:10]) != binary.LittleEndian.Uint32(f[:]):
 		return corrupt("a stream's footer that does not match its check value")
 	case int64(binary.LittleEndian.Uint32(f[4:]))*4+4 != indexSize:
-		return corrupt("a stream's footer that tells a wrong size of the index")
+		return corrupt("a stream's footer with a wrong size of the index")
 	case f[8] != 0 || f[9] != byte(c):
 		return corrupt("a stream's header and footer that differ")
 	}

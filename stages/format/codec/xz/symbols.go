@@ -2,9 +2,8 @@ package xz
 
 import "encoding/binary"
 
-// symbols decodes a compressed chunk, which in holds in its first size bytes, to the next n bytes
-// of buf.
-func (u *unchunker) symbols(size, n int) error {
+// symbols decodes a compressed chunk, the first size bytes of u.in, to n bytes of buf.
+func (u *chunkDecoder) symbols(size, n int) error {
 	v, ok := begin(&u.in)
 	if !ok {
 		return corrupt("a chunk that does not begin with zero")
@@ -24,7 +23,7 @@ func (u *unchunker) symbols(size, n int) error {
 			if state < firstMatch {
 				v, buf[pos] = v.literal(in, ps)
 			} else {
-				v, buf[pos] = v.unlike(in, ps, uint32(buf[pos-int(u.reps[0])-1]))
+				v, buf[pos] = v.literalAfterMatch(in, ps, uint32(buf[pos-int(u.reps[0])-1]))
 			}
 			u.state = uint32(afterLiteral(uint8(state)))
 			pos++
@@ -57,8 +56,7 @@ func (u *unchunker) symbols(size, n int) error {
 	return nil
 }
 
-// repeat copies length bytes from distance bytes before pos to pos. Up to 7 bytes behind them are
-// overwritten.
+// repeat copies length bytes from distance before pos to pos, and may write 7 bytes more.
 func repeat(buf []byte, pos, distance, length int) {
 	from := pos - distance
 	if distance >= 8 {

@@ -2,26 +2,16 @@ package xz
 
 import "encoding/binary"
 
-// A treeFinder keeps, for each hash of four bytes, a binary tree of the places with it, sorted by
-// what follows them, newer places nearer to the root. A search is also the insertion: it splits the
-// tree at the new place, which becomes the root. A search ends after depth nodes, or at a match of
-// the nice length, whose node it replaces.
+// A treeFinder keeps, by a hash of four bytes, binary trees of places sorted by what follows, newer
+// ones nearer to the root. A search inserts the new place as root. It ends after depth nodes, or at
+// a match of the nice length, whose node it replaces.
 type treeFinder struct {
-	heads
-	buf   []byte
-	dict  int
-	nice  int
-	depth int
-	sons  []uint32 // two for each place modulo the dictionary: the roots of what is smaller and what is larger
+	search
+	sons []uint32 // two for each place modulo the dictionary: the roots of what is smaller and what is larger
 }
 
 func newTreeFinder(dict, nice, depth int) *treeFinder {
-	return &treeFinder{heads: newHeads(dict), dict: dict, nice: nice, depth: depth, sons: newTable(2 * dict)}
-}
-
-func (f *treeFinder) begin(buf []byte) {
-	f.buf = buf
-	f.heads.reset()
+	return &treeFinder{newSearch(dict, nice, depth), newTable(2 * dict)}
 }
 
 func (f *treeFinder) find(ms []match, at int) []match {
@@ -45,8 +35,7 @@ func (f *treeFinder) skip(at, n int) {
 	}
 }
 
-// insert makes at the root of the tree whose root was the place root, and appends the matches
-// longer than best that it meets.
+// insert makes at the root of root's tree, and appends the matches longer than best that it meets.
 func (f *treeFinder) insert(ms []match, at, limit, best int, root uint32) []match {
 	buf, sons, mask := f.buf, f.sons, uint32(f.dict-1)
 	place := uint32(at + 1)

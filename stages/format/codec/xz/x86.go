@@ -5,9 +5,8 @@ import (
 	"math/bits"
 )
 
-// x86 finds calls and jumps (opcodes 0xe8 and 0xe9, then an address of 32 bits) without knowing
-// where instructions begin. The address's highest byte must be 0x00 or 0xff, and possible opcodes
-// among the three bytes before count too.
+// x86 finds calls and jumps (0xe8 or 0xe9, then 32 bits of address) without knowing where
+// instructions begin, by the address's highest byte and opcodes among the three bytes before.
 type x86 struct {
 	open uint32 // bit k: the byte k+1 before the next is an opcode that was left alone
 }
@@ -37,8 +36,7 @@ func (x *x86) convert(p []byte, position uint32) int {
 	return i
 }
 
-// address makes a relative address of v. Where the result would look like an address n bytes
-// before, the encoder inverted the bits below and went on.
+// address makes v relative. While it looks like an address n bytes before, the encoder inverted it.
 func (x *x86) address(v, position uint32, n int) uint32 {
 	for {
 		relative := v - position

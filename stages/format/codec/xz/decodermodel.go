@@ -3,8 +3,8 @@ package xz
 // maxPositionBits is the most bits of the position that select a probability.
 const maxPositionBits = 4
 
-// maxLiteralBits is the most bits of the position and of the byte before that select a literal's
-// probabilities in LZMA2.
+// maxLiteralBits is the most bits of position and byte before that select a literal's
+// probabilities.
 const maxLiteralBits = 4
 
 // states are counted to 16 here, so that no index need be checked.
@@ -12,8 +12,8 @@ const stateMask = 15
 
 type literalModel [0x300]prob
 
-// An unmodel is a decoder's model, with the literal and position parameters of the stream.
-type unmodel struct {
+// A decoderModel is a decoder's model, with the literal and position parameters of the stream.
+type decoderModel struct {
 	literalContext          uint8 // lc, bits of the byte before
 	literalMask             uint32
 	positionMask            uint32
@@ -31,7 +31,7 @@ type unmodel struct {
 }
 
 // setProperties decodes the parameters, (pb*5 + lp)*9 + lc. It reports whether LZMA2 allows them.
-func (m *unmodel) setProperties(b byte) bool {
+func (m *decoderModel) setProperties(b byte) bool {
 	lc, lp, pb := b%9, b/9%5, b/45
 	if pb > maxPositionBits || lc+lp > maxLiteralBits {
 		return false
@@ -43,12 +43,8 @@ func (m *unmodel) setProperties(b byte) bool {
 }
 
 // reset makes the model what an encoder has after a state reset.
-func (m *unmodel) reset() {
-	for _, ps := range [][]prob{
-		m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG0[:], m.isRepG1[:], m.isRepG2[:], m.special[:], m.align[:],
-	} {
-		fill(ps)
-	}
+func (m *decoderModel) reset() {
+	fill(m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG0[:], m.isRepG1[:], m.isRepG2[:], m.special[:], m.align[:])
 	for i := range m.slot {
 		fill(m.slot[i][:])
 	}
@@ -62,7 +58,7 @@ func (m *unmodel) reset() {
 }
 
 // literals returns the probabilities of a literal at a position, after a byte.
-func (m *unmodel) literals(position uint32, before byte) *literalModel {
+func (m *decoderModel) literals(position uint32, before byte) *literalModel {
 	return &m.literal[((position&m.literalMask)<<m.literalContext+uint32(before)>>(8-m.literalContext))&(1<<maxLiteralBits-1)]
 }
 
@@ -85,7 +81,7 @@ func (v interval) length(in *chunkBytes, l *lengthModel, position uint32) (inter
 }
 
 // distance decodes the distance, less one, of a match of a length.
-func (m *unmodel) distance(v interval, in *chunkBytes, length uint32) (interval, uint32) {
+func (m *decoderModel) distance(v interval, in *chunkBytes, length uint32) (interval, uint32) {
 	v, slot := v.tree(in, m.slot[lengthState(length)][:], 6)
 	if slot < firstModeled {
 		return v, slot
@@ -103,9 +99,8 @@ func (m *unmodel) distance(v interval, in *chunkBytes, length uint32) (interval,
 	return v, base + high<<alignBits + low
 }
 
-// repeated decodes which of the last distances a match repeats, moves it to the front, and the
-// length.
-func (m *unmodel) repeated(v interval, in *chunkBytes, position uint32) (interval, uint32) {
+// repeated decodes a match at one of the last distances: which one, and its length.
+func (m *decoderModel) repeated(v interval, in *chunkBytes, position uint32) (interval, uint32) {
 	state := m.state & stateMask
 	v, bit := v.fill(in).bit(&m.isRepG0[state])
 	if bit == 0 {

@@ -8,13 +8,11 @@ import (
 // sweepWork is how often, on average, a sweep may look at a seed.
 const sweepWork = 4
 
-// settle orders the seeds that are still tied at depth deepest by the ranks of the seeds at some
-// distance from them.
+// breakTies orders seeds that are tied at depth deepest by the ranks of seeds at some distance.
 //
-// The sweep settles nearly all of them. If it becomes too much work, or seeds differ only beyond
-// the text's end, prefix doubling follows (Manber and Myers 1990; Larsson and Sadakane 2007). Seeds
-// that are tied at the end begin equal rotations.
-func (s *seedSorter) settle(t []byte) {
+// If the sweep becomes too much work, or seeds differ only beyond the text's end, prefix doubling
+// follows (Manber and Myers 1990; Larsson and Sadakane 2007). What stays tied are equal rotations.
+func (s *seedSorter) breakTies(t []byte) {
 	count := len(s.labels)
 	for i, w := range s.words[:count] {
 		s.rank[w&labelMask/2] = uint32(i)
@@ -59,14 +57,13 @@ func (s *seedSorter) keep(g tie) {
 
 // sweep splits ties in falling order of their last members.
 //
-// Let k be a tie's last member, and let no tie have one beyond k. Then the seed that k is compared
-// by differs from all others, and so does k. What is still tied has an earlier last member and
-// comes later. That fails for the few seeds that are compared by one beyond the text's end; these
-// are left for prefix doubling.
+// If no tie has a member beyond k, the last of this one, then k's seed differs from all others, and
+// so does k. What is still tied comes later. This fails for seeds compared beyond the text's end:
+// prefix doubling does those.
 func (s *seedSorter) sweep() {
 	clear(s.byLast)
 	for _, g := range s.takeTies() {
-		s.await(g, s.end+1)
+		s.enqueue(g, s.end+1)
 	}
 	work := 0
 	for half := int(s.end / 2); half > 0; half-- {
@@ -91,15 +88,14 @@ func (s *seedSorter) sweep() {
 		parts := s.ties[kept:]
 		s.ties = s.ties[:kept]
 		for _, g := range parts {
-			s.await(g, uint32(half)*2)
+			s.enqueue(g, uint32(half)*2)
 		}
 	}
 }
 
-// await notes a tie down for its last member before a label. If the last two are closer to each
-// other than the seeds that they were to be compared by, the text repeats itself at that distance,
-// and members are compared by members.
-func (s *seedSorter) await(g tie, before uint32) {
+// enqueue notes a tie for its last member before a label. If the last two are closer than the gap,
+// the text repeats itself, and members are compared by members.
+func (s *seedSorter) enqueue(g tie, before uint32) {
 	a := s.words[g.from:g.to]
 	near := uint32(a[len(a)-1]&labelMask - a[len(a)-2]&labelMask)
 	s.at[g.from/2].gap = min(g.gap, near)
@@ -122,8 +118,7 @@ func (s *seedSorter) splitPair(g tie) {
 		s.ties = append(s.ties, g)
 		return
 	}
-	// If the first is compared by the second, r1 is the rank of the tie, and as good as any: r2 is
-	// not of the tie and lies on one of its sides.
+	// If the first is compared by the second, r1 is the tie's rank, and r2 lies on one side of it.
 	if r2 < r1 {
 		first, second = second, first
 	}
@@ -153,10 +148,9 @@ func (s *seedSorter) compare(g tie) (inside bool) {
 	return inside && !round
 }
 
-// follow changes the keys of those members of a tie that are compared by another one, and so on
-// from member to member, until one is compared by a seed that is none. If that has a lower rank
-// than the tie, it makes a member the lower the sooner it comes; if a higher one, the higher.
-// Members come in the order of the text, their ranks as keys.
+// follow gives members that are compared by other members a key by the first seed in that row that
+// is none. If that ranks below the tie, the sooner it comes, the lower; else the higher. Members
+// are in the order of the text, with ranks as keys.
 func follow(a []uint64, g tie) {
 	const (
 		step = 1 << 20 // above any rank
@@ -184,9 +178,8 @@ func follow(a []uint64, g tie) {
 	}
 }
 
-// regroup sorts the members of a tie by their keys, keeps what is still tied and reports whether it
-// found a difference. far says that the keys are ranks: then what is tied also agrees as far as the
-// seeds that it was compared by.
+// regroup sorts a tie by its keys, keeps what is still tied and reports whether anything differed.
+// far: the keys are ranks, so what is tied agrees as far as those seeds do.
 func (s *seedSorter) regroup(g tie, far bool) (split bool) {
 	a := s.words[g.from:g.to]
 	sortWords(a, s.spare)
@@ -211,9 +204,8 @@ func (s *seedSorter) regroup(g tie, far bool) (split bool) {
 	return a[0]>>24 != a[len(a)-1]>>24
 }
 
-// gapWithin returns the largest distance at which the first deepest bytes of a seed show another
-// one, and 0 if they show none. A byte that is larger than the one before shows that those before
-// it, as far as they do not fall, began with a seed.
+// gapWithin returns the largest distance at which a seed's first deepest bytes show another seed,
+// or 0. A byte larger than the one before shows that a seed began there or before.
 func gapWithin(seed []byte) uint32 {
 	seed = seed[:deepest]
 	i := deepest - 1
@@ -226,8 +218,8 @@ func gapWithin(seed []byte) uint32 {
 	return uint32(i)
 }
 
-// splitLong sorts a tie whose members' next seed lies beyond deepest as far as that seed. Such ties
-// are few: together they are no longer than the text.
+// splitLong sorts a tie whose next seed lies beyond deepest. All such ties are no longer than the
+// text.
 func (s *seedSorter) splitLong(t []byte, g tie) {
 	a := s.words[g.from:g.to]
 	slices.SortFunc(a, func(x, y uint64) int {

@@ -5,13 +5,12 @@ import "encoding/binary"
 // maxRaw stands for an unknown size of a block: more than can be decoded, but sums do not overflow.
 const maxRaw = 1 << 62
 
-// slack is how far behind the end of what it decodes an unchunker may write.
+// slack is how far behind the end of what it decodes a chunkDecoder may write.
 const slack = 16
 
-// An unchunker decodes the chunks of a block's LZMA2 data, one after the other, to the end of
-// buf[:pos].
-type unchunker struct {
-	unmodel
+// A chunkDecoder decodes the chunks of a block's LZMA2 data to the end of buf[:pos].
+type chunkDecoder struct {
+	decoderModel
 	in     chunkBytes
 	head   [chunkHeader]byte
 	dict   int   // how far back a match may reach, in bytes
@@ -24,7 +23,7 @@ type unchunker struct {
 }
 
 // begin prepares u for a block of at most size bytes, decoded into buf's array while it has room.
-func (u *unchunker) begin(buf []byte, dict int, size int64, slide bool) {
+func (u *chunkDecoder) begin(buf []byte, dict int, size int64, slide bool) {
 	u.buf, u.pos, u.origin = buf[:cap(buf)], 0, 0
 	u.dict, u.left, u.slide = dict, size, slide
 	u.wanted = resetDictionary
@@ -32,7 +31,7 @@ func (u *unchunker) begin(buf []byte, dict int, size int64, slide bool) {
 
 // chunk decodes the next chunk and returns what it becomes, which is valid until the next call.
 // After the last chunk more is false. It must not be called then, or after an error.
-func (u *unchunker) chunk(in input) (data []byte, more bool, err error) {
+func (u *chunkDecoder) chunk(in input) (data []byte, more bool, err error) {
 	if err := in.full(u.head[:1]); err != nil {
 		return nil, false, err
 	}
@@ -45,7 +44,7 @@ func (u *unchunker) chunk(in input) (data []byte, more bool, err error) {
 }
 
 // next decodes a chunk that begins with a control byte and returns how many bytes it becomes.
-func (u *unchunker) next(in input, control byte) (int, error) {
+func (u *chunkDecoder) next(in input, control byte) (int, error) {
 	if control == chunkStoredReset || control >= chunkLZMA|resetDictionary {
 		u.origin = u.pos
 		u.wanted = resetProperties
@@ -72,7 +71,7 @@ func (u *unchunker) next(in input, control byte) (int, error) {
 	return n, nil
 }
 
-func (u *unchunker) compressed(in input, control byte) (int, error) {
+func (u *chunkDecoder) compressed(in input, control byte) (int, error) {
 	reset := control & resetDictionary
 	if reset < u.wanted {
 		return 0, corrupt("a chunk without the properties that it needs")
@@ -106,7 +105,7 @@ func (u *unchunker) compressed(in input, control byte) (int, error) {
 }
 
 // room makes room for n bytes of a chunk, and for the block as it grows.
-func (u *unchunker) room(n int) error {
+func (u *chunkDecoder) room(n int) error {
 	if u.left -= int64(n); u.left < 0 {
 		return corrupt("a block that is longer than its header says")
 	}
