@@ -135,7 +135,7 @@ func TestLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := extract.New(extract.Options{Target: target(t, to)})
-	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil); err != nil {
+	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil, extract.Limits{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Finish(); err != nil {
@@ -261,7 +261,7 @@ func TestConcurrent(t *testing.T) {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				place := filepath.Dir(filepath.Join("tree", s.Path))
-				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil); err != nil {
+				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil, extract.Limits{}); err != nil {
 					t.Errorf("%q: %v", s.Path, err)
 				}
 			})
