@@ -30,24 +30,14 @@ const (
 	Skipped
 )
 
+var kinds = [...]string{Unreadable: "unreadable", Vanished: "vanished", Truncated: "truncated", Bare: "attributes missing",
+	Copied: "link stored as copy", Changed: "changed while read", Skipped: "skipped"}
+
 func (k Kind) String() string {
-	switch k {
-	case Unreadable:
-		return "unreadable"
-	case Vanished:
-		return "vanished"
-	case Truncated:
-		return "truncated"
-	case Bare:
-		return "attributes missing"
-	case Copied:
-		return "link stored as copy"
-	case Changed:
-		return "changed while read"
-	case Skipped:
-		return "skipped"
+	if k < 1 || int(k) >= len(kinds) {
+		return fmt.Sprintf("Kind(%d)", int(k))
 	}
-	return fmt.Sprintf("Kind(%d)", int(k))
+	return kinds[k]
 }
 
 // Fault is the report of one entry.

@@ -46,7 +46,8 @@ func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	m.id = identity{inode{e.Dev, e.Ino}, e.Nlink, e.Size, e.ModTime.UnixNano()}
 	m.header = tarfmt.Header{Name: e.Name, Mode: modeBits(e.Mode), UID: e.UID, GID: e.GID, ModTime: e.ModTime}
 	h := &m.header
-	h.User, h.Group = st.names.of(e.UID, e.GID)
+	h.User = st.user.get(&st.archiver.owners, owner{e.UID, false})
+	h.Group = st.group.get(&st.archiver.owners, owner{e.GID, true})
 	switch e.Mode.Type() {
 	case 0:
 		h.Type, h.Size = tarfmt.TypeReg, e.Size
