@@ -1,6 +1,7 @@
 package browse
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -141,7 +142,7 @@ func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, a
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("reading the manifest of run %s: %w", run.ID, reason(ctx, err))
+			return fmt.Errorf("reading the manifest of run %s: %w", run.ID, cmp.Or(ending(ctx, err), err))
 		}
 		return nil
 	}

@@ -51,13 +51,11 @@ func (c *Catalogue) Subtrees(ctx context.Context, run catalogue.Run, fn func(cat
 		own = fn(s)
 		return own
 	})
-	switch {
-	case err == nil:
-		return nil
-	case own != nil:
+	if err == nil || own != nil {
 		return own
-	case stops(ctx, err):
-		return reason(ctx, err)
+	}
+	if end := ending(ctx, err); end != nil {
+		return end
 	}
 	c.Fault(Fault{Run: run.ID, Err: err})
 	return nil
