@@ -36,12 +36,12 @@ type recorder struct {
 	now  time.Time // when the entries were looked at, or before
 	hash hash.Hash
 	buf  []byte
-	sum  summary
+	sum  Scan
 }
 
 // newRecorder must be called before the entries are looked at: it reads the clock.
 func (t *Tree) newRecorder(fd int, dev uint64) recorder {
-	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: summary{sound: true}}
+	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: Scan{Sound: true}}
 }
 
 // add records an entry; nameLen is the length of its name in the archive. The length of each record
@@ -79,18 +79,18 @@ func appendTime(b []byte, ts unix.Timespec) []byte {
 
 func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	s := &r.sum
-	s.sound = s.sound && settled(r.now, st)
-	s.entries++
+	s.Sound = s.Sound && settled(r.now, st)
+	s.Entries++
 	tar := int64(2*tarBlock) + blocks(int64(tarRecords+nameLen))
 	switch fsys.Type(st) {
 	case unix.S_IFREG:
-		s.files++
-		s.bytes += st.Size
+		s.Files++
+		s.Bytes += st.Size
 		tar += r.content(st)
 	case unix.S_IFLNK:
 		tar += blocks(st.Size)
 	}
-	s.tar += tar
+	s.TarBound += tar
 }
 
 // content bounds the size of a file's content in the archive: with holes, its data and their map,
@@ -141,17 +141,17 @@ func (r *recorder) flush() {
 }
 
 // addDigest records what is in a directory that has been recorded as an entry.
-func (r *recorder) addDigest(s *summary) {
-	r.buf = append(r.buf, s.digest[:]...)
-	r.sum.sound = r.sum.sound && s.sound
-	r.sum.entries += s.entries
-	r.sum.files += s.files
-	r.sum.bytes += s.bytes
-	r.sum.tar += s.tar
+func (r *recorder) addDigest(s *Scan) {
+	r.buf = append(r.buf, s.Fingerprint[:]...)
+	r.sum.Sound = r.sum.Sound && s.Sound
+	r.sum.Entries += s.Entries
+	r.sum.Files += s.Files
+	r.sum.Bytes += s.Bytes
+	r.sum.TarBound += s.TarBound
 }
 
-func (r *recorder) result() summary {
+func (r *recorder) result() Scan {
 	r.flush()
-	r.hash.Sum(r.sum.digest[:0])
+	r.hash.Sum(r.sum.Fingerprint[:0])
 	return r.sum
 }

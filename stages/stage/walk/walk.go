@@ -29,6 +29,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"firn/stages/format/key"
@@ -72,10 +73,10 @@ type Tree struct {
 	id      inode  // of the backup path itself
 	leave   map[inode]bool
 	leaveAt map[string]bool // paths below the backup path
-	share   share
-	lists   sync.Pool // *names
-	buffers sync.Pool // *[]byte for getdents
-	holes   sync.Map  // device → bool: its st_blocks shows holes
+	share   errgroup.Group  // its limit is the number of workers
+	lists   sync.Pool       // *names
+	buffers sync.Pool       // *[]byte for getdents
+	holes   sync.Map        // device → bool: its st_blocks shows holes
 }
 
 // inode identifies an entry while the tree is open.
@@ -100,7 +101,8 @@ func Open(name string, o Options) (*Tree, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name)), share: newShare(o.Workers)}
+	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name))}
+	t.share.SetLimit(o.Workers)
 	switch t.path {
 	case ".":
 	case "/":
