@@ -43,7 +43,8 @@ var ErrNoList = errors.New("the catalogue has no list of its entries")
 // ErrNotSaved: a subtree was not saved, and the catalogue has no earlier archive of it.
 var ErrNotSaved = errors.New("it was not saved in that run, and no earlier archive of it is known")
 
-// ending returns the error that ends the whole question; nil if err only ends the reading of one part.
+// ending returns the error that ends the whole question; nil if err only ends the reading of one
+// part.
 func ending(ctx context.Context, err error) error {
 	switch {
 	case err != nil && ctx.Err() != nil:

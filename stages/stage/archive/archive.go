@@ -1,15 +1,15 @@
 // Package archive writes the tar of one subtree: the tar half of the stage "tar-compress".
 //
-// It reads entries from a walk and files from the file system, and writes a stream. It knows neither
-// compression nor stores nor what a run is. The bytes it writes are a function of the entries alone:
-// the same tree gives the same tar, on any machine, with any writer, in any release of Go (package
-// tarfmt makes them).
+// It reads entries from a walk and files from the file system, and writes a stream. It knows
+// neither compression nor stores nor what a run is. The bytes it writes are a function of the
+// entries alone: the same tree gives the same tar, on any machine, with any writer, in any release
+// of Go (package tarfmt makes them).
 //
 // It promises: a fault of a single entry is reported, and never stops the archive or makes it
-// malformed. A file that can't be opened is left out. One that shrinks or can't be read to its end is
-// filled up with zeros to the size in its header; one that grows is cut there. Only a fault of the
-// writer, or the context, ends the stream early. Memory grows only with hard links whose other names
-// are still to come (Options.MaxLinks).
+// malformed. A file that can't be opened is left out. One that shrinks or can't be read to its end
+// is filled up with zeros to the size in its header; one that grows is cut there. Only a fault of
+// the writer, or the context, ends the stream early. Memory grows only with hard links whose other
+// names are still to come (Options.MaxLinks).
 package archive
 
 import (
@@ -69,7 +69,8 @@ type Result struct {
 	Skipped int64 // reports of Skipped
 }
 
-// An Observer is called for a subtree's entries, in the goroutine of Write or List. Either may be nil.
+// An Observer is called for a subtree's entries, in the goroutine of Write or List. Either may be
+// nil.
 type Observer struct {
 	// Fault is called for every entry that is not in the archive as it was on disk.
 	Fault func(Fault)
@@ -81,14 +82,14 @@ type Observer struct {
 // Write writes the tar of subtree s of t to w. The result counts what was written, also with an
 // error: one of w, of the observer or of t, or ctx's cause.
 //
-// If w is an io.ReaderFrom, file data go straight from the file into the memory that w offers. The tar
-// ends with two blocks of zeros and is not padded to 10 KiB, the record size of tapes.
+// If w is an io.ReaderFrom, file data go straight from the file into the memory that w offers. The
+// tar ends with two blocks of zeros and is not padded to 10 KiB, the record size of tapes.
 func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtree, o Observer) (Result, error) {
 	return a.run(ctx, "writing the tar of", w, t, s, o)
 }
 
-// List gives the observer the members that Write would write, but for their holes, and reads no file.
-// Bytes and TarSize of the result are 0.
+// List gives the observer the members that Write would write, but for their holes, and reads no
+// file. Bytes and TarSize of the result are 0.
 func (a *Archiver) List(ctx context.Context, t Tree, s walk.Subtree, o Observer) (Result, error) {
 	return a.run(ctx, "listing", nil, t, s, o)
 }

@@ -16,8 +16,8 @@ const maxAttributes = tarfmt.MaxRecords - 64<<10
 
 var errAttributes = errors.New("too large for a tar header")
 
-// collect puts the extended attributes of e into m. It reads them from its file if that is open, else
-// by its name.
+// collect puts the extended attributes of e into m. It reads them from its file if that is open,
+// else by its name.
 func (st *stream) collect(m *member, e *walk.Entry) {
 	var found map[string][]byte
 	var err error

@@ -21,7 +21,8 @@ const (
 	Truncated
 	// Bare: the entry is there, but not all of its extended attributes.
 	Bare
-	// Copied: the file is there as a file of its own, not as a link to another name (Options.MaxLinks).
+	// Copied: the file is there as a file of its own, not as a link to another name
+	// (Options.MaxLinks).
 	Copied
 	// Changed: the file is there as it was read, but it changed meanwhile. What it shrank by is zeros,
 	// what it grew by is missing.
@@ -71,8 +72,8 @@ func (st *stream) fault(path string, what Kind, err error) {
 	}
 }
 
-// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and
-// those of opening a file.
+// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults,
+// and those of opening a file.
 func (st *stream) unreadable(path string, err error) {
 	what := Unreadable
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {

@@ -38,8 +38,8 @@ func (m *member) forget() {
 	*m = member{attrs: m.attrs[:0]}
 }
 
-// prepare makes a member of e. Where it can't, it reports e, and taken is false. The error is one of
-// writing the members before it in the queue.
+// prepare makes a member of e. Where it can't, it reports e, and taken is false. The error is one
+// of writing the members before it in the queue.
 func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	m.forget()
 	m.path, m.blocks, m.changeTime = e.Path, e.Blocks, e.ChangeTime

@@ -167,8 +167,8 @@ func (st *stream) write(p []byte) error {
 	return err
 }
 
-// writeBody writes the n bytes of st.body. Faults of the file are no errors of the body, so that every
-// error is the writer's or the context's.
+// writeBody writes the n bytes of st.body. Faults of the file are no errors of the body, so that
+// every error is the writer's or the context's.
 func (st *stream) writeBody(n int64) error {
 	if _, ok := st.w.(io.ReaderFrom); !ok && st.copy == nil {
 		st.copy = make([]byte, copySize)

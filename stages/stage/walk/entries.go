@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Entries streams the entries of a subtree: a directory before what is in it, and the entries of one
-// directory in byte order of their names. fault is called for each entry that could not be read
+// Entries streams the entries of a subtree: a directory before what is in it, and the entries of
+// one directory in byte order of their names. fault is called for each entry that could not be read
 // whole, with its path for messages; a directory that can't be listed has been given to fn before.
 //
 // It ends with an error when the subtree's own entry can't be read, when fn returns one, and when

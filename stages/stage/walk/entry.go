@@ -45,8 +45,8 @@ func (e *Entry) set(p place, st *unix.Stat_t) error {
 }
 
 // Open opens the entry for reading, without following links and, where that is permitted, without
-// changing its time of last access. It fails when the name now leads to another file than lstat saw.
-// The caller closes the file.
+// changing its time of last access. It fails when the name now leads to another file than lstat
+// saw. The caller closes the file.
 func (e *Entry) Open() (*os.File, error) {
 	fd, err := e.open()
 	if err != nil {

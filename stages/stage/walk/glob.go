@@ -178,8 +178,8 @@ func classByte(p string) (b byte, n int, err error) {
 	return p[1], 2, nil
 }
 
-// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when p
-// names none, because "]" comes without ":".
+// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when
+// p names none, because "]" comes without ":".
 func (c *class) addNamed(p string) (n int, err error) {
 	end := strings.IndexByte(p[2:], ']')
 	if end < 0 {

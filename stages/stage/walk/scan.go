@@ -72,8 +72,8 @@ type scanWalk struct {
 
 // dir scans what is in the directory at p. The digest covers the data of all entries in order of
 // their names, then the digests of the directories among them in the same order; one that can't be
-// read has a zero Scan. rel is as in Tree.read; nameLen is the length of what the names in the archive
-// begin with.
+// read has a zero Scan. rel is as in Tree.read; nameLen is the length of what the names in the
+// archive begin with.
 func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan {
 	d, err := p.dir.openDir(p.name, id)
 	if err != nil {
@@ -130,9 +130,9 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 	return subdirs
 }
 
-// descend scans the directories found in d. Idle workers get some of them as long as d is one of the
-// levels that stay open; this goroutine scans the rest, so that nothing is queued and no deadlock is
-// possible.
+// descend scans the directories found in d. Idle workers get some of them as long as d is one of
+// the levels that stay open; this goroutine scans the rest, so that nothing is queued and no
+// deadlock is possible.
 func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameLen int) {
 	var others sync.WaitGroup
 	defer others.Wait()

@@ -82,9 +82,9 @@ type Tree struct {
 // inode identifies an entry while the tree is open.
 type inode struct{ dev, ino uint64 }
 
-// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names in
-// archives are made from the path as given, cleaned; it is an error when that leads elsewhere, by a
-// ".." after a link. The Tree must be closed.
+// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names
+// in archives are made from the path as given, cleaned; it is an error when that leads elsewhere,
+// by a ".." after a link. The Tree must be closed.
 func Open(name string, o Options) (*Tree, error) {
 	if name == "" {
 		return nil, errors.New("opening the backup path: it is empty; name a directory or a file")
@@ -186,7 +186,8 @@ func (t *Tree) resolveLeaveOut() error {
 	return nil
 }
 
-// below returns p relative to root when it lies below it, links in the part of either that exists resolved.
+// below returns p relative to root when it lies below it, links in the part of either that exists
+// resolved.
 func below(root, p string) (string, bool) {
 	rel, err := filepath.Rel(resolve(root), resolve(p))
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
