@@ -9,7 +9,7 @@
 // malformed. A file that can't be opened is left out. One that shrinks or can't be read to its end
 // is filled up with zeros to the size in its header; one that grows is cut there. Only a fault of
 // the writer, or the context, ends the stream early. Memory grows only with hard links whose other
-// names are still to come (Options.MaxLinks).
+// names are still to come (maxLinks).
 package archive
 
 import (
@@ -23,16 +23,10 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// Options bounds an Archiver.
-type Options struct {
-	// MaxLinks bounds the inodes with several names that one archive remembers until it has seen all
-	// of their names. Further ones are stored whole under each name and reported as Copied. One
-	// costs some 150 bytes. 0 means DefaultMaxLinks.
-	MaxLinks int
-}
-
-// DefaultMaxLinks is Options.MaxLinks where none is given: a million, 150 MB at worst.
-const DefaultMaxLinks = 1 << 20
+// maxLinks bounds the inodes with several names that one archive remembers until it has seen all of
+// their names, which takes 150 MB at worst. Further ones are stored whole under each name and reported
+// as Copied.
+const maxLinks = 1 << 20
 
 // Tree yields the entries of a subtree; *walk.Tree is one. Its errors don't name the subtree.
 type Tree interface {
@@ -49,11 +43,8 @@ type Archiver struct {
 }
 
 // New returns an Archiver.
-func New(o Options) *Archiver {
-	a := &Archiver{maxLinks: o.MaxLinks, files: osFiles{}}
-	if a.maxLinks == 0 {
-		a.maxLinks = DefaultMaxLinks
-	}
+func New() *Archiver {
+	a := &Archiver{maxLinks: maxLinks, files: osFiles{}}
 	a.streams.New = func() any { return new(stream) }
 	return a
 }

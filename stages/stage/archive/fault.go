@@ -22,7 +22,7 @@ const (
 	// Bare: the entry is there, but not all of its extended attributes.
 	Bare
 	// Copied: the file is there as a file of its own, not as a link to another name
-	// (Options.MaxLinks).
+	// (maxLinks).
 	Copied
 	// Changed: the file is there as it was read, but it changed meanwhile. What it shrank by is zeros,
 	// what it grew by is missing.

@@ -214,12 +214,12 @@ func TestLinkWithoutItsFile(t *testing.T) {
 	to := t.TempDir()
 	r, f, err := lay(t, to, extract.Options{}, b, "home", func(name string) bool { return name == "second" })
 	var missing *extract.LinkError
-	if err != nil || r.Faults != 1 || len(f.all) != 1 || !errors.As(f.all[0], &missing) || missing.Target != "d/first" || f.all[0].Path != "home/second" {
+	if err != nil || r.Faults != 1 || len(f.all) != 1 || !errors.As(f.all[0].Err, &missing) || missing.Target != "d/first" || f.all[0].Path != "home/second" {
 		t.Fatalf("%+v, %v\n%v", r, err, f)
 	}
 	// With a file that is another, though of that name, there is nothing to link to either.
 	write(t, to+"/home/d/first", "other", 5)
-	if _, f, err := lay(t, to, extract.Options{}, b, "home", nil); err != nil || len(f.all) != 2 || f.all[0].What != extract.Exists || !errors.As(f.all[1], &missing) {
+	if _, f, err := lay(t, to, extract.Options{}, b, "home", nil); err != nil || len(f.all) != 2 || f.all[0].What != extract.Exists || !errors.As(f.all[1].Err, &missing) {
 		t.Fatalf("%v\n%v", err, f)
 	}
 	if r, f, err := lay(t, to, extract.Options{Overwrite: extract.Always}, b, "home", nil); err != nil || len(f.all) > 0 {

@@ -100,7 +100,7 @@ func (d *dirs) keep(n *node, f final, a *acls, flag uint32) {
 	n.mark(flag)
 }
 
-const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
 
 // openDir opens a directory in another one, for entries to be made in.
 func (x *Extractor) openDir(parent *level, name string, n *node) (int, error) {

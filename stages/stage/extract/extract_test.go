@@ -31,7 +31,7 @@ func archived(t testing.TB, dir string, depth int, s walk.Subtree) []byte {
 		s.Base = filepath.Base(filepath.Join(dir, s.Path))
 	}
 	var b bytes.Buffer
-	_, err = archive.New(archive.Options{}).Write(context.Background(), &b, w, s, archive.Observer{Fault: func(f archive.Fault) {
+	_, err = archive.New().Write(context.Background(), &b, w, s, archive.Observer{Fault: func(f archive.Fault) {
 		if f.What != archive.Skipped {
 			t.Errorf("%v: %v", f.What, f.Err)
 		}

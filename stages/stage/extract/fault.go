@@ -26,18 +26,13 @@ const (
 	Exists
 )
 
+var kinds = [...]string{Failed: "not restored", Refused: "refused", Partial: "restored in part", Exists: "kept what is there"}
+
 func (k Kind) String() string {
-	switch k {
-	case Failed:
-		return "not restored"
-	case Refused:
-		return "refused"
-	case Partial:
-		return "restored in part"
-	case Exists:
-		return "kept what is there"
+	if k < 1 || int(k) >= len(kinds) {
+		return fmt.Sprintf("Kind(%d)", int(k))
 	}
-	return fmt.Sprintf("Kind(%d)", int(k))
+	return kinds[k]
 }
 
 // Fault is the report of one entry.
@@ -46,12 +41,6 @@ type Fault struct {
 	What Kind
 	Err  error // never nil; says what was being done to Path, and why it failed
 }
-
-// Error gives the whole message; Path is in it.
-func (f Fault) Error() string { return f.Err.Error() }
-
-// Unwrap gives the cause.
-func (f Fault) Unwrap() error { return f.Err }
 
 // The reasons for Refused.
 var (

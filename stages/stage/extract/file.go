@@ -30,7 +30,7 @@ func (w *writer) file(e *entry) (verdict, error) {
 		return was, err
 	}
 	temp, made := w.x.tempName(), w.x.firstMode(d, h)
-	fd, err := fsys.Open(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, made)
+	fd, err := fsys.Open(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, made)
 	if err != nil {
 		return was, fmt.Errorf("making the file: %w", err)
 	}

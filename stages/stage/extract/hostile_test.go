@@ -124,8 +124,8 @@ func TestHostile(t *testing.T) {
 			untouched(t, dir)
 			var refused, failed []string
 			for _, one := range f.all {
-				if !strings.Contains(one.Error(), "\"") || strings.Contains(one.Error(), "\n") {
-					t.Errorf("a report that does not quote the name: %q", one.Error())
+				if !strings.Contains(one.Err.Error(), "\"") || strings.Contains(one.Err.Error(), "\n") {
+					t.Errorf("a report that does not quote the name: %q", one.Err.Error())
 				}
 				if one.What == extract.Refused {
 					refused = append(refused, one.Path)
@@ -193,7 +193,7 @@ func sparseTar(t testing.TB, name string) []byte {
 func TestNUL(t *testing.T) {
 	sparse := sparseTar(t, "x\x00y")
 	r, f, err := lay(t, t.TempDir(), extract.Options{}, sparse, "", nil)
-	if err != nil || r.Faults != 1 || r.Entries != 1 || len(f.all) != 1 || !errors.Is(f.all[0], extract.ErrNUL) || f.all[0].What != extract.Refused {
+	if err != nil || r.Faults != 1 || r.Entries != 1 || len(f.all) != 1 || !errors.Is(f.all[0].Err, extract.ErrNUL) || f.all[0].What != extract.Refused {
 		t.Errorf("%+v, %v, %v", r, err, f)
 	}
 }

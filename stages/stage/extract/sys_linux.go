@@ -28,7 +28,7 @@ func chmodat(dirfd int, name string, mode uint32) error {
 	if err != unix.EOPNOTSUPP { // before Linux 6.6
 		return err
 	}
-	fd, err := fsys.Open(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := fsys.Open(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}

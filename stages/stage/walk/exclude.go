@@ -104,15 +104,9 @@ func trimSpaces(s string) string {
 	return s[:end]
 }
 
-// Match reports whether a pattern leaves out the entry at path, below the backup path. It does not
-// look at the directories above.
-func (x *Exclude) Match(path string, dir bool) bool {
-	i := strings.LastIndexByte(path, '/') + 1
-	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
-}
-
-// matchIn is Match for a path in two parts: the directory, with a slash at its end unless it is "",
-// and the name.
+// matchIn reports whether a pattern leaves out an entry. Its path below the backup path is in two parts:
+// the directory, with a slash at its end unless it is "", and the name. The directories above are not
+// looked at.
 func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
 	if x == nil {
 		return false

@@ -54,17 +54,9 @@ func (n *names) sort() {
 // list returns the sorted names in d. When reading stops with an error, it returns those read so
 // far.
 func (t *Tree) list(d *dir) (*names, error) {
-	n, _ := t.lists.Get().(*names)
-	if n == nil {
-		n = new(names)
-	}
+	n, buf := t.lists.Get().(*names), t.buffers.Get().(*[64 << 10]byte)
 	n.bytes, n.at = n.bytes[:0], n.at[:0]
-	buf, _ := t.buffers.Get().(*[]byte)
-	if buf == nil {
-		b := make([]byte, 64<<10)
-		buf = &b
-	}
-	err := readNames(d.fd, *buf, n)
+	err := readNames(d.fd, buf[:], n)
 	t.buffers.Put(buf)
 	n.sort()
 	return n, err

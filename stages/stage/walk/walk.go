@@ -75,7 +75,7 @@ type Tree struct {
 	leaveAt map[string]bool // paths below the backup path
 	share   errgroup.Group  // its limit is the number of workers
 	lists   sync.Pool       // *names
-	buffers sync.Pool       // *[]byte for getdents
+	buffers sync.Pool       // *[64 << 10]byte for getdents
 	holes   sync.Map        // device → bool: its st_blocks shows holes
 }
 
@@ -103,6 +103,8 @@ func Open(name string, o Options) (*Tree, error) {
 	}
 	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name))}
 	t.share.SetLimit(o.Workers)
+	t.lists.New = func() any { return new(names) }
+	t.buffers.New = func() any { return new([64 << 10]byte) }
 	switch t.path {
 	case ".":
 	case "/":
