@@ -16,7 +16,7 @@ type Catalogue struct {
 	Fault func(Fault)
 }
 
-// An Archive is where an entry lies.
+// An Archive is where an entry is.
 type Archive struct {
 	Path    string // of its subtree, as in keys
 	Shell   bool

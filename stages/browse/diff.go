@@ -52,7 +52,7 @@ type Totals struct {
 // An entry counts as added or removed only if the other run is known not to have it: not if a list
 // of that run can't be read, or the run was stopped before it.
 //
-// Entries are compared by their paths, whatever archives they lie in. Names of hard links are
+// Entries are compared by their paths, whatever archives they are in. Names of hard links are
 // compared by time, mode and owner: which of the names comes first in an archive is not a change.
 func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
 	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}

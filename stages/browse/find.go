@@ -25,7 +25,7 @@ const MaxFound = 1_000_000
 type Version struct {
 	Path        string // as in keys
 	Entry       catalogue.Entry
-	Archive     Archive // the newest that it lies in
+	Archive     Archive // the newest that it is in
 	First, Last int     // the runs in which it was there first and last: indexes into those that were given to Find
 	Runs        int     // in how many it was there
 }
@@ -72,7 +72,7 @@ type search struct {
 	more     bool
 }
 
-// A spot is where a list lies.
+// A spot is where a list is.
 type spot struct {
 	pack   uint32
 	offset int64
@@ -274,7 +274,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 	}
 }
 
-// hit records a match. The same state of an entry may lie in many archives; the newest counts.
+// hit records a match. The same state of an entry may be in many archives; the newest counts.
 func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	key := e
 	key.UID, key.GID, key.Attrs, key.ModTime = 0, 0, false, e.ModTime.UTC()

@@ -31,7 +31,7 @@ func sourceOf(s catalogue.Subtree) source {
 	return src
 }
 
-// An Item is an entry and where it lies.
+// An Item is an entry and where it is.
 type Item struct {
 	Path    string // as in keys
 	Entry   catalogue.Entry
@@ -42,7 +42,7 @@ type Item struct {
 const openPacks = 32
 
 // merged yields the entries of many subtrees in the order of their paths. A list is opened when its
-// subtree's turn comes, so that the open lists are those of subtrees that lie in each other: a
+// subtree's turn comes, so that the open lists are those of nested subtrees: a
 // shell's, and one of a subtree in it.
 type merged struct {
 	ctx     context.Context
@@ -83,9 +83,9 @@ func (m *merged) next() (Item, error) {
 		}
 	}
 }
-
-// least returns the open list whose current entry comes first. There are few: as many as subtrees
-// lie in each other.
+// least returns the open list whose current entry comes first. There are few: one for each level of
+// nesting.
+// are nested.
 func (m *merged) least() (least *cursor) {
 	for _, c := range m.open {
 		if least == nil || treepath.Compare(c.item.Path, least.item.Path) < 0 {

@@ -13,7 +13,7 @@ type Kind int
 
 // The kinds of fault, by what is in the archive.
 const (
-	// Unreadable: the entry, or what lies in the directory, could not be read and is missing.
+	// Unreadable: the entry, or what is in the directory, could not be read and is missing.
 	Unreadable Kind = iota + 1
 	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
 	Vanished
@@ -72,7 +72,7 @@ func (st *stream) fault(path string, what Kind, err error) {
 	}
 }
 
-// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults,
+// unreadable reports an entry, or what is in it, that is not in the archive: the walk's faults,
 // and those of opening a file.
 func (st *stream) unreadable(path string, err error) {
 	what := Unreadable

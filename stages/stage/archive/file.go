@@ -23,7 +23,7 @@ type file interface {
 	NextData(offset int64) (int64, error)
 	NextHole(offset int64) (int64, error)
 	// Xattrs returns names and values, nil where there are none. What could be read is returned along
-	// with an error. scratch is memory to work in; nothing that is returned lies in it.
+	// with an error. scratch is memory to work in; nothing that is returned is in it.
 	Xattrs(scratch []byte) (map[string][]byte, error)
 	// Ahead lets the system read the file's beginning into memory.
 	Ahead()

@@ -26,7 +26,7 @@ func write(t testing.TB, p, content string, at int64) {
 	}
 }
 
-// TestOverwrite lays an archive of time 10^9 over what is there.
+// TestOverwrite extracts an archive of time 10^9 over what is there.
 func TestOverwrite(t *testing.T) {
 	const older, newer = 999_999_999, 1_000_000_001
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestTakenUp(t *testing.T) {
 	same(t, src, to+"/tree", tree.DiffOptions{Holes: true})
 }
 
-// TestLeftovers: what killed runs left goes when an entry is laid down beside it; what is of a run that lives, or is a directory, stays.
+// TestLeftovers: what killed runs left is removed when an entry is written beside it; what belongs to a live run, or is a directory, stays.
 func TestLeftovers(t *testing.T) {
 	to := t.TempDir()
 	own := fmt.Sprint(os.Getpid())
@@ -232,7 +232,7 @@ func TestLinkWithoutItsFile(t *testing.T) {
 	}
 }
 
-// TestConcurrent lays the subtrees of a tree down side by side, shells and all, into directories that they share.
+// TestConcurrent extracts the subtrees of a tree side by side, shells and all, into directories that they share.
 func TestConcurrent(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "tree")

@@ -13,7 +13,7 @@ import (
 	"firn/stages/stage/extract"
 )
 
-// guarded lays hostile bytes down, twice over, in a target with links that lead out of it, and fails the test if anything beside it changes.
+// guarded extracts hostile bytes, twice over, in a target with links that lead out of it, and fails the test if anything beside it changes.
 func guarded(t *testing.T, b []byte) {
 	dir, to := surroundings(t)
 	root := target(t, to)

@@ -69,7 +69,7 @@ func hard(name, to string) tar.Header {
 	return tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: to}
 }
 
-// TestHostile lays down what no tar of a tree holds. Each archive ends with a good file, which must arrive.
+// TestHostile extracts what no tar of a tree holds. Each archive ends with a good file, which must arrive.
 func TestHostile(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -25,7 +25,7 @@ t.add("tree", filter=lambda m: None if -1 < m.mtime < 0 else m)
 t.close()
 `
 
-// TestTools lays down what other programs archive, the old script's among them, as far as their formats can tell it.
+// TestTools extracts what other programs archive, the old script's among them, as far as their formats can tell it.
 func TestTools(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := tree.Awkward(filepath.Join(dir, "tree"), tree.TooDeep, tree.Sockets); err != nil {
@@ -88,7 +88,7 @@ func TestTools(t *testing.T) {
 	}
 }
 
-// TestDefaultACL: what is laid down below a directory whose new entries inherit an ACL is as the archive has it all the same.
+// TestDefaultACL: what is extracted below a directory whose new entries inherit an ACL is as the archive has it all the same.
 func TestDefaultACL(t *testing.T) {
 	dir := t.TempDir()
 	src, to := filepath.Join(dir, "tree"), filepath.Join(dir, "to")

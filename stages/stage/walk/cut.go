@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cut emits every subtree: a directory's shell before what lies in it, and the entries of one
+// Cut emits every subtree: a directory's shell before what is in it, and the entries of one
 // directory in byte order of their names. fault is called for each directory above the depth that
 // can't be listed whole, and for each entry that vanished.
 //

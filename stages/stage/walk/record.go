@@ -97,7 +97,7 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 // which takes some 40 bytes for each piece of data, of 4 KiB at least.
 func (r *recorder) content(st *unix.Stat_t) int64 {
 	whole, used := blocks(st.Size), int64(st.Blocks)*512
-	// Small files may lie in the inode, which counts no blocks.
+	// Small files may be in the inode, which counts no blocks.
 	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
 		return whole
 	}

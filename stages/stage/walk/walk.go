@@ -1,5 +1,5 @@
 // Package walk reads the tree that is to be saved: it cuts it into subtrees, takes fingerprints of
-// them from lstat data alone, and streams a subtree's entries to whoever archives them.
+// them from lstat data alone, and streams a subtree's entries to who archives them.
 //
 // It knows nothing of archives, codecs or stores, and opens no file but CACHEDIR.TAG, on request.
 // It promises:
@@ -188,7 +188,7 @@ func (t *Tree) resolveLeaveOut() error {
 	return nil
 }
 
-// below returns p relative to root when it lies below it, links in the part of either that exists
+// below returns p relative to root when it is below it, links in the part of either that exists
 // resolved.
 func below(root, p string) (string, bool) {
 	rel, err := filepath.Rel(resolve(root), resolve(p))
@@ -213,7 +213,7 @@ func resolve(p string) string {
 	}
 }
 
-// Close lets go of the backup path. No walk may be under way.
+// Close closes the backup path. No walk may be under way.
 func (t *Tree) Close() error {
 	return os.NewSyscallError("close", unix.Close(t.root))
 }
