@@ -83,6 +83,7 @@ func (m *merged) next() (Item, error) {
 		}
 	}
 }
+
 // least returns the open list whose current entry comes first. There are few: one for each level of
 // nesting.
 // are nested.
