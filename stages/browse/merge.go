@@ -86,7 +86,6 @@ func (m *merged) next() (Item, error) {
 
 // least returns the open list whose current entry comes first. There are few: one for each level of
 // nesting.
-// are nested.
 func (m *merged) least() (least *cursor) {
 	for _, c := range m.open {
 		if least == nil || treepath.Compare(c.item.Path, least.item.Path) < 0 {
