@@ -27,7 +27,11 @@ func (st *stream) collect(m *member, e *walk.Entry) {
 		found, err = st.archiver.files.xattrs(e)
 	}
 	m.attrs = m.attrs[:0]
-	for _, name := range slices.Sorted(maps.Keys(found)) {
+	var names []string
+	if len(found) > 0 { // for an empty map, Sorted takes memory for each file
+		names = slices.Sorted(maps.Keys(found))
+	}
+	for _, name := range names {
 		value := found[name]
 		// Escapes at most triple a name. An ACL is written again as text, at most four times as long.
 		n := 3*len(name) + len(value) + 32
