@@ -48,7 +48,7 @@ func corpus(b *testing.B, name string, n int64) []byte {
 	}
 	defer t.Close()
 	var tar bytes.Buffer
-	if _, err := archive.New(archive.Options{}).Write(b.Context(), &tar, t, walk.Subtree{Base: "text"}, archive.Observer{}); err != nil {
+	if _, err := archive.New().Write(b.Context(), &tar, t, walk.Subtree{Base: "text"}, archive.Observer{}); err != nil {
 		b.Fatal(err)
 	}
 	return tar.Bytes()

@@ -76,7 +76,7 @@ func tarOf(w io.Writer, size int64, make func(dir string) error) error {
 		return err
 	}
 	defer t.Close()
-	_, err = archive.New(archive.Options{}).Write(context.Background(), &head{w, size}, t, walk.Subtree{Base: "corpus"}, archive.Observer{})
+	_, err = archive.New().Write(context.Background(), &head{w, size}, t, walk.Subtree{Base: "corpus"}, archive.Observer{})
 	return err
 }
 

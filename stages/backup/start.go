@@ -227,7 +227,7 @@ func (b *backup) begin(ctx context.Context) {
 	listing := check.NewListing()
 	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
 	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
-	b.archiver = archive.New(archive.Options{})
+	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender = &upload.Sender{
 		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory, Encrypt: s.encrypt, Upload: s.upload,

@@ -9,7 +9,7 @@ import (
 // An area is a part of a tree: some subtrees.
 type area struct {
 	whole  map[string]bool // with all that is below
-	shells map[string]bool // alone, or, if true, with what lies in it directly and is no directory
+	shells map[string]bool // alone, or, if true, with what is in it directly and is no directory
 }
 
 func newArea() *area { return &area{map[string]bool{}, map[string]bool{}} }
@@ -51,7 +51,7 @@ func (a *area) has(name string, directory bool) bool {
 	return true
 }
 
-// parent is the directory that a path lies in, "." at the top, where it is itself.
+// parent is the directory that a path is in, "." at the top, where it is itself.
 func parent(name string) string {
 	if i := strings.LastIndexByte(name, '/'); i > 0 {
 		return name[:i]

@@ -16,7 +16,7 @@ type Catalogue struct {
 	Fault func(Fault)
 }
 
-// An Archive is where an entry lies.
+// An Archive is where an entry is.
 type Archive struct {
 	Path    string // of its subtree, as in keys
 	Shell   bool
@@ -43,15 +43,14 @@ var ErrNoList = errors.New("the catalogue has no list of its entries")
 // ErrNotSaved: a subtree was not saved, and the catalogue has no earlier archive of it.
 var ErrNotSaved = errors.New("it was not saved in that run, and no earlier archive of it is known")
 
-// stops reports whether an error ends the whole question, not only the reading of one part.
-func stops(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || pipeline.IsFatal(err)
-}
-
-// reason is an error that ends the question, with the cause where it was cancelled.
-func reason(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+// ending returns the error that ends the whole question; nil if err only ends the reading of one
+// part.
+func ending(ctx context.Context, err error) error {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
+	case pipeline.IsFatal(err):
+		return err
 	}
-	return err
+	return nil
 }

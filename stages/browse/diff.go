@@ -1,6 +1,7 @@
 package browse
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -44,15 +45,15 @@ type Totals struct {
 	NotCompared             int64 // entries in one run only, where the other could not be read
 }
 
-// Diff calls fn for every change from one run to another among the entries that picks name and those
-// below them, in the order of their paths. Errors are those of Entries, and that of a manifest that
-// can't be read: without it there is no answer.
+// Diff calls fn for every change from one run to another among the entries that picks name and
+// those below them, in the order of their paths. Errors are those of Entries, and that of a
+// manifest that can't be read: without it there is no answer.
 //
-// An entry counts as added or removed only if the other run is known not to have it: not if a list of
-// that run can't be read, or the run was stopped before it.
+// An entry counts as added or removed only if the other run is known not to have it: not if a list
+// of that run can't be read, or the run was stopped before it.
 //
-// Entries are compared by their paths, whatever archives they lie in. Names of hard links are compared
-// by time, mode and owner: which of the names comes first in an archive is not a change.
+// Entries are compared by their paths, whatever archives they are in. Names of hard links are
+// compared by time, mode and owner: which of the names comes first in an archive is not a change.
 func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
 	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}
 	before, after, err := d.differing(ctx, from, to)
@@ -141,7 +142,7 @@ func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, a
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("reading the manifest of run %s: %w", run.ID, reason(ctx, err))
+			return fmt.Errorf("reading the manifest of run %s: %w", run.ID, cmp.Or(ending(ctx, err), err))
 		}
 		return nil
 	}

@@ -9,9 +9,9 @@ import (
 	"firn/stages/format/pick"
 )
 
-// Entries calls fn for every entry of a run that the picks name, and for those below, in the order of
-// their paths. An error of fn ends it and is returned as it is; any other error is one of the store
-// as a whole, or ctx's cause.
+// Entries calls fn for every entry of a run that the picks name, and for those below, in the order
+// of their paths. An error of fn ends it and is returned as it is; any other error is one of the
+// store as a whole, or ctx's cause.
 func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.Picks, fn func(Item) error) error {
 	var sources []source
 	err := c.Subtrees(ctx, run, func(s catalogue.Subtree) error {
@@ -51,13 +51,11 @@ func (c *Catalogue) Subtrees(ctx context.Context, run catalogue.Run, fn func(cat
 		own = fn(s)
 		return own
 	})
-	switch {
-	case err == nil:
-		return nil
-	case own != nil:
+	if err == nil || own != nil {
 		return own
-	case stops(ctx, err):
-		return reason(ctx, err)
+	}
+	if end := ending(ctx, err); end != nil {
+		return end
 	}
 	c.Fault(Fault{Run: run.ID, Err: err})
 	return nil

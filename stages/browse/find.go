@@ -25,7 +25,7 @@ const MaxFound = 1_000_000
 type Version struct {
 	Path        string // as in keys
 	Entry       catalogue.Entry
-	Archive     Archive // the newest that it lies in
+	Archive     Archive // the newest that it is in
 	First, Last int     // the runs in which it was there first and last: indexes into those that were given to Find
 	Runs        int     // in how many it was there
 }
@@ -40,9 +40,13 @@ type Found struct {
 // Find looks for the entries that picks name, in all of the runs, which are in the order of
 // Ledger.Runs. Errors are those of Entries.
 //
-// It goes pack by pack: each is fetched once, and each list in it that a run refers to is read once.
+// It goes pack by pack: each is fetched once, and each list in it that a run refers to is read
+// once.
 func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
-	s := &search{c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{}, unlisted: map[object]unlisted{}, borrowed: map[spot]Archive{}, found: map[catalogue.Entry]*hit{}}
+	s := &search{
+		c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{},
+		unlisted: map[object]unlisted{}, borrowed: map[spot]Archive{}, found: map[catalogue.Entry]*hit{},
+	}
 	for _, step := range []func(context.Context) error{s.refer, s.borrow, s.searchAll, s.resolve} {
 		if err := step(ctx); err != nil {
 			return Found{}, err
@@ -64,15 +68,19 @@ type search struct {
 	borrowed map[spot]Archive         // of lists that stand in for such
 	found    map[catalogue.Entry]*hit // by the entry with its full path, without owner and attributes
 	lists    int
-	lost     []spot // lists that could not be read
-	errs     []error
+	lost     []loss // lists that could not be read
 	more     bool
 }
 
-// A spot is where a list lies.
+// A spot is where a list is.
 type spot struct {
 	pack   uint32
 	offset int64
+}
+
+type loss struct {
+	at  spot
+	err error
 }
 
 // A span says which runs refer to a list.
@@ -127,13 +135,10 @@ func ignore(Fault) {}
 // refer finds out which lists may hold a match, and which runs refer to them.
 func (s *search) refer(ctx context.Context) error {
 	return s.eachRun(ctx, nil, s.c.Fault, func(run int, t *catalogue.Subtree) {
+		own := span{first: uint32(run), last: uint32(run), runs: 1}
 		if t.List == nil {
 			if t.HasObject() {
-				own := span{first: uint32(run), last: uint32(run), runs: 1}
-				if u, ok := s.unlisted[objectOf(t)]; ok {
-					own = own.with(u.span)
-				}
-				s.unlisted[objectOf(t)] = unlisted{archiveOf(*t), own}
+				s.unlisted[objectOf(t)] = unlisted{archiveOf(*t), s.unlisted[objectOf(t)].span.with(own)}
 			}
 			return
 		}
@@ -142,12 +147,9 @@ func (s *search) refer(ctx context.Context) error {
 			number = uint32(len(s.packs))
 			s.packs[t.List.Pack] = number
 		}
-		at, n := spot{number, t.List.Offset}, uint32(run)
-		ref, known := s.refs[at]
-		if !known {
-			ref = span{first: n, last: n, length: t.List.Length}
-		}
-		s.refs[at] = ref.with(span{first: n, last: n, runs: 1})
+		at := spot{number, t.List.Offset}
+		own.length = t.List.Length
+		s.refs[at] = s.refs[at].with(own)
 	})
 }
 
@@ -162,8 +164,8 @@ type unlisted struct {
 	span    span
 }
 
-// borrow takes the list of another run for an object that some run has no list of: that run's
-// catalogue was rebuilt without the content, which was read since.
+// borrow takes another run's list for an object that some run has no list of, because that run's
+// catalogue was rebuilt without the content.
 func (s *search) borrow(ctx context.Context) error {
 	if len(s.unlisted) == 0 {
 		return nil
@@ -181,8 +183,11 @@ func (s *search) borrow(ctx context.Context) error {
 	})
 }
 
-// with is both spans together.
+// with is both spans together; the length is a's, if a is not zero.
 func (a span) with(b span) span {
+	if a.runs == 0 {
+		return b
+	}
 	a.first, a.last, a.runs = min(a.first, b.first), max(a.last, b.last), a.runs+b.runs
 	return a
 }
@@ -205,13 +210,7 @@ func (s *search) searchAll(ctx context.Context) error {
 func (s *search) searchPack(ctx context.Context, key string, spots []spot) error {
 	pack, err := s.c.Ledger.Pack(ctx, key)
 	if err != nil {
-		if stops(ctx, err) {
-			return reason(ctx, err)
-		}
-		for _, at := range spots {
-			s.lose(at, err)
-		}
-		return nil
+		return s.lose(ctx, err, spots...)
 	}
 	defer pack.Close()
 	slices.SortFunc(spots, func(a, b spot) int { return cmp.Compare(a.offset, b.offset) })
@@ -219,12 +218,8 @@ func (s *search) searchPack(ctx context.Context, key string, spots []spot) error
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, at := range spots {
 		group.Go(func() error {
-			err := s.searchList(ctx, pack, key, at)
-			if err != nil && stops(ctx, err) {
-				return reason(ctx, err)
-			}
-			if err != nil {
-				s.lose(at, err)
+			if err := s.searchList(ctx, pack, key, at); err != nil {
+				return s.lose(ctx, err, at)
 			}
 			return nil
 		})
@@ -232,11 +227,17 @@ func (s *search) searchPack(ctx context.Context, key string, spots []spot) error
 	return group.Wait()
 }
 
-// lose records that a list could not be read.
-func (s *search) lose(at spot, err error) {
+// lose records lists that could not be read, and why, unless that ends the search.
+func (s *search) lose(ctx context.Context, err error, spots ...spot) error {
+	if end := ending(ctx, err); end != nil {
+		return end
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lost, s.errs = append(s.lost, at), append(s.errs, err)
+	for _, at := range spots {
+		s.lost = append(s.lost, loss{at, err})
+	}
+	return nil
 }
 
 // checkEvery is after how many entries a search looks whether it is still wanted.
@@ -273,7 +274,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 	}
 }
 
-// hit records a match. The same state of an entry may lie in many archives; the newest counts.
+// hit records a match. The same state of an entry may be in many archives; the newest counts.
 func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	key := e
 	key.UID, key.GID, key.Attrs, key.ModTime = 0, 0, false, e.ModTime.UTC()
@@ -294,8 +295,7 @@ func (s *search) hit(e catalogue.Entry, at spot, ref span) {
 	h.span = h.span.with(ref)
 }
 
-// resolve finds the archives of what was found, and of the lists that could not be read: it reads
-// their manifests once more.
+// resolve reads some manifests again for the archives of what was found, and of what was lost.
 func (s *search) resolve(ctx context.Context) error {
 	wanted := map[spot]*Archive{}
 	runs := map[int]bool{}
@@ -308,8 +308,8 @@ func (s *search) resolve(ctx context.Context) error {
 	for _, h := range s.found {
 		want(h.newest)
 	}
-	for _, at := range s.lost {
-		want(at)
+	for _, l := range s.lost {
+		want(l.at)
 	}
 	err := s.eachRun(ctx, runs, ignore, func(run int, t *catalogue.Subtree) {
 		if t.List == nil {
@@ -331,23 +331,19 @@ func (s *search) resolve(ctx context.Context) error {
 	for _, h := range s.found {
 		h.archive = *wanted[h.newest]
 	}
-	for i, at := range s.lost {
-		s.unsearched(*wanted[at], s.errs[i])
+	for _, l := range s.lost {
+		s.c.Fault(Fault{Archive: *wanted[l.at], Err: l.err})
 	}
 	archives := map[Archive]bool{}
 	for _, u := range s.unlisted {
 		archives[u.archive] = true
 	}
-	for _, a := range slices.SortedFunc(maps.Keys(archives), byPath) {
-		s.unsearched(a, ErrNoList)
+	for _, a := range slices.SortedFunc(maps.Keys(archives), func(a, b Archive) int {
+		return cmp.Or(treepath.Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
+	}) {
+		s.c.Fault(Fault{Archive: a, Err: ErrNoList})
 	}
 	return nil
-}
-
-func (s *search) unsearched(a Archive, err error) { s.c.Fault(Fault{Archive: a, Err: err}) }
-
-func byPath(a, b Archive) int {
-	return cmp.Or(treepath.Compare(a.Path, b.Path), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
 }
 
 func (s *search) result() Found {

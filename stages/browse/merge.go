@@ -1,7 +1,6 @@
 package browse
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ func sourceOf(s catalogue.Subtree) source {
 	return src
 }
 
-// An Item is an entry and where it lies.
+// An Item is an entry and where it is.
 type Item struct {
 	Path    string // as in keys
 	Entry   catalogue.Entry
@@ -43,18 +42,19 @@ type Item struct {
 const openPacks = 32
 
 // merged yields the entries of many subtrees in the order of their paths. A list is opened when its
-// subtree's turn comes, so that the open lists are those of subtrees that lie in each other: a shell's,
-// and one of a subtree in it.
+// subtree's turn comes, so that the open lists are those of nested subtrees: a
+// shell's, and one of a subtree in it.
 type merged struct {
 	ctx     context.Context
 	shelf   *ledger.Shelf
 	sources []source // those to come, in order
-	open    cursors
+	open    []*cursor
 	last    *string // the path given last; nil at first
 	fault   func(*source, error)
 }
 
-// newMerged sorts sources in place. fault is called for lists that can't be read, or not to their end.
+// newMerged sorts sources in place. fault is called for lists that can't be read, or not to their
+// end.
 func newMerged(ctx context.Context, shelf *ledger.Shelf, sources []source, fault func(*source, error)) *merged {
 	slices.SortFunc(sources, func(a, b source) int { return treepath.Compare(a.archive.Path, b.archive.Path) })
 	return &merged{ctx: ctx, shelf: shelf, sources: sources, fault: fault}
@@ -63,16 +63,18 @@ func newMerged(ctx context.Context, shelf *ledger.Shelf, sources []source, fault
 // next returns the next entry; io.EOF after the last. Of entries with the same path, one is given.
 func (m *merged) next() (Item, error) {
 	for {
-		for len(m.sources) > 0 && (len(m.open) == 0 || treepath.Compare(m.sources[0].archive.Path, m.open[0].item.Path) <= 0) {
+		c := m.least()
+		for len(m.sources) > 0 && (c == nil || treepath.Compare(m.sources[0].archive.Path, c.item.Path) <= 0) {
 			if err := m.openNext(); err != nil {
 				return Item{}, err
 			}
+			c = m.least()
 		}
-		if len(m.open) == 0 {
+		if c == nil {
 			return Item{}, io.EOF
 		}
-		item := m.open[0].item
-		if err := m.advance(m.open[0]); err != nil {
+		item := c.item
+		if err := m.advance(c); err != nil {
 			return Item{}, err
 		}
 		if m.last == nil || item.Path != *m.last {
@@ -80,6 +82,17 @@ func (m *merged) next() (Item, error) {
 			return item, nil
 		}
 	}
+}
+
+// least returns the open list whose current entry comes first. There are few: one for each level of
+// nesting.
+func (m *merged) least() (least *cursor) {
+	for _, c := range m.open {
+		if least == nil || treepath.Compare(c.item.Path, least.item.Path) < 0 {
+			least = c
+		}
+	}
+	return least
 }
 
 func (m *merged) openNext() error {
@@ -92,8 +105,8 @@ func (m *merged) openNext() error {
 	c := &cursor{source: src, paths: treepath.MembersOf(src.archive.Path)}
 	var err error
 	if c.list, err = m.shelf.Open(m.ctx, *src.place); err != nil {
-		if stops(m.ctx, err) {
-			return reason(m.ctx, err)
+		if end := ending(m.ctx, err); end != nil {
+			return end
 		}
 		m.fault(src, err)
 		return nil
@@ -105,7 +118,7 @@ func (m *merged) openNext() error {
 	}
 	c.item.Archive = &src.archive
 	c.item.Path = src.archive.Path // nothing in it comes before it
-	heap.Push(&m.open, c)
+	m.open = append(m.open, c)
 	return m.advance(c)
 }
 
@@ -123,10 +136,9 @@ func (m *merged) advance(c *cursor) error {
 		}
 	}
 	if err == nil {
-		heap.Fix(&m.open, c.at)
 		return nil
 	}
-	heap.Remove(&m.open, c.at)
+	m.open = slices.DeleteFunc(m.open, func(other *cursor) bool { return other == c })
 	c.list.Release()
 	if !errors.Is(err, io.EOF) {
 		m.fault(c.source, err)
@@ -151,33 +163,4 @@ type cursor struct {
 	list   ledger.ShelvedList
 	paths  treepath.Members
 	item   Item // the current entry
-	at     int  // in the heap
-}
-
-// cursors is a heap, the cursor with the least path at the top.
-type cursors []*cursor
-
-func (c cursors) Len() int           { return len(c) }
-func (c cursors) Less(i, j int) bool { return treepath.Compare(c[i].item.Path, c[j].item.Path) < 0 }
-
-// Swap implements heap.Interface.
-func (c cursors) Swap(i, j int) {
-	c[i], c[j] = c[j], c[i]
-	c[i].at, c[j].at = i, j
-}
-
-// Push implements heap.Interface.
-func (c *cursors) Push(x any) {
-	n := x.(*cursor)
-	n.at = len(*c)
-	*c = append(*c, n)
-}
-
-// Pop implements heap.Interface.
-func (c *cursors) Pop() any {
-	old := *c
-	n := old[len(old)-1]
-	old[len(old)-1] = nil
-	*c = old[:len(old)-1]
-	return n
 }

@@ -229,7 +229,7 @@ func (r *restore) extract(ctx context.Context, a *wanted) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, tar.Close()) }()
-	result, err := r.extractor.ExtractWithin(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a))
+	result, err := r.extractor.Extract(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a))
 	r.Totals.Entries.Add(result.Entries)
 	r.Totals.Files.Add(result.Files)
 	r.stages.extract.AddOut(result.Bytes)

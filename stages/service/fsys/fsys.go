@@ -16,13 +16,12 @@ func Retry(call func() error) error {
 }
 
 // Open opens name in the directory dirfd; the descriptor is closed on exec.
-func Open(dirfd int, name string, flags int, perm uint32) (int, error) {
-	for {
-		fd, err := unix.Openat(dirfd, name, flags|unix.O_CLOEXEC, perm)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
+func Open(dirfd int, name string, flags int, perm uint32) (fd int, err error) {
+	err = Retry(func() error {
+		fd, err = unix.Openat(dirfd, name, flags|unix.O_CLOEXEC, perm)
+		return err
+	})
+	return fd, err
 }
 
 // CloseRead closes a descriptor that was only read from: close(2) can report nothing of interest.

@@ -1,18 +1,19 @@
 // Package archive writes the tar of one subtree: the tar half of the stage "tar-compress".
 //
-// It reads entries from a walk and files from the file system, and writes a stream. It knows neither
-// compression nor stores nor what a run is. The bytes it writes are a function of the entries alone:
-// the same tree gives the same tar, on any machine, with any writer, in any release of Go (package
-// tarfmt makes them).
+// It reads entries from a walk and files from the file system, and writes a stream. It knows
+// neither compression nor stores nor what a run is. The bytes it writes are a function of the
+// entries alone: the same tree gives the same tar, on any machine, with any writer, in any release
+// of Go (package tarfmt makes them).
 //
-// It promises: a fault of a single entry never stops the archive and never makes it malformed. A file
-// that can't be opened is left out. One that shrinks or can't be read to its end is filled up with
-// zeros to the size in its header; one that grows is cut there. Each is reported. Only a fault of the
-// writer, or the context, ends the stream early. Memory does not grow with the number of entries, but
-// for hard links whose other names are still to come (Options.MaxLinks).
+// It promises: a fault of a single entry is reported, and never stops the archive or makes it
+// malformed. A file that can't be opened is left out. One that shrinks or can't be read to its end
+// is filled up with zeros to the size in its header; one that grows is cut there. Only a fault of
+// the writer, or the context, ends the stream early. Memory grows only with hard links whose other
+// names are still to come (maxLinks).
 package archive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,18 +23,12 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// Options bounds an Archiver. The zero value has defaults that suit.
-type Options struct {
-	// MaxLinks bounds the inodes with several names that one archive remembers until it has seen all
-	// of their names. Further ones are stored whole under each name and reported as Copied. One
-	// costs some 150 bytes. 0 means DefaultMaxLinks.
-	MaxLinks int
-}
+// maxLinks bounds the inodes with several names that one archive remembers until it has seen all of
+// their names, which takes 150 MB at worst. Further ones are stored whole under each name and reported
+// as Copied.
+const maxLinks = 1 << 20
 
-// DefaultMaxLinks is Options.MaxLinks where none is given: a million, 150 MB at worst.
-const DefaultMaxLinks = 1 << 20
-
-// Tree is where the entries of a subtree come from; *walk.Tree is one.
+// Tree yields the entries of a subtree; *walk.Tree is one. Its errors don't name the subtree.
 type Tree interface {
 	Entries(ctx context.Context, s walk.Subtree, fn func(*walk.Entry) error, fault func(path string, err error)) error
 }
@@ -48,11 +43,8 @@ type Archiver struct {
 }
 
 // New returns an Archiver.
-func New(o Options) *Archiver {
-	a := &Archiver{maxLinks: o.MaxLinks, files: osFiles{}}
-	if a.maxLinks == 0 {
-		a.maxLinks = DefaultMaxLinks
-	}
+func New() *Archiver {
+	a := &Archiver{maxLinks: maxLinks, files: osFiles{}}
 	a.streams.New = func() any { return new(stream) }
 	return a
 }
@@ -68,7 +60,8 @@ type Result struct {
 	Skipped int64 // reports of Skipped
 }
 
-// An Observer is called for a subtree's entries, in the goroutine of Write or List. Either may be nil.
+// An Observer is called for a subtree's entries, in the goroutine of Write or List. Either may be
+// nil.
 type Observer struct {
 	// Fault is called for every entry that is not in the archive as it was on disk.
 	Fault func(Fault)
@@ -80,29 +73,20 @@ type Observer struct {
 // Write writes the tar of subtree s of t to w. The result counts what was written, also with an
 // error: one of w, of the observer or of t, or ctx's cause.
 //
-// Where w has a ReadFrom method, file data go straight from the file into the memory that w offers.
-// The tar ends with two blocks of zeros and is not padded to 10 KiB: that is the record size of a
-// tape, which no reader needs in a file.
+// If w is an io.ReaderFrom, file data go straight from the file into the memory that w offers. The
+// tar ends with two blocks of zeros and is not padded to 10 KiB, the record size of tapes.
 func (a *Archiver) Write(ctx context.Context, w io.Writer, t Tree, s walk.Subtree, o Observer) (Result, error) {
-	r, err := a.run(ctx, w, t, s, o)
-	if err != nil {
-		err = fmt.Errorf("writing the tar of %q: %w", s.Path, err)
-	}
-	return r, err
+	return a.run(ctx, "writing the tar of", w, t, s, o)
 }
 
-// List gives the observer the members that Write would write, but for their holes, and reads no file.
-// Bytes and TarSize of the result are 0.
+// List gives the observer the members that Write would write, but for their holes, and reads no
+// file. Bytes and TarSize of the result are 0.
 func (a *Archiver) List(ctx context.Context, t Tree, s walk.Subtree, o Observer) (Result, error) {
-	r, err := a.run(ctx, nil, t, s, o)
-	if err != nil {
-		err = fmt.Errorf("listing %q: %w", s.Path, err)
-	}
-	return r, err
+	return a.run(ctx, "listing", nil, t, s, o)
 }
 
 // run writes to w, or lists if w is nil.
-func (a *Archiver) run(ctx context.Context, w io.Writer, t Tree, s walk.Subtree, o Observer) (Result, error) {
+func (a *Archiver) run(ctx context.Context, doing string, w io.Writer, t Tree, s walk.Subtree, o Observer) (Result, error) {
 	st := a.streams.Get().(*stream)
 	defer a.streams.Put(st)
 	st.begin(ctx, a, w, o, s.LongKey)
@@ -113,6 +97,9 @@ func (a *Archiver) run(ctx context.Context, w io.Writer, t Tree, s walk.Subtree,
 	}
 	if err == nil && !st.listing {
 		err = st.write(st.zeros[:])
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %q: %w", doing, cmp.Or(s.Path, s.Base), err)
 	}
 	return st.result, err
 }

@@ -68,7 +68,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 			files, bytes = files+1, bytes+int64(n)
 		}
 	}
-	tree, a := openTree(b, dir), New(Options{})
+	tree, a := openTree(b, dir), New()
 	w := &sink{make([]byte, 900_000)}
 	b.SetBytes(bytes)
 	b.ReportAllocs()
@@ -95,7 +95,7 @@ func BenchmarkLargeFile(b *testing.B) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), data, 0o644); err != nil {
 		b.Fatal(err)
 	}
-	tree, a := openTree(b, dir), New(Options{})
+	tree, a := openTree(b, dir), New()
 	for name, w := range map[string]io.Writer{"ReaderFrom": &sink{make([]byte, 900_000)}, "Writer": struct{ io.Writer }{&sink{make([]byte, 900_000)}}} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(size)

@@ -68,7 +68,7 @@ func BenchmarkColdFiles(b *testing.B) {
 		files filesystem
 	}{{"cold/ahead", true, osFiles{}}, {"cold/blind", true, blind{}}, {"warm/ahead", false, osFiles{}}, {"warm/blind", false, blind{}}} {
 		b.Run(c.name, func(b *testing.B) {
-			a := New(Options{})
+			a := New()
 			a.files = c.files
 			for b.Loop() {
 				if c.cold {

@@ -78,7 +78,7 @@ func TestMeddling(t *testing.T) {
 		}
 	}
 	age(t, dir)
-	a := New(Options{})
+	a := New()
 	a.files = meddling{between: func(name string) {
 		if err := do[filepath.Base(name)](name); err != nil {
 			t.Error(err)
@@ -155,7 +155,7 @@ func TestVanishing(t *testing.T) {
 	}}
 	var b bytes.Buffer
 	var faults []Fault
-	r, err := New(Options{}).Write(context.Background(), &b, late, walk.Subtree{Base: "tree"}, Observer{Fault: func(f Fault) { faults = append(faults, f) }})
+	r, err := New().Write(context.Background(), &b, late, walk.Subtree{Base: "tree"}, Observer{Fault: func(f Fault) { faults = append(faults, f) }})
 	if err != nil || r.Entries != 2 || len(faults) != 2 || faults[0].What != Vanished || faults[1].What != Vanished {
 		t.Errorf("%+v, %v, %v", r, faults, err)
 	}
@@ -183,7 +183,7 @@ func TestSameBytes(t *testing.T) {
 		t.Error("a second archive of the same tree has other bytes")
 	}
 	var odd bytes.Buffer
-	if _, err := New(Options{}).Write(context.Background(), struct{ io.Writer }{&odd}, openTree(t, dir), walk.Subtree{Base: "tree"}, Observer{}); err != nil {
+	if _, err := New().Write(context.Background(), struct{ io.Writer }{&odd}, openTree(t, dir), walk.Subtree{Base: "tree"}, Observer{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(odd.Bytes(), want) {

@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,9 +173,10 @@ func newFake(name string, mode fs.FileMode, data string) *fake {
 }
 
 // write archives the tree and checks what must hold whatever happens: the tar is well formed, its size is right, and no file is left open.
-func (fs *fakes) write(t testing.TB, o Options) (members map[string]string, faults []Fault, r Result, raw []byte) {
+func (fs *fakes) write(t testing.TB, links int) (members map[string]string, faults []Fault, r Result, raw []byte) {
 	t.Helper()
-	a := New(o)
+	a := New()
+	a.maxLinks = cmp.Or(links, maxLinks)
 	a.files = fakeFS{fs}
 	var b bytes.Buffer
 	r, err := a.Write(context.Background(), &b, fs, walk.Subtree{}, Observer{Fault: func(f Fault) {

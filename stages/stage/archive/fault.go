@@ -13,7 +13,7 @@ type Kind int
 
 // The kinds of fault, by what is in the archive.
 const (
-	// Unreadable: the entry, or what lies in the directory, could not be read and is missing.
+	// Unreadable: the entry, or what is in the directory, could not be read and is missing.
 	Unreadable Kind = iota + 1
 	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
 	Vanished
@@ -21,7 +21,8 @@ const (
 	Truncated
 	// Bare: the entry is there, but not all of its extended attributes.
 	Bare
-	// Copied: the file is there as a file of its own, not as a link to another name (Options.MaxLinks).
+	// Copied: the file is there as a file of its own, not as a link to another name
+	// (maxLinks).
 	Copied
 	// Changed: the file is there as it was read, but it changed meanwhile. What it shrank by is zeros,
 	// what it grew by is missing.
@@ -30,24 +31,14 @@ const (
 	Skipped
 )
 
+var kinds = [...]string{Unreadable: "unreadable", Vanished: "vanished", Truncated: "truncated", Bare: "attributes missing",
+	Copied: "link stored as copy", Changed: "changed while read", Skipped: "skipped"}
+
 func (k Kind) String() string {
-	switch k {
-	case Unreadable:
-		return "unreadable"
-	case Vanished:
-		return "vanished"
-	case Truncated:
-		return "truncated"
-	case Bare:
-		return "attributes missing"
-	case Copied:
-		return "link stored as copy"
-	case Changed:
-		return "changed while read"
-	case Skipped:
-		return "skipped"
+	if k < 1 || int(k) >= len(kinds) {
+		return fmt.Sprintf("Kind(%d)", int(k))
 	}
-	return fmt.Sprintf("Kind(%d)", int(k))
+	return kinds[k]
 }
 
 // Fault is the report of one entry.
@@ -81,8 +72,8 @@ func (st *stream) fault(path string, what Kind, err error) {
 	}
 }
 
-// unreadable reports an entry, or what lies in it, that is not in the archive: the walk's faults, and
-// those of opening a file.
+// unreadable reports an entry, or what is in it, that is not in the archive: the walk's faults,
+// and those of opening a file.
 func (st *stream) unreadable(path string, err error) {
 	what := Unreadable
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, walk.ErrVanished) {

@@ -55,7 +55,7 @@ func TestFaults(t *testing.T) {
 			f := newFake("d/broken", 0o644, data)
 			c.breaks(f)
 			tree := &fakes{entries: []*fake{newFake("d", fs.ModeDir|0o755, ""), newFake("d/before", 0o644, "before"), f, newFake("d/next", 0o644, "next")}}
-			got, faults, r, _ := tree.write(t, Options{})
+			got, faults, r, _ := tree.write(t, 0)
 			want := map[string]string{"d/": "", "d/before": "before", "d/next": "next"}
 			switch {
 			case f.Mode.IsDir():
@@ -87,7 +87,7 @@ func TestHolesAndFaults(t *testing.T) {
 	f.Blocks = 1
 	f.segments = []tarfmt.Segment{{Offset: 4096, Length: 4096}, {Offset: 12288, Length: 4}}
 	tree := &fakes{entries: []*fake{f}}
-	got, faults, r, _ := tree.write(t, Options{})
+	got, faults, r, _ := tree.write(t, 0)
 	if got["f"] != want || len(faults) != 0 {
 		t.Errorf("with holes: %.100q, %v", got["f"], faults)
 	}
@@ -95,12 +95,12 @@ func TestHolesAndFaults(t *testing.T) {
 		t.Errorf("the holes are in the archive: %+v", r)
 	}
 	f.data = want[:4098]
-	got, faults, _, _ = tree.write(t, Options{})
+	got, faults, _, _ = tree.write(t, 0)
 	if got["f"] != want[:4098]+strings.Repeat("\x00", len(want)-4098) || len(faults) != 1 || faults[0].What != Changed {
 		t.Errorf("shrunk: %d bytes, %v", len(got["f"]), faults)
 	}
 	f.data, f.readErr, f.failAt = want, unix.EIO, 12289
-	got, faults, _, _ = tree.write(t, Options{})
+	got, faults, _, _ = tree.write(t, 0)
 	if got["f"] != want[:12289]+"\x00\x00\x00" || len(faults) != 1 || faults[0].What != Truncated {
 		t.Errorf("bad block: %.100q, %v", got["f"], faults)
 	}
@@ -116,13 +116,13 @@ func TestTooManyOpen(t *testing.T) {
 			tree.entries = append(tree.entries, newFake(name, 0o644, name))
 			want[name] = name
 		}
-		if got, faults, _, _ := tree.write(t, Options{}); !maps.Equal(got, want) || len(faults) != 0 {
+		if got, faults, _, _ := tree.write(t, 0); !maps.Equal(got, want) || len(faults) != 0 {
 			t.Errorf("with %d open at most: %d members, faults %v", most, len(got), faults)
 		}
 	}
 	tree := &fakes{entries: []*fake{newFake("f", 0o644, "f")}}
 	tree.entries[0].openErr = unix.EMFILE
-	if _, faults, _, _ := tree.write(t, Options{}); len(faults) != 1 || faults[0].What != Unreadable {
+	if _, faults, _, _ := tree.write(t, 0); len(faults) != 1 || faults[0].What != Unreadable {
 		t.Errorf("with none open: %v", faults)
 	}
 }

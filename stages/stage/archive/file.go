@@ -22,8 +22,8 @@ type file interface {
 	// error of the two means that holes can't be found.
 	NextData(offset int64) (int64, error)
 	NextHole(offset int64) (int64, error)
-	// Xattrs returns names and values, nil where there are none. What could be read is returned along with an error.
-	// scratch is memory to work in; nothing that is returned lies in it.
+	// Xattrs returns names and values, nil where there are none. What could be read is returned along
+	// with an error. scratch is memory to work in; nothing that is returned is in it.
 	Xattrs(scratch []byte) (map[string][]byte, error)
 	// Ahead lets the system read the file's beginning into memory.
 	Ahead()
@@ -108,8 +108,8 @@ func (st *stream) findHoles(m *member) ([]tarfmt.Segment, error) {
 	return segments, nil
 }
 
-// coarsen halves a map that has grown too long: the smallest holes become data, which reads as zeros.
-// It depends on the map alone, so that a file always gets the same one.
+// coarsen halves a map that has grown too long: the smallest holes become data, which reads as
+// zeros. It depends on the map alone, so that a file always gets the same one.
 func coarsen(segments []tarfmt.Segment, gap int64) ([]tarfmt.Segment, int64) {
 	n := len(segments)
 	for gap = max(gap, 2048); len(segments) > n/2; {

@@ -44,7 +44,7 @@ func TestLinks(t *testing.T) {
 		"d/e/": "", "d/fifo": "", "d/fifo too": "→ d/fifo", "d/v": "u", "d/w": "→ d/v", "d/old": "older", "d/newer": "newer",
 		"top": "x", "z": "→ top", "empty": "", "empty too": "→ empty",
 	}
-	got, faults, r, _ := tree.write(t, Options{})
+	got, faults, r, _ := tree.write(t, 0)
 	if !maps.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
@@ -83,7 +83,7 @@ func TestMaxLinks(t *testing.T) {
 			tree.entries = append(tree.entries, named(fmt.Sprintf("%s%d", turn, i), uint64(i+1), 2, "data"))
 		}
 	}
-	got, faults, r, _ := tree.write(t, Options{MaxLinks: 2})
+	got, faults, r, _ := tree.write(t, 2)
 	want := map[string]string{"a0": "data", "a1": "data", "a2": "data", "a3": "data", "a4": "data", "b0": "→ a0", "b1": "→ a1", "b2": "data", "b3": "data", "b4": "data"}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)

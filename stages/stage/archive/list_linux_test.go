@@ -24,7 +24,7 @@ func TestList(t *testing.T) {
 			return nil
 		}}
 	}
-	a := New(Options{})
+	a := New()
 	w, err := a.Write(context.Background(), io.Discard, tree, s, keep(&written))
 	if err != nil {
 		t.Fatal(err)

@@ -38,15 +38,16 @@ func (m *member) forget() {
 	*m = member{attrs: m.attrs[:0]}
 }
 
-// prepare makes a member of e. Where it can't, it reports e, and taken is false. The error is one of
-// writing the members before it in the queue.
+// prepare makes a member of e. Where it can't, it reports e, and taken is false. The error is one
+// of writing the members before it in the queue.
 func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	m.forget()
 	m.path, m.blocks, m.changeTime = e.Path, e.Blocks, e.ChangeTime
 	m.id = identity{inode{e.Dev, e.Ino}, e.Nlink, e.Size, e.ModTime.UnixNano()}
 	m.header = tarfmt.Header{Name: e.Name, Mode: modeBits(e.Mode), UID: e.UID, GID: e.GID, ModTime: e.ModTime}
 	h := &m.header
-	h.User, h.Group = st.names.of(e.UID, e.GID)
+	h.User = st.user.get(&st.archiver.owners, owner{e.UID, false})
+	h.Group = st.group.get(&st.archiver.owners, owner{e.GID, true})
 	switch e.Mode.Type() {
 	case 0:
 		h.Type, h.Size = tarfmt.TypeReg, e.Size

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"firn/stages/format/tarfmt"
@@ -20,22 +19,20 @@ const (
 	copySize = 256 << 10
 )
 
-// stream is one archive being written; its scratch memory is reused by the next.
-//
-// Entries come from the walk one by one. Each is prepared at once (an Entry is valid only while the
-// walk waits), and written after up to window others, in the same order. There is no goroutine here:
-// the kernel alone works ahead.
+// stream is one archive being written; its scratch memory is reused by the next. Each entry is
+// prepared at once (an Entry is valid only while the walk waits), and written after up to window
+// others, in the same order. There is no goroutine here: the kernel alone works ahead.
 type stream struct {
 	ctx      context.Context
 	archiver *Archiver
 	w        io.Writer
-	from     io.ReaderFrom // w, or nil
 	observer Observer
 	listing  bool   // nothing is written, and no file opened
 	comment  string // for the next member
 	result   Result
 	links    links
-	names    ownerNames
+	user     lastName
+	group    lastName
 
 	queue [window]member // a ring: count of them from head on
 	head  int
@@ -52,10 +49,8 @@ type stream struct {
 
 func (st *stream) begin(ctx context.Context, a *Archiver, w io.Writer, o Observer, comment string) {
 	st.ctx, st.archiver, st.w, st.observer, st.listing, st.comment = ctx, a, w, o, w == nil, comment
-	st.from, _ = w.(io.ReaderFrom)
 	st.result = Result{}
 	st.links.limit = a.maxLinks
-	st.names.from = &a.owners
 }
 
 // end closes what an error left open, and clears all but scratch memory.
@@ -67,8 +62,8 @@ func (st *stream) end() {
 	for i := range st.queue {
 		st.queue[i].forget()
 	}
-	st.ctx, st.archiver, st.w, st.from, st.observer, st.comment = nil, nil, nil, nil, Observer{}, ""
-	st.body, st.links, st.names = body{}, links{}, ownerNames{}
+	st.ctx, st.archiver, st.w, st.observer, st.comment = nil, nil, nil, Observer{}, ""
+	st.body, st.links, st.user, st.group = body{}, links{}, lastName{}, lastName{}
 }
 
 // add takes one entry. The errors it returns are those that end the archive.
@@ -94,13 +89,11 @@ func (st *stream) add(e *walk.Entry) error {
 }
 
 // flush writes all that is prepared.
-func (st *stream) flush() error {
-	for st.count > 0 {
-		if err := st.advance(); err != nil {
-			return err
-		}
+func (st *stream) flush() (err error) {
+	for st.count > 0 && err == nil {
+		err = st.advance()
 	}
-	return nil
+	return err
 }
 
 // advance writes the oldest member of the queue.
@@ -174,43 +167,16 @@ func (st *stream) write(p []byte) error {
 	return err
 }
 
-// writeBody writes the n bytes of st.body. Faults of the file are no errors of the body, so that every
-// error is the writer's or the context's.
-func (st *stream) writeBody(n int64) (err error) {
-	var written int64
-	if st.from != nil {
-		written, err = st.from.ReadFrom(&st.body)
-	} else {
-		written, err = st.copyBody()
+// writeBody writes the n bytes of st.body. Faults of the file are no errors of the body, so that
+// every error is the writer's or the context's.
+func (st *stream) writeBody(n int64) error {
+	if _, ok := st.w.(io.ReaderFrom); !ok && st.copy == nil {
+		st.copy = make([]byte, copySize)
 	}
+	written, err := io.CopyBuffer(st.w, &st.body, st.copy)
 	st.result.TarSize += written
 	if err == nil && written != n {
 		err = io.ErrShortWrite
 	}
 	return err
-}
-
-func (st *stream) copyBody() (written int64, err error) {
-	if st.copy == nil {
-		st.copy = make([]byte, copySize)
-	}
-	for {
-		n, readErr := st.body.Read(st.copy)
-		if n > 0 {
-			m, err := st.w.Write(st.copy[:n])
-			written += int64(m)
-			if err == nil && m < n {
-				err = io.ErrShortWrite
-			}
-			if err != nil {
-				return written, err
-			}
-		}
-		switch {
-		case errors.Is(readErr, io.EOF):
-			return written, nil
-		case readErr != nil:
-			return written, readErr
-		}
-	}
 }

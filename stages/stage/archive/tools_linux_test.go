@@ -27,7 +27,7 @@ type unixStat = syscall.Stat_t
 func archived(t testing.TB, dir string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	r, err := New(Options{}).Write(context.Background(), &b, openTree(t, dir), walk.Subtree{Base: filepath.Base(dir)}, Observer{Fault: func(f Fault) {
+	r, err := New().Write(context.Background(), &b, openTree(t, dir), walk.Subtree{Base: filepath.Base(dir)}, Observer{Fault: func(f Fault) {
 		if f.What != Skipped {
 			t.Errorf("%v: %v", f.What, f.Err)
 		}

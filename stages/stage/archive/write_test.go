@@ -67,9 +67,9 @@ func small() *fakes {
 // TestWriterFails lets the writer fail after every few bytes of the archive. One Archiver goes through all of it, and must be as good as new in the end.
 func TestWriterFails(t *testing.T) {
 	tree := small()
-	_, _, whole, _ := tree.write(t, Options{})
+	_, _, whole, _ := tree.write(t, 0)
 	full := errors.New("disk full")
-	a := New(Options{})
+	a := New()
 	a.files = fakeFS{tree}
 	for left := 0; left < int(whole.TarSize); left += 13 {
 		for _, w := range []io.Writer{&bounded{left: left, err: full}, boundedFrom{&bounded{left: left, err: full}}, &bounded{left: left}, boundedFrom{&bounded{left: left}}} {
@@ -121,7 +121,7 @@ func TestCancelled(t *testing.T) {
 		if calls == 0 {
 			cancel(errStop)
 		}
-		a := New(Options{})
+		a := New()
 		a.files = fakeFS{tree}
 		_, err := a.Write(ctx, struct{ io.Writer }{w}, tree, walk.Subtree{}, Observer{})
 		stopped := ctx.Err() != nil
@@ -149,9 +149,9 @@ func TestCancelled(t *testing.T) {
 func TestWalkFails(t *testing.T) {
 	tree := small()
 	tree.end = fmt.Errorf("listing: %w", unix.EIO)
-	tree.write(t, Options{})
+	tree.write(t, 0)
 	var b bytes.Buffer
-	a := New(Options{})
+	a := New()
 	a.files = fakeFS{tree}
 	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{Path: "some/where"}, Observer{}); err == nil || !strings.Contains(err.Error(), "some/where") {
 		t.Error(err)
@@ -165,7 +165,7 @@ func TestWalkFails(t *testing.T) {
 func TestComment(t *testing.T) {
 	tree := small()
 	tree.entries[0].Name = "/" // can't be written
-	a := New(Options{})
+	a := New()
 	a.files = fakeFS{tree}
 	var b bytes.Buffer
 	if _, err := a.Write(context.Background(), &b, tree, walk.Subtree{LongKey: "the/long/key"}, Observer{}); err != nil {
@@ -201,7 +201,8 @@ func (w *pieces) ReadFrom(r io.Reader) (n int64, err error) {
 // TestAnyTree archives random trees with random faults. Whatever they are, the archive is well formed, what is not in it
 // as it was is reported, and its bytes don't depend on the writer, the window, or what the Archiver did before.
 func TestAnyTree(t *testing.T) {
-	shared := New(Options{MaxLinks: 3})
+	shared := New()
+	shared.maxLinks = 3
 	rapid.Check(t, func(rt *rapid.T) {
 		tree := &fakes{most: rapid.SampledFrom([]int{0, 0, 1, 7}).Draw(rt, "open files")}
 		want, expected := map[string]string{}, 0
@@ -257,7 +258,7 @@ func TestAnyTree(t *testing.T) {
 			}
 			tree.entries = append(tree.entries, f)
 		}
-		got, faults, r, raw := tree.write(t, Options{})
+		got, faults, r, raw := tree.write(t, 0)
 		if len(faults) != expected || len(got) != len(want) {
 			rt.Errorf("%d members of %d, faults %v", len(got), len(want), faults)
 		}

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"os/user"
@@ -9,7 +10,7 @@ import (
 	"strings"
 )
 
-// The tags of an ACL's entries, in the order in which Linux wants them (linux/posix_acl.h).
+// The tags of an ACL's entries, in the order that Linux needs (linux/posix_acl.h).
 const (
 	tagUserObj  = 0x01
 	tagUser     = 0x02
@@ -26,9 +27,23 @@ type aclEntry struct {
 	id        uint32
 }
 
-// parseACL turns an ACL in star's text form ("user::rw-,user:joe:r--:1000,group::r--,mask::r--,other::---", with commas or
-// newlines) into the form that Linux keeps in an attribute. A name's number, if there is one behind the permissions, counts
-// when the name is unknown here.
+// acls are an entry's ACLs as Linux keeps them in attributes, "" for none.
+type acls struct{ access, def string }
+
+func (a acls) list() (list []xattr) {
+	if a.access != "" {
+		list = append(list, xattr{aclAccess, a.access})
+	}
+	if a.def != "" {
+		list = append(list, xattr{aclDefault, a.def})
+	}
+	return list
+}
+
+// parseACL turns an ACL in star's text form
+// ("user::rw-,user:joe:r--:1000,group::r--,mask::r--,other::---", with commas or newlines) into the
+// form that Linux keeps in an attribute. The number behind the permissions counts when the name is
+// unknown here.
 func parseACL(text string) (string, error) {
 	var entries []aclEntry
 	for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {
@@ -46,10 +61,7 @@ func parseACL(text string) (string, error) {
 		return "", errACL
 	}
 	slices.SortStableFunc(entries, func(a, b aclEntry) int {
-		if a.tag != b.tag {
-			return int(a.tag) - int(b.tag)
-		}
-		return int(int64(a.id) - int64(b.id))
+		return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id))
 	})
 	b := binary.LittleEndian.AppendUint32(nil, 2) // the version
 	for _, e := range entries {
@@ -77,27 +89,24 @@ func parseACLEntry(f []string) (aclEntry, error) {
 		e.tag = tagMask
 	case "other", "o":
 		e.tag = tagOther
-	default:
-		return e, errACL
 	}
 	for _, c := range f[2] {
-		bit := map[rune]uint16{'r': 4, 'w': 2, 'x': 1, '-': 0}
-		v, ok := bit[c]
+		bit, ok := map[rune]uint16{'r': 4, 'w': 2, 'x': 1, '-': 0}[c]
 		if !ok {
 			return e, errACL
 		}
-		e.perm |= v
+		e.perm |= bit
 	}
-	if f[1] == "" {
+	switch {
+	case e.tag == 0:
+		return e, errACL
+	case f[1] == "":
 		return e, nil
-	}
-	if e.tag != tagUserObj && e.tag != tagGroupObj {
+	case e.tag != tagUserObj && e.tag != tagGroupObj:
 		return e, errACL
 	}
-	number := f[1]
-	if id, ok := lookup(e.tag, f[1]); ok {
-		number = id
-	} else if len(f) == 4 {
+	number := lookup(e.tag, f[1])
+	if number == "" && len(f) == 4 {
 		number = f[3]
 	}
 	id, err := strconv.ParseUint(number, 10, 32)
@@ -108,17 +117,17 @@ func parseACLEntry(f []string) (aclEntry, error) {
 	return e, nil
 }
 
-// lookup finds the number of a name that is none itself.
-func lookup(tag uint16, name string) (id string, ok bool) {
+// lookup returns the number of a user or group, "" if there is none.
+func lookup(tag uint16, name string) string {
 	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return name, true
+		return name
 	}
 	if tag == tagUserObj {
 		if u, err := user.Lookup(name); err == nil {
-			return u.Uid, true
+			return u.Uid
 		}
 	} else if g, err := user.LookupGroup(name); err == nil {
-		return g.Gid, true
+		return g.Gid
 	}
-	return "", false
+	return ""
 }

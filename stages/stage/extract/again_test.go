@@ -26,7 +26,7 @@ func write(t testing.TB, p, content string, at int64) {
 	}
 }
 
-// TestOverwrite lays an archive of time 10^9 over what is there.
+// TestOverwrite extracts an archive of time 10^9 over what is there.
 func TestOverwrite(t *testing.T) {
 	const older, newer = 999_999_999, 1_000_000_001
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestTakenUp(t *testing.T) {
 	same(t, src, to+"/tree", tree.DiffOptions{Holes: true})
 }
 
-// TestLeftovers: what killed runs left goes when an entry is laid down beside it; what is of a run that lives, or is a directory, stays.
+// TestLeftovers: what killed runs left is removed when an entry is written beside it; what belongs to a live run, or is a directory, stays.
 func TestLeftovers(t *testing.T) {
 	to := t.TempDir()
 	own := fmt.Sprint(os.Getpid())
@@ -135,7 +135,7 @@ func TestLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := extract.New(extract.Options{Target: target(t, to)})
-	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil); err != nil {
+	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil, extract.Limits{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Finish(); err != nil {
@@ -214,12 +214,12 @@ func TestLinkWithoutItsFile(t *testing.T) {
 	to := t.TempDir()
 	r, f, err := lay(t, to, extract.Options{}, b, "home", func(name string) bool { return name == "second" })
 	var missing *extract.LinkError
-	if err != nil || r.Faults != 1 || len(f.all) != 1 || !errors.As(f.all[0], &missing) || missing.Target != "d/first" || f.all[0].Path != "home/second" {
+	if err != nil || r.Faults != 1 || len(f.all) != 1 || !errors.As(f.all[0].Err, &missing) || missing.Target != "d/first" || f.all[0].Path != "home/second" {
 		t.Fatalf("%+v, %v\n%v", r, err, f)
 	}
 	// With a file that is another, though of that name, there is nothing to link to either.
 	write(t, to+"/home/d/first", "other", 5)
-	if _, f, err := lay(t, to, extract.Options{}, b, "home", nil); err != nil || len(f.all) != 2 || f.all[0].What != extract.Exists || !errors.As(f.all[1], &missing) {
+	if _, f, err := lay(t, to, extract.Options{}, b, "home", nil); err != nil || len(f.all) != 2 || f.all[0].What != extract.Exists || !errors.As(f.all[1].Err, &missing) {
 		t.Fatalf("%v\n%v", err, f)
 	}
 	if r, f, err := lay(t, to, extract.Options{Overwrite: extract.Always}, b, "home", nil); err != nil || len(f.all) > 0 {
@@ -232,7 +232,7 @@ func TestLinkWithoutItsFile(t *testing.T) {
 	}
 }
 
-// TestConcurrent lays the subtrees of a tree down side by side, shells and all, into directories that they share.
+// TestConcurrent extracts the subtrees of a tree side by side, shells and all, into directories that they share.
 func TestConcurrent(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "tree")
@@ -261,7 +261,7 @@ func TestConcurrent(t *testing.T) {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				place := filepath.Dir(filepath.Join("tree", s.Path))
-				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil); err != nil {
+				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil, extract.Limits{}); err != nil {
 					t.Errorf("%q: %v", s.Path, err)
 				}
 			})

@@ -10,10 +10,11 @@ import (
 	"firn/stages/service/fsys"
 )
 
-// chain is a directory that entries are laid down in, and those above it up to the target, each opened from the one above without following links.
-// Entries come directory by directory, so that most find theirs open. Paths may be longer than any call of the system takes.
+// chain is a directory that entries are written in, and those above it up to the target, each
+// opened from the one above without following links. Entries come directory by directory, so most
+// find theirs open. A path may be longer than any system call takes.
 //
-// Of a long chain, the directories amid are closed again; they are opened anew when the way leads back to them.
+// Of a long chain, the directories in the middle are closed, and opened again on the way back.
 type chain struct {
 	x      *Extractor
 	levels []level // [0] is the target
@@ -33,8 +34,8 @@ const nearby = 16
 // missing is called when a directory on the way is not there, to make it.
 type missing func(parent *level, path, name string) error
 
-// enter goes to the directory at a clean path. Those that are missing are made by absent, or if it is nil, an error.
-// The level is good until the next call.
+// enter goes to the directory at a clean path. Missing ones are made by absent; if that is nil,
+// they are an error. The level is valid until the next call.
 func (c *chain) enter(path string, absent missing) (*level, error) {
 	if len(c.levels) == 0 {
 		fd := int(c.x.top.Fd())
@@ -90,17 +91,13 @@ func (c *chain) push(path, name string, absent missing) error {
 	if err != nil {
 		return fmt.Errorf("opening the directory %q: %w", path[:end], err)
 	}
-	c.add(level{name: n.name, end: end, fd: fd, node: n}, path[:end])
+	c.levels = append(c.levels, level{name: n.name, end: end, fd: fd, node: n})
+	c.path = path[:end]
+	c.trim(len(c.levels) - 1)
 	return nil
 }
 
-func (c *chain) add(l level, path string) {
-	c.levels = append(c.levels, l)
-	c.path = path
-	c.trim(len(c.levels) - 1)
-}
-
-// trim closes what is no longer near the level i, just opened.
+// trim closes what is not near the level i, just opened.
 func (c *chain) trim(i int) {
 	if far := &c.levels[max(i-nearby, 0)]; i-nearby > nearby && far.fd >= 0 {
 		fsys.CloseRead(far.fd)
@@ -111,11 +108,11 @@ func (c *chain) trim(i int) {
 // reopen opens the last level, and those near it, if it was closed.
 func (c *chain) reopen() error {
 	top := len(c.levels) - 1
-	i := top
-	for c.levels[i].fd < 0 {
+	i := top + 1
+	for c.levels[i-1].fd < 0 {
 		i--
 	}
-	for i++; i <= top; i++ {
+	for ; i <= top; i++ {
 		l := &c.levels[i]
 		fd, err := c.x.openDir(&c.levels[i-1], l.name, l.node)
 		if err != nil {
@@ -128,7 +125,7 @@ func (c *chain) reopen() error {
 	return nil
 }
 
-// cut leaves the first n levels.
+// cut closes all but the first n levels.
 func (c *chain) cut(n int) {
 	for i := n; i < len(c.levels); i++ {
 		if c.levels[i].fd >= 0 {

@@ -12,7 +12,7 @@ import (
 	"firn/pipeline"
 )
 
-// TestExplain: what no entry of any archive could be restored for ends the run, with what to do.
+// TestExplain: what no entry of any archive could be restored for ends the run.
 func TestExplain(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	if err != nil {
@@ -20,7 +20,7 @@ func TestExplain(t *testing.T) {
 	}
 	defer root.Close()
 	x := New(Options{Target: root})
-	for code, want := range map[unix.Errno]string{unix.ENOSPC: "make room", unix.EDQUOT: "quota", unix.EROFS: "another target", unix.EMFILE: "ulimit", unix.ENFILE: "ulimit", unix.EACCES: "", unix.EIO: ""} {
+	for code, want := range map[unix.Errno]string{unix.ENOSPC: root.Name(), unix.EDQUOT: "quota", unix.EROFS: root.Name(), unix.EMFILE: "open files", unix.ENFILE: "open files", unix.EACCES: "", unix.EIO: ""} {
 		err := x.explain(fmt.Errorf("doing: %w", code))
 		if !errors.Is(err, code) || pipeline.IsFatal(err) != (want != "") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", code, err)

@@ -31,7 +31,7 @@ func archived(t testing.TB, dir string, depth int, s walk.Subtree) []byte {
 		s.Base = filepath.Base(filepath.Join(dir, s.Path))
 	}
 	var b bytes.Buffer
-	_, err = archive.New(archive.Options{}).Write(context.Background(), &b, w, s, archive.Observer{Fault: func(f archive.Fault) {
+	_, err = archive.New().Write(context.Background(), &b, w, s, archive.Observer{Fault: func(f archive.Fault) {
 		if f.What != archive.Skipped {
 			t.Errorf("%v: %v", f.What, f.Err)
 		}
@@ -77,12 +77,12 @@ func target(t testing.TB, dir string) *os.Root {
 }
 
 // lay extracts one archive into dir, and returns what was reported.
-func lay(t testing.TB, dir string, o extract.Options, b []byte, below string, selected func(string) bool) (extract.Result, *faults, error) {
+func lay(t testing.TB, dir string, o extract.Options, b []byte, below string, selected func(string) bool, limits ...extract.Limits) (extract.Result, *faults, error) {
 	t.Helper()
 	f := &faults{}
 	o.Target, o.Report = target(t, dir), f.report
 	x := extract.New(o)
-	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, selected)
+	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, selected, append(limits, extract.Limits{})[0])
 	if err := x.Finish(); err != nil {
 		t.Error(err)
 	}

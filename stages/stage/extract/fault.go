@@ -17,27 +17,22 @@ type Kind int
 const (
 	// Failed: the entry is not there.
 	Failed Kind = iota + 1
-	// Refused: the entry is not there, because it would have been laid down outside the target, or through a link. Nobody's
-	// tar writes such entries of a tree: the archive was made to do harm.
+	// Refused: the entry is not there, because it would have been written outside the target, or
+	// through a link. No tar of a tree has such entries: the archive was made to do harm.
 	Refused
-	// Partial: the entry is there, but something about it is not as the archive has it: owner, attributes, mode or time.
+	// Partial: the entry is there, but not with the owner, attributes, mode or time of the archive.
 	Partial
-	// Exists: something else was there, and Overwrite let it stay.
+	// Exists: something else was there, and stays because of Overwrite.
 	Exists
 )
 
+var kinds = [...]string{Failed: "not restored", Refused: "refused", Partial: "restored in part", Exists: "kept what is there"}
+
 func (k Kind) String() string {
-	switch k {
-	case Failed:
-		return "not restored"
-	case Refused:
-		return "refused"
-	case Partial:
-		return "restored in part"
-	case Exists:
-		return "kept what is there"
+	if k < 1 || int(k) >= len(kinds) {
+		return fmt.Sprintf("Kind(%d)", int(k))
 	}
-	return fmt.Sprintf("Kind(%d)", int(k))
+	return kinds[k]
 }
 
 // Fault is the report of one entry.
@@ -46,12 +41,6 @@ type Fault struct {
 	What Kind
 	Err  error // never nil; says what was being done to Path, and why it failed
 }
-
-// Error gives the whole message; Path is in it.
-func (f Fault) Error() string { return f.Err.Error() }
-
-// Unwrap gives the cause.
-func (f Fault) Unwrap() error { return f.Err }
 
 // The reasons for Refused.
 var (
@@ -66,34 +55,51 @@ var (
 var (
 	// ErrExists is the reason for Exists. Another Overwrite replaces what is there.
 	ErrExists = errors.New("something else is there already, and stays")
-	// ErrNotEmpty: a directory stands where something else should be.
-	ErrNotEmpty = errors.New("a directory that is not empty stands in its place; remove it by hand if it is not needed")
-	// ErrType: firn knows nothing of such entries.
+	// ErrNotEmpty: a directory is where something else should be. Only its owner can decide about it.
+	ErrNotEmpty = errors.New("a directory that is not empty is in its place")
+	// ErrType: firn does not know such entries.
 	ErrType = errors.New("it is of a type that can't be restored")
 )
 
-// LinkError is why a further name of a file (a hard link) could not be made: its first name, which alone has the content, is not there as
-// the archive has it, because it was not selected or not restored. Selecting Target too, in another pass, is the remedy.
+// LinkError is why a further name of a file (a hard link) could not be made: its first name, which
+// alone has the content, is not there as the archive has it, because it was not selected or not
+// restored. To select Target too, in another run, is the remedy.
 type LinkError struct {
 	Target string // name in the archive of the entry that has the content
 	Err    error
 }
 
 func (e *LinkError) Error() string {
-	return fmt.Sprintf("it is a further name of %q, which is not there as the archive has it: %v; restore that one too", e.Target, e.Err)
+	return fmt.Sprintf("it is a further name of %q, which is not there as the archive has it: %v", e.Target, e.Err)
 }
 
+// Unwrap returns the cause.
 func (e *LinkError) Unwrap() error { return e.Err }
 
-// LimitError ends an archive that asks for more than Limits allows.
+// LimitError ends an archive that holds more than Limits allows. For one that is trusted, a larger
+// limit is the remedy.
 type LimitError struct {
 	What  string // "entries" or "bytes"
 	Limit int64
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("the archive holds more than %d %s, which is the limit; if it is to be trusted, set a larger one and restore again", e.Limit, e.What)
+	return fmt.Sprintf("the archive holds more than %d %s, which is the limit", e.Limit, e.What)
 }
+
+// TargetError is a fault of the target as a whole, which ends the run. Err says which: unix.ENOSPC
+// (no bytes or no inodes left), unix.EDQUOT or unix.EROFS.
+type TargetError struct {
+	Target string
+	Err    error
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("nothing more can be written to the target %s: %v", e.Target, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *TargetError) Unwrap() error { return e.Err }
 
 // refusal marks an error of an entry as Refused.
 type refusal struct{ error }
@@ -105,25 +111,21 @@ type stop struct{ error }
 
 func (s stop) Unwrap() error { return s.error }
 
-// explain marks faults of the target as a whole as fatal, and says what to do.
+// explain marks an error that any other entry would meet as well as fatal.
 func (x *Extractor) explain(err error) error {
 	switch {
 	case err == nil || pipeline.IsFatal(err):
 		return err
-	case errors.Is(err, unix.ENOSPC):
-		return pipeline.Fatal(fmt.Errorf("%w: the target %s is full (of bytes or of files); make room and run the same command again, it goes on where it stopped", err, x.o.Target.Name()))
-	case errors.Is(err, unix.EDQUOT):
-		return pipeline.Fatal(fmt.Errorf("%w: the quota on the target %s is used up; make room and run the same command again, it goes on where it stopped", err, x.o.Target.Name()))
-	case errors.Is(err, unix.EROFS):
-		return pipeline.Fatal(fmt.Errorf("%w: the target %s can't be written to; mount it for writing or name another target", err, x.o.Target.Name()))
+	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS):
+		return pipeline.Fatal(&TargetError{x.o.Target.Name(), err})
 	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
-		return pipeline.Fatal(fmt.Errorf("%w: raise the limit on open files (ulimit -n), or let fewer archives be restored at once", err))
+		return pipeline.Fatal(err)
 	}
 	return err
 }
 
 // settle turns the error of one entry into a report; what it returns ends the archive.
-func (l *layer) settle(name string, err error) error {
+func (w *writer) settle(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -131,33 +133,33 @@ func (l *layer) settle(name string, err error) error {
 	if errors.As(err, &end) {
 		return end.error
 	}
-	what, at := Failed, path.Join(l.base, name)
+	what, at := Failed, path.Join(w.base, name)
 	var refused refusal
 	switch {
 	case errors.As(err, &refused):
 		what, at = Refused, name
 	case errors.Is(err, ErrExists):
 		what = Exists
+		w.result.Kept++
 	}
-	err = l.x.explain(fmt.Errorf("restoring %q: %w", at, err))
+	err = w.x.explain(fmt.Errorf("restoring %q: %w", at, err))
 	if pipeline.IsFatal(err) {
 		return err
 	}
-	l.fault(at, what, err)
+	if what != Exists {
+		w.result.Faults++
+	}
+	w.x.report(Fault{Path: at, What: what, Err: err})
 	return nil
 }
 
-// partial reports what could not be done to an entry that is there.
-func (l *layer) partial(name string, err error) {
-	at := path.Join(l.base, name)
-	l.fault(at, Partial, fmt.Errorf("restoring %q: %w", at, err))
-}
-
-func (l *layer) fault(at string, what Kind, err error) {
-	if what != Exists {
-		l.result.Faults++
+// partial reports what could not be done to an entry that is there, if anything.
+func (w *writer) partial(e *entry, errs ...error) {
+	if err := errors.Join(errs...); err != nil {
+		at := path.Join(w.base, e.name)
+		w.result.Faults++
+		w.x.report(Fault{Path: at, What: Partial, Err: fmt.Errorf("restoring %q: %w", at, err)})
 	}
-	l.x.report(Fault{Path: at, What: what, Err: err})
 }
 
 func (x *Extractor) report(f Fault) {

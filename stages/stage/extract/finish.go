@@ -6,15 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"firn/pipeline"
-	"firn/stages/service/fsys"
 )
 
-// Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It is called once, after the last Extract has returned, also
-// when one failed or the run was cancelled: directories are closed to others until then. What can't be set of
-// a directory is reported as Partial, and in no Result; the error is that of the target as a whole, marked pipeline.Fatal.
+// Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It is
+// called once, after the last Extract has returned, also when one failed or the run was cancelled:
+// directories are closed to others until then. What can't be set of a directory is reported as
+// Partial, and in no Result; the error is that of the whole target, marked pipeline.Fatal.
 func (x *Extractor) Finish() error {
 	if x.top == nil {
 		return nil
@@ -26,20 +24,31 @@ func (x *Extractor) Finish() error {
 	}
 	c.close()
 	top := x.top
-	x.top, x.openErr = nil, errors.New("the restore has been finished already")
+	x.top, x.openErr = nil, errors.New("the restore is finished already")
 	x.dirs.index, x.dirs.root.first = nil, nil
 	return errors.Join(err, top.Close())
 }
 
-// finish goes through all directories, what is in each before the directory itself: a parent's mode may bar the way.
+// finish goes through all directories, what is in each before the directory itself: a parent's mode
+// may bar the way. A directory that can't be entered is left as it is, with all in it.
 func (x *Extractor) finish(c *chain) error {
 	n := &x.dirs.root
 	for {
 		for n.first != nil {
 			child := n.first
 			n.first = child.next // and so done with
-			if x.down(c, child) {
+			if child.is(gone) || child.first == nil && !child.is(setMode|setAll) {
+				continue
+			}
+			err := c.reopen()
+			path := below(c.path, child.name)
+			if err == nil {
+				err = c.push(path, child.name, nil)
+			}
+			if err == nil {
 				n = child
+			} else {
+				x.unset(path, err)
 			}
 		}
 		if n.is(setMode | setAll) {
@@ -55,45 +64,29 @@ func (x *Extractor) finish(c *chain) error {
 	}
 }
 
-// down goes into a directory. If that can't be done, it is left as it is, with all in it.
-func (x *Extractor) down(c *chain, n *node) bool {
-	if n.is(gone) {
-		return false
-	}
-	if n.first == nil && !n.is(setMode|setAll) {
-		return false
-	}
-	path := below(c.path, n.name)
-	err := c.reopen()
-	if err == nil {
-		err = c.push(path, n.name, nil)
-	}
-	if err != nil {
-		x.report(Fault{Path: path, What: Partial, Err: fmt.Errorf("setting mode and time of the directory %q: %w", path, err)})
-		return false
-	}
-	return true
+func (x *Extractor) unset(path string, err error) {
+	x.report(Fault{Path: path, What: Partial, Err: fmt.Errorf("setting mode and time of the directory %q: %w", path, err)})
 }
 
 // complete gives the chain's last directory what is to be set in the end.
 func (x *Extractor) complete(c *chain, n *node) error {
 	path := strings.Clone(c.path)
 	if err := c.reopen(); err != nil {
-		x.report(Fault{Path: path, What: Partial, Err: fmt.Errorf("setting mode and time of the directory %q: %w", path, err)})
+		x.unset(path, err)
 		return nil
 	}
-	fd, f := c.last().fd, n.final
+	at, f := handle{fd: c.last().fd}, n.final
 	var errs []error
 	if n.is(setAll) {
 		// The time comes before the mode, which may bar the way to ".".
-		errs = append(errs, setTime(fd, ".", time.Unix(f.sec, int64(f.nsec))))
+		errs = append(errs, setTime(at.fd, ".", time.Unix(f.sec, int64(f.nsec))))
 		if f.uid != keepID {
-			errs = append(errs, doing("setting its owner", fsys.Retry(func() error { return unix.Fchown(fd, int(f.uid), int(f.gid)) })))
+			errs = append(errs, at.chown(f.uid, f.gid))
 		}
 	}
-	errs = append(errs, doing("setting its mode", fsys.Retry(func() error { return unix.Fchmod(fd, f.mode) })))
+	errs = append(errs, at.chmod(f.mode))
 	if n.is(setAll) && n.acl != nil {
-		errs = append(errs, setACLs(fd, *n.acl)) // after the mode, as with files: see dress
+		errs = append(errs, at.setXattrs(n.acl.list())) // after the mode: see setAttributes
 	}
 	err := errors.Join(errs...)
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 	"firn/stages/stage/extract"
 )
 
-// guarded lays hostile bytes down, twice over, in a target with links that lead out of it, and fails the test if anything beside it changes.
+// guarded extracts hostile bytes, twice over, in a target with links that lead out of it, and fails the test if anything beside it changes.
 func guarded(t *testing.T, b []byte) {
 	dir, to := surroundings(t)
 	root := target(t, to)
@@ -22,8 +22,8 @@ func guarded(t *testing.T, b []byte) {
 	}
 	for _, rule := range []extract.Overwrite{extract.Always, extract.Never} {
 		f := &faults{}
-		x := extract.New(extract.Options{Target: root, Overwrite: rule, Report: f.report, Limits: extract.Limits{MaxEntries: 1000, MaxBytes: 1 << 20}})
-		r, _ := x.Extract(context.Background(), bytes.NewReader(b), "", nil)
+		x := extract.New(extract.Options{Target: root, Overwrite: rule, Report: f.report})
+		r, _ := x.Extract(context.Background(), bytes.NewReader(b), "", nil, extract.Limits{MaxEntries: 1000, MaxBytes: 1 << 20})
 		if err := x.Finish(); err != nil {
 			t.Error(err)
 		}

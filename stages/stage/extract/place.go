@@ -1,23 +1,23 @@
 package extract
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// clean returns a name with no slash at either end, no empty elements and no "." among them; "" is the top. It refuses what leads elsewhere.
+// clean returns a name with no slash at either end, no empty elements and no "." among them; "" is
+// the top. It refuses what leads elsewhere.
 func clean(name string) (string, error) {
 	switch {
-	case name == "":
-		return "", nil
-	case name[0] == '/':
+	case strings.HasPrefix(name, "/"):
 		return "", refusal{ErrAbsolute}
 	case strings.IndexByte(name, 0) >= 0:
 		return "", refusal{ErrNUL}
 	}
 	name = strings.TrimRight(name, "/")
 	tidy := true
-	for rest, more := name, true; more; {
-		var e string
-		e, rest, more = strings.Cut(rest, "/")
-		switch e {
+	for element := range strings.SplitSeq(name, "/") {
+		switch element {
 		case "..":
 			return "", refusal{ErrDotDot}
 		case "", ".":
@@ -27,23 +27,14 @@ func clean(name string) (string, error) {
 	if tidy {
 		return name, nil
 	}
-	elements := strings.Split(name, "/")
-	kept := elements[:0]
-	for _, e := range elements {
-		if e != "" && e != "." {
-			kept = append(kept, e)
-		}
-	}
-	return strings.Join(kept, "/"), nil
+	elements := slices.DeleteFunc(strings.Split(name, "/"), func(e string) bool { return e == "" || e == "." })
+	return strings.Join(elements, "/"), nil
 }
 
 // below joins two clean names.
 func below(dir, name string) string {
-	switch {
-	case dir == "":
-		return name
-	case name == "":
-		return dir
+	if dir == "" || name == "" {
+		return dir + name
 	}
 	return dir + "/" + name
 }
@@ -51,8 +42,5 @@ func below(dir, name string) string {
 // split returns the directory and the last element of a clean name.
 func split(name string) (dir, base string) {
 	i := strings.LastIndexByte(name, '/')
-	if i < 0 {
-		return "", name
-	}
-	return name[:i], name[i+1:]
+	return name[:max(i, 0)], name[i+1:]
 }

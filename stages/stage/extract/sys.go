@@ -16,15 +16,11 @@ func unlinkat(dirfd int, name string, flags int) error {
 	return fsys.Retry(func() error { return unix.Unlinkat(dirfd, name, flags) })
 }
 
-func symlinkat(target string, dirfd int, name string) error {
-	return fsys.Retry(func() error { return unix.Symlinkat(target, dirfd, name) })
-}
-
 func renameat(dirfd int, from, to string) error {
 	return fsys.Retry(func() error { return unix.Renameat(dirfd, from, dirfd, to) })
 }
 
-// renameIfNone is rename for what must not be overwritten, where the system has no call for that.
+// renameIfNone is rename that overwrites nothing, where the system has no call for that.
 func renameIfNone(dirfd int, from, to string) error {
 	var st unix.Stat_t
 	switch err := fsys.Lstat(dirfd, to, &st); {
@@ -36,7 +32,7 @@ func renameIfNone(dirfd int, from, to string) error {
 	return renameat(dirfd, from, to)
 }
 
-// sweep removes from a directory what killed runs left there, once a run.
+// sweep removes, once a run, what killed runs left in a directory.
 func (x *Extractor) sweep(d *level) error {
 	if d.node.is(swept) {
 		return nil
@@ -51,19 +47,20 @@ func (x *Extractor) sweep(d *level) error {
 		names, err := dir.Readdirnames(4096)
 		for _, name := range names {
 			if strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) {
-				// If it is a directory, or can't be removed, it is not what it seems, and harms nobody.
+				// What is a directory, or can't be removed, is no leftover, and does no harm.
 				_ = unlinkat(d.fd, name, 0)
 			}
 		}
 		if err != nil || len(names) == 0 {
-			// What can't be listed can't be swept; whether entries can be made there is another matter.
+			// What can't be listed can't be swept, but may be written to.
 			d.node.mark(swept)
 			return nil
 		}
 	}
 }
 
-// left tells whether an unfinished file's process is no more. A restore that runs beside this one keeps its files.
+// left reports whether the process of an unfinished file has ended. A restore that runs beside this
+// one keeps its files.
 func (x *Extractor) left(dirfd int, name string) bool {
 	if strings.HasPrefix(name, x.own) {
 		return false
@@ -80,8 +77,12 @@ func (x *Extractor) left(dirfd int, name string) bool {
 	return !lives(pid, time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)))
 }
 
-// lives tells whether a process that changed a file at a time still runs, by its number. One that has ended does not, though nobody
-// has asked yet how it did, and neither does one whose number is another's now, as after the system was started anew.
+// clockSlack is how much too late a process may seem to have begun.
+const clockSlack = 2 * time.Second
+
+// lives reports whether a process that changed a file at a time still runs, by its number. One that
+// has ended but was not waited for does not, and neither does one whose number is another's now, as
+// after a restart of the system.
 func lives(pid int, changed time.Time) bool {
 	if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return false
@@ -89,6 +90,3 @@ func lives(pid int, changed time.Time) bool {
 	began, known, ended := began(pid)
 	return !ended && (!known || !began.After(changed.Add(clockSlack)))
 }
-
-// clockSlack is how much later than it was a process may seem to have begun.
-const clockSlack = 2 * time.Second

@@ -28,7 +28,7 @@ func chmodat(dirfd int, name string, mode uint32) error {
 	if err != unix.EOPNOTSUPP { // before Linux 6.6
 		return err
 	}
-	fd, err := fsys.Open(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := fsys.Open(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
@@ -37,21 +37,21 @@ func chmodat(dirfd int, name string, mode uint32) error {
 	if err := fsys.Fstat(fd, &st); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+	if fsys.Type(&st) == unix.S_IFLNK {
 		return unix.EOPNOTSUPP
 	}
 	return fsys.Retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
 }
 
-// began tells when a process began, if that is known, and whether it has ended: see proc_pid_stat(5).
+// began returns when a process began, if that is known, and whether it has ended: proc_pid_stat(5).
 func began(pid int) (at time.Time, known, ended bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return time.Time{}, false, false
 	}
 	const (
-		state, start = 0, 19 // fields, counted from the one behind the name, which may hold anything
-		second       = 100   // the unit of start: the same on all Linux systems
+		state, start = 0, 19 // fields, counted from the one after the name, which may hold anything
+		second       = 100   // units of start: the same on all Linux systems
 	)
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) <= start {
@@ -67,28 +67,24 @@ func began(pid int) (at time.Time, known, ended bool) {
 	return time.Now().Add(-age), true, ended
 }
 
-func setXattrs(fd int, list []xattr) error {
-	return each(list, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
-}
-
-func setXattrsAt(dirfd int, name string, list []xattr) error {
-	return each(list, func(attr string, value []byte) error {
-		return unix.Lsetxattr(fsys.ProcPath(dirfd, name), attr, value, 0)
-	})
-}
-
-func each(list []xattr, set func(name string, value []byte) error) error {
+func (h handle) setXattrs(list []xattr) error {
 	var errs []error
 	for _, a := range list {
-		err := fsys.Retry(func() error { return set(a.name, []byte(a.value)) })
-		if err != nil && a.name != "security.selinux" { // the policy of this system labels what it can't be told
+		err := fsys.Retry(func() error {
+			if h.name == "" {
+				return unix.Fsetxattr(h.fd, a.name, []byte(a.value), 0)
+			}
+			return unix.Lsetxattr(fsys.ProcPath(h.fd, h.name), a.name, []byte(a.value), 0)
+		})
+		if err != nil && a.name != "security.selinux" { // a system's own policy may label what firn can't
 			errs = append(errs, attrError(a.name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// attrError is an error without the system's own word for it where that would mislead: a full attribute block is no full disk.
+// attrError leaves out the system's own text where that would mislead: a full attribute block is no
+// full disk.
 func attrError(name string, err error) error {
 	if err == unix.ENOSPC || err == unix.E2BIG {
 		return errors.New("setting the attribute " + name + ": there is no room for it on this file system")
@@ -96,38 +92,22 @@ func attrError(name string, err error) error {
 	return doing("setting the attribute "+name, err)
 }
 
-func setACLs(fd int, a acls) error {
-	var list []xattr
-	if a.access != "" {
-		list = append(list, xattr{aclAccess, a.access})
-	}
-	if a.def != "" {
-		list = append(list, xattr{aclDefault, a.def})
-	}
-	return setXattrs(fd, list)
-}
-
-func setACLsAt(dirfd int, name string, a acls) error {
-	if a.access == "" {
-		return nil
-	}
-	return setXattrsAt(dirfd, name, []xattr{{aclAccess, a.access}})
-}
-
-func dropACLAt(dirfd int, name string) error {
-	return without(unix.Lremovexattr(fsys.ProcPath(dirfd, name), aclAccess))
-}
-
 // dropACLs removes the ACLs that a new entry inherited.
-func dropACLs(fd int) error {
-	return errors.Join(without(unix.Fremovexattr(fd, aclAccess)), without(unix.Fremovexattr(fd, aclDefault)))
-}
-
-func without(err error) error {
-	if err == unix.ENODATA || err == unix.EOPNOTSUPP || err == unix.EACCES { // only directories have default ACLs
-		return nil
+func (h handle) dropACLs() error {
+	var errs []error
+	for _, name := range []string{aclAccess, aclDefault} {
+		var err error
+		if h.name == "" {
+			err = unix.Fremovexattr(h.fd, name)
+		} else {
+			err = unix.Lremovexattr(fsys.ProcPath(h.fd, h.name), name)
+		}
+		// Only directories have default ACLs: EACCES.
+		if err != unix.ENODATA && err != unix.EOPNOTSUPP && err != unix.EACCES {
+			errs = append(errs, doing("removing an inherited ACL", err))
+		}
 	}
-	return doing("removing an inherited ACL", err)
+	return errors.Join(errs...)
 }
 
 func hasDefaultACL(fd int) bool {

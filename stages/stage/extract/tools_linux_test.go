@@ -25,7 +25,7 @@ t.add("tree", filter=lambda m: None if -1 < m.mtime < 0 else m)
 t.close()
 `
 
-// TestTools lays down what other programs archive, the old script's among them, as far as their formats can tell it.
+// TestTools extracts what other programs archive, the old script's among them, as far as their formats can tell it.
 func TestTools(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := tree.Awkward(filepath.Join(dir, "tree"), tree.TooDeep, tree.Sockets); err != nil {
@@ -88,7 +88,7 @@ func TestTools(t *testing.T) {
 	}
 }
 
-// TestDefaultACL: what is laid down below a directory whose new entries inherit an ACL is as the archive has it all the same.
+// TestDefaultACL: what is extracted below a directory whose new entries inherit an ACL is as the archive has it all the same.
 func TestDefaultACL(t *testing.T) {
 	dir := t.TempDir()
 	src, to := filepath.Join(dir, "tree"), filepath.Join(dir, "to")
@@ -131,7 +131,7 @@ func TestPrivateUntilFinish(t *testing.T) {
 	x := extract.New(extract.Options{Target: target(t, to)})
 	d := folder("a")
 	d.Mode = 0o777
-	if _, err := x.Extract(t.Context(), bytes.NewReader(made(t, d, reg("a/f"), reg("b/f"))), "x", nil); err != nil {
+	if _, err := x.Extract(t.Context(), bytes.NewReader(made(t, d, reg("a/f"), reg("b/f"))), "x", nil, extract.Limits{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{"x", "x/a", "x/b"} {

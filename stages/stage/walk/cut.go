@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cut emits every subtree: a directory's shell before what lies in it, and the entries of one
+// Cut emits every subtree: a directory's shell before what is in it, and the entries of one
 // directory in byte order of their names. fault is called for each directory above the depth that
 // can't be listed whole, and for each entry that vanished.
 //
-// It ends with an error when the backup path can't be read, when emit returns one, and when ctx ends.
+// It ends with an error when the backup path can't be read, when emit returns one, and when ctx
+// ends.
 func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(path string, err error)) error {
 	if t.o.Depth == 0 || t.file != "" {
 		return emit(t.subtree("", false))

@@ -8,19 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Entries streams the entries of a subtree: a directory before what is in it, and the entries of one
-// directory in byte order of their names. fault is called for each entry that could not be read
+// Entries streams the entries of a subtree: a directory before what is in it, and the entries of
+// one directory in byte order of their names. fault is called for each entry that could not be read
 // whole, with its path for messages; a directory that can't be listed has been given to fn before.
 //
 // It ends with an error when the subtree's own entry can't be read, when fn returns one, and when
-// ctx ends.
+// ctx ends. The caller adds the subtree's path.
 func (t *Tree) Entries(ctx context.Context, s Subtree, fn func(*Entry) error, fault func(path string, err error)) error {
-	full := t.full(s.Path)
 	p, err := t.find(s.Path)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", full, vanished(err))
+		return vanished(err)
 	}
 	defer p.dir.close()
+	full := t.full(s.Path)
 	w := &entryWalk{descent: descent{t: t, ctx: ctx, fault: fault, path: []byte(full)}, fn: fn, top: s.Base, base: -1}
 	w.child = w.visit
 	if strings.HasSuffix(full, s.Base) && s.Base != "." {
@@ -28,7 +28,7 @@ func (t *Tree) Entries(ctx context.Context, s Subtree, fn func(*Entry) error, fa
 	}
 	var st unix.Stat_t
 	if err := p.lstat(&st); err != nil {
-		return fmt.Errorf("reading %s: %w", full, vanished(err))
+		return vanished(err)
 	}
 	tk := t.takes(s)
 	if err := w.emit(p, &st); err != nil || !t.enters(&st, tk) {

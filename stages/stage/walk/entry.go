@@ -45,19 +45,20 @@ func (e *Entry) set(p place, st *unix.Stat_t) error {
 }
 
 // Open opens the entry for reading, without following links and, where that is permitted, without
-// changing its time of last access. It fails when the name now leads to another file than lstat saw.
-// The caller closes the file.
+// changing its time of last access. It fails when the name now leads to another file than lstat
+// saw. The caller closes the file.
 func (e *Entry) Open() (*os.File, error) {
-	fd, err := e.open(0)
+	fd, err := e.open()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: e.Path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), e.Path), nil
 }
 
-func (e *Entry) open(flags int) (int, error) {
-	if !e.follow {
-		flags |= unix.O_NOFOLLOW
+func (e *Entry) open() (int, error) {
+	flags := unix.O_NOFOLLOW
+	if e.follow {
+		flags = 0
 	}
 	fd, err := openQuietly(e.dirfd, e.name, flags)
 	if err != nil {
@@ -91,7 +92,7 @@ func (e *Entry) xattrsOpen() (map[string][]byte, error) {
 	if !e.Mode.IsRegular() && !e.Mode.IsDir() {
 		return nil, nil
 	}
-	fd, err := e.open(0)
+	fd, err := e.open()
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path. The last
-// pattern that matches an entry decides. A nil or zero Exclude matches nothing. What is in a
+// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path. The
+// last pattern that matches an entry decides. A nil or zero Exclude matches nothing. What is in a
 // directory that is left out is left out as well: no pattern takes it in again. The backup path
 // itself is never left out.
 //
@@ -62,8 +62,8 @@ func (x *Exclude) Add(line string) error {
 }
 
 // AddFrom appends the patterns in a file in the format of .gitignore: one a line. Empty lines and
-// those that begin with '#' are skipped, and spaces at the end are dropped unless a backslash stands
-// before them. name is for messages.
+// those that begin with '#' are skipped, and spaces at the end are dropped unless a backslash
+// comes before them. name is for messages.
 func (x *Exclude) AddFrom(r io.Reader, name string) error {
 	const longest = 1 << 20
 	lines := bufio.NewScanner(r)
@@ -104,15 +104,9 @@ func trimSpaces(s string) string {
 	return s[:end]
 }
 
-// Match reports whether a pattern leaves out the entry at path, below the backup path. It does not
-// look at the directories above.
-func (x *Exclude) Match(path string, dir bool) bool {
-	i := strings.LastIndexByte(path, '/') + 1
-	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
-}
-
-// matchIn is Match for a path in two parts: the directory, with a slash at its end unless it is "",
-// and the name.
+// matchIn reports whether a pattern leaves out an entry. Its path below the backup path is in two parts:
+// the directory, with a slash at its end unless it is "", and the name. The directories above are not
+// looked at.
 func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
 	if x == nil {
 		return false

@@ -169,3 +169,9 @@ func FuzzExclude(f *testing.F) {
 		}
 	})
 }
+
+// Match is matchIn for a whole path.
+func (x *Exclude) Match(path string, dir bool) bool {
+	i := strings.LastIndexByte(path, '/') + 1
+	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
+}

@@ -34,7 +34,12 @@ type token struct {
 // class is a set of bytes; '/' is in none.
 type class [4]uint64
 
-func (c *class) add(b byte)      { c[b>>6] |= 1 << (b & 63) }
+func (c *class) add(b byte) { c[b>>6] |= 1 << (b & 63) }
+func (c *class) addRange(low, high byte) {
+	for b := int(low); b <= int(high); b++ {
+		c.add(byte(b))
+	}
+}
 func (c *class) has(b byte) bool { return c[b>>6]&(1<<(b&63)) != 0 }
 
 // compile reads a pattern as gitignore(5) describes, and as git does where that leaves something
@@ -138,9 +143,7 @@ func compileClass(p string) (*class, int, error) {
 			if err != nil {
 				return nil, 0, err
 			}
-			for b := low; b <= int(high); b++ {
-				c.add(byte(b))
-			}
+			c.addRange(byte(low), high)
 			low, i = -1, i+1+n
 		case b == '[' && i+1 < len(p) && p[i+1] == ':':
 			n, err := c.addNamed(p[i:])
@@ -175,8 +178,8 @@ func classByte(p string) (b byte, n int, err error) {
 	return p[1], 2, nil
 }
 
-// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when p
-// names none, because "]" comes without ":".
+// addNamed adds a class such as [:alpha:], which p begins with, and returns how long it is; 0 when
+// p names none, because "]" comes without ":".
 func (c *class) addNamed(p string) (n int, err error) {
 	end := strings.IndexByte(p[2:], ']')
 	if end < 0 {
@@ -186,34 +189,19 @@ func (c *class) addNamed(p string) (n int, err error) {
 	if !ok {
 		return 0, nil
 	}
-	in, ok := namedClass(name)
+	ranges, ok := namedClasses[name]
 	if !ok {
 		return 0, fmt.Errorf("there is no class [:%s:]", name)
 	}
-	for b := range 128 {
-		if in(byte(b)) {
-			c.add(byte(b))
-		}
+	for i := 0; i < len(ranges); i += 2 {
+		c.addRange(ranges[i], ranges[i+1])
 	}
 	return 2 + end + 1, nil
 }
 
-// namedClass knows the classes of POSIX, in ASCII.
-func namedClass(name string) (func(byte) bool, bool) {
-	upper := func(b byte) bool { return 'A' <= b && b <= 'Z' }
-	lower := func(b byte) bool { return 'a' <= b && b <= 'z' }
-	digit := func(b byte) bool { return '0' <= b && b <= '9' }
-	alpha := func(b byte) bool { return upper(b) || lower(b) }
-	alnum := func(b byte) bool { return alpha(b) || digit(b) }
-	graph := func(b byte) bool { return '!' <= b && b <= '~' }
-	in, ok := map[string]func(byte) bool{
-		"upper": upper, "lower": lower, "digit": digit, "alpha": alpha, "alnum": alnum, "graph": graph,
-		"blank":  func(b byte) bool { return b == ' ' || b == '\t' },
-		"cntrl":  func(b byte) bool { return b < ' ' || b == 0x7f },
-		"print":  func(b byte) bool { return b == ' ' || graph(b) },
-		"punct":  func(b byte) bool { return graph(b) && !alnum(b) },
-		"space":  func(b byte) bool { return b == ' ' || '\t' <= b && b <= '\r' },
-		"xdigit": func(b byte) bool { return digit(b) || 'a' <= b|0x20 && b|0x20 <= 'f' },
-	}[name]
-	return in, ok
+// namedClasses are those of POSIX, in ASCII: the first and the last byte of each range.
+var namedClasses = map[string]string{
+	"upper": "AZ", "lower": "az", "digit": "09", "alpha": "AZaz", "alnum": "AZaz09", "xdigit": "09AFaf",
+	"blank": "  \t\t", "space": "  \t\r", "cntrl": "\x00\x1f\x7f\x7f", "graph": "!~", "print": " ~",
+	"punct": "!/:@[`{~",
 }

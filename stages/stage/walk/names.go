@@ -16,7 +16,8 @@ const (
 	kindOther
 )
 
-// names are the names in one directory, in byte order, in one piece of memory and 16 bytes for each.
+// names are the names in one directory, in byte order, in one piece of memory and 16 bytes for
+// each.
 type names struct {
 	bytes []byte
 	at    []nameAt
@@ -50,19 +51,12 @@ func (n *names) sort() {
 	n.at = slices.CompactFunc(n.at, func(a, b nameAt) bool { return bytes.Equal(n.raw(a), n.raw(b)) })
 }
 
-// list returns the sorted names in d. When reading stops with an error, it returns those read so far.
+// list returns the sorted names in d. When reading stops with an error, it returns those read so
+// far.
 func (t *Tree) list(d *dir) (*names, error) {
-	n, _ := t.lists.Get().(*names)
-	if n == nil {
-		n = new(names)
-	}
+	n, buf := t.lists.Get().(*names), t.buffers.Get().(*[64 << 10]byte)
 	n.bytes, n.at = n.bytes[:0], n.at[:0]
-	buf, _ := t.buffers.Get().(*[]byte)
-	if buf == nil {
-		b := make([]byte, 64<<10)
-		buf = &b
-	}
-	err := readNames(d.fd, *buf, n)
+	err := readNames(d.fd, buf[:], n)
 	t.buffers.Put(buf)
 	n.sort()
 	return n, err

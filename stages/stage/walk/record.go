@@ -11,9 +11,9 @@ import (
 	"firn/stages/service/fsys"
 )
 
-// A change gets the time of the kernel's clock tick that it falls into. A tick lasts up to 10 ms, or
-// 2 s on a file system that keeps no fractions of a second. An entry younger than that may change
-// again and look the same.
+// A change gets the time of the kernel's clock tick that it falls into. A tick lasts up to 10 ms,
+// or 2 s on a file system that keeps no fractions of a second. An entry younger than that may
+// change again and look the same.
 const (
 	margin       = 50 * time.Millisecond
 	coarseMargin = 2 * time.Second
@@ -36,12 +36,12 @@ type recorder struct {
 	now  time.Time // when the entries were looked at, or before
 	hash hash.Hash
 	buf  []byte
-	sum  summary
+	sum  Scan
 }
 
 // newRecorder must be called before the entries are looked at: it reads the clock.
 func (t *Tree) newRecorder(fd int, dev uint64) recorder {
-	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: summary{sound: true}}
+	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: Scan{Sound: true}}
 }
 
 // add records an entry; nameLen is the length of its name in the archive. The length of each record
@@ -79,25 +79,25 @@ func appendTime(b []byte, ts unix.Timespec) []byte {
 
 func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	s := &r.sum
-	s.sound = s.sound && settled(r.now, st)
-	s.entries++
+	s.Sound = s.Sound && settled(r.now, st)
+	s.Entries++
 	tar := int64(2*tarBlock) + blocks(int64(tarRecords+nameLen))
 	switch fsys.Type(st) {
 	case unix.S_IFREG:
-		s.files++
-		s.bytes += st.Size
+		s.Files++
+		s.Bytes += st.Size
 		tar += r.content(st)
 	case unix.S_IFLNK:
 		tar += blocks(st.Size)
 	}
-	s.tar += tar
+	s.TarBound += tar
 }
 
 // content bounds the size of a file's content in the archive: with holes, its data and their map,
 // which takes some 40 bytes for each piece of data, of 4 KiB at least.
 func (r *recorder) content(st *unix.Stat_t) int64 {
 	whole, used := blocks(st.Size), int64(st.Blocks)*512
-	// Small files may lie in the inode, which counts no blocks.
+	// Small files may be in the inode, which counts no blocks.
 	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
 		return whole
 	}
@@ -121,8 +121,8 @@ func blocks(n int64) int64 {
 
 // settled reports whether an entry changed long enough before now for any later change to show. A
 // time of change in the future comes of a clock set back: it may come again. A time of modification
-// in the future was set by hand and is no sign of a change; one close to now is a sign of it on file
-// systems that keep no time of change.
+// in the future was set by hand and is no sign of a change; one close to now is a sign of it on
+// file systems that keep no time of change.
 func settled(now time.Time, st *unix.Stat_t) bool {
 	changed, modified := time.Unix(st.Ctim.Unix()), time.Unix(st.Mtim.Unix())
 	return now.Sub(changed) >= tick(changed) && now.Sub(modified).Abs() >= tick(modified)
@@ -141,17 +141,17 @@ func (r *recorder) flush() {
 }
 
 // addDigest records what is in a directory that has been recorded as an entry.
-func (r *recorder) addDigest(s *summary) {
-	r.buf = append(r.buf, s.digest[:]...)
-	r.sum.sound = r.sum.sound && s.sound
-	r.sum.entries += s.entries
-	r.sum.files += s.files
-	r.sum.bytes += s.bytes
-	r.sum.tar += s.tar
+func (r *recorder) addDigest(s *Scan) {
+	r.buf = append(r.buf, s.Fingerprint[:]...)
+	r.sum.Sound = r.sum.Sound && s.Sound
+	r.sum.Entries += s.Entries
+	r.sum.Files += s.Files
+	r.sum.Bytes += s.Bytes
+	r.sum.TarBound += s.TarBound
 }
 
-func (r *recorder) result() summary {
+func (r *recorder) result() Scan {
 	r.flush()
-	r.hash.Sum(r.sum.digest[:0])
+	r.hash.Sum(r.sum.Fingerprint[:0])
 	return r.sum
 }

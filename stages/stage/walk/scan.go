@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Scan is what lstat shows of a subtree.
+// Scan is what lstat shows of a subtree or, while it is being made, of what is in a directory.
 type Scan struct {
 	// Fingerprint is a digest of the names, types, modes, owners, sizes, times of modification and of
 	// change, inodes, link counts and device numbers of all entries that are taken. It covers where
@@ -60,10 +60,8 @@ func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
 		return Scan{}, context.Cause(ctx)
 	}
 	all := r.result()
-	return Scan{
-		Fingerprint: all.digest, Sound: all.sound,
-		Entries: all.entries, Files: all.files, Bytes: all.bytes, TarBound: all.tar + tarEnd,
-	}, nil
+	all.TarBound += tarEnd
+	return all, nil
 }
 
 // scanWalk is one call of Scan.
@@ -72,20 +70,14 @@ type scanWalk struct {
 	ctx context.Context
 }
 
-// summary sums up what is in a directory, down to the leaves. It is zero for one that can't be read.
-type summary struct {
-	digest                     [sha256.Size]byte
-	sound                      bool
-	entries, files, bytes, tar int64
-}
-
 // dir scans what is in the directory at p. The digest covers the data of all entries in order of
-// their names, then the digests of the directories among them in the same order. rel is as in
-// Tree.read; nameLen is the length of what the names in the archive begin with.
-func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summary {
+// their names, then the digests of the directories among them in the same order; one that can't be
+// read has a zero Scan. rel is as in Tree.read; nameLen is the length of what the names in the
+// archive begin with.
+func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan {
 	d, err := p.dir.openDir(p.name, id)
 	if err != nil {
-		return summary{}
+		return Scan{}
 	}
 	p.dir.enter()
 	defer func() {
@@ -96,12 +88,12 @@ func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summ
 	n, err := w.t.read(d, rel, tk)
 	defer w.t.done(n)
 	if err != nil {
-		r.sum.sound = false
+		r.sum.Sound = false
 	}
 	subdirs := w.entries(d, n, rel, nameLen, tk, &r)
 	w.descend(d, n, subdirs, rel, nameLen)
 	for i := range subdirs {
-		r.addDigest(&subdirs[i].summary)
+		r.addDigest(&subdirs[i].Scan)
 	}
 	return r.result()
 }
@@ -110,7 +102,7 @@ func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) summ
 type subdir struct {
 	at int
 	id inode
-	summary
+	Scan
 }
 
 // entries records each entry in d, and returns the directories among them.
@@ -123,7 +115,7 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 		}
 		taken, err := w.t.look(d, n, i, rel, tk, &st)
 		if err != nil {
-			r.sum.sound = false
+			r.sum.Sound = false
 			continue
 		}
 		if !taken {
@@ -138,8 +130,9 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 	return subdirs
 }
 
-// descend scans the directories found in d. Idle workers get some of them as long as d is one of the
-// levels that stay open; this goroutine scans the rest.
+// descend scans the directories found in d. Idle workers get some of them as long as d is one of
+// the levels that stay open; this goroutine scans the rest, so that nothing is queued and no
+// deadlock is possible.
 func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameLen int) {
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -148,13 +141,13 @@ func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameL
 		p := place{dir: d, name: n.name(s.at)}
 		scan := func(rel []byte) {
 			rel = append(append(rel, p.name...), '/')
-			s.summary = w.dir(p, s.id, rel, nameLen+len(p.name)+1, takeAll)
+			s.Scan = w.dir(p, s.id, rel, nameLen+len(p.name)+1, takeAll)
 		}
 		// This goroutine would only wait for the last one, so it takes that itself.
 		if i < len(subdirs)-1 && d.level < maxOpen {
 			own := slices.Clip(rel)
 			others.Add(1)
-			if w.t.share.offer(func() { defer others.Done(); scan(own) }) {
+			if w.t.share.TryGo(func() error { defer others.Done(); scan(own); return nil }) {
 				continue
 			}
 			others.Done()

@@ -157,7 +157,7 @@ func TestFingerprintHoldsEachField(t *testing.T) {
 	digest := func(name string, st unix.Stat_t, dev uint64) [32]byte {
 		r := tr.newRecorder(-1, dev)
 		r.add(name, 1, &st)
-		return r.result().digest
+		return r.result().Fingerprint
 	}
 	dev := uint64(st.Dev)
 	first := digest("a", st, dev)
@@ -283,9 +283,10 @@ func TestSound(t *testing.T) {
 	check("within a tick", changed.Add(margin-1), false)
 	check("after a tick", changed.Add(margin), true)
 	check("changed in the future", changed.Add(-time.Hour), false)
-	set(changed.Add(24 * time.Hour))
+	modified := changed.Add(24 * time.Hour)
+	set(modified)
 	check("modified in the future, by hand", changed.Add(margin), true)
-	check("modified just then, changed long ago", changed.Add(24*time.Hour), false)
+	check("modified just then, changed long ago", modified, false)
 
 	// What a file system without fractions of a second would say.
 	st.Ctim.Nsec, st.Mtim = 0, unix.Timespec{}

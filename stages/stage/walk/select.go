@@ -19,9 +19,9 @@ func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
 	return isDir(st) && tk != takeNone && !(t.o.OneFileSystem && uint64(st.Dev) != t.id.dev)
 }
 
-// read lists what is to be taken of a directory, as far as the listing alone decides that. rel is the
-// directory's path below the backup path with a slash at its end, "" for the backup path itself.
-// When listing stops with an error, the names read so far are returned as well.
+// read lists what is to be taken of a directory, as far as the listing alone decides that. rel is
+// the directory's path below the backup path with a slash at its end, "" for the backup path
+// itself. When listing stops with an error, the names read so far are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)

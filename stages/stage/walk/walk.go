@@ -1,5 +1,5 @@
 // Package walk reads the tree that is to be saved: it cuts it into subtrees, takes fingerprints of
-// them from lstat data alone, and streams a subtree's entries to whoever archives them.
+// them from lstat data alone, and streams a subtree's entries to who archives them.
 //
 // It knows nothing of archives, codecs or stores, and opens no file but CACHEDIR.TAG, on request.
 // It promises:
@@ -29,6 +29,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"firn/stages/format/key"
@@ -72,18 +73,18 @@ type Tree struct {
 	id      inode  // of the backup path itself
 	leave   map[inode]bool
 	leaveAt map[string]bool // paths below the backup path
-	share   share
-	lists   sync.Pool // *names
-	buffers sync.Pool // *[]byte for getdents
-	holes   sync.Map  // device → bool: its st_blocks shows holes
+	share   errgroup.Group  // its limit is the number of workers
+	lists   sync.Pool       // *names
+	buffers sync.Pool       // *[64 << 10]byte for getdents
+	holes   sync.Map        // device → bool: its st_blocks shows holes
 }
 
 // inode identifies an entry while the tree is open.
 type inode struct{ dev, ino uint64 }
 
-// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names in
-// archives are made from the path as given, cleaned; it is an error when that leads elsewhere, by a
-// ".." after a link. The Tree must be closed.
+// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names
+// in archives are made from the path as given, cleaned; it is an error when that leads elsewhere,
+// by a ".." after a link. The Tree must be closed.
 func Open(name string, o Options) (*Tree, error) {
 	if name == "" {
 		return nil, errors.New("opening the backup path: it is empty; name a directory or a file")
@@ -100,7 +101,10 @@ func Open(name string, o Options) (*Tree, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name)), share: newShare(o.Workers)}
+	t := &Tree{o: o, path: path.Clean(filepath.ToSlash(name))}
+	t.share.SetLimit(o.Workers)
+	t.lists.New = func() any { return new(names) }
+	t.buffers.New = func() any { return new([64 << 10]byte) }
 	switch t.path {
 	case ".":
 	case "/":
@@ -184,7 +188,8 @@ func (t *Tree) resolveLeaveOut() error {
 	return nil
 }
 
-// below returns p relative to root when it lies below it, links in the part of either that exists resolved.
+// below returns p relative to root when it is below it, links in the part of either that exists
+// resolved.
 func below(root, p string) (string, bool) {
 	rel, err := filepath.Rel(resolve(root), resolve(p))
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
@@ -208,7 +213,7 @@ func resolve(p string) string {
 	}
 }
 
-// Close lets go of the backup path. No walk may be under way.
+// Close closes the backup path. No walk may be under way.
 func (t *Tree) Close() error {
 	return os.NewSyscallError("close", unix.Close(t.root))
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"firn/stages/service/fsys"
 )
 
 // fatalAdvice says what to do about an error that meets every write; "" for one of an object.
@@ -133,12 +135,8 @@ func (s *Store) lock(key string) (unlock func(), err error) {
 		s.locks[stripe].Unlock()
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break // a file system without locks leaves two runs that write the same key at once unguarded
-		}
-	}
+	// A file system without locks leaves two runs that write the same key at once unguarded.
+	_ = fsys.Retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX) })
 	return func() {
 		_ = f.Close() // also gives the lock back; nothing was written
 		s.locks[stripe].Unlock()

@@ -1,0 +1,218 @@
+package extract
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
+)
+
+// writer writes the entries of one archive; its buffers serve many archives, one after the other.
+type writer struct {
+	x        *Extractor
+	in       tap
+	tar      *tar.Reader
+	base     string // clean; where the archive's top is, relative to the target
+	selected func(string) bool
+	limits   Limits
+	result   Result
+	entries  int64
+	bytes    int64
+
+	here   chain // where entries are written
+	there  chain // where the first names of hard links are
+	passed passed
+	buf    []byte
+}
+
+// entry is one entry of the archive.
+type entry struct {
+	header *tar.Header
+	name   string // clean, in the archive; "." for its top
+	path   string // clean, relative to the target
+}
+
+// end closes what is open, and gives the writer back for the next archive.
+func (w *writer) end() {
+	w.here.close()
+	w.there.close()
+	w.in.r.Reset(nil)
+	x := w.x
+	*w = writer{x: x, in: tap{r: w.in.r}, here: w.here, there: w.there, buf: w.buf}
+	x.writers.Put(w)
+}
+
+// entry writes one entry. The error is that of the entry, unless it is a stop.
+func (w *writer) entry(h *tar.Header) error {
+	if isComment(h) {
+		return nil
+	}
+	name, err := memberName(h)
+	if err != nil {
+		return err
+	}
+	e := &entry{header: h, name: name, path: w.base}
+	if name != "." {
+		e.path = below(w.base, name)
+	}
+	isDir := isDirectory(h)
+	if w.selected != nil && !w.selected(name) {
+		if isDir {
+			w.passed.add(e)
+		}
+		return nil
+	}
+	was := absent
+	switch h.Typeflag {
+	case tar.TypeLink:
+		was, err = w.link(e)
+	case tar.TypeSymlink:
+		was, err = w.symlink(e)
+	case tar.TypeFifo, tar.TypeChar, tar.TypeBlock:
+		was, err = w.special(e)
+	default:
+		if isDir {
+			err = w.directory(e)
+		} else if err = typeError(h); err == nil {
+			was, err = w.file(e)
+		}
+	}
+	if err == nil {
+		w.result.Entries++
+		if was == right {
+			w.result.Kept++
+		}
+	}
+	return err
+}
+
+// count compares the archive with its limits.
+func (w *writer) count(h *tar.Header) error {
+	if err := w.countEntry(); err != nil {
+		return err
+	}
+	most := w.limits.MaxBytes
+	if most == 0 {
+		return nil
+	}
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
+		if h.Size > most-w.bytes {
+			return &LimitError{"bytes", most}
+		}
+		w.bytes += h.Size
+	}
+	return nil
+}
+
+func (w *writer) countEntry() error {
+	w.entries++
+	if most := w.limits.MaxEntries; most > 0 && w.entries > most {
+		return &LimitError{"entries", most}
+	}
+	return nil
+}
+
+// verdict says what is where an entry should be.
+type verdict int
+
+const (
+	absent  verdict = iota // nothing
+	right                  // the entry, as the archive has it
+	replace                // something that may be overwritten
+)
+
+// isRight reports whether what is at a place, which lstat shows as st, is what the archive has.
+type isRight func(at handle, st *unix.Stat_t) bool
+
+// first is look in a directory just entered. In one that this run made, there is nothing older than
+// the run, so the system is not asked: making the entry will show.
+func (w *writer) first(d *level, name string, e *entry, ok isRight) (verdict, error) {
+	if d.node.is(fresh) {
+		return absent, nil
+	}
+	if err := w.x.sweep(d); err != nil {
+		return absent, err
+	}
+	return w.look(d, name, e, ok)
+}
+
+// look finds what is where e should be. An empty directory is removed if it may be replaced. The
+// error is ErrExists if what is there stays.
+func (w *writer) look(d *level, name string, e *entry, ok isRight) (verdict, error) {
+	var st unix.Stat_t
+	err := fsys.Lstat(d.fd, name, &st)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return absent, nil
+	case err != nil:
+		return absent, err
+	case ok(handle{d.fd, name}, &st):
+		return right, nil
+	case !w.mayReplace(&st, e):
+		return absent, ErrExists
+	case fsys.Type(&st) != unix.S_IFDIR:
+		return replace, nil
+	}
+	err = unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
+		return absent, ErrNotEmpty
+	}
+	if err == nil {
+		w.x.dirs.forget(d.node, name)
+	}
+	return absent, err
+}
+
+func (w *writer) mayReplace(st *unix.Stat_t, e *entry) bool {
+	switch w.x.o.Overwrite {
+	case Always:
+		return true
+	case IfOlder:
+		return modTime(st).Before(e.header.ModTime) && !sameTime(st, e.header.ModTime)
+	}
+	return false
+}
+
+// maxTries is how often an entry is tried to be put in its place while others make and remove
+// entries of its name.
+const maxTries = 4
+
+var errUnsteady = errors.New("others make and remove entries of that name all the time")
+
+// create makes an entry with one call of the system, mk: under its name if nothing is there, else
+// under another one that then replaces what is there. It returns the directory and what was there.
+func (w *writer) create(e *entry, ok isRight, mk func(at handle) error) (d *level, was verdict, err error) {
+	dir, name := split(e.path)
+	if d, err = w.here.enter(dir, w.implied); err != nil {
+		return nil, absent, err
+	}
+	was, err = w.first(d, name, e, ok)
+	for range maxTries {
+		if err != nil || was == right {
+			return d, was, err
+		}
+		if was == replace {
+			return d, was, w.swap(d, name, mk)
+		}
+		if err = mk(handle{d.fd, name}); !errors.Is(err, unix.EEXIST) {
+			return d, was, err
+		}
+		was, err = w.look(d, name, e, ok)
+	}
+	return d, was, errUnsteady
+}
+
+func (w *writer) swap(d *level, name string, mk func(at handle) error) error {
+	temp := w.x.tempName()
+	if err := mk(handle{d.fd, temp}); err != nil {
+		return err
+	}
+	if err := renameat(d.fd, temp, name); err != nil {
+		return errors.Join(fmt.Errorf("renaming: %w", err), unlinkat(d.fd, temp, 0))
+	}
+	return nil
+}
