@@ -11,8 +11,8 @@ import (
 	"firn/stages/store"
 )
 
-// A Shelf caches the packs that were used last, so that lists in one pack are fetched once. It also
-// remembers those that can't be had. Its methods may be called from many goroutines.
+// A Shelf caches the packs that were used last, and the errors of those that can't be read. Its
+// methods may be called from many goroutines.
 type Shelf struct {
 	l     *Ledger
 	least int
@@ -23,7 +23,7 @@ type Shelf struct {
 	size  int64      // bytes of those that have been fetched
 }
 
-// shelfFiles is how many packs a shelf keeps at the most: each is an open file.
+// shelfFiles bounds the packs on a shelf: each is an open file.
 const shelfFiles = 256
 
 // shelved is a pack and its users.
@@ -36,9 +36,8 @@ type shelved struct {
 	removed bool // from the shelf: its last user closes it
 }
 
-// Shelf returns a shelf for as many packs as have most bytes together, and for least of them, at
-// least one, whatever their size. Packs in use that have no room on it stay on disk until they are
-// released.
+// Shelf returns a shelf for packs of most bytes in all, but for at least least packs, and one,
+// whatever their size. A pack that has no room stays on disk until it is released.
 func (l *Ledger) Shelf(least int, most int64) *Shelf {
 	return &Shelf{l: l, least: max(least, 1), most: most}
 }
