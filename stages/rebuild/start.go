@@ -30,12 +30,10 @@ type rebuild struct {
 	options Options
 	prover  *prove.Prover
 	writer  *ledger.Writer
-	id      string // of the run
-	begun   time.Time
 	lists   map[[16]byte]*foundList // by listHash; set by find before it emits anything
 
 	mu     sync.Mutex
-	sums   catalogue.Run // of its lines
+	run    catalogue.Run // with the sums of its lines
 	missed int64         // archives that have no line
 
 	stages struct{ find, lookup, fetch, decrypt, walk *pipeline.Stage }
@@ -51,23 +49,24 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rebuild{Job: j, options: o, lists: map[[16]byte]*foundList{}}
-	if r.options.Now == nil {
-		r.options.Now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	r.begun = r.options.Now().UTC()
+	r := &rebuild{Job: j, options: o, lists: map[[16]byte]*foundList{}}
+	// Every path, for the run has all archives in the store.
+	r.run = catalogue.Run{Started: o.Now().UTC(), Host: o.Host, Firn: o.Firn, Rebuilt: true, BackupPath: "/", Path: "/"}
 	if err := r.reportRuns(ctx); err != nil {
 		r.Close()
 		return nil, err
 	}
-	r.id = ledger.NewID(r.begun)
-	r.writer = r.Ledger.Begin(r.id, volume)
+	id := ledger.NewID(r.run.Started)
+	r.writer = r.Ledger.Begin(id, volume)
 	r.begin(ctx)
 	r.flow()
 	return r.Handle(nil, func(end error, s *report.Summary) error {
 		stored, err := r.finish(ctx, end)
 		if stored {
-			s.Run = r.id
+			s.Run = id
 		}
 		return err
 	}), nil
@@ -128,14 +127,14 @@ func (r *rebuild) fault(ctx context.Context, f pipeline.Fault) {
 func (r *rebuild) count(s *catalogue.Subtree) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sums.Subtrees++
+	r.run.Subtrees++
 	if s.Status == catalogue.Failed {
-		r.sums.Failed++
+		r.run.Failed++
 		return
 	}
-	r.sums.Unchanged++
-	r.sums.Entries += s.Entries
-	r.sums.Bytes += s.Bytes
+	r.run.Unchanged++
+	r.run.Entries += s.Entries
+	r.run.Bytes += s.Bytes
 	if s.List != nil {
 		r.Totals.Checks.WithList.Add(1)
 	}
@@ -144,10 +143,9 @@ func (r *rebuild) count(s *catalogue.Subtree) {
 // errNoneGood: a run without an archive would only hide the runs that have some.
 var errNoneGood = errors.New("no archive could be added to the catalogue, for the reasons above, and nothing was written")
 
-// finish stores the run, and reports whether it is in the store. The run covers every path, for it
-// has all archives in the store.
+// finish stores the run, and reports whether it is in the store.
 func (r *rebuild) finish(ctx context.Context, end error) (stored bool, err error) {
-	run := r.sums
+	run := &r.run
 	if end == nil {
 		end = context.Cause(ctx)
 	}
@@ -167,11 +165,8 @@ func (r *rebuild) finish(ctx context.Context, end error) (stored bool, err error
 	} else if r.missed > 0 {
 		run.Error = fmt.Sprintf("archives that could not be read: %d", r.missed)
 	}
-	run.Started, run.Ended = r.begun, r.options.Now().UTC()
-	run.Host, run.Firn, run.Rebuilt = r.options.Host, r.options.Firn, true
-	run.BackupPath, run.Path = "/", "/"
-	run.Complete = run.Error == ""
-	if err := r.writer.Finish(ctx, run); err != nil {
+	run.Ended, run.Complete = r.options.Now().UTC(), run.Error == ""
+	if err := r.writer.Finish(ctx, *run); err != nil {
 		return false, errors.Join(end, fmt.Errorf("storing the catalogue: %w", err))
 	}
 	return true, end

@@ -44,25 +44,18 @@ func (t *thawer) Take(c *cold) bool {
 }
 
 // Skip ends the look at an archive that is not read.
-func (t *thawer) Skip() { t.end(false) }
+func (t *thawer) Skip() { t.end(1, 1) }
 
-// end ends a look. An archive that passed is fetched.
-func (t *thawer) end(passed bool) {
+// end ends so many looks, and the ways of so many archives.
+func (t *thawer) end(looks, ways int) {
 	t.mu.Lock()
-	t.looking--
-	if !passed {
-		t.open--
+	t.looking -= looks
+	t.open -= ways
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default:
 	}
-	t.mu.Unlock()
-	t.signal()
-}
-
-// settle ends a fetch.
-func (t *thawer) settle() {
-	t.mu.Lock()
-	t.open--
-	t.mu.Unlock()
-	t.signal()
 }
 
 // await adds the pace of a thaw to fresh or older.
@@ -72,18 +65,27 @@ func (t *thawer) await(what *thaw.Pace, p thaw.Pace) {
 	*what = what.With(p)
 }
 
-// Keep ends a pass that failed: the next one looks at what it did not reach.
-func (t *thawer) Keep(failed error) {
+// Ended ends a pass of further looks that ended with err. The next pass looks at what a failed one
+// did not reach. Ended returns an error that ends the wait.
+func (t *thawer) Ended(ctx context.Context, err error) error {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.failures = 0
+		return nil
+	}
+	t.failures++
+	if errors.Is(err, pipeline.ErrStopped) || ctx.Err() != nil || t.failures == maxMisses {
+		return err
+	}
 	for h, misses := range t.now {
 		if misses&visited == 0 {
 			t.next[h] = misses
 		}
 	}
-	t.now = nil
+	t.now, t.missed = nil, err
 	t.older = t.older.With(thaw.PaceOf("", ""))
-	t.mu.Unlock()
-	t.report.Event(report.Event{Kind: report.Warning, Text: "a look at what thaws failed, and is repeated", Err: failed})
+	return nil
 }
 
 // Rest returns when it is time to look again; done says that nothing thaws any more. Errors:
@@ -136,7 +138,7 @@ func (t *thawer) reportPass() {
 	t.missed, t.now = nil, nil
 	t.mu.Unlock()
 	if missed != nil {
-		t.report.Event(report.Event{Kind: report.Warning, Text: "looks at some of what thaws failed, and are repeated", Err: missed})
+		t.report.Event(report.Event{Kind: report.Warning, Text: "a look at what thaws failed, and is repeated", Err: missed})
 	}
 	if gone > 0 {
 		t.totals.Cold.Add(-int64(gone))
@@ -182,13 +184,6 @@ func (t *thawer) Waits() *report.Waits {
 		return nil
 	}
 	return &report.Waits{Archives: n, Bytes: t.totals.ColdBytes.Load() - t.totals.LeftBytes.Load(), Since: t.since, Next: t.due}
-}
-
-func (t *thawer) signal() {
-	select {
-	case t.changed <- struct{}{}:
-	default:
-	}
 }
 
 // until waits until reached, which is called with mu locked.

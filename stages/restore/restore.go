@@ -49,25 +49,15 @@ func (r *restore) rounds(ctx context.Context, emit func(*item) error) error {
 		}
 	}
 	err := r.pass(ctx, firstLook, emit)
-	failures := 0
-	for r.options.Thaw.Wait && !r.options.DryRun && (err == nil || failures > 0) {
-		var done bool
-		rest := r.stages.find.Blocked(func() (err error) {
+	for done := false; err == nil && r.options.Thaw.Wait && !r.options.DryRun; {
+		err = r.stages.find.Blocked(func() (err error) {
 			done, err = r.thawer.Rest(ctx, r.Run.Stopping())
 			return err
 		})
-		if done || rest != nil {
-			return rest
-		}
-		failures++
-		if err = r.pass(ctx, anotherLook, emit); err == nil {
-			failures = 0
-			continue
-		}
-		if errors.Is(err, pipeline.ErrStopped) || ctx.Err() != nil || failures == maxMisses {
+		if done || err != nil {
 			return err
 		}
-		r.thawer.Keep(err)
+		err = r.thawer.Ended(ctx, r.pass(ctx, anotherLook, emit))
 	}
 	return err
 }

@@ -78,6 +78,7 @@ type thawer struct {
 	gain          bool             // the last look found a thawed archive
 	again         bool             // an archive that was thawed is cold again
 	missed        error            // why a look failed
+	failures      int              // passes in a row that failed
 	schedule      thaw.Plan
 	since, due    time.Time
 	spent         float64 // dollars
@@ -104,26 +105,30 @@ func (t *thawer) Decide(ctx context.Context, c *cold, o store.Object, seen error
 		step, err = t.unseen(ctx, c, seen)
 	}
 	if c.look == priceLook {
-		t.end(false)
+		t.end(1, 1)
 		if !pipeline.IsFatal(err) {
 			err = nil // the first look reports it
 		}
 		return thaw.Leave, err
 	}
-	waits, rises, falls := err == nil && step != thaw.Read, c.look == firstLook, c.look == anotherLook
+	reads, isCold := err == nil && step == thaw.Read, err == nil && step != thaw.Read
 	switch {
-	case waits && rises:
+	case isCold && c.look == firstLook:
 		t.count(c, 1)
-	case !waits && falls:
+	case !isCold && c.look == anotherLook:
 		t.count(c, -1)
 	}
 	t.mu.Lock()
-	t.gain = t.gain || err == nil && step == thaw.Read && falls
-	if t.Wait && waits && step == thaw.Wait {
+	t.gain = t.gain || reads && c.look == anotherLook
+	if t.Wait && err == nil && step == thaw.Wait {
 		t.next[t.hash(c)] = c.misses
 	}
 	t.mu.Unlock()
-	t.end(err == nil && step == thaw.Read && !t.dryRun)
+	ways := 1
+	if reads && !t.dryRun {
+		ways = 0 // it is fetched
+	}
+	t.end(1, ways)
 	return step, err
 }
 
@@ -264,7 +269,7 @@ func (t *thawer) leave(c *cold, why string) thaw.Step {
 // caller reports what Fetched returns. An archive whose thawed copy has expired is looked at again,
 // or left.
 func (t *thawer) Fetched(c *cold, err error) error {
-	defer t.settle()
+	defer t.end(0, 1)
 	switch {
 	case !errors.Is(err, store.ErrCold) || pipeline.IsFatal(err):
 		return err
@@ -347,9 +352,6 @@ func (t *thawer) Afford(ctx context.Context, stop <-chan struct{}) error {
 			t.eventSums(report.Estimate, need)
 		}
 		return &CostError{Tier: t.Tier, Archives: sum.Objects, Days: t.Days, Dollars: max(sum.Dollars, 0.01), Limit: *t.MaxCost}
-	}
-	if !t.dryRun {
-		t.need = thaw.Sums{}
 	}
 	return nil
 }

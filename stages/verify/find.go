@@ -35,7 +35,7 @@ func (r *runs) index(id string) int {
 
 // find emits each archive of the runs that are checked, and the archives that no run lists.
 func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
-	defer close(v.found)
+	defer close(v.packs)
 	if v.listing, err = newListing(ctx, &v.Means, v.options.Picks); err != nil {
 		return err
 	}
@@ -44,6 +44,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	}
 	v.checkVolumes()
 	v.reportOrphans()
+	packs := map[string]bool{}
 	for i, run := range v.runs.checked {
 		v.reportIncomplete(run)
 		err := v.eachSubtree(ctx, run, func(s catalogue.Subtree) error {
@@ -52,7 +53,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 				return nil
 			}
 			if s.List != nil {
-				v.packs[s.List.Pack] = true
+				packs[s.List.Pack] = true
 			}
 			return v.emit(&item{Archive: prove.Archive{Line: s}, run: run.ID, listed: listed, size: s.ObjectSize}, emit)
 		})
@@ -66,7 +67,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	if err := v.checkFound(); err != nil {
 		return err
 	}
-	v.foundAll.Store(true)
+	v.packs <- packs
 	v.Totals.Cut.Store(true)
 	return nil
 }
@@ -136,15 +137,12 @@ func (v *verify) reportIncomplete(run catalogue.Run) {
 	if v.options.AllRuns || run.Failed+run.Faults == 0 && run.Complete {
 		return
 	}
-	var missing []string
-	if run.Failed+run.Faults > 0 {
-		missing = append(missing, fmt.Sprintf("did not save everything (not saved whole: subtrees %d, entries %d)", run.Failed, run.Faults))
+	state := "is not complete"
+	if run.Complete {
+		state = "did not save everything"
 	}
-	if !run.Complete {
-		missing = append(missing, "is not complete")
-	}
-	v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("run %s of %s %s: what it saved is checked",
-		run.ID, run.Started.Local().Format(time.DateTime), strings.Join(missing, " and "))})
+	v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("run %s of %s %s (not saved whole: subtrees %d, entries %d): what it saved is checked",
+		run.ID, run.Started.Local().Format(time.DateTime), state, run.Failed, run.Faults)})
 }
 
 // wants reports whether a subtree of the i-th checked run is checked.

@@ -101,11 +101,21 @@ func (c *comparison) end() error {
 // packsOf emits the packs with lists of archives that are checked. Quick only checks that they are
 // listed.
 func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
-	if err := v.stages.catalogue.Blocked(func() error { return v.awaitFound(ctx) }); err != nil || !v.foundAll.Load() {
+	var packs map[string]bool // none if find failed
+	if err := v.stages.catalogue.Blocked(func() error {
+		select {
+		case packs = <-v.packs:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-v.Run.Stopping():
+			return pipeline.ErrStopped
+		}
+	}); err != nil {
 		return err
 	}
 	var present []string
-	for key := range v.packs {
+	for key := range packs {
 		if v.listing.catalogue[key] {
 			present = append(present, key)
 		} else {
@@ -122,18 +132,6 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 		}
 	}
 	return nil
-}
-
-// awaitFound waits until find has ended.
-func (v *verify) awaitFound(ctx context.Context) error {
-	select {
-	case <-v.found:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-v.Run.Stopping():
-		return pipeline.ErrStopped
-	}
 }
 
 // readPack verifies a pack and reads all its lists.

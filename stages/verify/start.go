@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"firn/pipeline"
 	"firn/stages/format/pick"
@@ -48,10 +47,8 @@ type verify struct {
 
 	listing  *listing
 	runs     runs
-	packs    map[string]bool // with lists of archives that are checked; set by find
-	found    chan struct{}   // closed when find has ended
-	foundAll atomic.Bool     // and has emitted everything
-	reported sync.Map        // keys of the objects of the catalogue that damaged has reported
+	packs    chan map[string]bool // those with lists of archives that are checked; find sends them and closes
+	reported sync.Map             // keys of the objects of the catalogue that damaged has reported
 	losses   losses
 	later    func() (map[[2]uint64]int, error) // readLater, once
 
@@ -71,7 +68,7 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: map[string]bool{}, found: make(chan struct{})}
+	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: make(chan map[string]bool, 1)}
 	v.losses.byPath = map[string][]loss{}
 	v.begin(ctx)
 	v.flow()

@@ -53,15 +53,7 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 	if id == Latest && len(all) > 0 {
 		return all[len(all)-1], nil
 	}
-	var found []catalogue.Run
-	for _, run := range all {
-		if run.ID == id {
-			return run, nil
-		}
-		if strings.HasPrefix(run.ID, id) {
-			found = append(found, run)
-		}
-	}
+	found := slices.DeleteFunc(slices.Clone(all), func(run catalogue.Run) bool { return !strings.HasPrefix(run.ID, id) })
 	switch len(found) {
 	case 1:
 		return found[0], nil

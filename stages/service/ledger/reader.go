@@ -143,10 +143,15 @@ func (p *Pack) List(place catalogue.Place) (*catalogue.ListReader, error) {
 // Lists calls fn for every list in the pack, in order. The Length of its place is 0. fn need not
 // read its list to the end. An error of fn ends it and is returned as it is.
 func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) error {
-	c := &counter{r: bufio.NewReaderSize(p.reader(), copySize)}
-	for c.n < p.size {
-		start := c.n
-		list, err := catalogue.OpenList(c)
+	section := p.reader()
+	buffered := bufio.NewReaderSize(section, copySize) // gzip reads no further than the end of a member from an io.ByteReader
+	for {
+		at, _ := section.Seek(0, io.SeekCurrent) // never fails
+		start := at - int64(buffered.Buffered())
+		if start >= p.size {
+			return nil
+		}
+		list, err := catalogue.OpenList(buffered)
 		if err != nil {
 			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
 		}
@@ -160,26 +165,4 @@ func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) erro
 			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
 		}
 	}
-	return nil
-}
-
-// counter counts bytes as they are read. Of an io.ByteReader, gzip reads nothing past the end of a
-// member.
-type counter struct {
-	r *bufio.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func (c *counter) ReadByte() (byte, error) {
-	b, err := c.r.ReadByte()
-	if err == nil {
-		c.n++
-	}
-	return b, err
 }
