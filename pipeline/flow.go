@@ -14,7 +14,9 @@ func Source[T any](s *Stage, fn func(ctx context.Context, emit func(T) error) er
 	out := make(chan T)
 	s.run.flow.Go(func() {
 		defer close(out)
-		err := s.Busy(func() error { return fn(s.run.ctx, emitter(s, out, s.run.stopping)) })
+		err := s.Busy(func() error {
+			return guard(func() error { return fn(s.run.ctx, emitter(s, out, s.run.stopping)) })
+		})
 		if err != nil && !s.run.stoppedBy(err) && s.run.ctx.Err() == nil {
 			s.failed.Add(1)
 			s.run.Fail(err)
@@ -95,7 +97,20 @@ func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 			continue
 		}
 		s.itemsIn.Add(1)
-		if err := s.Busy(func() error { return fn(item) }); err != nil && !s.run.stoppedBy(err) {
+		err := s.Busy(func() error {
+			return guard(func() error {
+				returned := false
+				defer func() {
+					if !returned { // fn owned the item, and panicked
+						drop(item, errPanicked)
+					}
+				}()
+				err := fn(item)
+				returned = true
+				return err
+			})
+		})
+		if err != nil && !s.run.stoppedBy(err) {
 			s.run.fault(s, item, err)
 		}
 	}
@@ -107,7 +122,7 @@ func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
 func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I, emit func(O) error) error) <-chan O {
 	return Map(s, gather(s, in, most), func(ctx context.Context, b batch[I], emit func(O) error) error {
 		s.itemsIn.Add(int64(len(b) - 1))
-		err := fn(ctx, b, emit)
+		err := guard(func() error { return fn(ctx, b, emit) })
 		if err == nil || errors.Is(err, ErrStopped) {
 			return err
 		}

@@ -13,7 +13,7 @@ func Pipe(ctx context.Context, fn func(ctx context.Context, w io.Writer) error) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	r, w := io.Pipe()
 	p := &pipe{PipeReader: r, cancel: cancel}
-	p.writer.Go(func() { w.CloseWithError(fn(ctx, w)) })
+	p.writer.Go(func() { w.CloseWithError(guard(func() error { return fn(ctx, w) })) })
 	return p
 }
 

@@ -83,7 +83,7 @@ func (r *Run) Fail(cause error) { r.cancel(cause) }
 // says that fn left something untaken.
 func (r *Run) Go(fn func(ctx context.Context) error) {
 	r.flow.Go(func() {
-		if err := fn(r.ctx); err != nil && !r.stoppedBy(err) {
+		if err := guard(func() error { return fn(r.ctx) }); err != nil && !r.stoppedBy(err) {
 			r.Fail(err)
 		}
 	})

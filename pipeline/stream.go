@@ -39,7 +39,7 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 			case ctx.Err() != nil:
 				drop(r.value, context.Cause(ctx))
 			default:
-				if err := consume(r.value); err != nil {
+				if err := guard(func() error { return consume(r.value) }); err != nil {
 					cancel(err)
 				}
 			}
@@ -56,7 +56,10 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 			err := pool.submit(ctx, func() {
 				var r result
 				pool.stage.block(func() error {
-					r.value, r.err = work(block)
+					r.err = guard(func() (err error) {
+						r.value, err = work(block)
+						return err
+					})
 					return r.err
 				})
 				promise <- r
@@ -71,7 +74,7 @@ func Ordered[A, B any](ctx context.Context, from *Stage, pool *Pool, window int,
 		}
 		return err
 	}
-	err := produce(ctx, emit)
+	err := guard(func() error { return produce(ctx, emit) })
 	if err != nil {
 		cancel(err)
 	}
@@ -130,7 +133,7 @@ func (f *Fan[T]) run(lane <-chan *shared[T], c Consumer[T]) {
 			return
 		}
 		if f.ctx.Err() == nil {
-			if err := c.Stage.block(func() error { return c.Do(block.value) }); err != nil {
+			if err := c.Stage.block(func() error { return guard(func() error { return c.Do(block.value) }) }); err != nil {
 				f.cancel(err)
 			}
 		}

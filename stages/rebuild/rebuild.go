@@ -73,10 +73,10 @@ func (r *rebuild) look(ctx context.Context, a *item, emit func(*item) error) (er
 	}
 	a.Object = object
 	if a.Record, err = record.FromMeta(object.Meta); err != nil {
-		return prove.Damagef(prove.Metadata, "reading its metadata: %w", err)
+		return prove.Damagef(report.ProblemMetadata, "reading its metadata: %w", err)
 	}
 	if a.Record.MD5 == "" {
-		return prove.Damagef(prove.Metadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
+		return prove.Damagef(report.ProblemMetadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
 	}
 	if err := prove.CheckKey(r.Keys, a.Record); err != nil {
 		return err

@@ -209,7 +209,7 @@ func (r *restore) checkKey(a *item) error {
 // fetch writes the archive to the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	err := r.prover.Bring(ctx, &a.Archive)
-	if problem := prove.ProblemOf(err); problem != "" && problem != prove.Missing {
+	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}
 	if again := r.thawer.Fetched(&a.cold, err); again != nil || err != nil {

@@ -137,7 +137,7 @@ func (g *glacier) expire(key string) {
 	delete(g.thaws, key)
 }
 
-// A timed stagestest.Outcome knows when, since the run began, each event came.
+// A timed outcome knows when, since the run began, each event came.
 type timed struct {
 	stagestest.Outcome
 	mu    sync.Mutex

@@ -95,7 +95,7 @@ func (c *comparison) end() error {
 	if c.more > 0 {
 		c.differs = append(c.differs, fmt.Sprintf("and %d more", c.more))
 	}
-	return prove.Damagef(prove.Entries, "it was made with this key file, but is not the archive in the catalogue: %s", strings.Join(c.differs, "; "))
+	return prove.Damagef(report.ProblemEntries, "it was made with this key file, but is not the archive in the catalogue: %s", strings.Join(c.differs, "; "))
 }
 
 // packsOf emits the packs with lists of archives that are checked. Quick only checks that they are
@@ -119,7 +119,7 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 		if v.listing.catalogue[key] {
 			present = append(present, key)
 		} else {
-			v.damaged(key, prove.Damagef(prove.Missing, "it is gone"))
+			v.damaged(key, prove.Damagef(report.ProblemMissing, "it is gone"))
 		}
 	}
 	if v.options.Level == Quick {

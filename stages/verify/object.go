@@ -35,7 +35,7 @@ func (a *item) absent(err error) error {
 			what += ", and another has its key"
 		}
 	}
-	return prove.Damagef(prove.Missing, "%s: %w", what, store.ErrNotFound)
+	return prove.Damagef(report.ProblemMissing, "%s: %w", what, store.ErrNotFound)
 }
 
 // compare compares the object with its run's line, or, if no run lists it, with its own metadata.
@@ -43,10 +43,10 @@ func (a *item) absent(err error) error {
 func (v *verify) compare(ctx context.Context, a *item) error {
 	own, err := record.FromMeta(a.Object.Meta)
 	if err != nil {
-		return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %w", err)
+		return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %w", err)
 	}
 	if own.MD5 == "" {
-		err = prove.Damagef(prove.Metadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
+		err = prove.Damagef(report.ProblemMetadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
 	}
 	if a.run != "" {
 		wrong := v.compareLine(ctx, a, own, err)
@@ -82,7 +82,7 @@ func (v *verify) compare(ctx context.Context, a *item) error {
 // record.
 func (v *verify) isOfUnfinishedRun(a *item, own record.Record, wrong error) bool {
 	problem := prove.ProblemOf(wrong)
-	if problem != prove.Size && problem != prove.ETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
+	if problem != report.ProblemSize && problem != report.ProblemETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
 		return false
 	}
 	mine, err := v.Keys.Mine(own.KeyID)
@@ -96,16 +96,16 @@ func (v *verify) compareLine(ctx context.Context, a *item, own record.Record, no
 	otherTag := s.ETag != "" && o.ETag != s.ETag
 	if (otherTag || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "" {
 		if by, err := v.replacedBy(a); by != "" || err != nil {
-			return errors.Join(err, prove.Damagef(prove.Replaced, "run %s replaced it, and the store keeps no versions", by))
+			return errors.Join(err, prove.Damagef(report.ProblemReplaced, "run %s replaced it, and the store keeps no versions", by))
 		}
 	}
 	switch {
 	case o.Size != s.ObjectSize:
-		return prove.Damagef(prove.Size, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
+		return prove.Damagef(report.ProblemSize, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
 	case otherTag && o.ETag == "":
-		return prove.Damagef(prove.ETag, "the file was changed after it was stored, or its metadata beside it (.firn-meta) are gone")
+		return prove.Damagef(report.ProblemETag, "the file was changed after it was stored, or its metadata beside it (.firn-meta) are gone")
 	case otherTag:
-		return prove.Damagef(prove.ETag, "its ETag is %s, and was %s when it was stored: the object was replaced, by a run that was killed or by something else", o.ETag, s.ETag)
+		return prove.Damagef(report.ProblemETag, "its ETag is %s, and was %s when it was stored: the object was replaced, by a run that was killed or by something else", o.ETag, s.ETag)
 	case noRecord != nil:
 		return noRecord
 	}
@@ -116,7 +116,7 @@ func (v *verify) compareLine(ctx context.Context, a *item, own record.Record, no
 	if s.ETag != "" {
 		field += "; by its ETag the content is intact, and a restore uses the metadata in the catalogue"
 	}
-	return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %s", field)
+	return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %s", field)
 }
 
 // differs names the first field that a line has and that the object's own record has not.
@@ -150,7 +150,7 @@ func (v *verify) checkRecord(a *item) error {
 		return err
 	}
 	if size := encryption.CiphertextSize(r.ArchiveSize); r.ArchiveSize > 0 && size != a.Object.Size {
-		return prove.Damagef(prove.Size, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, size)
+		return prove.Damagef(report.ProblemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, size)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (v *verify) checkClass(a *item, class string) {
 	}
 	v.Totals.Checks.OtherClass.Add(1)
 	v.Report.Event(report.Event{
-		Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Problem: prove.Class,
+		Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Problem: report.ProblemClass,
 		Text: fmt.Sprintf("its storage class is %s, and was %s when it was saved", class, a.Line.Class),
 	})
 }
@@ -182,7 +182,7 @@ func (v *verify) reread(ctx context.Context, a *item) (err error) {
 		return err
 	}
 	if bytes.CRC != a.Object.CRC32C {
-		return prove.Damagef(prove.Checksum, "its bytes have changed in the store: their CRC-32C is %08x, and was %08x when they were stored", bytes.CRC, a.Object.CRC32C)
+		return prove.Damagef(report.ProblemChecksum, "its bytes have changed in the store: their CRC-32C is %08x, and was %08x when they were stored", bytes.CRC, a.Object.CRC32C)
 	}
 	return nil
 }

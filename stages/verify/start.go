@@ -103,10 +103,10 @@ func (v *verify) fault(f pipeline.Fault) {
 		return
 	}
 	switch problem := prove.ProblemOf(f.Err); {
-	case problem == prove.Replaced && v.options.Moment == (ledger.Moment{}):
+	case problem == report.ProblemReplaced && v.options.Moment == (ledger.Moment{}):
 		v.settle(a, report.Replaced, f.Err)
 	case problem != "":
-		if problem != prove.Metadata || a.Line.ETag == "" { // else its content is intact
+		if problem != report.ProblemMetadata || a.Line.ETag == "" { // else its content is intact
 			v.losses.add(a)
 		}
 		v.settle(a, report.Damaged, f.Err)

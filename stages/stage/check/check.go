@@ -70,7 +70,10 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 			continue
 		}
 		known[i], err = a.AskStore(ctx, key)
-		if ctx.Err() != nil || pipeline.IsFatal(err) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if pipeline.IsFatal(err) {
 			return nil, err
 		}
 		known[i].Err = err
