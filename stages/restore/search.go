@@ -31,7 +31,11 @@ type search struct {
 
 	runs     []catalogue.Run // whose manifests are read, the newest first; see ledger.Choose
 	pathless map[string]bool // keys in the manifests from which no path can be read
-	lists    *picked
+
+	// What the lists decide where a path does not. Places of lists are hashed.
+	seed   maphash.Seed
+	picked map[uint64]bool // lists that must be read; true: an entry is picked
+	unread map[string]bool // packs that can't be read: their archives may hold anything
 }
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
@@ -155,7 +159,7 @@ func newerIn(subtree string, runs []catalogue.Run) (paths []string) {
 // offer passes the archive of a line on if it may hold what is picked. newer are the runs that take
 // precedence over the line's own.
 func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*item) error) error {
-	if !s.picks.MayHave(line.Path) || !s.lists.mayHave(line) {
+	if !s.mayHave(line) {
 		return nil
 	}
 	switch {
@@ -191,26 +195,21 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 	return nil
 }
 
-// picked decides which lists have a picked entry. It holds hashes of their places.
-type picked struct {
-	picks  pick.Picks
-	seed   maphash.Seed
-	lists  map[uint64]bool // those that must be read; true: an entry is picked
-	unread map[string]bool // packs that can't be read: their archives may hold anything
+func (s *search) hash(pack string, offset int64) uint64 {
+	return maphash.Comparable(s.seed, catalogue.Place{Pack: pack, Offset: offset})
 }
 
-func (p *picked) hash(pack string, offset int64) uint64 {
-	return maphash.Comparable(p.seed, catalogue.Place{Pack: pack, Offset: offset})
-}
-
-// undecided reports whether the path of a subtree does not decide: its list must be read.
-func (p *picked) undecided(line *catalogue.Subtree) bool {
-	return line.List != nil && p.picks.MayHave(line.Path) && !p.picks.Has(line.Path)
+// undecided reports whether only the list of a subtree tells whether an entry is picked.
+func (s *search) undecided(line *catalogue.Subtree) bool {
+	return line.List != nil && s.picks.MayHave(line.Path) && !s.picks.Has(line.Path)
 }
 
 // mayHave reports whether an archive may have a picked entry.
-func (p *picked) mayHave(line *catalogue.Subtree) bool {
-	return !p.undecided(line) || p.unread[line.List.Pack] || p.lists[p.hash(line.List.Pack, line.List.Offset)]
+func (s *search) mayHave(line *catalogue.Subtree) bool {
+	if s.undecided(line) {
+		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset)]
+	}
+	return s.picks.MayHave(line.Path)
 }
 
 // A ManifestError says that the manifest of a run can't be read.
@@ -230,8 +229,7 @@ func (e *ManifestError) Unwrap() error { return e.Err }
 // subtrees where the path alone does not decide whether an entry is picked. Each pack is fetched
 // once.
 func (s *search) readManifests(ctx context.Context) error {
-	p := &picked{picks: s.picks, seed: maphash.MakeSeed(), lists: map[uint64]bool{}, unread: map[string]bool{}}
-	s.lists, s.pathless = p, map[string]bool{}
+	s.seed, s.picked, s.unread, s.pathless = maphash.MakeSeed(), map[uint64]bool{}, map[string]bool{}, map[string]bool{}
 	packs := map[string]bool{}
 	var readable []catalogue.Run
 	for _, run := range s.runs {
@@ -239,8 +237,8 @@ func (s *search) readManifests(ctx context.Context) error {
 			if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
 				s.pathless[line.Key] = true
 			}
-			if p.undecided(&line) {
-				p.lists[p.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = false, true
+			if s.undecided(&line) {
+				s.picked[s.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = false, true
 			}
 			return nil
 		})
@@ -263,7 +261,7 @@ func (s *search) readManifests(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			p.unread[pack] = true
+			s.unread[pack] = true
 			s.event(report.Event{Kind: report.NoCatalogue, Key: pack, Err: fmt.Errorf("lists of entries can't be read, so their archives are read whole: %w", err)})
 		}
 	}
@@ -280,8 +278,8 @@ func (s *search) readPack(ctx context.Context, key string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		place := s.lists.hash(key, at.Offset)
-		if _, asked := s.lists.lists[place]; !asked {
+		place := s.hash(key, at.Offset)
+		if _, asked := s.picked[place]; !asked {
 			return nil
 		}
 		members := treepath.MembersOf(list.Head.Path)
@@ -294,7 +292,7 @@ func (s *search) readPack(ctx context.Context, key string) error {
 				return err
 			}
 			if s.picks.Has(members.Path(e.Path)) {
-				s.lists.lists[place] = true
+				s.picked[place] = true
 				return nil
 			}
 		}
