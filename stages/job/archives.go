@@ -20,54 +20,99 @@ func IsArchive(k string) bool {
 	return i >= 0 && codec.HasExt(k[i+len(".tar."):])
 }
 
-// ListsArchive reports whether an object is an archive below a prefix that may hold what is picked. The path can't be read
-// from a shortened key, so that such an archive may hold anything.
-func ListsArchive(prefix, k string, picks pick.Picks) bool {
-	if !IsArchive(k) || strings.HasPrefix(k, ledger.Dir(prefix)) {
-		return false
-	}
-	saved, _, ok := key.Path(prefix, k)
-	return !ok || picks.MayHave(saved)
+// ErrNoMatch: none of the saved archives matches the paths that were asked for.
+var ErrNoMatch = errors.New("nothing that was saved matches the paths")
+
+// A NoArchivesError says that no archive has a prefix.
+type NoArchivesError struct{ Store, Prefix string }
+
+func (e *NoArchivesError) Error() string {
+	return fmt.Sprintf("%s holds no archive below the prefix %q", e.Store, e.Prefix)
 }
 
-// DeeperPrefixes are the prefixes below a prefix that have a catalogue of their own, each ending in a slash. What lies
-// there was saved with that longer prefix, and is no part of what was saved with this one. It costs a listing.
-func DeeperPrefixes(ctx context.Context, s store.Store, prefix string) (deeper []string, err error) {
-	own := ledger.Dir(prefix)
-	err = s.List(ctx, key.Prefix(prefix), func(o store.Object) error {
+// NoArchives is the error of an operation that finds no archive.
+func (m *Means) NoArchives() error { return &NoArchivesError{m.Store.URL(), key.Prefix(m.Prefix)} }
+
+// A Scope decides which archives belong to a prefix.
+type Scope struct {
+	Prefix string
+	Deeper []string // longer prefixes with a catalogue of their own, to which archives below them belong; each ends in a slash
+}
+
+// Scope returns the scope of the prefix. It costs a listing.
+func (m *Means) Scope(ctx context.Context) (Scope, error) {
+	s := Scope{Prefix: m.Prefix}
+	own := ledger.Dir(m.Prefix)
+	err := m.Store.List(ctx, key.Prefix(m.Prefix), func(o store.Object) error {
 		if !ledger.IsRun(o.Key) || strings.HasPrefix(o.Key, own) {
 			return nil
 		}
 		i := strings.LastIndex(o.Key, "/.firn/")
-		if i >= 0 && !slices.Contains(deeper, o.Key[:i+1]) {
-			deeper = append(deeper, o.Key[:i+1])
+		if i >= 0 && !slices.Contains(s.Deeper, o.Key[:i+1]) {
+			s.Deeper = append(s.Deeper, o.Key[:i+1])
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)
+	return s, err
+}
+
+// Has reports whether a key is that of an archive in the scope that may hold what is picked. No
+// path can be read from a shortened key: its archive may hold anything.
+func (s *Scope) Has(k string, picks pick.Picks) bool {
+	if !IsArchive(k) || strings.HasPrefix(k, ledger.Dir(s.Prefix)) || slices.ContainsFunc(s.Deeper, func(p string) bool { return strings.HasPrefix(k, p) }) {
+		return false
 	}
-	return deeper, nil
+	saved, _, ok := key.Path(s.Prefix, k)
+	return !ok || picks.MayHave(saved)
 }
 
-// LiesBelow reports whether a key has one of the prefixes.
-func LiesBelow(prefixes []string, k string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(k, p) })
+// A Listing says what becomes of the archives below a prefix.
+type Listing struct {
+	Wanted func(key string) bool    // whether an archive is listed
+	Emit   func(store.Object) error // called for the archive of each path that was stored last
+	Older  func(store.Object)       // called for the others
+	Deeper func(prefix string)      // called once for each deeper prefix with archives, if any archive is wanted
 }
 
-// A Newest passes on, of the objects whose keys differ only in what follows ".tar.", the one that was stored last. Objects
-// are added in the order of their keys, so that only those are held whose beginning the next key shares.
-type Newest struct {
-	Emit  func(store.Object) error
-	Older func(store.Object) // called for each of the others
+// EachArchive lists the archives of the prefix.
+func (m *Means) EachArchive(ctx context.Context, l Listing) error {
+	newest := newest{emit: l.Emit, older: l.Older}
+	var scope *Scope
+	err := m.Store.List(ctx, key.Prefix(m.Prefix), func(o store.Object) error {
+		if !IsArchive(o.Key) || !l.Wanted(o.Key) {
+			return nil
+		}
+		if scope == nil {
+			s, err := m.Scope(ctx)
+			if err != nil {
+				return err
+			}
+			for _, p := range s.Deeper {
+				l.Deeper(p)
+			}
+			scope = &s
+		}
+		if !scope.Has(o.Key, nil) {
+			return nil
+		}
+		return newest.add(o)
+	})
+	return errors.Join(err, newest.flush(""))
+}
+
+// newest passes on, of the objects whose keys differ only in what follows ".tar.", the one that was
+// stored last. Objects are added in the order of their keys, so that few are held at a time.
+type newest struct {
+	emit  func(store.Object) error
+	older func(store.Object) // called for each of the others
 	held  []store.Object
 }
 
 // stem is a key up to its algorithm.
 func stem(k string) string { return k[:strings.LastIndex(k, ".tar.")+len(".tar.")] }
 
-// Add takes the next object of a listing. Errors are those of Emit.
-func (n *Newest) Add(o store.Object) error {
+// add takes the next object of a listing. Errors are those of emit.
+func (n *newest) add(o store.Object) error {
 	if err := n.flush(o.Key); err != nil {
 		return err
 	}
@@ -76,7 +121,7 @@ func (n *Newest) Add(o store.Object) error {
 		if o.Modified.Before(n.held[i].Modified) {
 			o, n.held[i] = n.held[i], o
 		}
-		n.Older(n.held[i])
+		n.older(n.held[i])
 		n.held[i] = o
 		return nil
 	}
@@ -84,16 +129,13 @@ func (n *Newest) Add(o store.Object) error {
 	return nil
 }
 
-// End passes on what is still held. listed is the error that the listing ended with.
-func (n *Newest) End(listed error) error { return errors.Join(listed, n.flush("")) }
-
 // flush passes on what the next key can't be newer than; "" ends it.
-func (n *Newest) flush(next string) (err error) {
+func (n *newest) flush(next string) (err error) {
 	n.held = slices.DeleteFunc(n.held, func(h store.Object) bool {
 		if err != nil || next != "" && strings.HasPrefix(next, stem(h.Key)) {
 			return false
 		}
-		err = n.Emit(h)
+		err = n.emit(h)
 		return true
 	})
 	return err

@@ -1,26 +1,28 @@
 package rebuild
 
 import (
+	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"slices"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
 	"firn/stages/service/report"
+	"firn/stages/service/spool"
 )
 
-// A foundList is a list in a pack that the store still holds: some hundred
-// bytes each.
+// A foundList is a list in a pack in the store: some hundred bytes.
 type foundList struct {
-	place          catalogue.Place // its pack's key is shared by all lists in it
-	entries, bytes int64
-	shell          bool
-	path           string // if the key does not tell it
+	tally
+	place catalogue.Place // its pack's key is shared by all lists in it
+	path  string          // if the key does not give it
 }
 
 // listHash stands for an archive's key and MD5.
@@ -29,25 +31,20 @@ func listHash(key, md5 string) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// readPacks notes where the lists of entries lie that are still there. A pack
-// that can't be read costs the lists in it, no more.
+// readPacks finds the lists that the store still has. A pack that can't be read costs its lists, no
+// more.
 func (r *rebuild) readPacks(ctx context.Context) error {
-	held, err := r.Ledger.Packs(ctx)
+	packs, err := r.Ledger.Packs(ctx)
 	if err != nil {
 		return err
 	}
-	keys := make([]string, 0, len(held))
-	for key := range held {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
+	for _, key := range slices.Sorted(maps.Keys(packs)) {
 		err := r.readPack(ctx, key)
 		if ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {
-			r.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "the lists of entries in it can't be used", Err: err})
+			r.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "its lists of entries can't be used", Err: err})
 		}
 	}
 	return nil
@@ -59,18 +56,15 @@ func (r *rebuild) readPack(ctx context.Context, pack string) error {
 		return err
 	}
 	defer p.Close()
-	var last *foundList // whose end is where the next one begins
-	var lastOf [16]byte
-	keep := func(end int64) {
+	var last *foundList // ends where the next one begins
+	end := func(at int64) {
 		if last != nil {
-			last.place.Length = end - last.place.Offset
-			r.lists[lastOf] = *last
+			last.place.Length = at - last.place.Offset
 		}
 	}
 	err = p.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
-		keep(at.Offset)
-		last = nil
-		var t tally
+		end(at.Offset)
+		last = &foundList{place: catalogue.Place{Pack: pack, Offset: at.Offset}}
 		for {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
@@ -79,17 +73,120 @@ func (r *rebuild) readPack(ctx context.Context, pack string) error {
 			if err != nil {
 				return fmt.Errorf("reading the list of %s: %w", list.Head.Key, err)
 			}
-			t.add(&e)
+			last.add(&e)
 		}
-		last = &foundList{place: catalogue.Place{Pack: pack, Offset: at.Offset}, entries: t.entries, bytes: t.bytes, shell: t.shell()}
 		if _, _, ok := key.Path(r.Prefix, list.Head.Key); !ok {
 			last.path = list.Head.Path
 		}
-		lastOf = listHash(list.Head.Key, list.MD5())
+		r.lists[listHash(list.Head.Key, list.MD5())] = last
 		return nil
 	})
-	if err == nil {
-		keep(p.Size())
+	if err != nil {
+		maps.DeleteFunc(r.lists, func(_ [16]byte, l *foundList) bool { return l == last }) // its end is not known
+		return err
 	}
+	end(p.Size())
+	return nil
+}
+
+// list writes the list of an archive's entries to the catalogue.
+func (r *rebuild) list(ctx context.Context, a *item) (err error) {
+	file, err := r.Spool.Scratch()
+	if err != nil {
+		return pipeline.Fatal(err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	l := &lister{archive: a, prefix: r.Prefix, to: file}
+	if err := r.prover.Walk(ctx, &a.Archive, l.member); err != nil {
+		return err
+	}
+	size, err := l.end()
+	if err != nil {
+		return pipeline.Fatal(err)
+	}
+	place, err := r.writer.AddList(ctx, io.NewSectionReader(file, 0, size))
+	if err != nil {
+		return pipeline.Fatal(err)
+	}
+	l.describe(&a.Line, place)
+	return nil
+}
+
+// A lister writes the list of an archive as its tar is read. The first member of an archive with a
+// shortened key has the full key.
+type lister struct {
+	archive *item
+	prefix  string
+	to      *os.File
+	list    *catalogue.ListWriter
+	tally
+}
+
+func (l *lister) begin() (err error) {
+	l.list, err = catalogue.NewList(l.to, l.archive.Line.Path, l.archive.Line.Key)
 	return err
+}
+
+func (l *lister) member(name string, h *tar.Header) error {
+	if l.list == nil {
+		if full := h.PAXRecords["comment"]; l.archive.pathless && full != "" {
+			l.archive.setPath(l.prefix, full)
+		}
+		if err := l.begin(); err != nil {
+			return pipeline.Fatal(err)
+		}
+	}
+	entry := catalogue.FromTar(name, h)
+	l.add(&entry)
+	if err := l.list.Add(&entry); err != nil {
+		return pipeline.Fatal(&spool.WriteError{What: "a list of entries", Err: err})
+	}
+	return nil
+}
+
+// setPath takes the path from the full key, if the archive's key is what that is shortened to.
+func (a *item) setPath(prefix, full string) {
+	path, ext, ok := key.Path(prefix, full)
+	if !ok {
+		return
+	}
+	if short, _ := key.For(prefix, path, ext); short == a.Line.Key {
+		a.Line.Path, a.pathless = path, false
+	}
+}
+
+func (l *lister) end() (size int64, err error) {
+	if l.list == nil {
+		if err := l.begin(); err != nil {
+			return 0, err
+		}
+	}
+	if err := l.list.Close(l.archive.Record.MD5); err != nil {
+		return 0, err
+	}
+	return l.to.Seek(0, io.SeekCurrent)
+}
+
+// A tally counts the entries of a list.
+type tally struct {
+	entries, bytes int64
+	topIsDir       bool
+	dirs           int64
+}
+
+func (t *tally) add(e *catalogue.Entry) {
+	t.entries++
+	switch e.Type {
+	case catalogue.File:
+		t.bytes += e.Size
+	case catalogue.Directory:
+		t.dirs++
+		t.topIsDir = t.topIsDir || t.entries == 1
+	}
+}
+
+// describe adds the list at a place to the line of its archive. A shell is an archive of a
+// directory itself and plain files in it.
+func (t *tally) describe(s *catalogue.Subtree, place catalogue.Place) {
+	s.List, s.Entries, s.Bytes, s.Shell = &place, t.entries, t.bytes, t.topIsDir && t.dirs == 1
 }

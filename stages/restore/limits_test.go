@@ -31,7 +31,7 @@ func TestBoundedTar(t *testing.T) {
 		{"old and absurd", record.Record{}, math.MaxInt64, Limits{}, 1<<30 + (1<<62)/1000*1000, 1<<30 + (1<<62)/1000*1000},
 	} {
 		r := &restore{options: Options{Limits: tt.limits}}
-		a := &wanted{Archive: prove.Archive{Record: tt.record, Object: store.Object{Size: tt.size}}}
+		a := &item{Archive: prove.Archive{Record: tt.record, Object: store.Object{Size: tt.size}}}
 		if got := r.limitsOf(a).MaxBytes; got != tt.files {
 			t.Errorf("%s: files of %d bytes, want %d", tt.name, got, tt.files)
 		}

@@ -12,12 +12,12 @@ import (
 	"firn/stages/stage/thaw"
 )
 
-// visited marks an archive of this pass that has been looked at.
+// visited marks an archive that was looked at in this pass.
 const visited = 1 << 7
 
 func (t *thawer) hash(c *cold) uint64 { return maphash.String(t.seed, c.key) }
 
-// Begin begins a pass: of the first looks, or of another look at what thaws.
+// Begin begins a pass of first looks or of further ones.
 func (t *thawer) Begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -25,7 +25,8 @@ func (t *thawer) Begin() {
 	t.fresh, t.older, t.gain, t.again, t.due = thaw.Pace{}, thaw.Pace{}, false, false, time.Time{}
 }
 
-// Take reports whether an archive is to be looked at in this pass. Each that is taken ends with one call of Decide or Skip.
+// Take reports whether an archive is looked at in this pass. If so, Decide or Skip must be called
+// once.
 func (t *thawer) Take(c *cold) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,56 +43,58 @@ func (t *thawer) Take(c *cold) bool {
 	return true
 }
 
-// Skip ends the look at an archive that need not be read.
-func (t *thawer) Skip() { t.end(false) }
+// Skip ends the look at an archive that is not read.
+func (t *thawer) Skip() { t.end(1, 1) }
 
-// end ends a look. What passed goes on to be fetched.
-func (t *thawer) end(passed bool) {
+// end ends so many looks, and the ways of so many archives.
+func (t *thawer) end(looks, ways int) {
 	t.mu.Lock()
-	t.looking--
-	if !passed {
-		t.open--
+	t.looking -= looks
+	t.open -= ways
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default:
 	}
-	t.mu.Unlock()
-	t.signal()
 }
 
-// settle ends an archive that went on.
-func (t *thawer) settle() {
-	t.mu.Lock()
-	t.open--
-	t.mu.Unlock()
-	t.signal()
-}
-
-// await notes the pace of something that thaws, in fresh or older.
+// await adds the pace of a thaw to fresh or older.
 func (t *thawer) await(what *thaw.Pace, p thaw.Pace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	*what = what.With(p)
 }
 
-// Keep makes what a pass that failed has not come to be looked at in the next.
-func (t *thawer) Keep(failed error) {
+// Ended ends a pass of further looks that ended with err. The next pass looks at what a failed one
+// did not reach. Ended returns an error that ends the wait.
+func (t *thawer) Ended(ctx context.Context, err error) error {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.failures = 0
+		return nil
+	}
+	t.failures++
+	if errors.Is(err, pipeline.ErrStopped) || ctx.Err() != nil || t.failures == maxMisses {
+		return err
+	}
 	for h, misses := range t.now {
 		if misses&visited == 0 {
 			t.next[h] = misses
 		}
 	}
-	t.now = nil
+	t.now, t.missed = nil, err
 	t.older = t.older.With(thaw.PaceOf("", ""))
-	t.mu.Unlock()
-	t.report.Event(report.Event{Kind: report.Warning, Text: "what is waited for could not be looked at; it is looked at again", Err: failed})
+	return nil
 }
 
-// Rest returns when it is time to look again; done says that nothing is waited for any more. Errors: pipeline.ErrStopped once stop
-// is closed, or ctx's cause.
+// Rest returns when it is time to look again; done says that nothing thaws any more. Errors:
+// pipeline.ErrStopped once stop is closed, or ctx's cause.
 func (t *thawer) Rest(ctx context.Context, stop <-chan struct{}) (done bool, err error) {
 	if err := t.until(ctx, stop, func() bool { return t.looking == 0 }); err != nil {
 		return false, err
 	}
-	t.tellPass()
+	t.reportPass()
 	err = t.until(ctx, stop, func() bool { return len(t.next) > 0 || t.open == 0 })
 	t.mu.Lock()
 	waits := len(t.next)
@@ -121,10 +124,9 @@ func (t *thawer) Rest(ctx context.Context, stop <-chan struct{}) (done bool, err
 	}
 }
 
-// tellPass says, once all looks of a pass have ended, what was found: how many archives it should have met and did not, and why
-// looks have failed.
-func (t *thawer) tellPass() {
-	t.tellRequested()
+// reportPass reports, once all looks of a pass have ended, failed looks and missing archives.
+func (t *thawer) reportPass() {
+	t.reportRequested()
 	t.mu.Lock()
 	gone := 0
 	for _, misses := range t.now {
@@ -136,11 +138,11 @@ func (t *thawer) tellPass() {
 	t.missed, t.now = nil, nil
 	t.mu.Unlock()
 	if missed != nil {
-		t.report.Event(report.Event{Kind: report.Warning, Text: "some of what is waited for could not be looked at; it is looked at again", Err: missed})
+		t.report.Event(report.Event{Kind: report.Warning, Text: "a look at what thaws failed, and is repeated", Err: missed})
 	}
 	if gone > 0 {
 		t.totals.Cold.Add(-int64(gone))
-		t.report.Event(report.Event{Kind: report.Failed, Path: fmt.Sprintf("%d archives that were waited for", gone), Err: errors.New("they are not in the store any more")})
+		t.report.Event(report.Event{Kind: report.Failed, Path: fmt.Sprintf("%d archives that thawed", gone), Err: errors.New("they are not in the store any more")})
 	}
 }
 
@@ -157,7 +159,7 @@ func (t *thawer) plan() time.Duration {
 	return next
 }
 
-// sooner is the time to the next look, if it is a shorter one now because something is cold again.
+// sooner is the time to the next look if it is earlier now, because an archive is cold again.
 func (t *thawer) sooner() (time.Duration, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -173,7 +175,7 @@ func (t *thawer) sooner() (time.Duration, bool) {
 	return next, true
 }
 
-// Waits is what is waited for, nil if nothing is.
+// Waits is what the restore waits for; nil if it does not.
 func (t *thawer) Waits() *report.Waits {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,14 +186,7 @@ func (t *thawer) Waits() *report.Waits {
 	return &report.Waits{Archives: n, Bytes: t.totals.ColdBytes.Load() - t.totals.LeftBytes.Load(), Since: t.since, Next: t.due}
 }
 
-func (t *thawer) signal() {
-	select {
-	case t.changed <- struct{}{}:
-	default:
-	}
-}
-
-// until waits for a condition over what mu guards.
+// until waits until reached, which is called with mu locked.
 func (t *thawer) until(ctx context.Context, stop <-chan struct{}, reached func() bool) error {
 	for {
 		t.mu.Lock()

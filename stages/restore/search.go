@@ -7,13 +7,13 @@ import (
 	"hash/maphash"
 	"io"
 	"slices"
-	"strings"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
+	"firn/stages/format/treepath"
 	"firn/stages/job"
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
@@ -21,55 +21,60 @@ import (
 	"firn/stages/store"
 )
 
-// A search finds the archives that hold what is asked for: in the catalogue, and in the store itself what the catalogue does not
-// tell of, such as the archives of the old script.
+// A search finds the archives that may hold what is picked: in the catalogue, and in the store
+// those that the catalogue does not list, such as the old script's.
 type search struct {
-	store  store.Store
-	ledger *ledger.Ledger
-	prefix string
+	*job.Job
 	picks  pick.Picks
 	moment ledger.Moment
-	tell   func(report.Event)
+	event  func(report.Event) // reports; not in every pass
 
-	runs  []catalogue.Run // that tell what was there, the newest first; see ledger.Choose
-	known map[string]bool // keys that the catalogue tells of and from which no path can be read
-	lists *picked
+	runs     []catalogue.Run // whose manifests are read, the newest first; see ledger.Choose
+	pathless map[string]bool // keys in the manifests from which no path can be read
 
-	deeper      []string // see deeperPrefixes
-	deeperKnown bool
+	// What the lists decide where a path does not. Places of lists are hashed.
+	seed   maphash.Seed
+	picked map[uint64]bool // lists that must be read; true: an entry is picked
+	unread map[string]bool // packs that can't be read: their archives may hold anything
 }
 
-// begin reads the runs. Nothing is told of a catalogue that isn't there: the store's own listing then is all there is.
+// begin reads the catalogue. Without one, the archives that the store lists are all there is.
 func (s *search) begin(ctx context.Context) error {
-	all, faults, err := s.ledger.Runs(ctx)
+	all, faults, err := s.Ledger.Runs(ctx)
 	if err != nil {
 		return err
 	}
-	s.tellOfRuns(faults)
+	s.reportFaults(faults)
 	if s.runs, err = ledger.Choose(all, s.moment); err != nil {
 		return pipeline.Fatal(err)
 	}
 	if s.moment == (ledger.Moment{}) {
 		s.warnOfUnfinished(all)
 	}
-	return s.survey(ctx)
+	return s.readManifests(ctx)
 }
 
-// warnOfUnfinished tells of backup paths of which no run has come to its end: what there is of them is taken, and may be a part.
+// covered reports whether a path lies within the backup path of one of the runs.
+func covered(by []catalogue.Run, path string) bool {
+	return slices.ContainsFunc(by, func(run catalogue.Run) bool { return treepath.Within(run.Path, path) })
+}
+
+// warnOfUnfinished names backup paths without a complete run. What the store holds of them is
+// restored, and may be incomplete.
 func (s *search) warnOfUnfinished(all []catalogue.Run) {
-	told := map[string]bool{}
+	seen := map[string]bool{}
 	for _, run := range slices.Backward(all) {
-		covered := slices.ContainsFunc(s.runs, func(c catalogue.Run) bool { return ledger.Covers(c, run.Path) })
-		if covered || told[run.Path] || !s.picks.MayHave(run.Path) {
+		if covered(s.runs, run.Path) || seen[run.Path] || !s.picks.MayHave(run.Path) {
 			continue
 		}
-		told[run.Path] = true
-		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("no backup of %s has come to its end (the newest, %s: %s): what the store holds of it is taken, which may not be all", run.BackupPath, run.ID, run.Error)})
+		seen[run.Path] = true
+		s.event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("no backup of %s is complete (the newest, %s: %s): what the store holds of it is restored, and may be incomplete", run.BackupPath, run.ID, run.Error)})
 	}
 }
 
-// tellOfRuns tells of runs that can't be read: once of all that another key file opens, which may be one for each night.
-func (s *search) tellOfRuns(faults []ledger.Fault) {
+// reportFaults reports runs that can't be read. Those of another key file, of which there may be
+// one for each night, are one event.
+func (s *search) reportFaults(faults []ledger.Fault) {
 	others := 0
 	var last ledger.Fault
 	for _, f := range faults {
@@ -77,221 +82,207 @@ func (s *search) tellOfRuns(faults []ledger.Fault) {
 			others, last = others+1, f
 			continue
 		}
-		s.tell(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
+		s.event(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
 	}
-	switch {
-	case others == 1:
-		s.tell(report.Event{Kind: report.NoCatalogue, Key: last.Key, Err: fmt.Errorf("a run can't be read: %w", last.Err)})
-	case others > 1:
-		s.tell(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%d runs can't be read, of which the last says: %w", others, last.Err)})
+	if others > 0 {
+		s.event(report.Event{Kind: report.NoCatalogue, Key: last.Key, Err: fmt.Errorf("runs that can't be read: %d; the last of them: %w", others, last.Err)})
 	}
 }
 
-// warn tells of what a run could not save.
+// An UnlistedError says that a run could not list a directory: nothing in it is restored.
+type UnlistedError struct{ Run, Cause string }
+
+func (e *UnlistedError) Error() string {
+	return fmt.Sprintf("run %s could not list this directory (%s): nothing in it is restored", e.Run, e.Cause)
+}
+
+// warn reports what a run could not save.
 func (s *search) warn(run catalogue.Run) {
 	switch {
 	case !run.Complete:
-		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s of %s did not come to its end (%s): what it had not got to is not restored", run.ID, run.BackupPath, run.Error)})
+		s.event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s of %s is not complete (%s): what it did not reach is not restored", run.ID, run.BackupPath, run.Error)})
 	case len(run.CutFaults) > 0:
 		for _, f := range run.CutFaults {
 			if s.picks.MayHave(key.Clean(f.Path)) {
-				s.tell(report.Event{Kind: report.Entry, Path: f.Path, Err: fmt.Errorf("run %s could not list this directory (%s), so that nothing that lies in it is restored: an older --run may hold it", run.ID, f.Error)})
+				s.event(report.Event{Kind: report.Entry, Path: f.Path, Err: &UnlistedError{run.ID, f.Error}})
 			}
 		}
 	case run.Faults > 0 || run.Changed > 0:
-		s.tell(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s did not save %d entries whole, and %d changed while they were read: 'firn list %s --long' names them", run.ID, run.Faults, run.Changed, run.ID)})
+		s.event(report.Event{
+			Kind: report.Warning, Problem: report.ProblemRunFaults, Run: run.ID,
+			Text: fmt.Sprintf("in run %s, %d entries were not saved whole, and %d changed while they were read", run.ID, run.Faults, run.Changed),
+		})
 	}
 }
 
-// each calls fn for every archive that may hold what is asked for. An error of fn ends it.
-func (s *search) each(ctx context.Context, fn func(*wanted) error) error {
+// each calls fn for every archive that may hold what is picked. An error of fn ends it.
+func (s *search) each(ctx context.Context, fn func(*item) error) error {
 	for i, run := range s.runs {
-		err := s.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-			if slices.ContainsFunc(s.runs[:i], func(newer catalogue.Run) bool { return newer.Path != "." && ledger.Covers(newer, line.Path) }) {
+		err := s.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
+			if ledger.Covered(s.runs[:i], line.Path) {
 				return nil
 			}
 			return s.offer(&line, s.runs[:i], fn)
 		})
 		if err != nil {
-			return fmt.Errorf("reading what run %s saved: %w", run.ID, err)
+			return err
 		}
 	}
 	if s.moment != (ledger.Moment{}) {
 		return nil
 	}
-	return s.uncovered(ctx, fn)
+	return s.EachArchive(ctx, job.Listing{
+		Wanted: func(k string) bool {
+			saved, _, ok := key.Path(s.Prefix, k)
+			return !s.pathless[k] && (!ok || !covered(s.runs, saved) && s.picks.MayHave(saved))
+		},
+		Emit: func(o store.Object) error { return s.offerUnlisted(o, fn) },
+		Older: func(o store.Object) {
+			s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not restored"})
+		},
+		Deeper: func(prefix string) {
+			s.event(report.Event{Kind: report.Warning, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "archives below it were saved with this longer prefix, and are not restored"})
+		},
+	})
 }
 
 // newerIn are the backup paths of runs that lie within a subtree.
 func newerIn(subtree string, runs []catalogue.Run) (paths []string) {
 	for _, run := range runs {
-		if run.Path != "." && run.Path != subtree && subtree != "." && within(subtree, run.Path) {
+		if run.Path != "." && run.Path != subtree && subtree != "." && treepath.Within(subtree, run.Path) {
 			paths = append(paths, run.Path)
 		}
 	}
 	return paths
 }
 
-// offer passes a line's archive on if it may hold what is asked for. newer are the runs that are believed before the line's own.
-func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*wanted) error) error {
-	if !s.picks.MayHave(line.Path) || !s.lists.mayHave(line) {
+// offer passes the archive of a line on if it may hold what is picked. newer are the runs that take
+// precedence over the line's own.
+func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*item) error) error {
+	if !s.mayHave(line) {
 		return nil
 	}
 	switch {
 	case !line.HasObject():
-		s.tell(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("it was not saved in that run, which knew of none that was saved before: %s", line.Error)})
+		s.event(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("that run did not save it, and no run did before: %s", line.Error)})
 		return nil
 	case line.Status == catalogue.Failed:
-		s.tell(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("it was not saved in that run (%s); what comes back is from %s", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
+		s.event(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("that run did not save it (%s): the archive of %s is restored", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
 	}
-	return fn(&wanted{
+	return fn(&item{
 		Archive: prove.Archive{
-			Line: *line, Record: prove.RecordOf(line),
+			Line: *line, Record: line.Record(),
 			Object: store.Object{Key: line.Key, Version: line.Version, Size: line.ObjectSize, Class: line.Class},
 		},
 		catalogued: true, except: newerIn(line.Path, newer),
 	})
 }
 
-// uncovered passes on the archives that lie where no run of the catalogue tells what was there: of each path the one that was stored last.
-func (s *search) uncovered(ctx context.Context, fn func(*wanted) error) error {
-	newest := job.Newest{
-		Emit: func(o store.Object) error { return s.offerUnknown(ctx, o, fn) },
-		Older: func(o store.Object) {
-			s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "an archive of the same path and of another algorithm was stored later: this one is not restored"})
-		},
-	}
-	err := s.store.List(ctx, key.Prefix(s.prefix), func(o store.Object) error {
-		if !job.IsArchive(o.Key) || s.known[o.Key] {
-			return nil
-		}
-		saved, _, ok := key.Path(s.prefix, o.Key)
-		if ok && (slices.ContainsFunc(s.runs, func(run catalogue.Run) bool { return ledger.Covers(run, saved) }) || !s.picks.MayHave(saved)) {
-			return nil
-		}
-		return newest.Add(o)
-	})
-	return newest.End(err)
-}
+// ErrNoPath: the archive's key is shortened, and there is no catalogue that lists its path.
+var ErrNoPath = errors.New("no path can be read from this key, and there is no catalogue")
 
-// offerUnknown passes an archive on of which no run of the catalogue tells.
-func (s *search) offerUnknown(ctx context.Context, o store.Object, fn func(*wanted) error) error {
-	if err := s.learnDeeper(ctx); err != nil {
-		return err
-	}
-	if job.LiesBelow(s.deeper, o.Key) {
-		return nil
-	}
-	saved, _, ok := key.Path(s.prefix, o.Key)
+// offerUnlisted passes an archive on that no run lists.
+func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
+	saved, _, ok := key.Path(s.Prefix, o.Key)
 	switch {
 	case ok:
-		return fn(&wanted{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, except: newerIn(saved, s.runs)})
+		return fn(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, except: newerIn(saved, s.runs)})
 	case len(s.runs) == 0:
-		s.tell(report.Event{Kind: report.Failed, Key: o.Key, Path: o.Key, Err: errors.New("no path can be read from this key, and there is no catalogue that tells of it: 'firn catalogue rebuild' makes one")})
+		s.event(report.Event{Kind: report.Failed, Key: o.Key, Path: o.Key, Err: ErrNoPath})
 	default:
-		s.tell(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key, and no run of the catalogue tells of it; it is not restored"})
+		s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "no path can be read from this key, and no run lists it: it is not restored"})
 	}
 	return nil
 }
 
-// learnDeeper asks, once, which prefixes below this one are backups of their own, and tells of them.
-func (s *search) learnDeeper(ctx context.Context) (err error) {
-	if s.deeperKnown {
-		return nil
+func (s *search) hash(pack string, offset int64) uint64 {
+	return maphash.Comparable(s.seed, catalogue.Place{Pack: pack, Offset: offset})
+}
+
+// undecided reports whether only the list of a subtree tells whether an entry is picked.
+func (s *search) undecided(line *catalogue.Subtree) bool {
+	return line.List != nil && s.picks.MayHave(line.Path) && !s.picks.Has(line.Path)
+}
+
+// mayHave reports whether an archive may have a picked entry.
+func (s *search) mayHave(line *catalogue.Subtree) bool {
+	if s.undecided(line) {
+		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset)]
 	}
-	if s.deeper, err = job.DeeperPrefixes(ctx, s.store, s.prefix); err != nil {
-		return err
-	}
-	s.deeperKnown = true
-	for _, p := range s.deeper {
-		s.tell(report.Event{Kind: report.Warning, Key: p, Text: fmt.Sprintf("what lies below it was saved with a prefix of its own, and is not restored: use --prefix %s for it", strings.TrimSuffix(p, "/"))})
-	}
-	return nil
+	return s.picks.MayHave(line.Path)
 }
 
-// picked tells which lists hold an entry that is picked: hashes of their places, eight bytes each.
-type picked struct {
-	picks  pick.Picks
-	seed   maphash.Seed
-	found  map[uint64]bool
-	unread map[string]bool // packs that could not be read: their archives may hold anything
+// A ManifestError says that the manifest of a run can't be read.
+type ManifestError struct {
+	Run string
+	Err error
 }
 
-func (p *picked) hash(pack string, offset int64) uint64 {
-	return maphash.Comparable(p.seed, struct {
-		pack   string
-		offset int64
-	}{pack, offset})
+func (e *ManifestError) Error() string {
+	return fmt.Sprintf("the manifest of run %s can't be read: %v", e.Run, e.Err)
 }
 
-// undecided tells whether only its list says if a subtree holds something that is picked.
-func (p *picked) undecided(line *catalogue.Subtree) bool {
-	return line.List != nil && p.picks.MayHave(line.Path) && !p.picks.Has(line.Path)
-}
+// Unwrap returns the cause.
+func (e *ManifestError) Unwrap() error { return e.Err }
 
-// mayHave tells whether an archive may hold something that is picked.
-func (p *picked) mayHave(line *catalogue.Subtree) bool {
-	return !p.undecided(line) || p.unread[line.List.Pack] || p.found[p.hash(line.List.Pack, line.List.Offset)]
-}
-
-// survey reads the manifests of the runs, and looks into the lists of the subtrees of which their path alone doesn't tell whether they
-// hold something that is picked: one pack after the other, each fetched once.
-func (s *search) survey(ctx context.Context) error {
-	p := &picked{picks: s.picks, seed: maphash.MakeSeed(), found: map[uint64]bool{}, unread: map[string]bool{}}
-	asked, packs := map[uint64]bool{}, map[string]bool{}
-	s.known = map[string]bool{}
-	var sound []catalogue.Run
+// readManifests drops the runs whose manifest can't be read, and reads the lists of the others'
+// subtrees where the path alone does not decide whether an entry is picked. Each pack is fetched
+// once.
+func (s *search) readManifests(ctx context.Context) error {
+	s.seed, s.picked, s.unread, s.pathless = maphash.MakeSeed(), map[uint64]bool{}, map[string]bool{}, map[string]bool{}
+	packs := map[string]bool{}
+	var readable []catalogue.Run
 	for _, run := range s.runs {
-		err := s.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-			if _, _, ok := key.Path(s.prefix, line.Key); !ok {
-				s.known[line.Key] = true
+		err := s.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
+			if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
+				s.pathless[line.Key] = true
 			}
-			if p.undecided(&line) {
-				asked[p.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = true, true
+			if s.undecided(&line) {
+				s.picked[s.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = false, true
 			}
 			return nil
 		})
 		switch {
 		case err == nil:
 			s.warn(run)
-			sound = append(sound, run)
+			readable = append(readable, run)
 		case ctx.Err() != nil || pipeline.IsFatal(err):
 			return err
 		case s.moment != (ledger.Moment{}):
-			return pipeline.Fatal(fmt.Errorf("what run %s saved can't be read: %w; another --run may be sound, or 'firn catalogue rebuild' makes the catalogue anew", run.ID, err))
+			return pipeline.Fatal(&ManifestError{run.ID, err})
 		default:
-			s.tell(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("what run %s saved can't be read, so the newest of all archives below %s are taken: %w", run.ID, run.BackupPath, err)})
+			s.event(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%w; the newest archives below %s are restored instead", &ManifestError{run.ID, err}, run.BackupPath)})
 		}
 	}
-	s.runs = sound
-	for key := range packs {
-		err := s.lookInto(ctx, p, key, asked)
+	s.runs = readable
+	for pack := range packs {
+		err := s.readPack(ctx, pack)
 		if ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {
-			p.unread[key] = true
-			s.tell(report.Event{Kind: report.NoCatalogue, Key: key, Err: fmt.Errorf("lists of entries can't be read, so all archives that they tell of are looked into: %w", err)})
+			s.unread[pack] = true
+			s.event(report.Event{Kind: report.NoCatalogue, Key: pack, Err: fmt.Errorf("lists of entries can't be read, so their archives are read whole: %w", err)})
 		}
 	}
-	s.lists = p
 	return nil
 }
 
-func (s *search) lookInto(ctx context.Context, p *picked, key string, asked map[uint64]bool) error {
-	pack, err := s.ledger.Pack(ctx, key)
+func (s *search) readPack(ctx context.Context, key string) error {
+	pack, err := s.Ledger.Pack(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer pack.Close()
 	return pack.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
-		place := p.hash(key, at.Offset)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !asked[place] {
+		place := s.hash(key, at.Offset)
+		if _, asked := s.picked[place]; !asked {
 			return nil
 		}
+		members := treepath.MembersOf(list.Head.Path)
 		for {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
@@ -300,8 +291,8 @@ func (s *search) lookInto(ctx context.Context, p *picked, key string, asked map[
 			if err != nil {
 				return err
 			}
-			if s.picks.Has(strings.TrimPrefix(member(list.Head.Path, e.Path), "/")) {
-				p.found[place] = true
+			if s.picks.Has(members.Path(e.Path)) {
+				s.picked[place] = true
 				return nil
 			}
 		}

@@ -26,7 +26,7 @@ func TestDirectoriesThatWereNotListed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var told []string
-		s := search{picks: picks, tell: func(e report.Event) {
+		s := search{picks: picks, event: func(e report.Event) {
 			if e.Kind == report.Entry {
 				told = append(told, e.Path)
 			}
@@ -41,12 +41,12 @@ func TestDirectoriesThatWereNotListed(t *testing.T) {
 // However many runs another key file opens, it is said once.
 func TestRunsOfAnotherKey(t *testing.T) {
 	var told []error
-	s := search{tell: func(e report.Event) { told = append(told, e.Err) }}
+	s := search{event: func(e report.Event) { told = append(told, e.Err) }}
 	var faults []ledger.Fault
 	for range 365 {
 		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encryption.ErrOtherKey)})
 	}
-	s.tellOfRuns(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
+	s.reportFaults(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
 	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encryption.ErrOtherKey) {
 		t.Errorf("%q", told)
 	}
@@ -56,7 +56,7 @@ func TestRunsOfAnotherKey(t *testing.T) {
 func TestUnfinishedBackups(t *testing.T) {
 	all := []catalogue.Run{{ID: "1", Path: "srv"}, {ID: "2", Path: "home", Complete: true}, {ID: "3", Path: "home/me"}, {ID: "4", Path: "srv"}}
 	var told []string
-	s := search{runs: all[1:2], tell: func(e report.Event) { told = append(told, e.Text) }}
+	s := search{runs: all[1:2], event: func(e report.Event) { told = append(told, e.Text) }}
 	s.warnOfUnfinished(all)
 	if len(told) != 1 || !strings.Contains(told[0], "4") {
 		t.Errorf("%q", told)

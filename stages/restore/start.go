@@ -16,16 +16,16 @@ import (
 	"firn/stages/stage/extract"
 )
 
-// Options say what to bring back, where to, and with what means.
+// Options say what to restore, where to, and with what means.
 type Options struct {
 	job.Means
-	Target    *os.Root   // everything lands below it, at the path it was saved from
+	Target    *os.Root   // everything is written below it, at the path it was saved from
 	Picks     pick.Picks // nil: everything
 	Moment    ledger.Moment
 	Overwrite extract.Overwrite
-	Owners    bool // give files to their owners; needs root
+	Owners    bool // restore owners; needs root
 	DryRun    bool
-	Thaw      Thaw   // what becomes of what is cold
+	Thaw      Thaw   // what to do with cold archives
 	Limits    Limits // of each archive
 	Workers   job.Workers
 }
@@ -60,7 +60,7 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	return r.Handle(r.thawer.Waits, r.finish), nil
 }
 
-// begin adds the stages and gives the rooms their means.
+// begin adds the stages.
 func (r *restore) begin(ctx context.Context) {
 	r.Begin(ctx, r.fault)
 	s, o := &r.stages, &r.options
@@ -71,11 +71,13 @@ func (r *restore) begin(ctx context.Context) {
 	s.decrypt = r.Run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
 	s.extract = r.Run.Stage("extract", o.Workers.Read)
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
-	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: r.entryFault})
-	r.search = &search{store: r.Store, ledger: r.Ledger, prefix: r.Prefix, picks: o.Picks, moment: o.Moment, tell: r.Report.Event}
+	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
+		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
+	}})
+	r.search = &search{Job: r.Job, picks: o.Picks, moment: o.Moment, event: r.Report.Event}
 }
 
-// finish sets times and modes of directories, and says what is left to thaw.
+// finish sets times and modes of directories, and reports what is left to thaw.
 func (r *restore) finish(end error, s *report.Summary) error {
 	s.DryRun = r.options.DryRun
 	r.thawer.Finish()
@@ -86,14 +88,10 @@ func (r *restore) finish(end error, s *report.Summary) error {
 	return end
 }
 
-func (r *restore) entryFault(f extract.Fault) {
-	r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
-}
-
-// fault tells of an archive that was not restored.
+// fault reports an archive that was not restored.
 func (r *restore) fault(f pipeline.Fault) {
 	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(f.Item), Err: f.Err}
-	if a, ok := f.Item.(*wanted); ok {
+	if a, ok := f.Item.(*item); ok {
 		e.Key = a.Line.Key
 	}
 	r.Report.Event(e)

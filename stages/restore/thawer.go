@@ -18,16 +18,17 @@ import (
 	"firn/stages/store"
 )
 
-// Thaw says what becomes of archives that must be thawed before they can be read. The zero value leaves them.
+// Thaw says what to do with archives that must be thawed before they can be read. The zero value
+// leaves them.
 type Thaw struct {
 	Tier    store.Tier    // of the requests; "": nothing is requested
 	Days    int           // that a thawed copy can be read
-	Wait    bool          // go on until what thaws is restored
-	MaxCost *float64      // dollars, by estimate, that all requests may cost; nil: any
-	Every   time.Duration // between two looks at what thaws; 0: as suits its class and tier
+	Wait    bool          // until everything that thaws is restored
+	MaxCost *float64      // estimated dollars that all requests may cost; nil: no limit
+	Every   time.Duration // between two looks; 0: by class and tier
 }
 
-// priced reports whether the sum of all thaws, or the classes that are found, may forbid that anything is requested.
+// priced reports whether all archives must be priced before any thaw is requested.
 func (t Thaw) priced() bool {
 	return t.Tier == store.TierExpedited || t.Tier != "" && t.MaxCost != nil
 }
@@ -37,8 +38,8 @@ type look uint8
 
 const (
 	firstLook   look = iota
-	priceLook        // before the first, only to know what its thaw would cost
-	anotherLook      // an earlier look found that it thaws
+	priceLook        // before the first, to estimate the cost
+	anotherLook      // an earlier look found it thawing
 )
 
 // cold is what a thawer knows of an archive.
@@ -48,12 +49,13 @@ type cold struct {
 	class              string // as thaw.Class gives it
 	look               look
 	misses             uint8 // looks in a row that failed
-	despite            bool  // it is read although it is called cold: the store says that it can't or need not be thawed
+	despite            bool  // it is cold and is read all the same: the store can't thaw it or need not
 }
 
-// A thawer decides what becomes of each archive that is looked at: it is read, waited for, or left. It requests thaws, and says
-// when to look again. Of what it waits for it holds a hash and a counter: two archives of one hash cost a look too many, and no
-// archive. Its methods may be called from many goroutines.
+// A thawer decides for each archive that is looked at whether it is read, waited for, or left. It
+// requests thaws and schedules further looks. It holds a hash and a counter for each archive that
+// it waits for: equal hashes cost a needless look, never an archive. Its methods may be called from
+// many goroutines.
 type thawer struct {
 	Thaw
 	store  store.Store
@@ -62,20 +64,21 @@ type thawer struct {
 	dryRun bool
 	seed   maphash.Seed
 
-	need, requested, left thaw.Sums // what would be requested; what was; what is cold and is not requested
+	need, requested, left thaw.Sums // would be requested; were requested; are cold and not requested
 
-	unable                                      atomic.Bool // the store can't thaw
-	unableOnce, capacityOnce, requestedSumsOnce sync.Once
+	unable                        atomic.Bool // the store can't thaw
+	capacityOnce, requestedReport sync.Once
 
-	changed chan struct{} // something below is not what it was
+	changed chan struct{} // a field below has changed
 
 	mu            sync.Mutex
-	now, next     map[uint64]uint8 // of this pass, of the next one: looks that failed so far; in now, visited is added
-	looking, open int              // archives in lookup; in lookup or fetch, from where they may come back cold
-	fresh, older  thaw.Pace        // of what was requested since the last look; of what thawed before
-	gain          bool             // the last look found something thawed
-	again         bool             // something that was thawed is cold again
+	now, next     map[uint64]uint8 // failed looks by archive, in this pass and the next; in now also visited
+	looking, open int              // archives in lookup; in lookup or fetch, which may find them cold again
+	fresh, older  thaw.Pace        // of thaws requested since the last look; of earlier ones
+	gain          bool             // the last look found a thawed archive
+	again         bool             // an archive that was thawed is cold again
 	missed        error            // why a look failed
+	failures      int              // passes in a row that failed
 	schedule      thaw.Plan
 	since, due    time.Time
 	spent         float64 // dollars
@@ -89,11 +92,11 @@ func newThawer(j *job.Job, t Thaw, dryRun bool) *thawer {
 	}
 }
 
-// maxMisses is how many looks in a row may fail, at one archive or at all, before a wait of hours is given up.
+// maxMisses is how many looks in a row may fail, at one archive or at all, before the wait ends.
 const maxMisses = 5
 
-// Decide ends the look at an archive: o is what the store says of it, or seen why it could not be looked at. After thaw.Read the
-// archive ends with one call of Fetched.
+// Decide ends the look at an archive: o is its object, or seen the error of the look. After
+// thaw.Read, Fetched must be called once.
 func (t *thawer) Decide(ctx context.Context, c *cold, o store.Object, seen error) (step thaw.Step, err error) {
 	if seen == nil {
 		c.misses, c.version, c.size = 0, o.Version, o.Size
@@ -102,30 +105,34 @@ func (t *thawer) Decide(ctx context.Context, c *cold, o store.Object, seen error
 		step, err = t.unseen(ctx, c, seen)
 	}
 	if c.look == priceLook {
-		t.end(false)
+		t.end(1, 1)
 		if !pipeline.IsFatal(err) {
-			err = nil // what is wrong is reported when it is looked at again
+			err = nil // the first look reports it
 		}
 		return thaw.Leave, err
 	}
-	waits, rises, falls := err == nil && step != thaw.Read, c.look == firstLook, c.look == anotherLook
+	reads, isCold := err == nil && step == thaw.Read, err == nil && step != thaw.Read
 	switch {
-	case waits && rises:
+	case isCold && c.look == firstLook:
 		t.count(c, 1)
-	case !waits && falls:
+	case !isCold && c.look == anotherLook:
 		t.count(c, -1)
 	}
 	t.mu.Lock()
-	t.gain = t.gain || err == nil && step == thaw.Read && falls
-	if t.Wait && waits && step == thaw.Wait {
+	t.gain = t.gain || reads && c.look == anotherLook
+	if t.Wait && err == nil && step == thaw.Wait {
 		t.next[t.hash(c)] = c.misses
 	}
 	t.mu.Unlock()
-	t.end(err == nil && step == thaw.Read && !t.dryRun)
+	ways := 1
+	if reads && !t.dryRun {
+		ways = 0 // it is fetched
+	}
+	t.end(1, ways)
 	return step, err
 }
 
-// decide requests the thaw of an archive if need be.
+// decide decides for an archive that was seen, and requests its thaw if need be.
 func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step, error) {
 	c.class = thaw.Class(o)
 	state := thaw.Of(o)
@@ -133,7 +140,7 @@ func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step
 	switch {
 	case step == thaw.Read:
 		if c.look == anotherLook {
-			t.tell(report.Thawed, c, "")
+			t.event(report.Thawed, c, "")
 		}
 		return thaw.Read, nil
 	case t.unable.Load():
@@ -145,7 +152,7 @@ func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step
 		}
 		return thaw.Leave, nil
 	case step == thaw.Ask && t.dryRun:
-		t.tell(report.Cold, c, "its thaw would be requested")
+		t.event(report.Cold, c, "its thaw would be requested")
 		if !t.priced() {
 			t.need.Add(c.class, c.size)
 		}
@@ -153,7 +160,7 @@ func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step
 	case step == thaw.Ask:
 		return t.request(ctx, c, state)
 	case step == thaw.Wait && t.dryRun:
-		t.tell(report.Thawing, c, "")
+		t.event(report.Thawing, c, "")
 		return thaw.Leave, nil
 	case step == thaw.Wait:
 		t.thawing(c)
@@ -162,7 +169,7 @@ func (t *thawer) decide(ctx context.Context, c *cold, o store.Object) (thaw.Step
 	return t.leave(c, ""), nil
 }
 
-// request requests the thaw of an archive that is cold, or that thaws in a tier that may be slower.
+// request requests the thaw of an archive that is cold, or that may thaw in a slower tier.
 func (t *thawer) request(ctx context.Context, c *cold, state thaw.State) (thaw.Step, error) {
 	price := thaw.Cost(c.class, t.Tier, c.size, t.Days)
 	if !t.spend(price, t.MaxCost) {
@@ -170,7 +177,7 @@ func (t *thawer) request(ctx context.Context, c *cold, state thaw.State) (thaw.S
 			t.thawing(c)
 			return thaw.Wait, nil
 		}
-		return t.leave(c, "its thaw would cost more than the limit allows"), nil
+		return t.leave(c, "its thaw would exceed the cost limit"), nil
 	}
 	result, err := t.store.Thaw(ctx, c.key, c.version, t.Tier, thaw.Days(c.class, t.Days))
 	if err != nil || result != store.ThawRequested {
@@ -186,7 +193,7 @@ func (t *thawer) request(ctx context.Context, c *cold, state thaw.State) (thaw.S
 		c.despite = result == store.ThawNotCold
 	case state == thaw.Requested:
 		t.requested.Add(c.class, c.size)
-		t.tell(report.ThawAsked, c, "")
+		t.event(report.ThawAsked, c, "")
 		t.await(&t.fresh, thaw.PaceOf(c.class, t.Tier))
 	default:
 		t.thawing(c)
@@ -194,25 +201,24 @@ func (t *thawer) request(ctx context.Context, c *cold, state thaw.State) (thaw.S
 	return step, nil
 }
 
-// refused decides on an archive whose thaw was requested in vain.
+// refused decides for an archive whose thaw the store did not accept.
 func (t *thawer) refused(c *cold, state thaw.State, err error) (thaw.Step, error) {
 	if errors.Is(err, store.ErrNoThaw) {
-		t.unable.Store(true)
-		t.unableOnce.Do(func() {
-			t.report.Event(report.Event{Kind: report.Warning, Text: "this store calls objects cold and can't thaw them: firn tries to read them as they are", Err: err})
-		})
+		if !t.unable.Swap(true) {
+			t.report.Event(report.Event{Kind: report.Warning, Text: "objects are cold, and this store can't thaw them: they are read as they are", Err: err})
+		}
 		c.despite = true
 		return thaw.Read, nil
 	}
 	now, fault := thaw.Refused(state, err)
 	if fault != nil {
-		return thaw.Leave, fmt.Errorf("requesting the thaw of %s: %w", c.key, fault)
+		return thaw.Leave, fault
 	}
 	if errors.Is(err, store.ErrThawCapacity) {
 		t.capacityOnce.Do(func() {
-			again := "the same command requests them again"
+			again := "the same restore requests them again"
 			if t.Wait {
-				again = "firn requests them again at each look"
+				again = "each look requests them again"
 			}
 			t.report.Event(report.Event{Kind: report.Warning, Text: "S3 has no capacity for thaws in this tier now; " + again + "; a slower tier may have capacity", Err: err})
 		})
@@ -228,7 +234,7 @@ func (t *thawer) refused(c *cold, state thaw.State, err error) (thaw.Step, error
 	return thaw.Wait, nil
 }
 
-// unseen decides on an archive that could not be looked at: one that is waited for may be seen at the next look.
+// unseen decides for an archive whose look failed: one that thaws is looked at again.
 func (t *thawer) unseen(ctx context.Context, c *cold, err error) (thaw.Step, error) {
 	if c.look != anotherLook || errors.As(err, new(lost)) || ctx.Err() != nil || c.misses+1 >= maxMisses {
 		return thaw.Leave, err
@@ -240,38 +246,39 @@ func (t *thawer) unseen(ctx context.Context, c *cold, err error) (thaw.Step, err
 	return thaw.Wait, nil
 }
 
-// thawing notes an archive whose thaw was requested before this run, or before this look.
+// thawing records an archive whose thaw was requested before this run, or before this look.
 func (t *thawer) thawing(c *cold) {
 	tier := t.Tier
 	if c.look != anotherLook && tier == store.TierBulk {
-		tier = "" // somebody may have requested a faster one
+		tier = "" // another run may have requested a faster one
 	}
 	t.await(&t.older, thaw.PaceOf(c.class, tier))
 	if c.look != anotherLook {
-		t.tell(report.Thawing, c, "")
+		t.event(report.Thawing, c, "")
 	}
 }
 
-// leave names an archive that is cold, and is not waited for.
+// leave reports an archive that is cold and is not waited for.
 func (t *thawer) leave(c *cold, why string) thaw.Step {
 	t.left.Add(c.class, c.size)
-	t.tell(report.Cold, c, why)
+	t.event(report.Cold, c, why)
 	return thaw.Leave
 }
 
-// Fetched ends an archive that Decide let pass. err is what the fetch ended with; what Fetched returns is to be reported. A thawed
-// copy may have expired since it was looked at: the archive is looked at again, or left.
+// Fetched ends an archive for which Decide returned thaw.Read. err is the error of the fetch; the
+// caller reports what Fetched returns. An archive whose thawed copy has expired is looked at again,
+// or left.
 func (t *thawer) Fetched(c *cold, err error) error {
-	defer t.settle()
+	defer t.end(0, 1)
 	switch {
 	case !errors.Is(err, store.ErrCold) || pipeline.IsFatal(err):
 		return err
 	case c.despite:
-		return fmt.Errorf("%w; and the store has refused to thaw it", err)
+		return fmt.Errorf("%w; the store does not thaw it", err)
 	}
 	t.count(c, 1)
 	if !t.Wait {
-		t.leave(c, "it was readable, and is not any more")
+		t.leave(c, "its thawed copy has expired")
 		return nil
 	}
 	t.mu.Lock()
@@ -281,13 +288,13 @@ func (t *thawer) Fetched(c *cold, err error) error {
 	return nil
 }
 
-// count counts an archive among those that are cold, or among them no more.
+// count adds n archives like this one to those that are cold.
 func (t *thawer) count(c *cold, n int64) {
 	t.totals.Cold.Add(n)
 	t.totals.ColdBytes.Add(n * c.size)
 }
 
-// spend takes dollars from what may be spent, and reports whether there were enough.
+// spend adds to the dollars that were spent, unless that would exceed the limit.
 func (t *thawer) spend(dollars float64, most *float64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -298,7 +305,7 @@ func (t *thawer) spend(dollars float64, most *float64) bool {
 	return true
 }
 
-func (t *thawer) tell(kind report.Kind, c *cold, text string) {
+func (t *thawer) event(kind report.Kind, c *cold, text string) {
 	e := report.Event{Kind: kind, Path: c.path, Key: c.key, Stored: c.size, Class: c.class, Text: text}
 	if kind == report.ThawAsked {
 		e.Tier = string(t.Tier)
@@ -306,28 +313,28 @@ func (t *thawer) tell(kind report.Kind, c *cold, text string) {
 	t.report.Event(e)
 }
 
-func (t *thawer) tellSums(kind report.Kind, all []thaw.Estimate) {
+func (t *thawer) eventSums(kind report.Kind, all []thaw.Estimate) {
 	for _, e := range all {
 		t.report.Event(report.Event{Kind: kind, Class: e.Class, Tier: string(e.Tier), Estimate: &e})
 	}
 }
 
-// tellRequested says, once, what was requested in all.
-func (t *thawer) tellRequested() {
-	t.requestedSumsOnce.Do(func() { t.tellSums(report.AskedSum, t.requested.Estimates(t.Tier, t.Days)) })
+// reportRequested reports, once, the sums of all requests.
+func (t *thawer) reportRequested() {
+	t.requestedReport.Do(func() { t.eventSums(report.AskedSum, t.requested.Estimates(t.Tier, t.Days)) })
 }
 
-// Finish says at the end what it would take to thaw what was left.
+// Finish reports what it would take to thaw what was left.
 func (t *thawer) Finish() {
-	t.tellRequested()
-	t.tellSums(report.Estimate, t.left.Estimates("", t.Days))
+	t.reportRequested()
+	t.eventSums(report.Estimate, t.left.Estimates("", t.Days))
 	if t.dryRun {
-		t.tellSums(report.Estimate, t.need.Estimates(t.Tier, t.Days))
+		t.eventSums(report.Estimate, t.need.Estimates(t.Tier, t.Days))
 	}
 }
 
-// Afford is asked after the pass of price looks: it waits for the last of them, and is an error if the thaw as a whole is too dear
-// or can't be had.
+// Afford waits for the last price look. It returns a TierError or a CostError if the thaw as a
+// whole is not possible or too expensive.
 func (t *thawer) Afford(ctx context.Context, stop <-chan struct{}) error {
 	if err := t.until(ctx, stop, func() bool { return t.looking == 0 }); err != nil {
 		return err
@@ -341,18 +348,15 @@ func (t *thawer) Afford(ctx context.Context, stop <-chan struct{}) error {
 		return &TierError{Tier: t.Tier, Archives: thaw.Sum(lacking).Objects, Classes: names}
 	}
 	if sum := thaw.Sum(need); t.MaxCost != nil && sum.Dollars > *t.MaxCost {
-		if !t.dryRun { // which reports it at its end
-			t.tellSums(report.Estimate, need)
+		if !t.dryRun { // Finish reports it
+			t.eventSums(report.Estimate, need)
 		}
 		return &CostError{Tier: t.Tier, Archives: sum.Objects, Days: t.Days, Dollars: max(sum.Dollars, 0.01), Limit: *t.MaxCost}
-	}
-	if !t.dryRun {
-		t.need = thaw.Sums{}
 	}
 	return nil
 }
 
-// A TierError says that some archives lie in classes that are not thawed in the tier. Nothing was requested.
+// A TierError says that some archives are in classes without the tier. Nothing was requested.
 type TierError struct {
 	Tier     store.Tier
 	Archives int64
@@ -364,7 +368,7 @@ func (e *TierError) Error() string {
 		strings.ToLower(string(e.Tier)), e.Archives, strings.Join(e.Classes, " and "))
 }
 
-// A CostError says that the thaw of all archives would cost more than the limit. Nothing was requested, and nothing restored.
+// A CostError says that the thaw of all archives would exceed the limit. Nothing was requested.
 type CostError struct {
 	Tier           store.Tier
 	Archives       int64

@@ -16,80 +16,77 @@ import (
 	"firn/stages/service/report"
 )
 
-// mostDifferences is how many differences between an archive and the list of
-// its entries are told.
-const mostDifferences = 5
+// maxDifferences is how many differences between an archive and its list are reported.
+const maxDifferences = 5
 
-// A comparison holds the members of an archive against the list of its entries.
+// A comparison compares the members of an archive with the list of its entries.
 type comparison struct {
-	list    *catalogue.ListReader // nil: none is known
+	list    *catalogue.ListReader // nil: none, or the rest differs too
 	md5     string                // of the archive
 	differs []string
 	more    int
-	parted  bool // from some member on the two go different ways
 }
 
-// withList calls fn with the list of an archive's entries, or with nil if none
-// is known, or it can't be read: of that more is told of its pack.
-func (v *verify) withList(ctx context.Context, a *examined, fn func(*catalogue.ListReader) error) error {
+// withList calls fn with the list of an archive's entries; nil if there is none, or none that can
+// be read.
+func (v *verify) withList(ctx context.Context, a *item, fn func(*catalogue.ListReader) error) error {
 	if a.Line.List == nil || !v.listing.catalogue[a.Line.List.Pack] {
 		return fn(nil)
 	}
-	opened := false
-	err := v.shelf.List(ctx, *a.Line.List, func(list *catalogue.ListReader) error {
-		opened = true
-		return fn(list)
-	})
+	list, err := v.shelf.Open(ctx, *a.Line.List)
 	switch {
-	case opened || err == nil:
-		return err
+	case err == nil:
+		defer list.Release()
+		return fn(list.ListReader)
 	case prove.ProblemOf(prove.OfCatalogue(err)) == "":
 		return fmt.Errorf("opening the list of its entries: %w", err)
 	}
-	v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: "the list of its entries can't be read, so that what it holds is not compared with one", Err: err})
+	v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: "its entries are not compared, because the list of them can't be read", Err: err})
 	return fn(nil)
 }
 
-// member compares the next member. Its error is of the list.
+// member compares the next member. Its error is one of the list.
 func (c *comparison) member(name string, h *tar.Header) error {
-	if c.list == nil || c.parted {
+	if c.list == nil {
 		return nil
 	}
 	entry, err := c.list.Next()
 	if errors.Is(err, io.EOF) {
 		c.differ("%q is in it, and not in the list of its entries", name)
-		c.parted = true
+		c.list = nil
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading the list of its entries: %w", err)
 	}
 	got := catalogue.FromTar(name, h)
-	if said := entry.Differs(got); said != "" {
-		c.differ("%s", said)
+	if text := entry.Differs(got); text != "" {
+		c.differ("%s", text)
 	}
-	c.parted = entry.Path != got.Path
+	if entry.Path != got.Path {
+		c.list = nil
+	}
 	return nil
 }
 
 func (c *comparison) differ(format string, a ...any) {
-	if len(c.differs) == mostDifferences {
+	if len(c.differs) == maxDifferences {
 		c.more++
 		return
 	}
 	c.differs = append(c.differs, fmt.Sprintf(format, a...))
 }
 
-// end is asked when the archive has no more members.
+// end is called after the last member.
 func (c *comparison) end() error {
-	if c.list != nil && !c.parted {
+	if c.list != nil {
 		switch entry, err := c.list.Next(); {
 		case err == nil:
 			c.differ("%q is in the list of its entries, and not in it", entry.Path)
 		case !errors.Is(err, io.EOF):
 			return fmt.Errorf("reading the list of its entries: %w", err)
 		case c.list.MD5() != c.md5:
-			c.differ("the list of its entries is of an archive with the MD5 %s", c.list.MD5())
+			c.differ("the list of its entries is that of an archive with the MD5 %s", c.list.MD5())
 		}
 	}
 	if len(c.differs) == 0 {
@@ -98,28 +95,38 @@ func (c *comparison) end() error {
 	if c.more > 0 {
 		c.differs = append(c.differs, fmt.Sprintf("and %d more", c.more))
 	}
-	return prove.Damagef(report.ProblemEntries, "it is proven to be an archive made with this key file, but not the one that the catalogue lists: %s", strings.Join(c.differs, "; "))
+	return prove.Damagef(report.ProblemEntries, "it was made with this key file, but is not the archive in the catalogue: %s", strings.Join(c.differs, "; "))
 }
 
-// packsOf emits the packs that hold lists of what is checked, once all are
-// known. --quick is content with their being there.
+// packsOf emits the packs with lists of archives that are checked. Quick only checks that they are
+// listed.
 func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
-	if err := v.stages.catalogue.Blocked(func() error { return v.awaitTold(ctx) }); err != nil || !v.toldAll.Load() {
+	var packs map[string]bool // none if find failed
+	if err := v.stages.catalogue.Blocked(func() error {
+		select {
+		case packs = <-v.packs:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-v.Run.Stopping():
+			return pipeline.ErrStopped
+		}
+	}); err != nil {
 		return err
 	}
-	var held []string
-	for key := range v.packs {
+	var present []string
+	for key := range packs {
 		if v.listing.catalogue[key] {
-			held = append(held, key)
-		} else if !v.runs.broken[key] {
-			v.damaged(key, prove.Damagef(report.ProblemMissing, "it is not there"))
+			present = append(present, key)
+		} else {
+			v.damaged(key, prove.Damagef(report.ProblemMissing, "it is gone"))
 		}
 	}
 	if v.options.Level == Quick {
 		return nil
 	}
-	slices.Sort(held)
-	for _, key := range held {
+	slices.Sort(present)
+	for _, key := range present {
 		if err := emit(key); err != nil {
 			return err
 		}
@@ -127,19 +134,7 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 	return nil
 }
 
-// awaitTold waits until find has come to its end.
-func (v *verify) awaitTold(ctx context.Context) error {
-	select {
-	case <-v.told:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-v.Run.Stopping():
-		return pipeline.ErrStopped
-	}
-}
-
-// readPack proves a pack and reads all its lists.
+// readPack verifies a pack and reads all its lists.
 func (v *verify) readPack(ctx context.Context, key string) error {
 	pack, err := v.Ledger.Pack(ctx, key)
 	if err != nil {
@@ -149,25 +144,23 @@ func (v *verify) readPack(ctx context.Context, key string) error {
 	return pack.Lists(func(catalogue.Place, *catalogue.ListReader) error { return nil })
 }
 
-// damaged tells of an object of the catalogue that can't be used, and what
-// that means.
+// damaged reports, once, an object of the catalogue that can't be used.
 func (v *verify) damaged(key string, err error) {
-	err = prove.OfCatalogue(err)
-	kind := report.Catalogue
-	if prove.ProblemOf(err) == "" {
-		kind = report.Failed
+	if _, again := v.reported.LoadOrStore(key, true); again {
+		return
 	}
-	v.Report.Event(report.Event{Kind: kind, Key: key, Err: err, Problem: prove.ProblemOf(err), Text: consequence(key)})
-}
-
-// consequence says what is lost with an object of the catalogue: never an
-// archive.
-func consequence(key string) string {
+	err = prove.OfCatalogue(err)
+	e := report.Event{Kind: report.Catalogue, Key: key, Err: err, Problem: prove.ProblemOf(err)}
+	if e.Problem == "" {
+		e.Kind = report.Failed
+	}
 	switch {
 	case ledger.IsRun(key):
-		return "the state that this run left can't be chosen; other runs and all archives can be restored"
+		e.Text = "this run can't be chosen; other runs and all archives can be restored"
 	case ledger.IsPack(key):
-		return "single files of the archives it tells of can't be found; the archives can be restored"
+		e.Text = "single files of the archives that it lists can't be found; the archives can be restored"
+	default:
+		e.Text = "the archives that it lists can't be chosen by their run; they can be restored"
 	}
-	return "what this part of the run tells of can't be chosen by the run; the archives can be restored, and 'firn catalogue rebuild' notes them again"
+	v.Report.Event(e)
 }

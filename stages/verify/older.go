@@ -10,66 +10,59 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
-	"firn/stages/prove"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
 
-// harmed keeps what is damaged, to look for what stands in for it.
-type harmed struct {
+// losses are the damaged archives, for which other versions are looked up at the end.
+type losses struct {
 	mu     sync.Mutex
-	byPath map[string][]victim
+	byPath map[string][]loss
 	count  int
-	left   int64 // damaged archives for which there was no room
-
-	laterOnce sync.Once
-	later     map[[2]uint64]int // by key and tag: the run that tells of the object last, by its place among all
-	laterErr  error
+	left   int64 // had no room
 }
 
-// mostHarmed bounds the damaged archives for which others are looked for, some
-// 300 bytes each.
-const mostHarmed = 100_000
+// maxLosses bounds the losses that are kept, some 300 bytes each.
+const maxLosses = 100_000
 
-// A victim is a damaged archive.
-type victim struct {
+// A loss is a damaged archive.
+type loss struct {
 	key, version, etag string
 	entries, bytes     int64
 	shell, unfinished  bool
 }
 
-func (h *harmed) add(a *examined) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.byPath == nil {
-		h.byPath = map[string][]victim{}
-	}
-	s := &a.Line
-	if h.count == mostHarmed {
-		h.left++
+func (l *losses) add(a *item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.count == maxLosses {
+		l.left++
 		return
 	}
-	h.count++
-	h.byPath[s.Path] = append(h.byPath[s.Path], victim{s.Key, s.Version, s.ETag, s.Entries, s.Bytes, s.Shell, a.unfinished})
+	l.count++
+	s := &a.Line
+	l.byPath[s.Path] = append(l.byPath[s.Path], loss{s.Key, s.Version, s.ETag, s.Entries, s.Bytes, s.Shell, a.unfinished})
 }
 
-// standIns says of each damaged archive which run knows of another version
-// that the store still holds, the newest first, or what is lost with it.
-func (v *verify) standIns(ctx context.Context) error {
-	h := &v.harmed
-	for i := len(v.runs.all) - 1; i >= 0 && len(h.byPath) > 0; i-- {
-		run := v.runs.all[i]
+// findOlder reports for each damaged archive the newest run with another version that the store
+// still has, or what is lost.
+func (v *verify) findOlder(ctx context.Context) error {
+	damaged := v.losses.byPath
+	for _, run := range slices.Backward(v.runs.all) {
+		if len(damaged) == 0 {
+			break
+		}
 		err := v.eachSubtree(ctx, run, func(s catalogue.Subtree) error {
-			found := h.byPath[s.Path]
-			if found == nil || !s.HasObject() || slices.ContainsFunc(found, func(x victim) bool { return x.is(&s) }) {
+			lost := damaged[s.Path]
+			if lost == nil || !s.HasObject() || slices.ContainsFunc(lost, func(x loss) bool { return x.is(&s) }) {
 				return nil
 			}
-			ok, err := v.stands(ctx, &s)
+			ok, err := v.present(ctx, &s)
 			if ok {
-				delete(h.byPath, s.Path)
+				delete(damaged, s.Path)
 				v.Report.Event(report.Event{
 					Kind: report.Older, Path: s.Path, Key: s.Key, Run: run.ID, Stored: s.ObjectSize, Source: s.Bytes,
-					Text: "the store holds the version that this run tells of",
+					Text: "the store has the version of this run",
 				})
 			}
 			return err
@@ -78,44 +71,50 @@ func (v *verify) standIns(ctx context.Context) error {
 			return err
 		}
 	}
-	for path, lost := range h.byPath {
-		v.Report.Event(report.Event{Kind: report.Lost, Path: path, Key: lost[0].key, Source: lost[0].bytes, Text: lost[0].text()})
+	for path, lost := range damaged {
+		e := report.Event{Kind: report.Lost, Path: path, Key: lost[0].key, Source: lost[0].bytes, Text: lost[0].text()}
+		if lost[0].unfinished {
+			e.Problem = report.ProblemUnfinishedRun
+		}
+		v.Report.Event(e)
 	}
-	if h.left > 0 {
-		v.Report.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("too much is damaged: whether older versions are intact was not looked up for %d more archives", h.left)})
+	if v.losses.left > 0 {
+		v.Report.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("too many archives are damaged: older versions were not looked up for %d of them", v.losses.left)})
 	}
 	return nil
 }
 
-// is tells whether a run's line tells of the damaged object itself.
-func (x victim) is(s *catalogue.Subtree) bool {
+// is reports whether a line names the damaged object itself.
+func (x loss) is(s *catalogue.Subtree) bool {
 	return s.Key == x.key && s.Version == x.version && (s.ETag == x.etag || s.Version == "")
 }
 
-// text says what is lost with a damaged archive.
-func (x victim) text() string {
-	what := "all that was saved below it"
+// text names what is lost.
+func (x loss) text() string {
+	what := "everything below it"
 	if x.shell {
-		what = "the directory's own entry and the plain files in it"
+		what = "the directory itself and the plain files in it"
 	}
 	if x.entries > 0 {
 		what += fmt.Sprintf(" (entries: %d; bytes of files: %d)", x.entries, x.bytes)
 	}
 	if x.unfinished {
-		what += ", if it was not stored again by a run that was killed, or is under way: the next backup tells, and so does --read-data where it can be read"
+		what += ", unless a run that was killed, or is under way, stored it again"
 	}
 	return what
 }
 
-// stands tells whether the store holds an object as its run says.
-func (v *verify) stands(ctx context.Context, s *catalogue.Subtree) (bool, error) {
+// present reports whether the store has the object of a line.
+func (v *verify) present(ctx context.Context, s *catalogue.Subtree) (bool, error) {
 	o, err := v.Store.Head(ctx, s.Key, s.Version)
-	if err != nil {
-		if errors.Is(err, store.ErrNotFound) || ctx.Err() == nil && !pipeline.IsFatal(err) {
-			err = nil
-		}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err != nil && (ctx.Err() != nil || pipeline.IsFatal(err)):
 		return false, err
+	case err != nil:
+		return false, nil
 	}
-	kept, err := record.FromMeta(o.Meta)
-	return err == nil && o.Size == s.ObjectSize && (s.ETag == "" || o.ETag == s.ETag) && differs(prove.RecordOf(s), kept) == "", nil
+	own, err := record.FromMeta(o.Meta)
+	return err == nil && o.Size == s.ObjectSize && (s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), own) == "", nil
 }

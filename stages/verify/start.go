@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"firn/pipeline"
 	"firn/stages/format/pick"
@@ -14,32 +13,27 @@ import (
 	"firn/stages/service/report"
 )
 
-// Level says how closely a verification looks.
+// Level is how much is verified.
 type Level int
 
-// The levels; each does all that those before it do.
+// The levels.
 const (
-	// Default asks for each object's metadata, and proves what the catalogue
-	// holds of it.
-	Default Level = iota
-	// Quick holds a listing against the catalogue, and asks of single objects
-	// only where the two differ.
-	Quick
-	// ReadData reads archives, those of a Subset, and walks them.
-	ReadData
+	Default  Level = iota // ask for each object's metadata, and verify the catalogue
+	Quick                 // compare a listing with the catalogue, and ask only for objects that differ
+	ReadData              // Default, and read the archives of the Subset
 )
 
-// Options say what to check, how closely, and with what means. A cache path is needed for ReadData only.
+// Options say what to check, how closely, and with what means. A cache path is needed for ReadData
+// only.
 type Options struct {
 	job.Means
-	Moment  ledger.Moment // the state to check; zero: what the newest runs tell of
-	AllRuns bool          // check what every run tells of, in place of a Moment
+	Moment  ledger.Moment // the state to check
+	AllRuns bool          // check all runs in place of a Moment
 	Picks   pick.Picks    // nil: everything
 	Level   Level
 	Subset  Subset // which archives ReadData reads; zero: all
-	// Reread computes the CRC of objects from their bytes and holds it against
-	// the one that was kept when they were stored: for a store of which nobody
-	// else does that. It takes effect from Default on.
+	// Reread compares the bytes of objects with the CRC that was stored with them, for a store that
+	// does not do that itself. Quick ignores it.
 	Reread  bool
 	Workers job.Workers
 }
@@ -51,12 +45,12 @@ type verify struct {
 	prover  *prove.Prover
 	shelf   *ledger.Shelf
 
-	listing listing
-	runs    runs
-	packs   map[string]bool // that hold lists of what is checked; find fills it
-	told    chan struct{}   // closed when find has come to its end
-	toldAll atomic.Bool     // and nothing was left out
-	harmed  harmed
+	listing  *listing
+	runs     runs
+	packs    chan map[string]bool // those with lists of archives that are checked; find sends them and closes
+	reported sync.Map             // keys of the objects of the catalogue that damaged has reported
+	losses   losses
+	later    func() (map[[2]uint64]int, error) // readLater, once
 
 	unprovenOnce, unfinishedOnce sync.Once
 
@@ -74,19 +68,20 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: map[string]bool{}, told: make(chan struct{})}
+	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: make(chan map[string]bool, 1)}
+	v.losses.byPath = map[string][]loss{}
 	v.begin(ctx)
 	v.flow()
 	return v.Handle(nil, func(end error, _ *report.Summary) error {
 		if end == nil {
-			end = v.standIns(ctx)
+			end = v.findOlder(ctx)
 		}
 		v.shelf.Close()
 		return end
 	}), nil
 }
 
-// begin adds the stages and gives the rooms their means.
+// begin adds the stages.
 func (v *verify) begin(ctx context.Context) {
 	v.Begin(ctx, v.fault)
 	s, w := &v.stages, v.options.Workers
@@ -100,21 +95,22 @@ func (v *verify) begin(ctx context.Context) {
 	v.prover = prove.New(v.Job, s.fetch, s.decrypt)
 }
 
-// fault tells of an archive that is damaged, or that could not be looked at.
+// fault reports an archive that is damaged, or that could not be checked.
 func (v *verify) fault(f pipeline.Fault) {
-	if a, ok := f.Item.(*examined); ok {
-		switch problem := prove.ProblemOf(f.Err); {
-		case problem == report.ProblemReplaced && v.options.Moment == (ledger.Moment{}):
-			v.settle(a, report.Replaced, f.Err)
-		case problem != "":
-			if problem != report.ProblemMetadata || a.Line.ETag == "" { // or its content is there
-				v.harmed.add(a)
-			}
-			v.settle(a, report.Damaged, f.Err)
-		default:
-			v.settle(a, report.Failed, f.Err)
-		}
+	a, ok := f.Item.(*item)
+	if !ok {
+		v.damaged(fmt.Sprint(f.Item), f.Err)
 		return
 	}
-	v.damaged(fmt.Sprint(f.Item), f.Err)
+	switch problem := prove.ProblemOf(f.Err); {
+	case problem == report.ProblemReplaced && v.options.Moment == (ledger.Moment{}):
+		v.settle(a, report.Replaced, f.Err)
+	case problem != "":
+		if problem != report.ProblemMetadata || a.Line.ETag == "" { // else its content is intact
+			v.losses.add(a)
+		}
+		v.settle(a, report.Damaged, f.Err)
+	default:
+		v.settle(a, report.Failed, f.Err)
+	}
 }

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// A Subset is a part of all archives, chosen by a hash of their keys. The zero
-// value is all of them.
+// A Subset is a part of all archives, chosen by a hash of their keys. The zero value is all of
+// them.
 type Subset struct {
 	part, of uint64  // the part-th of so many, from 1
-	share    float64 // of all, 0 to 1; other ones for each seed
+	share    float64 // of all, 0 to 1; the seed decides which
 	seed     string
 }
 
-// ParseSubset reads "n/m", the n-th of m parts, which together are all; or
-// "p%", that share, whose choice depends on seed.
+// ParseSubset reads "n/m", the n-th of m parts, which together are all; or "p%", that share, whose
+// choice depends on seed.
 func ParseSubset(text, seed string) (Subset, error) {
 	if percent, ok := strings.CutSuffix(text, "%"); ok {
 		p, err := strconv.ParseFloat(percent, 64)
@@ -36,7 +36,7 @@ func ParseSubset(text, seed string) (Subset, error) {
 	return Subset{part: part, of: of}, nil
 }
 
-// Has tells whether the archive with a key is in the subset.
+// Has reports whether the archive with a key is in the subset.
 func (s Subset) Has(key string) bool {
 	sum := sha256.Sum256([]byte(s.seed + key))
 	h := binary.BigEndian.Uint64(sum[:])

@@ -1,9 +1,9 @@
-// Package verify checks that what the catalogue says was saved is in the store and intact: flow is its story. Nothing is written.
+// Package verify checks that the archives in the catalogue are in the store and intact. Read flow
+// first. Nothing is written.
 package verify
 
 import (
 	"context"
-	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -11,64 +11,63 @@ import (
 	"firn/stages/service/report"
 )
 
-// flow is the verification: what flows from one line to the next is what a run
-// says of an archive, and what the store says of it. Nothing is written.
+// flow is the verification: an archive flows from one line to the next, with what a run says of it
+// and what the store says.
 func (v *verify) flow() {
-	told := pipeline.Source(v.stages.find, v.find)           // each archive that the runs tell of, beside one listing of the store
-	sound := pipeline.Map(v.stages.lookup, told, v.look)     // is it there, with its size, tag, version, class, metadata?
-	proven := pipeline.Map(v.stages.decrypt, sound, v.fetch) // where contents are read: ranges ▸ decrypt ▸ spool; then MD5 and HMAC are proven
-	pipeline.Sink(v.stages.walk, proven, v.walk)             // decompress ▸ walk the tar, hold it against the list of its entries
-	packs := pipeline.Source(v.stages.catalogue, v.packsOf)  // the packs that hold those lists, once all are known
-	pipeline.Sink(v.stages.lists, packs, v.readPack)         // prove and read each
+	found := pipeline.Source(v.stages.find, v.find)             // archives of the runs, and one listing of the store
+	present := pipeline.Map(v.stages.lookup, found, v.look)     // compare size, tag, version, class, metadata
+	fetched := pipeline.Map(v.stages.decrypt, present, v.fetch) // where contents are read: ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
+	pipeline.Sink(v.stages.walk, fetched, v.walk)               // decompress ▸ walk the tar, compare with the list of its entries
+	packs := pipeline.Source(v.stages.catalogue, v.packsOf)     // the packs of those lists, once all are known
+	pipeline.Sink(v.stages.lists, packs, v.readPack)            // verify and read each
 }
 
-// An examined archive is on its way through a verification.
-type examined struct {
+// An item is an archive on its way through a verification.
+type item struct {
 	prove.Archive
-	run     string // "" if no run knows it
-	listed  listed // what the listing shows under its key
-	counted int64  // bytes of the object, as they stand in the totals
-	fetched bool   // those bytes are counted as they come
+	run     string  // "" if no run lists it
+	listed  *listed // under its key; nil if the store lists none
+	size    int64   // bytes of the object, as counted in the totals
+	fetched bool    // those bytes are counted as they arrive
 
 	unfinished bool // see isOfUnfinishedRun
 }
 
-// look holds an object against what its run says of it. Those whose content is
-// to be read pass, of the others no more is asked.
-func (v *verify) look(ctx context.Context, a *examined, emit func(*examined) error) error {
+// look compares an object with its run's line. Those whose content is read pass.
+func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) error {
 	v.Totals.Scanned.Add(1)
 	if v.options.Level == Quick && v.fitsListing(a) {
-		v.noteClass(a, a.listed.class)
-		return v.intact(a)
+		v.checkClass(a, a.listed.class.Value())
+		v.settle(a, report.Verified, nil)
+		return nil
 	}
 	object, err := v.Store.Head(ctx, a.Line.Key, a.Line.Version)
 	if err != nil {
-		return v.absent(ctx, a, fmt.Errorf("asking what is known of it: %w", err))
+		return a.absent(err)
 	}
 	a.Object = object
-	if err := v.holds(ctx, a); err != nil {
+	if err := v.compare(ctx, a); err != nil {
 		return err
 	}
-	v.noteClass(a, object.Class)
+	v.checkClass(a, object.Class)
 	switch {
-	case v.options.Level == Quick:
-		return v.intact(a)
 	case v.options.Level == ReadData && v.options.Subset.Has(object.Key):
 		if object.Restore.Cold {
 			v.settle(a, report.NotRead, nil)
 			return nil
 		}
 		return emit(a)
-	case v.options.Reread:
+	case v.options.Level != Quick && v.options.Reread:
 		if err := v.reread(ctx, a); err != nil {
 			return err
 		}
 	}
-	return v.intact(a)
+	v.settle(a, report.Verified, nil)
+	return nil
 }
 
-// fetch brings the archive into the spool and proves it.
-func (v *verify) fetch(ctx context.Context, a *examined, emit func(*examined) error) error {
+// fetch writes the archive to the spool and verifies it.
+func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	a.fetched = true
 	if err := v.prover.Bring(ctx, &a.Archive); err != nil {
 		return err
@@ -76,8 +75,8 @@ func (v *verify) fetch(ctx context.Context, a *examined, emit func(*examined) er
 	return emit(a)
 }
 
-// walk reads what was proven, and holds it against the list of its entries.
-func (v *verify) walk(ctx context.Context, a *examined) error {
+// walk reads the archive, and compares it with the list of its entries.
+func (v *verify) walk(ctx context.Context, a *item) error {
 	defer a.Drop(nil)
 	if err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
 		c := &comparison{list: list, md5: a.Record.MD5}
@@ -90,22 +89,17 @@ func (v *verify) walk(ctx context.Context, a *examined) error {
 	}
 	v.Totals.Checks.Read.Add(1)
 	v.Totals.Checks.ReadBytes.Add(a.Object.Size)
-	return v.intact(a)
-}
-
-// intact tells of an archive that is what was saved, as far as was asked.
-func (v *verify) intact(a *examined) error {
 	v.settle(a, report.Verified, nil)
 	return nil
 }
 
-// settle says the last word on an archive.
-func (v *verify) settle(a *examined, kind report.Kind, err error) {
+// settle reports the result for an archive.
+func (v *verify) settle(a *item, kind report.Kind, err error) {
 	if !a.fetched {
-		v.Totals.UnreadBytes.Add(a.counted)
+		v.Totals.UnreadBytes.Add(a.size)
 	}
 	v.Report.Event(report.Event{
 		Kind: kind, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: prove.ProblemOf(err),
-		Stored: a.counted, Source: a.Line.Bytes,
+		Stored: a.size, Source: a.Line.Bytes,
 	})
 }

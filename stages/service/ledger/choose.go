@@ -20,10 +20,9 @@ type Moment struct {
 // ErrNoRun: the catalogue has no run for a moment.
 var ErrNoRun = errors.New("no such run in the catalogue")
 
-// Choose returns the runs that show the state at a moment, the newest first: of every backup path
-// the newest complete run, without paths that a newer run of a path above them covers. A run that
-// is named is taken as it is. all is in the order of Ledger.Runs. Errors: ErrNoRun, for a moment
-// that is not the zero one.
+// Choose returns the runs that show the state at a moment, the newest first: the newest complete
+// run of every backup path that no newer run covers. A run that is named is returned as it is. all
+// is in the order of Ledger.Runs. Errors: ErrNoRun, unless the moment is zero.
 func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 	if m.Run != "" {
 		run, err := find(all, m.Run)
@@ -42,7 +41,7 @@ func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 		}
 	}
 	if len(chosen) == 0 && !m.At.IsZero() {
-		return nil, fmt.Errorf("%w: none had come to its end that began by %s", ErrNoRun, m.At.Format(time.RFC3339))
+		return nil, fmt.Errorf("%w: no complete run began by %s", ErrNoRun, m.At.Format(time.RFC3339))
 	}
 	return chosen, nil
 }
@@ -54,15 +53,7 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 	if id == Latest && len(all) > 0 {
 		return all[len(all)-1], nil
 	}
-	var found []catalogue.Run
-	for _, run := range all {
-		if run.ID == id {
-			return run, nil
-		}
-		if strings.HasPrefix(run.ID, id) {
-			found = append(found, run)
-		}
-	}
+	found := slices.DeleteFunc(slices.Clone(all), func(run catalogue.Run) bool { return !strings.HasPrefix(run.ID, id) })
 	switch len(found) {
 	case 1:
 		return found[0], nil
@@ -72,13 +63,13 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 	return catalogue.Run{}, fmt.Errorf("%w: %q could be %s or %s; give more of the id", ErrNoRun, id, found[0].ID, found[1].ID)
 }
 
-// supersedes reports whether a newer run covers all that an older one covers. A relative backup
-// path "." has keys that look like any others, and stands for itself only.
+// supersedes reports whether a newer run covers all that an older one covers.
 func supersedes(newer, older catalogue.Run) bool {
-	return newer.Path == older.Path || newer.Path != "." && older.Path != "." && Covers(newer, older.Path)
+	return newer.Path == older.Path || older.Path != "." && Covered([]catalogue.Run{newer}, older.Path)
 }
 
-// Covers reports whether a path, as in keys, lies at or below the backup path of a run.
-func Covers(run catalogue.Run, path string) bool {
-	return treepath.Within(run.Path, path)
+// Covered reports whether a path lies within the backup path of one of the runs. The relative
+// backup path "." covers nothing here: its keys look like those of any other path.
+func Covered(by []catalogue.Run, path string) bool {
+	return slices.ContainsFunc(by, func(run catalogue.Run) bool { return run.Path != "." && treepath.Within(run.Path, path) })
 }

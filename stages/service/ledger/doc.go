@@ -6,9 +6,9 @@
 //
 // Each object is compressed as package catalogue writes it, sealed as an archive is (encrypted for
 // openssl, with MD5, HMAC and key id in its metadata), and stored in STANDARD, to be read at once.
-// What is read has been proven before the first byte of it is looked at.
+// An object is verified whole before any of it is used.
 //
-// It knows nothing of trees, tars or how a run comes to its results. It promises that memory does
-// not grow with a run, nor scratch files beyond the limit they are given, and that a catalogue that
-// could not be stored whole is never taken for one.
+// The package knows nothing of trees and tars. It promises that memory does not grow with a run,
+// that scratch files do not exceed their limit, and that an incomplete catalogue is never taken for
+// a complete one.
 package ledger

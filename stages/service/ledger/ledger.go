@@ -24,8 +24,7 @@ type Ledger struct {
 	Prefix     string // as the user gives it
 	Passphrase *encryption.Passphrase
 	Keys       *encryption.Keys
-	// Scratch makes a file for plaintext on its way, that nobody else sees and that is gone when it
-	// is closed.
+	// Scratch makes a file for plaintext, without a name and gone when it is closed.
 	Scratch func() (*os.File, error)
 }
 
@@ -47,19 +46,19 @@ func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
 }
 
+// kind is the directory of an object of the catalogue: runs, manifests or packs.
+func kind(key string) string { return path.Base(path.Dir(key)) + "/" }
+
 // IsRun reports whether an object of the catalogue is a run itself.
-func IsRun(key string) bool {
-	return path.Base(path.Dir(key))+"/" == runs && strings.HasSuffix(key, runSuffix)
-}
+func IsRun(key string) bool { return kind(key) == runs && strings.HasSuffix(key, runSuffix) }
 
 // IsPack reports whether an object of the catalogue is a pack.
-func IsPack(key string) bool { return path.Base(path.Dir(key))+"/" == packs }
+func IsPack(key string) bool { return kind(key) == packs }
 
-// RunOf returns the id of the run that an object of the catalogue belongs to; "" if it belongs to
-// none.
+// RunOf returns the id of the run that an object of the catalogue belongs to, or "".
 func RunOf(key string) string {
 	name := path.Base(key)
-	switch path.Base(path.Dir(key)) + "/" {
+	switch kind(key) {
 	case runs:
 		id, _ := strings.CutSuffix(name, runSuffix)
 		return id
@@ -71,32 +70,27 @@ func RunOf(key string) string {
 	return ""
 }
 
-// NewID returns the id of a run that began at a time: ids sort by it, to the second.
+// NewID returns an id for a run. Ids sort by the start, to the second.
 func NewID(started time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand
 	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
 }
 
-// Packs returns which packs the store holds.
+// Packs returns the keys of the packs in the store.
 func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) {
-	held := map[string]bool{}
-	err := l.Store.List(ctx, Dir(l.Prefix)+packs, func(o store.Object) error {
-		held[o.Key] = true
+	keys := map[string]bool{}
+	return keys, l.Store.List(ctx, Dir(l.Prefix)+packs, func(o store.Object) error {
+		keys[o.Key] = true
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the catalogue: %w", err)
-	}
-	return held, nil
 }
 
-// abandoned is how old an unfinished upload of the catalogue is before it is taken for a dead
-// run's: a live run over another tree may be writing to the same catalogue, and an upload takes
-// minutes.
+// abandoned is the age at which an unfinished upload is taken for a dead run's. A live run over
+// another tree may write to the same catalogue, but its uploads take minutes.
 const abandoned = 24 * time.Hour
 
-// Clean aborts the unfinished uploads that dead runs left in the catalogue, and returns how many.
+// Clean aborts the uploads to the catalogue that dead runs left unfinished, and returns how many.
 func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err error) {
 	dir := Dir(l.Prefix)
 	err = l.Store.Uploads(ctx, dir, func(u store.PendingUpload) error {
@@ -115,8 +109,8 @@ func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err err
 // ErrDamaged: an object of the catalogue is not what was written.
 var ErrDamaged = errors.New("this part of the catalogue is not what was written")
 
-// IsDamage reports whether an error says that an object of the catalogue is there and can't be
-// used: it is not what was written, or not of a form that is known here.
+// IsDamage reports whether an object of the catalogue exists and can't be used: it is damaged, or
+// of an unknown form.
 func IsDamage(err error) bool {
 	return errors.Is(err, ErrDamaged) || errors.Is(err, catalogue.ErrFormat) || errors.Is(err, catalogue.ErrCutShort)
 }

@@ -27,8 +27,8 @@ type Fault struct {
 // readers is how many runs are fetched side by side.
 const readers = 8
 
-// Runs returns all runs, the oldest first, and those that could not be read. An error is one of the
-// store as a whole, or ctx's cause.
+// Runs returns all runs, the oldest first, and those that could not be read. The error is one of
+// the store as a whole, or ctx's cause.
 func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault, err error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -66,7 +66,7 @@ func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 	if err != nil {
 		return catalogue.Run{}, err
 	}
-	defer u.close()
+	defer u.Close()
 	run, err := catalogue.ReadRun(u.reader())
 	if err == nil && l.runKey(run.ID) != key {
 		err = fmt.Errorf("%w: %s holds run %s", ErrDamaged, key, run.ID)
@@ -92,7 +92,7 @@ func (l *Ledger) Volume(ctx context.Context, run catalogue.Run, i int, fn func(c
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.Close()
 	m, err := catalogue.OpenManifest(u.reader(), run.ID, i+1)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", key, err)
@@ -114,81 +114,55 @@ func (l *Ledger) Volume(ctx context.Context, run catalogue.Run, i int, fn func(c
 	}
 }
 
-// A Pack is lists of entries, fetched and verified.
-type Pack struct {
-	key string
-	u   *unsealed
-}
+// A Pack is lists of entries, fetched and verified. The last list ends at its Size; Close removes
+// its scratch file.
+type Pack struct{ *scratch }
 
 // Pack fetches a pack. The caller closes it. Errors: store.ErrNotFound, store.ErrCold,
 // encryption.ErrOtherKey, ErrDamaged.
 func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
-	u, err := l.open(ctx, key)
+	s, err := l.open(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return &Pack{key, u}, nil
+	return &Pack{s}, nil
 }
 
-// Size in bytes of the pack's plaintext: the last list ends there.
-func (p *Pack) Size() int64 { return p.u.size }
-
-// Close removes the pack's scratch file.
-func (p *Pack) Close() { p.u.close() }
-
-// List opens the list at a place in this pack. It may be called while other lists are being read.
+// List opens the list at a place in this pack. Many lists may be read at once.
 func (p *Pack) List(place catalogue.Place) (*catalogue.ListReader, error) {
-	if place.Offset < 0 || place.Length < 0 || place.Offset+place.Length > p.u.size {
-		return nil, fmt.Errorf("%w: a list from byte %d on, %d long, in %s of %d", catalogue.ErrFormat, place.Offset, place.Length, p.key, p.u.size)
+	if place.Offset < 0 || place.Length < 0 || place.Offset+place.Length > p.size {
+		return nil, fmt.Errorf("%w: a list of %d bytes at byte %d of %s, which has %d", catalogue.ErrFormat, place.Length, place.Offset, p.key, p.size)
 	}
-	list, err := catalogue.OpenList(io.NewSectionReader(p.u.file, place.Offset, place.Length))
+	list, err := catalogue.OpenList(io.NewSectionReader(p.file, place.Offset, place.Length))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", p.key, err)
 	}
 	return list, nil
 }
 
-// Lists calls fn for every list in the pack, in order, with where it begins (the place's Length is
-// 0); fn need not read its list to the end. An error of fn ends it and is returned as it is.
+// Lists calls fn for every list in the pack, in order. The Length of its place is 0. fn need not
+// read its list to the end. An error of fn ends it and is returned as it is.
 func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) error {
-	c := &counter{r: bufio.NewReaderSize(p.u.reader(), copySize)}
-	for c.n < p.u.size {
-		start := c.n
-		list, err := catalogue.OpenList(c)
+	section := p.reader()
+	buffered := bufio.NewReaderSize(section, copySize) // gzip reads no further than the end of a member from an io.ByteReader
+	for {
+		at, _ := section.Seek(0, io.SeekCurrent) // never fails
+		start := at - int64(buffered.Buffered())
+		if start >= p.size {
+			return nil
+		}
+		list, err := catalogue.OpenList(buffered)
 		if err != nil {
 			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
 		}
 		if err := fn(catalogue.Place{Pack: p.key, Offset: start}, list); err != nil {
 			return err
 		}
-		for {
-			if _, err := list.Next(); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
-			}
+		for err == nil {
+			_, err = list.Next()
+		}
+		if !errors.Is(err, io.EOF) {
+			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
 		}
 	}
-	return nil
-}
-
-// counter counts what is read, byte for byte: gzip reads no further than a member's end from an
-// io.ByteReader.
-type counter struct {
-	r *bufio.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func (c *counter) ReadByte() (byte, error) {
-	b, err := c.r.ReadByte()
-	if err == nil {
-		c.n++
-	}
-	return b, err
 }

@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"io"
 
+	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/format/hash"
 	"firn/stages/format/record"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 )
 
-const (
-	// partSize is how many bytes of an object are held at a time while it is stored.
-	partSize = 8 << 20
-	// copySize is how many bytes are moved at a time.
-	copySize = 256 << 10
-)
+// partSize is how many bytes of an object are in memory while it is stored.
+const partSize = 8 << 20
 
 // content is plaintext that is read twice.
 type content interface {
@@ -27,8 +25,10 @@ type content interface {
 
 // seal stores content under key, encrypted and with its sums as metadata.
 func (l *Ledger) seal(ctx context.Context, key string, c content) error {
-	sums, err := l.sums(ctx, key, io.NewSectionReader(c, 0, c.Size()))
-	if err != nil {
+	archive := hash.NewArchive(l.Keys.MAC(key))
+	err := copySums(ctx, io.Discard, io.NewSectionReader(c, 0, c.Size()), archive)
+	sums, err2 := archive.Sums()
+	if err = errors.Join(err, err2); err != nil {
 		return fmt.Errorf("reading the plaintext of %s: %w", key, err)
 	}
 	r := record.Record{Format: record.Format, MD5: sums.MD5, HMAC: sums.MAC, KeyID: l.Keys.ID(), ArchiveSize: sums.Size}
@@ -41,21 +41,59 @@ func (l *Ledger) seal(ctx context.Context, key string, c content) error {
 	return err
 }
 
-func (l *Ledger) sums(ctx context.Context, key string, r io.Reader) (hash.Sums, error) {
-	sums := hash.NewArchive(l.Keys.MAC(key))
-	buf := make([]byte, copySize)
-	for {
-		if ctx.Err() != nil {
-			return hash.Sums{}, context.Cause(ctx)
-		}
-		n, err := r.Read(buf)
-		sums.MD5Block(buf[:n])
-		sums.MACBlock(buf[:n])
-		if errors.Is(err, io.EOF) {
-			return sums.Sums()
-		}
-		if err != nil {
-			return hash.Sums{}, err
+// open fetches an object and verifies it: its HMAC covers its key and all of its bytes. Errors:
+// store.ErrNotFound, store.ErrCold, encryption.ErrOtherKey, ErrDamaged.
+func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
+	object, err := l.Store.Head(ctx, key, "")
+	if err != nil {
+		return nil, err
+	}
+	r, err := record.FromMeta(object.Meta)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: the record of %s: %w", ErrDamaged, key, err)
+	case r.HMAC == "" || r.KeyID == "":
+		return nil, fmt.Errorf("%w: %s has no HMAC and key id", ErrDamaged, key)
+	}
+	keys, err := l.Keys.ForID(r.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	plain, err := l.scratch(key)
+	if err != nil {
+		return nil, err
+	}
+	archive := hash.NewArchive(keys.MAC(key))
+	err = l.fetch(ctx, object.Version, plain, archive)
+	if err == nil {
+		var sums hash.Sums
+		if sums, err = archive.Sums(); err == nil && sums.MAC != r.HMAC {
+			err = fmt.Errorf("%w: the HMAC of %s does not fit its key and content", ErrDamaged, key)
 		}
 	}
+	if err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return plain, nil
+}
+
+// fetch writes the decrypted object to its scratch file and adds it to sums.
+func (l *Ledger) fetch(ctx context.Context, version string, to *scratch, sums *hash.Archive) (err error) {
+	body, err := l.Store.Get(ctx, to.key, store.GetOptions{Version: version})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	plain, err := encryption.NewDecrypter(l.Passphrase, body)
+	if err == nil {
+		err = copySums(ctx, to, plain, sums)
+	}
+	switch {
+	case errors.As(err, new(*spool.WriteError)):
+		return pipeline.Fatal(err)
+	case errors.Is(err, encryption.ErrNotEncrypted), errors.Is(err, encryption.ErrTruncated), errors.Is(err, encryption.ErrBadPadding):
+		return fmt.Errorf("%w: decrypting %s: %w", ErrDamaged, to.key, err)
+	}
+	return err
 }

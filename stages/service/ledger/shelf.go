@@ -11,8 +11,8 @@ import (
 	"firn/stages/store"
 )
 
-// A Shelf caches the packs that were used last, so that lists in one pack are fetched once. It also
-// remembers those that can't be had. Its methods may be called from many goroutines.
+// A Shelf caches the packs that were used last, and the errors of those that can't be read. Its
+// methods may be called from many goroutines.
 type Shelf struct {
 	l     *Ledger
 	least int
@@ -23,7 +23,7 @@ type Shelf struct {
 	size  int64      // bytes of those that have been fetched
 }
 
-// shelfFiles is how many packs a shelf keeps at the most: each is an open file.
+// shelfFiles bounds the packs on a shelf: each is an open file.
 const shelfFiles = 256
 
 // shelved is a pack and its users.
@@ -36,9 +36,8 @@ type shelved struct {
 	removed bool // from the shelf: its last user closes it
 }
 
-// Shelf returns a shelf for as many packs as have most bytes together, and for least of them, at
-// least one, whatever their size. Packs in use that have no room on it stay on disk until they are
-// released.
+// Shelf returns a shelf for packs of most bytes in all, but for at least least packs, and one,
+// whatever their size. A pack that has no room stays on disk until it is released.
 func (l *Ledger) Shelf(least int, most int64) *Shelf {
 	return &Shelf{l: l, least: max(least, 1), most: most}
 }
@@ -53,17 +52,17 @@ type ShelvedList struct {
 func (s *Shelf) Open(ctx context.Context, place catalogue.Place) (ShelvedList, error) {
 	p := s.take(ctx, place.Pack)
 	pack, err := p.fetch()
-	if err == nil {
-		s.weigh(p, pack.Size())
-		var list *catalogue.ListReader
-		if list, err = pack.List(place); err == nil {
-			return ShelvedList{list, p}, nil
-		}
-	} else if !permanent(err) {
-		s.remove(p) // so that the next caller tries again
+	if err != nil {
+		p.release(!permanent(err)) // the next caller tries again
+		return ShelvedList{}, err
 	}
-	p.release()
-	return ShelvedList{}, err
+	s.weigh(p, pack.Size())
+	list, err := pack.List(place)
+	if err != nil {
+		p.release(false)
+		return ShelvedList{}, err
+	}
+	return ShelvedList{list, p}, nil
 }
 
 // permanent reports whether fetching a pack again would give the same error.
@@ -73,7 +72,7 @@ func permanent(err error) bool {
 }
 
 // Release ends the reading of the list.
-func (l ShelvedList) Release() { l.pack.release() }
+func (l ShelvedList) Release() { l.pack.release(false) }
 
 // List calls fn with the list at a place. Errors: those of fn and of Open.
 func (s *Shelf) List(ctx context.Context, place catalogue.Place, fn func(*catalogue.ListReader) error) error {
@@ -114,17 +113,12 @@ func (s *Shelf) weigh(p *shelved, size int64) {
 // trim removes the packs that have no room; the caller holds mu.
 func (s *Shelf) trim() {
 	for len(s.packs) > s.least && (s.size > s.most || len(s.packs) > shelfFiles) {
-		s.removeLocked(s.packs[0])
+		s.remove(s.packs[0])
 	}
 }
 
+// remove removes a pack; the caller holds mu.
 func (s *Shelf) remove(p *shelved) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.removeLocked(p)
-}
-
-func (s *Shelf) removeLocked(p *shelved) {
 	if p.removed {
 		return
 	}
@@ -134,10 +128,14 @@ func (s *Shelf) removeLocked(p *shelved) {
 	p.closeUnused()
 }
 
-func (p *shelved) release() {
+// release ends a use; forget removes the pack from the shelf.
+func (p *shelved) release(forget bool) {
 	p.shelf.mu.Lock()
 	defer p.shelf.mu.Unlock()
 	p.users--
+	if forget {
+		p.shelf.remove(p)
+	}
 	p.closeUnused()
 }
 
@@ -156,6 +154,6 @@ func (s *Shelf) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.packs) > 0 {
-		s.removeLocked(s.packs[0])
+		s.remove(s.packs[0])
 	}
 }

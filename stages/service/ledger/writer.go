@@ -5,56 +5,35 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"sync"
 
 	"firn/stages/format/catalogue"
-	"firn/stages/service/spool"
 )
 
 // A Writer writes the catalogue of the run under way. Its methods may be called from many
-// goroutines. After its first error every further call returns that error: nothing more is written.
+// goroutines. After its first error every call returns that error, and nothing more is written.
 type Writer struct {
 	l     *Ledger
 	id    string
 	limit int64
 
-	mu       sync.Mutex // what is being filled
-	pack     *volume
+	mu       sync.Mutex // guards what follows
+	pack     *scratch
 	packs    []string // keys of those that were begun
-	manifest *volume
+	manifest *scratch
 	lines    *catalogue.ManifestWriter
-	volumes  []string
+	volumes  []string // keys of those that were begun
 	err      error
 
-	storing sync.Mutex // one volume is stored at a time, so that there is never more than one more beside those being filled
+	storing sync.Mutex // one volume is stored at a time, so that at most one more is full
 }
-
-// volume is a scratch file that becomes an object.
-type volume struct {
-	key  string
-	file *os.File
-	size int64
-}
-
-func (v *volume) Write(p []byte) (int, error) {
-	n, err := v.file.Write(p)
-	v.size += int64(n)
-	if err != nil {
-		err = &spool.WriteError{What: "the catalogue", Err: err}
-	}
-	return n, err
-}
-
-func (v *volume) ReadAt(p []byte, at int64) (int, error) { return v.file.ReadAt(p, at) }
-func (v *volume) Size() int64                            { return v.size }
 
 // Begin begins the catalogue of a run. A volume is stored when it has limit bytes, and its scratch
-// file goes; there are four of them at the most.
+// file is removed. There are at most four scratch files.
 func (l *Ledger) Begin(id string, limit int64) *Writer { return &Writer{l: l, id: id, limit: limit} }
 
-// AddList adds a list as catalogue.ListWriter wrote it, and returns its place. The place is good
-// only when Finish has ended well; one in a pack that never came to the store is not among Packs.
+// AddList adds a list as catalogue.ListWriter wrote it, and returns its place. The place is valid
+// once Finish has returned without an error, if its pack is in Packs.
 func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Place, err error) {
 	w.mu.Lock()
 	if w.err != nil {
@@ -70,19 +49,28 @@ func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Pla
 		return catalogue.Place{Pack: pack, Length: list.Size()}, w.failed(err)
 	}
 	full, err := w.append(list, &place)
-	return place, w.filled(ctx, full, err)
+	return place, w.unlock(ctx, full, err)
 }
 
-// filled unlocks mu, and stores the volume if one is full. What would fill the next one waits until
-// that begins.
-func (w *Writer) filled(ctx context.Context, full *volume, err error) error {
-	if full != nil {
-		w.storing.Lock() // never taken by who waits for mu
+// Add adds the line of a subtree.
+func (w *Writer) Add(ctx context.Context, s catalogue.Subtree) error {
+	w.mu.Lock()
+	full, err := w.add(s)
+	return w.unlock(ctx, full, err)
+}
+
+// unlock unlocks mu and stores a full volume. The next volume can't be begun before storing is
+// locked, so that no more than one waits for it. Nobody waits for mu while storing is locked.
+func (w *Writer) unlock(ctx context.Context, full *scratch, err error) error {
+	if full == nil {
+		w.mu.Unlock()
+		return w.failed(err)
 	}
+	w.storing.Lock()
 	w.mu.Unlock()
-	if full != nil {
-		err = errors.Join(err, w.store(ctx, full))
-	}
+	err = errors.Join(err, w.l.seal(ctx, full.key, full))
+	full.Close()
+	w.storing.Unlock()
 	return w.failed(err)
 }
 
@@ -92,15 +80,12 @@ func (w *Writer) nextPack() string {
 	return k
 }
 
-// append copies the list to the pack at hand, and returns the pack if it is full. The caller holds
-// mu.
-func (w *Writer) append(list content, place *catalogue.Place) (full *volume, err error) {
+// append copies the list to the pack, and returns the pack if it is full.
+func (w *Writer) append(list content, place *catalogue.Place) (full *scratch, err error) {
 	if w.pack == nil {
-		file, err := w.l.Scratch()
-		if err != nil {
+		if w.pack, err = w.l.scratch(w.nextPack()); err != nil {
 			return nil, err
 		}
-		w.pack = &volume{key: w.nextPack(), file: file}
 	}
 	*place = catalogue.Place{Pack: w.pack.key, Offset: w.pack.size, Length: list.Size()}
 	if _, err := io.Copy(w.pack, io.NewSectionReader(list, 0, list.Size())); err != nil {
@@ -112,14 +97,8 @@ func (w *Writer) append(list content, place *catalogue.Place) (full *volume, err
 	return full, nil
 }
 
-// Add adds the line of a subtree.
-func (w *Writer) Add(ctx context.Context, s catalogue.Subtree) error {
-	w.mu.Lock()
-	full, err := w.add(s)
-	return w.filled(ctx, full, err)
-}
-
-func (w *Writer) add(s catalogue.Subtree) (full *volume, err error) {
+// add adds the line to the manifest, and returns its volume if that is full.
+func (w *Writer) add(s catalogue.Subtree) (full *scratch, err error) {
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -128,42 +107,24 @@ func (w *Writer) add(s catalogue.Subtree) (full *volume, err error) {
 			return nil, err
 		}
 	}
-	if err := w.lines.Add(s); err != nil {
+	if err := w.lines.Add(s); err != nil || w.manifest.size < w.limit {
 		return nil, err
 	}
-	if w.manifest.size < w.limit {
-		return nil, nil
+	if err := w.lines.Close(); err != nil {
+		return nil, err
 	}
-	v, err := w.endVolume()
-	if err != nil {
-		return nil, errors.Join(err, v.file.Close())
-	}
-	return v, nil
+	full, w.manifest = w.manifest, nil
+	return full, nil
 }
 
-func (w *Writer) nextVolume() error {
-	file, err := w.l.Scratch()
-	if err != nil {
+func (w *Writer) nextVolume() (err error) {
+	number := len(w.volumes) + 1
+	if w.manifest, err = w.l.scratch(w.l.volumeKey(manifests, w.id, number)); err != nil {
 		return err
 	}
-	number := len(w.volumes) + 1
-	w.manifest = &volume{key: w.l.volumeKey(manifests, w.id, number), file: file}
 	w.volumes = append(w.volumes, w.manifest.key)
 	w.lines, err = catalogue.NewManifest(w.manifest, w.id, number)
 	return err
-}
-
-func (w *Writer) endVolume() (*volume, error) {
-	v := w.manifest
-	w.manifest = nil
-	return v, w.lines.Close()
-}
-
-// store seals a volume, removes its scratch file and unlocks storing, which the caller holds.
-func (w *Writer) store(ctx context.Context, v *volume) error {
-	defer w.storing.Unlock()
-	err := w.l.seal(ctx, v.key, v)
-	return errors.Join(err, v.file.Close())
 }
 
 // failed keeps the first error.
@@ -179,34 +140,29 @@ func (w *Writer) failed(err error) error {
 	return w.err
 }
 
-// Finish stores what is left, and at last the run itself, to which it adds the run's id and the
-// keys of what it wrote. Without an error the catalogue of the run is whole. It is called once,
-// after all other calls have returned; the Writer is of no use after it.
+// Finish stores the last volumes and then the run, with its id and the keys of its volumes added.
+// Without an error the catalogue of the run is complete. It is called once, after all other calls
+// have returned.
 func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
-	defer w.discard()
+	defer w.Discard()
 	if w.err != nil {
 		return w.err
 	}
 	if w.pack != nil {
-		v := w.pack
-		w.pack = nil
-		w.storing.Lock()
-		if err := w.store(ctx, v); err != nil {
+		if err := w.l.seal(ctx, w.pack.key, w.pack); err != nil {
 			return err
 		}
 	}
-	if w.manifest == nil && len(w.volumes) == 0 {
+	if len(w.volumes) == 0 {
 		if err := w.nextVolume(); err != nil {
 			return err
 		}
 	}
 	if w.manifest != nil {
-		v, err := w.endVolume()
-		if err != nil {
-			return errors.Join(err, v.file.Close())
+		if err := w.lines.Close(); err != nil {
+			return err
 		}
-		w.storing.Lock()
-		if err := w.store(ctx, v); err != nil {
+		if err := w.l.seal(ctx, w.manifest.key, w.manifest); err != nil {
 			return err
 		}
 	}
@@ -218,15 +174,12 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	return w.l.seal(ctx, w.l.runKey(w.id), bytes.NewReader(b.Bytes()))
 }
 
-// Discard gives up the catalogue of the run in place of Finish: it removes the scratch files. What
-// was stored of it is named by no run.
-func (w *Writer) Discard() { w.discard() }
-
-// discard removes what an error left.
-func (w *Writer) discard() {
-	for _, v := range []*volume{w.pack, w.manifest} {
-		if v != nil {
-			_ = v.file.Close()
+// Discard ends the Writer in place of Finish: it removes the scratch files. No run names what was
+// stored.
+func (w *Writer) Discard() {
+	for _, s := range []*scratch{w.pack, w.manifest} {
+		if s != nil {
+			s.Close()
 		}
 	}
 	w.pack, w.manifest = nil, nil
