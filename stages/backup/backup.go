@@ -111,7 +111,7 @@ func (b *backup) tell(_ context.Context, s *subtree) error {
 }
 
 func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if s.spool, err = b.Spool.Create(ctx, s.bound()); err != nil {
+	if s.spool, err = b.Spool.Create(ctx, b.stages.archive, s.bound()); err != nil {
 		return err
 	}
 	s.list = s.spool.Beside()

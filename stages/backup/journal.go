@@ -156,7 +156,7 @@ func (j *journal) unchanged(ctx context.Context, s *subtree, seen state.Entry) {
 
 // relist makes the list of a subtree that did not change since its archive was made; nowhere, if it changes now.
 func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.Place {
-	of, err := j.Spool.Create(ctx, s.scan.Entries*listBound+4<<10)
+	of, err := j.Spool.Create(ctx, j.stages.lookup, s.scan.Entries*listBound+4<<10)
 	if err != nil {
 		return catalogue.Place{}
 	}

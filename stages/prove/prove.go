@@ -48,7 +48,7 @@ func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 	if a.Object.Size > p.job.Spooled.Size() {
 		return p.verify(ctx, a, io.Discard)
 	}
-	if a.spool, err = p.job.Spool.Create(ctx, a.Object.Size); err != nil {
+	if a.spool, err = p.job.Spool.Create(ctx, p.stage, a.Object.Size); err != nil {
 		return err
 	}
 	if err := p.verify(ctx, a, a.spool); err != nil {

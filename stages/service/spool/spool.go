@@ -75,10 +75,11 @@ type File struct {
 	beside   *Beside
 }
 
-// Create waits for a share of bound bytes (the most the archive can come to) and makes a file for
-// it. An archive with a larger bound than the whole budget waits until it is alone.
-func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
-	share, err := d.budget.Acquire(ctx, bound)
+// Create waits for a share of bound bytes, the largest size that the archive can have, and makes a
+// file for it. The stage that calls it counts as blocked meanwhile. An archive with a larger bound
+// than the whole budget waits until it is alone.
+func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File, error) {
+	share, err := s.Acquire(ctx, d.budget, bound)
 	if err != nil {
 		return nil, err
 	}
