@@ -209,12 +209,12 @@ func (b *backup) mendRow(ctx context.Context, s *subtree) error {
 }
 
 func (b *backup) putRow(ctx context.Context, key string, r record.Record, o store.Object) error {
-	r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = o.Version, o.ETag, o.Class, o.Size, o.Modified
+	r = o.Describe(r)
 	if r.Saved.IsZero() {
 		r.Saved = b.now()
 	}
 	if err := b.options.Table.Put(ctx, key, r); err != nil {
-		return fmt.Errorf("%s is stored, but its row in %s could not be written: %w", key, b.options.Table.URL(), err)
+		return fmt.Errorf("the archive is stored, but its record is not: %w", err)
 	}
 	return nil
 }

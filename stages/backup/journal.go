@@ -72,32 +72,14 @@ func (j *journal) listing(s *subtree, pack func(member func(*tarfmt.Header) erro
 		return err
 	}
 	var entry catalogue.Entry
-	if err := pack(func(h *tarfmt.Header) error { return list.Add(entryOf(h, &entry)) }); err != nil {
+	err = pack(func(h *tarfmt.Header) error {
+		entry.SetHeader(h)
+		return list.Add(&entry)
+	})
+	if err != nil {
 		return err
 	}
 	return list.Close(s.record.MD5)
-}
-
-// entryOf says what a list says of a member, in e.
-func entryOf(h *tarfmt.Header, e *catalogue.Entry) *catalogue.Entry {
-	*e = catalogue.Entry{Path: h.Name, ModTime: h.ModTime, Mode: catalogue.Mode(h.Mode), UID: h.UID, GID: h.GID, Target: h.Link, Attrs: len(h.Xattrs) > 0}
-	switch h.Type {
-	case tarfmt.TypeReg:
-		e.Type, e.Size = catalogue.File, h.Size
-	case tarfmt.TypeDir:
-		e.Type = catalogue.Directory
-	case tarfmt.TypeSymlink:
-		e.Type = catalogue.Symlink
-	case tarfmt.TypeLink:
-		e.Type = catalogue.Hardlink
-	case tarfmt.TypeFifo:
-		e.Type = catalogue.FIFO
-	case tarfmt.TypeChar:
-		e.Type = catalogue.CharDev
-	case tarfmt.TypeBlock:
-		e.Type = catalogue.BlockDev
-	}
-	return e
 }
 
 // savedPath is the path of the subtree as it stands in the catalogue.
@@ -226,18 +208,18 @@ func (j *journal) failed(s *subtree, why error) {
 	j.add(j.ctx, line)
 }
 
-// line says of a subtree what a manifest says, but for its list. object is nil where only a table was asked.
+// line is the manifest's line of a subtree, without the place of its list. object is nil if only a table was
+// asked.
 func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, object *store.Object) catalogue.Subtree {
 	if object != nil {
-		r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = object.Version, object.ETag, object.Class, object.Size, object.Modified
+		r = object.Describe(r)
 	}
-	return catalogue.Subtree{
-		Path: s.savedPath(), Shell: s.Shell, Status: status,
-		Key: s.Key, Version: r.Version, ETag: r.ETag, Class: r.Class, ObjectSize: r.ObjectSize, Stored: r.Saved.UTC(),
-		MD5: r.MD5, TarSHA256: r.TarSHA256, HMAC: r.HMAC, KeyID: r.KeyID, ArchiveSize: r.ArchiveSize, TarSize: r.TarSize,
-		Entries: s.scan.Entries, Bytes: s.scan.Bytes,
-		Faults: s.faults, AllFaults: s.allFaults,
+	line := catalogue.Subtree{
+		Path: s.savedPath(), Shell: s.Shell, Status: status, Key: s.Key,
+		Entries: s.scan.Entries, Bytes: s.scan.Bytes, Faults: s.faults, AllFaults: s.allFaults,
 	}
+	line.SetRecord(r)
+	return line
 }
 
 func (j *journal) add(ctx context.Context, line catalogue.Subtree) {

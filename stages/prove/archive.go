@@ -40,15 +40,3 @@ func CheckKey(keys *encryption.Keys, r record.Record) error {
 	}
 	return nil
 }
-
-// RecordOf is what a manifest tells of an object.
-func RecordOf(line *catalogue.Subtree) record.Record {
-	r := record.Record{
-		MD5: line.MD5, TarSHA256: line.TarSHA256, HMAC: line.HMAC, KeyID: line.KeyID, ArchiveSize: line.ArchiveSize, TarSize: line.TarSize,
-		Version: line.Version, ETag: line.ETag, Class: line.Class, ObjectSize: line.ObjectSize, Saved: line.Stored,
-	}
-	if line.HMAC != "" || line.KeyID != "" {
-		r.Format = record.Format
-	}
-	return r
-}

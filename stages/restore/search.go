@@ -146,7 +146,7 @@ func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*
 	}
 	return fn(&wanted{
 		Archive: prove.Archive{
-			Line: *line, Record: prove.RecordOf(line),
+			Line: *line, Record: line.Record(),
 			Object: store.Object{Key: line.Key, Version: line.Version, Size: line.ObjectSize, Class: line.Class},
 		},
 		catalogued: true, except: newerIn(line.Path, newer),

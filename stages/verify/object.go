@@ -53,7 +53,7 @@ func (v *verify) holds(ctx context.Context, a *examined) error {
 		wrong := v.holdsOfRun(ctx, a, kept, err)
 		switch {
 		case wrong == nil:
-			a.Record, err = prove.RecordOf(&a.Line), nil
+			a.Record, err = a.Line.Record(), nil
 		case !v.isOfUnfinishedRun(a, kept, wrong):
 			return wrong
 		case v.options.Level != ReadData || !v.options.Subset.Has(a.Object.Key) || a.Object.Restore.Cold:
@@ -116,7 +116,7 @@ func (v *verify) holdsOfRun(ctx context.Context, a *examined, kept record.Record
 	case noRecord != nil:
 		return noRecord
 	}
-	field := differs(prove.RecordOf(s), kept)
+	field := differs(s.Record(), kept)
 	switch {
 	case field != "" && s.ETag != "":
 		return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %s; its content is, by the store's tag, and firn restore believes the catalogue", field)

@@ -10,7 +10,6 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
-	"firn/stages/prove"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
@@ -117,5 +116,5 @@ func (v *verify) stands(ctx context.Context, s *catalogue.Subtree) (bool, error)
 		return false, err
 	}
 	kept, err := record.FromMeta(o.Meta)
-	return err == nil && o.Size == s.ObjectSize && (s.ETag == "" || o.ETag == s.ETag) && differs(prove.RecordOf(s), kept) == "", nil
+	return err == nil && o.Size == s.ObjectSize && (s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), kept) == "", nil
 }
