@@ -109,9 +109,9 @@ func (o *Outcome) Problems() (found []string) {
 	for _, e := range o.Events {
 		switch e.Kind {
 		case report.Damaged, report.Replaced, report.Failed:
-			found = append(found, filepath.Base(e.Path)+" "+e.Problem)
+			found = append(found, filepath.Base(e.Path)+" "+string(e.Problem))
 		case report.Catalogue:
-			found = append(found, strings.Split(e.Key, "/")[1]+" "+e.Problem)
+			found = append(found, strings.Split(e.Key, "/")[1]+" "+string(e.Problem))
 		}
 	}
 	slices.Sort(found)

@@ -4,130 +4,309 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"firn/cmd/firn/flags"
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
+	"firn/stages/format/codec"
 	"firn/stages/job"
-	"firn/stages/service/report"
+	"firn/stages/stage/walk"
+	"firn/stages/store"
 )
 
-// backupNotes end firn backup --help.
-const backupNotes = `Sizes are written 64MiB, 1.5GiB or 200MB. Every flag is also taken with
-underscores, as in --backup_path.
+const backupNotes = `Sizes are written 64MiB, 1.5GiB or 200MB. Every flag can also be written with
+underscores: --backup_path.
 
 To open an archive without firn:
   openssl enc -d -aes-256-cbc -pbkdf2 -pass file:KEYFILE -in OBJECT | tar -xjf -
   (tar -xzf for .gz, -xJf for .xz, --zstd -xf for .zst)
 
-Exit codes: 0 everything is saved; 1 the run failed; 2 wrong usage; 3 some entries
-or subtrees were not saved whole, which are named; 130 interrupted: ^C once ends
-the run when what is in flight is stored, twice at once.
 `
 
-func newBackup(s *signals, stdout, stderr io.Writer) *cobra.Command {
-	o := newBackupOptions()
-	cmd := &cobra.Command{
+func newBackup(p *program) *cobra.Command {
+	b := newBackupFlags()
+	return newCommand(&cobra.Command{
 		Use:   "backup",
 		Short: "Save a tree: upload what the store does not hold yet",
-		Long: `Save a tree: cut it into subtrees, archive, compress and encrypt each, and upload
-what the store does not hold with the same content. Run it again to keep it
-current: what did not change is not even read.
+		Long: `Save a tree: cut it into subtrees, archive, compress and encrypt each of them, and
+upload what the store does not hold with the same content. Run it again to update the
+backup: a subtree that did not change is not read again.
 
-The tree is cut --depth levels down: each entry there becomes one archive, files
-and hidden entries too; each directory above that level becomes one of its own
+The tree is cut --depth levels down. Each entry at that level becomes one archive,
+files and hidden entries too. Each directory above it becomes an archive of its own
 entry and its plain files. With --depth 1, /srv/data/photos is stored as
-srv/data/photos.tar.bz2. Many archives of some GB suit S3 best.`,
+srv/data/photos.tar.bz2. For S3, a depth that gives archives of some GB is best.`,
 		Example: `  firn backup --backup-path /srv/data --cache-path /var/cache/firn \
     --bucket-name my-bucket --depth 1 --keyfile /root/firn.key`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, s, stdout, stderr) },
-	}
-	groups := o.flagGroups()
-	for _, g := range groups {
-		cmd.Flags().AddFlagSet(g.FlagSet)
-	}
-	cmd.SetHelpFunc(help(groups, backupNotes))
-	return cmd
+	}, backupRequired(), b.groups(), backupNotes+codesNote("backup"), func([]string) error { return b.run(p) })
 }
 
-// run is firn backup: everything is checked before anything is stored.
-func (o *backupOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
-	if err := o.validate(cmd.Flags()); err != nil {
-		return usageError{err}
-	}
-	ctx := s.ctx
-	totals := new(report.Totals)
-	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Stdout: stdout, Stderr: stderr}, totals)
-	m, err := o.open(ctx, printer)
-	if err != nil {
-		return cause(ctx, err, "stored")
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	handle, err := backup.Start(ctx, backup.Options{
-		Means: job.Means{
-			Store: m.store, Prefix: o.prefix, Passphrase: m.passphrase, Keys: m.keys, Cache: filepath.Clean(o.cachePath),
-			PartSize: int64(o.partSize), MemoryLimit: int64(o.memoryLimit), SpoolLimit: int64(o.spoolLimit), Report: printer, Totals: totals,
-		},
-		Path:      o.backupPath,
-		Walk:      m.walk,
-		Format:    o.format,
-		Table:     m.table,
-		State:     m.state,
-		Class:     o.storageClass,
-		ForceRead: o.forceRead,
-		DryRun:    o.dryRun,
-		Workers:   o.workers,
-		Host:      hostname(),
-		Firn:      versionText(),
-	})
-	if err != nil {
-		return cause(ctx, err, "stored")
-	}
-	s.onFirst(func() {
-		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is finished, nothing new is taken; once more cancels it"})
-		handle.Stop()
-	})
-	printer.Start(handle.Progress)
-	summary := handle.Wait()
-	s.onFirst(nil)
-	if err := m.close(); err != nil {
-		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
-	}
-	printer.Finish(summary)
-	return outcome(summary, totals)
+func backupRequired() []string {
+	return []string{"backup-path", "cache-path", "bucket-name", "depth", "keyfile"}
 }
 
-// outcome is the exit code's reason, of which the printer has told.
-func outcome(s report.Summary, t *report.Totals) error {
-	switch {
-	case s.Err != nil:
-		return toldError{s.Err}
-	case s.OnlyCold(t):
-		return toldError{errCold}
-	case !s.Complete(t):
-		return toldError{errIncomplete}
+// backupFlags are the flags of a backup.
+type backupFlags struct {
+	tree    treeFlags
+	archive archiveFlags
+	store   flags.Store
+	remote  remoteFlags
+	key     flags.Key
+	cache   flags.Cache
+	output  flags.Output
+	machine machineFlags
+	dryRun  bool
+}
+
+func newBackupFlags() *backupFlags {
+	b := &backupFlags{
+		key:    flags.Key{Usage: "key `file`: its first line is the passphrase, as for openssl -pass file:. It is made if it is missing and the store holds no archive yet. Keep a copy elsewhere: nothing can be opened without it"},
+		cache:  flags.Cache{Usage: "`directory` for archives before their upload, and for what earlier runs stored; it is made if it is missing. Give each backup path its own, and keep it: without it the next run reads every file again"},
+		output: flags.Output{VerboseUsage: "name each archive that is saved or skipped"},
+	}
+	b.machine.format = &b.archive.format
+	return b
+}
+
+func (b *backupFlags) groups() flags.Groups {
+	shown := flags.NewGroup("What is printed", &b.output)
+	shown.BoolVar(&b.dryRun, "dry-run", false, "list what would be archived, and store nothing")
+	return flags.Groups{
+		flags.NewGroup("What is saved, and how", &b.tree, &b.archive),
+		flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key),
+		shown,
+		flags.NewGroup("Resources (the defaults suit the machine)", &b.cache, &b.machine),
+	}
+}
+
+// treeFlags choose what is saved.
+type treeFlags struct {
+	path                         string
+	depth                        int
+	exclude, excludeFrom         []string
+	excludeCaches, oneFileSystem bool
+	forceRead                    bool
+}
+
+// AddFlags implements flags.Part.
+func (t *treeFlags) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.path, "backup-path", "", "`path` of the directory or file to save")
+	f.Var((*flags.Number)(&t.depth), "depth", "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
+	f.StringArrayVar(&t.exclude, "exclude", nil, "skip what matches this `pattern` (gitignore syntax, relative to the backup path); may be repeated")
+	f.StringArrayVar(&t.excludeFrom, "exclude-from", nil, "read such patterns from a `file`, one a line; may be repeated")
+	f.BoolVar(&t.excludeCaches, "exclude-caches", false, "skip the content of directories that hold a CACHEDIR.TAG")
+	f.BoolVar(&t.oneFileSystem, "one-file-system", false, "skip what is on another file system than the backup path")
+	f.BoolVar(&t.forceRead, "force-read", false, "read every file again, even if its name, size and times did not change")
+}
+
+// Validate implements flags.Part.
+func (t *treeFlags) Validate(*pflag.FlagSet) error {
+	if t.depth < 0 {
+		return fmt.Errorf("--depth %d is negative: 0 makes one archive of the whole tree", t.depth)
 	}
 	return nil
 }
 
-// cause prefers the reason why a run was cancelled to what failed because of it. done is what it had not come to.
-func cause(ctx context.Context, err error, done string) error {
-	if c := context.Cause(ctx); c != nil {
-		return fmt.Errorf("%w before anything was %s", c, done)
+// walk are the options of the walk over the tree, which skips the cache path and a directory store.
+func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
+	w := walk.Options{
+		Depth: t.depth, Prefix: m.Prefix, Exclude: new(walk.Exclude), ExcludeCaches: t.excludeCaches,
+		OneFileSystem: t.oneFileSystem, LeaveOut: []string{cache},
 	}
+	if dir := storeDir(m.Store); dir != "" {
+		w.LeaveOut = append(w.LeaveOut, dir)
+	}
+	for _, pattern := range t.exclude {
+		if err := w.Exclude.Add(pattern); err != nil {
+			return w, usageError{fmt.Errorf("--exclude: %w", err)}
+		}
+	}
+	for _, file := range t.excludeFrom {
+		if err := addPatterns(w.Exclude, file); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+func addPatterns(x *walk.Exclude, file string) (err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading --exclude-from: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return x.AddFrom(f, file)
+}
+
+// archiveFlags choose the format of archives.
+type archiveFlags struct {
+	algorithm string
+	level     int
+	format    codec.Format // set by Validate
+}
+
+// AddFlags implements flags.Part.
+func (a *archiveFlags) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&a.algorithm, "compression-algorithm", "bzip2", "compress with this `algorithm`: "+strings.Join(codec.Names(), ", ")+" (lzma makes .xz); another one than before stores everything again, under other names")
+	f.Var((*flags.Number)(&a.level), "compression-level", "`level` of the algorithm; 0 is the default of the algorithm")
+}
+
+// Validate implements flags.Part.
+func (a *archiveFlags) Validate(*pflag.FlagSet) (err error) {
+	a.format, err = codec.New(a.algorithm, a.level)
 	return err
 }
 
-// hostname is the machine's name, "" if it has none.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
+// remoteFlags are what a backup needs of AWS and other commands do not.
+type remoteFlags struct{ class, table, tableEndpoint, acl string }
+
+// AddFlags implements flags.Part.
+func (r *remoteFlags) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&r.class, "storage-class", store.ClassGlacier, "S3 storage `class` of the archives: GLACIER, DEEP_ARCHIVE, GLACIER_IR, STANDARD …")
+	f.StringVar(&r.table, "dynamodb-table-name", "", "also keep records in this DynamoDB `table` (partition key s3_key, a string)")
+	f.StringVar(&r.tableEndpoint, "dynamodb-endpoint-url", "", "`URL` of a DynamoDB-compatible server; default: AWS_ENDPOINT_URL_DYNAMODB, else AWS")
+	f.StringVar(&r.acl, "acl", "", "canned `ACL` of the objects; default: none is sent")
+}
+
+// Validate implements flags.Part.
+func (r *remoteFlags) Validate(*pflag.FlagSet) error {
+	if err := store.CheckClass(r.class); err != nil {
+		return fmt.Errorf("--storage-class: %w", err)
 	}
-	return name
+	return nil
+}
+
+// defaultUploads is how many parts are uploaded at the same time.
+const defaultUploads = 8
+
+// machineFlags are the resources of a backup.
+type machineFlags struct {
+	workers               backup.Workers
+	memoryLimit, partSize flags.Size
+	format                *codec.Format // decides how much memory is needed
+}
+
+// AddFlags implements flags.Part.
+func (m *machineFlags) AddFlags(f *pflag.FlagSet) {
+	cpus := runtime.GOMAXPROCS(0)
+	worker := func(n *int, name string, usual int, described, usage string) {
+		*n = usual
+		f.Var((*flags.Number)(n), name, usage)
+		flags.SetDefault(f, name, described)
+	}
+	w := &m.workers
+	worker(&w.Walk, "walk-workers", max(4, 2*cpus), "2 per processor, at least 4", "subtrees scanned at the same time: limits requests to the disk")
+	worker(&w.Archive, "archive-workers", cpus+2, "processors + 2", "subtrees read at the same time: limits open files and half-filled blocks")
+	worker(&w.Compress, "compress-workers", cpus, "processors", "blocks compressed at the same time, over all archives: limits processor use")
+	worker(&w.Encrypt, "encrypt-workers", max(2, cpus), "processors, at least 2", "archives encrypted at the same time: limits processor use and half-filled parts")
+	worker(&w.Upload, "upload-workers", defaultUploads, fmt.Sprint(defaultUploads), "parts uploaded at the same time, over all archives: limits connections")
+	f.Var(&m.memoryLimit, "memory-limit", "use at most this many bytes for blocks and parts in flight; firn needs some 100MiB more; default: what keeps all workers busy, at most half of the memory")
+	m.partSize = 8 * flags.MiB
+	f.Var(&m.partSize, "part-size", "bytes of one part of an upload; an object of more than 10,000 parts gets larger ones")
+}
+
+// Validate implements flags.Part.
+func (m *machineFlags) Validate(f *pflag.FlagSet) error {
+	w := m.workers
+	for i, name := range []string{"walk", "archive", "compress", "encrypt", "upload"} {
+		n := []int{w.Walk, w.Archive, w.Compress, w.Encrypt, w.Upload}[i]
+		if err := flags.Between(name+"-workers", n, 1, 10_000); err != nil {
+			return err
+		}
+	}
+	if m.partSize < 5*flags.MiB || m.partSize > 5<<30 {
+		return fmt.Errorf("--part-size %s: S3 takes parts from 5MiB to 5GiB", m.partSize.String())
+	}
+	part := int64(m.partSize)
+	need := flags.Size(backup.MemoryNeeded(*m.format, part))
+	if !f.Changed("memory-limit") {
+		m.memoryLimit = max(need, min(flags.Size(backup.DefaultMemory(*m.format, part, w)), halfOfMemory()))
+	}
+	if m.memoryLimit < need {
+		return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s",
+			m.memoryLimit.String(), (*m.format).Name(), (*m.format).Level(), m.partSize.String(), need.String())
+	}
+	return nil
+}
+
+func (b *backupFlags) run(p *program) error {
+	var w walk.Options
+	return p.operate(operation{
+		words: ui.Backup(), output: &b.output, dryRun: b.dryRun,
+		open: func(ctx context.Context, m *means) (err error) {
+			w, err = b.open(ctx, m)
+			return err
+		},
+		start: func(ctx context.Context, m *means) (*job.Handle, error) {
+			return backup.Start(ctx, backup.Options{
+				Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
+				Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+				Host: hostname(), Firn: versionText(),
+			})
+		},
+	})
+}
+
+// open opens what a backup works with, in the order in which a mistake costs least: what is local
+// first, the key file, which may be made, last.
+func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err error) {
+	aws := awsOptions(&b.store)
+	aws.Connections = b.machine.workers.Upload
+	if m.Store, err = openStore(ctx, &b.store, aws, b.remote.acl); err != nil {
+		return w, err
+	}
+	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {
+		return w, err
+	}
+	m.Prefix, m.PartSize, m.MemoryLimit = b.store.Prefix, int64(b.machine.partSize), int64(b.machine.memoryLimit)
+	if w, err = b.tree.walk(m, b.cache.Path); err != nil {
+		return w, err
+	}
+	if err := checkTree(b.tree.path, b.cache.Path, w); err != nil {
+		return w, err
+	}
+	if err := m.openCache(&b.cache); err != nil {
+		return w, err
+	}
+	if err := m.Store.Check(ctx, store.ToWrite); err != nil {
+		return w, err
+	}
+	if m.table != nil {
+		if err := m.table.Check(ctx); err != nil {
+			return w, err
+		}
+	}
+	return w, b.openKeys(ctx, m)
+}
+
+// openKeys reads the key file, and makes it if it is missing and may be made.
+func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
+	file := b.key.File
+	pass, warnings, created, err := job.OpenKeyfile(ctx, file, m.Store, job.KeyfileOptions{
+		AllowWeak: b.key.AllowWeak, DryRun: b.dryRun, Prefix: b.store.Prefix,
+	})
+	if err != nil {
+		return err
+	}
+	m.warn(warnings...)
+	switch {
+	case created && b.dryRun:
+		m.notice("there is no key file %s yet: the run itself would make it", file)
+	case created:
+		m.warn(fmt.Sprintf("made a new key file, %s: without it nothing that is saved can ever be opened; keep a copy of it elsewhere", file))
+	}
+	if inside(file, b.tree.path) {
+		m.notice("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(file))
+	}
+	m.Passphrase = pass
+	m.Keys, err = job.OpenKeys(pass, m.state)
+	return err
 }

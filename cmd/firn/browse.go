@@ -4,240 +4,196 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"firn/cmd/firn/flags"
 	"firn/cmd/firn/show"
 	"firn/pipeline"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
-	"firn/stages/format/pick"
+	"firn/stages/format/key"
 	"firn/stages/service/ledger"
 	"firn/stages/store"
 )
 
-// browseCodes are the exit codes of the commands that ask the catalogue.
-const browseCodes = `Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 some of the catalogue could
-not be read, which is named; 130 interrupted.
-`
-
-// browseOptions are the flags of the commands that ask the catalogue; those that they share with a backup mean the same.
-type browseOptions struct {
-	backupOptions
-	paths  []string
-	asOf   string
-	at     string
+// browseFlags are the flags of the commands that read the catalogue: list, find and diff.
+type browseFlags struct {
+	store  flags.Store
+	key    flags.Key
+	temp   tempFlags
+	choice flags.Select
+	answer flags.Answer
 	long   bool
-	groups []flagGroup
 }
 
-// browser is a command that asks the catalogue.
-type browser struct {
-	use, short, long, example, notes string
-	args                             func(cmd *cobra.Command, args []string) error
-	flags                            func(which, shown *pflag.FlagSet)
-	run                              func(ctx context.Context, a *asked, args []string) error
+// tempFlags say where parts of the catalogue are kept while they are read.
+type tempFlags struct{ path string }
+
+// AddFlags implements flags.Part.
+func (t *tempFlags) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.path, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
 }
 
-// command makes the command line of b.
-func (o *browseOptions) command(b browser, s *signals, stdout, stderr io.Writer) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: b.use, Short: b.short, Long: b.long, Example: b.example,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := b.args(cmd, args); err != nil {
-				return usageError{err}
-			}
-			return nil
-		},
-	}
-	required, which, shown := newGroup("Required"), newGroup("What is asked for"), newGroup("What is shown")
-	b.flags(which, shown)
-	o.share(required, "bucket-name")
-	required.StringVar(&o.keyfile, "keyfile", "", "the `file` whose first line is the passphrase that the archives were made with")
-	o.share(which, "prefix region profile endpoint-url allow-weak-keyfile bandwidth-limit")
-	which.StringVar(&o.cachePath, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the system's for temporary files")
-	o.share(shown, "json")
-	shown.Lookup("json").Usage = "one object a line, as JSON, on standard output"
-	shown.BoolVar(&o.quiet, "quiet", false, "the answer alone, without headings and totals")
-	groups := []flagGroup{{"Required", required}, {"What is asked for", which}, {"What is shown", shown}}
-	for _, g := range groups {
-		cmd.Flags().AddFlagSet(g.FlagSet)
-	}
-	cmd.SetHelpFunc(help(groups, b.notes+browseCodes))
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if err := o.checkBrowse(cmd.Flags()); err != nil {
+// Validate implements flags.Part.
+func (t *tempFlags) Validate(*pflag.FlagSet) error { return nil }
+
+// command is a command that reads the catalogue. run gets the opened catalogue.
+func (b *browseFlags) command(p *program, cmd *cobra.Command, notes string, own flags.Groups, run func(c *opened, ctx context.Context, args []string) error) *cobra.Command {
+	args := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, words []string) error {
+		if err := args(cmd, words); err != nil {
 			return usageError{err}
 		}
-		a, err := o.ask(s.ctx, stdout, stderr)
+		return nil
+	}
+	groups := append(own, flags.NewGroup("Where the catalogue is", &b.store, &b.key, &b.temp))
+	return newCommand(cmd, []string{"bucket-name", "keyfile"}, groups, notes+codesNote(cmd.Name()), func(args []string) error {
+		ctx := p.signals.ctx
+		c, err := b.open(ctx, p)
 		if err == nil {
-			err = b.run(s.ctx, a, args)
-			err = a.end(err)
+			err = c.end(run(c, ctx, args))
 		}
-		if c := context.Cause(s.ctx); c != nil && !errors.Is(err, errUsage) {
-			return c
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errUsage) {
+			return cause
 		}
 		return err
-	}
-	return cmd
+	})
 }
 
-// share adds flags of a backup to a group.
-func (o *browseOptions) share(group *pflag.FlagSet, names string) {
-	if o.groups == nil {
-		o.groups = o.backupOptions.flagGroups()
-	}
-	for _, name := range strings.Fields(names) {
-		for _, g := range o.groups {
-			if f := g.Lookup(name); f != nil {
-				group.AddFlag(f)
-			}
-		}
-	}
-}
-
-func (o *browseOptions) checkBrowse(f *pflag.FlagSet) error {
-	var missing []string
-	for _, name := range []string{"bucket-name", "keyfile"} {
-		if f.Lookup(name).Value.String() == "" {
-			missing = append(missing, "--"+name)
-		}
-	}
-	switch {
-	case len(missing) > 0:
-		return fmt.Errorf("missing: %s; '%s --help' tells what they mean", strings.Join(missing, ", "), "firn "+f.Name())
-	case o.json && o.quiet:
-		return errors.New("--quiet contradicts --json: give one of them")
-	case o.bandwidth != 0 && o.bandwidth < 1024:
-		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", o.bandwidth.String())
-	}
-	return nil
-}
-
-// asked is a catalogue that has been opened to be asked.
-type asked struct {
+// opened is a catalogue whose runs have been read.
+type opened struct {
 	*browse.Catalogue
-	show *show.Printer
-	runs []catalogue.Run // all, the oldest first
-	o    *browseOptions
+	show  *show.Printer
+	runs  []catalogue.Run // all, the oldest first
+	flags *browseFlags
 }
 
-// ask opens the catalogue and reads its runs. It takes no lock: a backup may go on meanwhile.
-func (o *browseOptions) ask(ctx context.Context, stdout, stderr io.Writer) (*asked, error) {
-	a := &asked{o: o, show: show.New(show.Options{JSON: o.json, Quiet: o.quiet, Long: o.long, Stdout: stdout, Stderr: stderr})}
-	pass, warnings, err := encryption.ReadPassphrase(o.keyfile, encryption.KeyfileOptions{AllowWeak: o.allowWeak})
+// open opens the catalogue and reads its runs. It takes no lock, so a backup can run at the same
+// time.
+func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
+	c := &opened{flags: b, show: show.New(show.Options{
+		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
+	})}
+	pass, warnings, err := encryption.ReadPassphrase(b.key.File, encryption.KeyfileOptions{AllowWeak: b.key.AllowWeak})
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
-		a.show.Warning(w)
+		c.show.Warning(w)
 	}
-	var m means
-	if err := o.openStore(ctx, &m); err != nil {
+	s, err := openStore(ctx, &b.store, awsOptions(&b.store), "")
+	if err != nil {
 		return nil, err
 	}
-	if err := m.store.Check(ctx, store.ToRead); err != nil {
+	if err := s.Check(ctx, store.ToRead); err != nil {
 		return nil, err
 	}
 	keys, err := encryption.NewKeys(pass, nil)
 	if err != nil {
 		return nil, err
 	}
-	l := &ledger.Ledger{Store: m.store, Prefix: o.prefix, Passphrase: pass, Keys: keys, Scratch: o.scratch}
-	a.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { a.show.Fault(f, "") }}
-	return a, a.readRuns(ctx)
+	l := &ledger.Ledger{Store: s, Prefix: b.store.Prefix, Passphrase: pass, Keys: keys, Scratch: b.temp.scratch}
+	c.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { c.show.Fault(f, "") }}
+	return c, c.readRuns(ctx)
 }
 
-// scratch makes a file that has no name, so that nothing of it is left however the run ends.
-func (o *browseOptions) scratch() (*os.File, error) {
-	dir := o.cachePath
+// scratch makes a file without a name, so that nothing of it is left however the run ends.
+func (t *tempFlags) scratch() (*os.File, error) {
+	dir := t.path
 	if dir == "" {
 		dir = os.TempDir()
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, pipeline.Fatal(cacheFault(dir, err))
+		return nil, pipeline.Fatal(&cacheError{dir, err})
 	}
 	f, err := os.CreateTemp(dir, "firn-*")
 	if err != nil {
-		return nil, pipeline.Fatal(cacheFault(dir, err))
+		return nil, pipeline.Fatal(&cacheError{dir, err})
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		return nil, pipeline.Fatal(errors.Join(cacheFault(dir, err), f.Close()))
+		return nil, pipeline.Fatal(&cacheError{dir, errors.Join(err, f.Close())})
 	}
 	return f, nil
 }
 
-func (a *asked) readRuns(ctx context.Context) error {
-	runs, faults, err := a.Ledger.Runs(ctx)
+func (c *opened) readRuns(ctx context.Context) error {
+	runs, faults, err := c.Ledger.Runs(ctx)
 	if err != nil {
 		return err
 	}
 	if len(runs) == 0 {
-		return a.nothing(ctx, faults)
+		return c.nothing(ctx, faults)
 	}
 	for _, f := range faults {
-		a.show.Fault(browse.Fault{Err: f.Err}, f.Key)
+		c.show.Fault(browse.Fault{Err: f.Err}, f.Key)
 	}
-	a.runs = runs
+	c.runs = runs
 	return nil
 }
 
-// nothing says why there is no run to be asked about.
-func (a *asked) nothing(ctx context.Context, faults []ledger.Fault) error {
-	s := a.Ledger.Store
+// nothing is the error of a catalogue without a run that can be read.
+func (c *opened) nothing(ctx context.Context, faults []ledger.Fault) error {
+	s, prefix := c.Ledger.Store, c.flags.store.Prefix
 	if len(faults) > 0 {
 		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
-			return fmt.Errorf("the catalogue in %s was %w than %s: name the one it was made with as --keyfile", s.URL(), encryption.ErrOtherKey, a.o.keyfile)
+			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, c.flags.key.File)
 		}
-		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): 'firn catalogue rebuild' makes it again from what the store holds: %w", s.URL(), len(faults), faults[0].Err)
+		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), errUnreadable{faults[0].Err})
 	}
 	where := s.URL()
-	if a.o.prefix != "" {
-		where += ", prefix " + a.o.prefix
+	if prefix != "" {
+		where += ", prefix " + prefix
 	}
-	errHeld := errors.New("something")
-	err := s.List(ctx, storePrefix(a.o.prefix), func(store.Object) error { return errHeld })
+	errHolds := errors.New("the store is not empty")
+	err := s.List(ctx, key.Prefix(prefix), func(store.Object) error { return errHolds })
 	switch {
-	case errors.Is(err, errHeld):
-		return fmt.Errorf("there is no catalogue in %s, though it holds objects: 'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix", where)
+	case errors.Is(err, errHolds):
+		return fmt.Errorf("%w in %s, though it holds objects", errNoCatalogue, where)
 	case err != nil:
-		return fmt.Errorf("looking into %s: %w", where, err)
+		return fmt.Errorf("listing %s: %w", where, err)
 	}
-	return fmt.Errorf("there is nothing in %s: check --bucket-name and --prefix for a slip", where)
+	return fmt.Errorf("%w in %s", errEmptyStore, where)
 }
 
-// end writes what is held back, and says how it went: err, what could not be written, or that something could not be read.
-func (a *asked) end(err error) error {
-	if flush := a.show.Flush(); flush != nil {
+// end writes what is buffered. It returns err, what could not be written, or that something could
+// not be read.
+func (c *opened) end(err error) error {
+	if flush := c.show.Flush(); flush != nil {
 		err = fmt.Errorf("writing the answer: %w", flush)
-		if errors.Is(flush, syscall.EPIPE) { // who reads has seen enough
-			return toldError{err}
+		if errors.Is(flush, syscall.EPIPE) { // the reader has seen enough
+			return printedError{err}
 		}
 	}
-	if err == nil && a.show.Faults() > 0 {
-		return toldError{errIncomplete}
+	if err == nil && c.show.Faults() > 0 {
+		return printedError{errIncomplete}
 	}
 	return err
 }
 
-// moment chooses the runs that tell of --run and --at, the newest first.
-func (a *asked) moment(run, at string) ([]catalogue.Run, error) {
-	m, err := parseMoment(run, at)
+// one chooses a run by its id.
+func (c *opened) one(id string) (catalogue.Run, error) {
+	runs, err := ledger.Choose(c.runs, ledger.Moment{Run: id})
 	if err != nil {
-		return nil, usageError{err}
+		return catalogue.Run{}, err
 	}
-	return ledger.Choose(a.runs, m)
+	return runs[0], nil
 }
 
-// picks reads --path.
-func (o *browseOptions) picks(flag string, patterns []string) (pick.Picks, error) {
-	p, err := pick.Parse(patterns)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("%s%w", flag, err)}
+// flushEvery is after how many entries what is printed is flushed: then a reader that has gone is
+// noticed.
+const flushEvery = 1000
+
+// flushing calls Flush for every flushEvery-th call of the function that it returns.
+func (c *opened) flushing() func() error {
+	n := 0
+	return func() error {
+		if n++; n%flushEvery == 0 {
+			return c.show.Flush()
+		}
+		return nil
 	}
-	return p, nil
 }

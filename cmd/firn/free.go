@@ -1,13 +1,16 @@
 package main
 
-import "math"
+import (
+	"math"
 
-// defaultSpool is half of what is free at path, and no bound where that can't
-// be told.
-func defaultSpool(path string) size {
+	"firn/cmd/firn/flags"
+)
+
+// defaultSpool is half of the free bytes at path, and no limit where that is unknown.
+func defaultSpool(path string) int64 {
 	free, err := freeBytes(path)
 	if err != nil || free > math.MaxInt64 {
 		return math.MaxInt64 / 2
 	}
-	return max(size(free/2), mib)
+	return max(int64(free/2), flags.MiB)
 }

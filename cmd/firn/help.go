@@ -4,18 +4,23 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"firn/cmd/firn/flags"
 )
 
-// help prints a command's help: what it does, its commands, its flags in
-// groups, and notes at the end. Flags that are in no group are not shown.
-func help(groups []flagGroup, notes string) func(*cobra.Command, []string) {
+// help prints the help of a command: what it does, its commands, its flags in groups, and notes at
+// the end.
+func help(notes string) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, _ []string) {
+		groups := flags.Of(cmd.Flags())
+		if !cmd.HasParent() {
+			groups = nil // those of firn backup
+		}
 		out := cmd.OutOrStdout()
 		long := cmd.Long
 		if long == "" {
@@ -27,34 +32,19 @@ func help(groups []flagGroup, notes string) func(*cobra.Command, []string) {
 		}
 		if cmd.HasAvailableSubCommands() {
 			fmt.Fprintf(out, "\nCommands:\n")
-			for _, c := range inOrder(cmd.Commands()) {
+			for _, c := range cmd.Commands() {
 				if c.IsAvailableCommand() {
 					fmt.Fprintf(out, "  %-10s %s\n", c.Name(), c.Short)
 				}
 			}
 		}
 		for _, g := range groups {
-			fmt.Fprintf(out, "\n%s:\n%s", g.title, g.FlagUsagesWrapped(width(out)))
+			fmt.Fprintf(out, "\n%s:\n%s", g.Title, g.FlagUsagesWrapped(width(out)))
 		}
 		if notes != "" {
 			fmt.Fprintf(out, "\n%s", notes)
 		}
 	}
-}
-
-// inOrder puts commands in the order in which they are of use: first what saves and brings back, then what asks, then what
-// checks and mends. Those that are not named come last.
-func inOrder(commands []*cobra.Command) []*cobra.Command {
-	const order = "backup restore list find diff verify catalogue version"
-	place := func(c *cobra.Command) int {
-		if i := strings.Index(order, c.Name()); i >= 0 {
-			return i
-		}
-		return len(order)
-	}
-	sorted := slices.Clone(commands)
-	slices.SortStableFunc(sorted, func(a, b *cobra.Command) int { return place(a) - place(b) })
-	return sorted
 }
 
 func usageLine(cmd *cobra.Command, flags bool) string {
@@ -67,8 +57,7 @@ func usageLine(cmd *cobra.Command, flags bool) string {
 	return cmd.CommandPath()
 }
 
-// width is how many columns help may take: those of the terminal, within
-// reason.
+// width is how many columns help may take: those of the terminal, within limits.
 func width(out io.Writer) int {
 	const least, usual, most = 60, 80, 110
 	f, ok := out.(*os.File)
@@ -82,8 +71,7 @@ func width(out io.Writer) int {
 	return max(least, min(columns, most))
 }
 
-// nearest is the flag that a mistyped name was probably meant to be, "" if
-// there is none.
+// nearest is the flag that was probably meant by a mistyped name, "" if there is none.
 func nearest(f *pflag.FlagSet, name string) (meant string) {
 	name = strings.ReplaceAll(name, "_", "-")
 	const most = 3                          // letters wrong
@@ -100,8 +88,7 @@ func nearest(f *pflag.FlagSet, name string) (meant string) {
 	return meant
 }
 
-// distance is Levenshtein's: how many bytes must be put in, left out or
-// replaced to make b of a.
+// distance is Levenshtein's: how many bytes must be inserted, deleted or replaced to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -5,130 +5,114 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"firn/cmd/firn/flags"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/key"
-	"firn/stages/format/pick"
 	"firn/stages/format/treepath"
+	"firn/stages/service/ledger"
 )
 
-// storePrefix is what the keys below a prefix begin with.
-func storePrefix(prefix string) string { return key.Prefix(prefix) }
-
-const listNotes = `RUN is a run's id, how no other id begins, or "latest". A time is written 2026-11-26
-(the end of that day), '2026-11-26 03:00' or 2026-11-26T03:00:00Z.
+const listNotes = `RUN is the id of a run, a unique prefix of the id, or "latest". A time is written
+2026-11-26 (the end of that day), '2026-11-26 03:00' or 2026-11-26T03:00:00Z.
 
 `
 
-func newList(s *signals, stdout, stderr io.Writer) *cobra.Command {
-	o := &browseOptions{backupOptions: *newBackupOptions()}
-	return o.command(browser{
-		use:   "list [RUN]",
-		short: "Tell which runs there were, and what each saved",
-		long: `Tell which runs there were; with RUN or --at, what became of each subtree in it; with
---path too, which entries it holds. All of it comes from the catalogue, which can be
+func newList(p *program) *cobra.Command {
+	b := &browseFlags{choice: flags.Select{
+		AtUsage:   "list the state at this `time`, from the newest complete run that began before it",
+		PathUsage: "list the entries that this `pattern` names, and those below, as in 'firn restore --path'; may be repeated",
+	}}
+	shown := flags.NewGroup("What is printed", &b.answer)
+	shown.BoolVar(&b.long, "long", false, "print everything that is known: keys, versions, sums, sizes, times, faults")
+	return b.command(p, &cobra.Command{
+		Use:   "list [RUN]",
+		Short: "List the runs, or what one run saved",
+		Long: `List the runs. With RUN or --at, list the subtrees of that run and what became of each.
+With --path too, list its entries. Everything is read from the catalogue, which can be
 read at once: no archive is thawed or fetched.`,
-		example: `  firn list --bucket-name my-bucket --keyfile /root/firn.key
+		Example: `  firn list --bucket-name my-bucket --keyfile /root/firn.key
   firn list latest --bucket-name my-bucket --keyfile /root/firn.key --path /srv/data/photos`,
-		notes: listNotes,
-		args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
+			at := b.choice.HasMoment()
 			switch {
 			case len(args) > 1:
-				return fmt.Errorf("stray argument %q: firn list takes one run", args[1])
-			case len(args) == 1 && o.at != "":
+				return fmt.Errorf("unexpected argument %q: firn list takes one run", args[1])
+			case len(args) == 1 && at:
 				return errors.New("a run and --at contradict each other: give one of them")
-			case len(args) == 0 && o.at == "" && len(o.paths) > 0:
-				return errors.New("--path wants to know of which run: name one, or give --at; 'firn list latest' is the newest")
+			case len(args) == 0 && !at && b.choice.HasPaths():
+				return errors.New("--path needs a run: name one, or give --at; 'firn list latest' is the newest")
 			}
 			return nil
 		},
-		flags: func(which, shown *pflag.FlagSet) {
-			which.StringVar(&o.at, "at", "", "what was there at this `time`: as of the newest complete run that had begun by then")
-			which.StringArrayVar(&o.paths, "path", nil, "list the entries that this `pattern` names and those below, as 'firn restore --path' does; may be repeated")
-			shown.BoolVar(&o.long, "long", false, "all that is known: keys, versions, sums, sizes, times, faults")
-		},
-		run: func(ctx context.Context, a *asked, args []string) error {
-			picks, err := o.picks("--path: ", o.paths)
-			if err != nil {
-				return err
-			}
-			if len(args) == 0 && o.at == "" {
-				a.show.Runs(a.runs)
-				return nil
-			}
-			runs, err := a.moment(first(args), o.at)
-			if err != nil {
-				return err
-			}
-			for _, r := range runs {
-				if err := a.list(ctx, r, picks, len(o.paths) > 0); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}, s, stdout, stderr)
+	}, listNotes, flags.Groups{flags.NewGroup("What is listed", &b.choice), shown}, (*opened).list)
 }
 
-func first(args []string) string {
-	if len(args) == 0 {
-		return ""
+func (c *opened) list(ctx context.Context, args []string) error {
+	moment := c.flags.choice.Moment
+	if len(args) > 0 {
+		moment = ledger.Moment{Run: args[0]}
 	}
-	return args[0]
-}
-
-// list prints the entries or the subtrees of a run.
-func (a *asked) list(ctx context.Context, r catalogue.Run, picks pick.Picks, entries bool) error {
-	a.show.Heading(r)
-	if !entries {
-		a.show.SubtreeHeads()
-		return a.subtrees(ctx, r)
-	}
-	n := 0
-	err := a.Entries(ctx, r, picks, func(i browse.Item) error {
-		a.show.Entry(r, i)
-		if n++; n%flushEvery == 0 {
-			return a.show.Flush() // a reader that is gone is noticed
-		}
+	if moment == (ledger.Moment{}) {
+		c.show.Runs(c.runs)
 		return nil
+	}
+	runs, err := ledger.Choose(c.runs, moment)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		c.show.Heading(r)
+		if c.flags.choice.HasPaths() {
+			err = c.entries(ctx, r)
+		} else {
+			err = c.subtrees(ctx, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries prints the entries of a run.
+func (c *opened) entries(ctx context.Context, r catalogue.Run) error {
+	none, flush := true, c.flushing()
+	err := c.Entries(ctx, r, c.flags.choice.Picks, func(i browse.Item) error {
+		none = false
+		c.show.Entry(r, i)
+		return flush()
 	})
-	if err == nil && n == 0 {
-		a.show.Notice("the run holds nothing of that name")
+	if err == nil && none {
+		c.show.Notice("the run holds nothing of that name")
 	}
 	return err
 }
 
-const flushEvery = 1000
-
-// sortedSubtrees is how many subtrees are held to be shown in the order of their paths. Of a run with more, the order is
-// that in which they were settled.
+// sortedSubtrees is how many subtrees are kept in memory to print them in the order of their paths.
+// A run with more is printed in the order in which its subtrees were saved.
 const sortedSubtrees = 100_000
 
-func (a *asked) subtrees(ctx context.Context, r catalogue.Run) error {
-	var held []catalogue.Subtree
-	flush := func() error {
-		slices.SortFunc(held, func(x, y catalogue.Subtree) int {
-			return cmp.Or(treepath.Compare(x.Path, y.Path), cmp.Compare(x.Key, y.Key))
-		})
-		for _, s := range held {
-			a.show.Subtree(r, s)
-		}
-		held = nil
-		return a.show.Flush()
-	}
-	err := a.Subtrees(ctx, r, func(s catalogue.Subtree) error {
+// subtrees prints the subtrees of a run.
+func (c *opened) subtrees(ctx context.Context, r catalogue.Run) error {
+	c.show.SubtreeHeads()
+	var sorted []catalogue.Subtree
+	err := c.Subtrees(ctx, r, func(s catalogue.Subtree) error {
 		if r.Subtrees > sortedSubtrees {
-			a.show.Subtree(r, s)
-			return nil
+			c.show.Subtree(r, s)
+		} else {
+			sorted = append(sorted, s)
 		}
-		held = append(held, s)
 		return nil
 	})
-	return cmp.Or(err, flush())
+	slices.SortFunc(sorted, func(x, y catalogue.Subtree) int {
+		return cmp.Or(treepath.Compare(x.Path, y.Path), cmp.Compare(x.Key, y.Key))
+	})
+	for _, s := range sorted {
+		c.show.Subtree(r, s)
+	}
+	return cmp.Or(err, c.show.Flush())
 }

@@ -2,22 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
+	"firn/cmd/firn/flags"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/job"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
-	"firn/stages/stage/walk"
 	"firn/stages/store"
 	"firn/stages/store/awsconf"
 	"firn/stages/store/dir"
@@ -25,14 +22,11 @@ import (
 	"firn/stages/store/s3"
 )
 
-// means are what a backup works with, opened.
+// means are what an operation works with, opened.
 type means struct {
-	walk       walk.Options
-	store      store.Store
-	table      record.Table
-	state      *state.DB
-	passphrase *encryption.Passphrase
-	keys       *encryption.Keys
+	job.Means
+	table record.Table // of a backup; may be nil
+	state *state.DB    // in the cache path; nil if there is none
 }
 
 // close may be called more than once.
@@ -45,65 +39,42 @@ func (m *means) close() error {
 	return db.Close()
 }
 
-// open opens everything a backup works with, in the order in which a mistake
-// costs least: what is local first, nothing made before it is known to be of
-// use, the key file last.
-func (o *backupOptions) open(ctx context.Context, r report.Reporter) (_ *means, err error) {
-	m := &means{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close())
-		}
-	}()
-	if err := o.openStore(ctx, m); err != nil {
-		return nil, err
+// awsOptions are how AWS is reached.
+func awsOptions(s *flags.Store) awsconf.Options {
+	return awsconf.Options{
+		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
+		Bandwidth: int64(s.Bandwidth), Connections: defaultUploads, Version: versionText(),
 	}
-	if m.walk, err = o.walkOptions(m.store); err != nil {
-		return nil, err
-	}
-	if err := checkTree(o.backupPath, o.cachePath, m.walk); err != nil {
-		return nil, err
-	}
-	if err := o.openCache(m, r); err != nil {
-		return nil, err
-	}
-	if err := m.store.Check(ctx, store.ToWrite); err != nil {
-		return nil, err
-	}
-	if m.table != nil {
-		if err := m.table.Check(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return m, o.openKeys(ctx, m, r)
 }
 
-func (o *backupOptions) walkOptions(s store.Store) (w walk.Options, err error) {
-	w = walk.Options{
-		Depth:         o.depth,
-		Prefix:        o.prefix,
-		Exclude:       new(walk.Exclude),
-		ExcludeCaches: o.excludeCaches,
-		OneFileSystem: o.oneFileSystem,
-		LeaveOut:      []string{o.cachePath},
+func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, acl string) (opened store.Store, err error) {
+	switch {
+	case strings.HasPrefix(s.Bucket, "file:"):
+		opened, err = dir.Open(s.Bucket)
+	case strings.Contains(s.Bucket, "://"):
+		err = fmt.Errorf("--bucket-name %q: name a bucket without s3:// or a path, or a directory as file:///path", s.Bucket)
+	default:
+		opened, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: s.Bucket, ACL: acl, Prefix: key.Prefix(s.Prefix)})
 	}
-	if dir := storeDir(s); dir != "" {
-		w.LeaveOut = append(w.LeaveOut, dir)
+	if err != nil {
+		return nil, usageError{err}
 	}
-	for _, pattern := range o.exclude {
-		if err := w.Exclude.Add(pattern); err != nil {
-			return w, usageError{fmt.Errorf("--exclude: %w", err)}
-		}
-	}
-	for _, file := range o.excludeFrom {
-		if err := addPatterns(w.Exclude, file); err != nil {
-			return w, err
-		}
-	}
-	return w, nil
+	return opened, nil
 }
 
-// storeDir is where a directory store lies; "" for any other.
+func openTable(ctx context.Context, aws awsconf.Options, endpoint, name string) (record.Table, error) {
+	if name == "" {
+		return nil, nil
+	}
+	aws.Endpoint = endpoint
+	table, err := dynamodb.Open(ctx, dynamodb.Options{Options: aws, Table: name})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return table, nil
+}
+
+// storeDir is the directory of a directory store; "" for any other store.
 func storeDir(s store.Store) string {
 	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
 		return u.Path
@@ -111,94 +82,100 @@ func storeDir(s store.Store) string {
 	return ""
 }
 
-func addPatterns(x *walk.Exclude, file string) (err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("reading --exclude-from: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return x.AddFrom(f, file)
-}
-
-func (o *backupOptions) openStore(ctx context.Context, m *means) (err error) {
-	aws := awsconf.Options{
-		Endpoint: o.endpoint, Region: o.region, Profile: o.profile,
-		Bandwidth: int64(o.bandwidth), Connections: o.workers.Upload, Version: versionText(),
-	}
-	switch {
-	case strings.HasPrefix(o.bucket, "file:"):
-		m.store, err = dir.Open(o.bucket)
-	case strings.Contains(o.bucket, "://"):
-		err = fmt.Errorf("--bucket-name %q: name a bucket without s3:// or a path, or a directory as file:///path", o.bucket)
-	default:
-		m.store, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: o.bucket, ACL: o.acl, Prefix: key.Prefix(o.prefix)})
-	}
-	if err != nil {
-		return usageError{err}
-	}
-	if o.table != "" {
-		aws.Endpoint = o.tableEndpoint
-		m.table, err = dynamodb.Open(ctx, dynamodb.Options{Options: aws, Table: o.table})
-		if err != nil {
-			return usageError{err}
-		}
-	}
-	return nil
-}
-
-// openCache makes the cache path if need be and locks it for this run.
-func (o *backupOptions) openCache(m *means, r report.Reporter) (err error) {
-	if err := os.MkdirAll(o.cachePath, 0o700); err != nil {
-		return cacheFault(o.cachePath, err)
+// openCache makes the cache path if it is missing, and locks it for this run.
+func (m *means) openCache(c *flags.Cache) (err error) {
+	if err := os.MkdirAll(c.Path, 0o700); err != nil {
+		return &cacheError{c.Path, err}
 	}
 	var notice string
-	if m.state, notice, err = state.Open(o.cachePath); err != nil {
-		return cacheFault(o.cachePath, err)
+	if m.state, notice, err = state.Open(c.Path); err != nil {
+		return &cacheError{c.Path, err}
 	}
 	if notice != "" {
-		r.Event(report.Event{Kind: report.Warning, Text: notice})
+		m.warn(notice)
 	}
-	if o.spoolLimit == 0 {
-		o.spoolLimit = defaultSpool(o.cachePath)
+	m.Cache, m.SpoolLimit = filepath.Clean(c.Path), int64(c.SpoolLimit)
+	if m.SpoolLimit == 0 {
+		m.SpoolLimit = defaultSpool(c.Path)
 	}
 	return nil
 }
 
-// cacheFault says why a cache path can't be used, and what to do.
-func cacheFault(path string, err error) error {
-	switch {
-	case errors.Is(err, state.ErrLocked):
-		return fmt.Errorf("the cache path %s is in use by another run of firn: wait for it to end, or give this one a --cache-path of its own", path)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("the cache path %s can't be written: %w; let this user write there, or name another --cache-path", path, err)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("the cache path %s is a file, or lies below one: name a directory as --cache-path", path)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("the disk of the cache path %s is full: %w; free some space, or name another --cache-path", path, err)
+func (m *means) warn(texts ...string) {
+	for _, text := range texts {
+		m.Report.Event(report.Event{Kind: report.Warning, Text: text})
 	}
-	return fmt.Errorf("the cache path %s can't be used: %w; name another --cache-path", path, err)
 }
 
-func (o *backupOptions) openKeys(ctx context.Context, m *means, r report.Reporter) error {
-	pass, warnings, created, err := job.OpenKeyfile(ctx, o.keyfile, m.store, job.KeyfileOptions{
-		AllowWeak: o.allowWeak, DryRun: o.dryRun, Prefix: o.prefix,
-	})
+func (m *means) notice(format string, a ...any) {
+	m.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf(format, a...)})
+}
+
+// readFlags are the flags of every operation that reads archives.
+type readFlags struct {
+	store  flags.Store
+	key    flags.Key
+	cache  flags.Cache
+	output flags.Output
+	fetch  flags.Fetch
+}
+
+// groups are the flags, with those that a command has of its own in the middle.
+func (r *readFlags) groups(own ...flags.Group) flags.Groups {
+	all := append(flags.Groups{flags.NewGroup("Where the archives are", &r.store, &r.key)}, own...)
+	return append(all, flags.NewGroup("Resources (the defaults suit the machine)", &r.cache, &r.fetch))
+}
+
+// open opens what an operation that reads archives works with. It makes no key file, and a cache
+// path only if one is given.
+func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
+	pass, warnings, err := encryption.ReadPassphrase(r.key.File, encryption.KeyfileOptions{AllowWeak: r.key.AllowWeak})
 	if err != nil {
 		return err
 	}
-	for _, w := range warnings {
-		r.Event(report.Event{Kind: report.Warning, Text: w})
+	m.warn(warnings...)
+	m.Passphrase, m.Prefix = pass, r.store.Prefix
+	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
+	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), ""); err != nil {
+		return err
 	}
-	switch {
-	case created && o.dryRun:
-		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("there is no key file %s yet: the run itself would make it", o.keyfile)})
-	case created:
-		r.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("made a new key file, %s: without it nothing that is saved can ever be opened; keep a copy of it elsewhere", o.keyfile)})
+	if r.cache.Path == "" {
+		m.Keys, err = encryption.NewKeys(pass, nil)
+	} else {
+		if err := m.openCache(&r.cache); err != nil {
+			return err
+		}
+		m.Keys, err = job.OpenKeys(pass, m.state)
 	}
-	if inside(o.keyfile, o.backupPath) {
-		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(o.keyfile))})
+	if err != nil {
+		return err
 	}
-	m.passphrase = pass
-	m.keys, err = job.OpenKeys(pass, m.state)
-	return err
+	return m.Store.Check(ctx, use)
+}
+
+// absolute is a path as it is compared with others. A path that cannot be made absolute stays as it
+// is.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path
+}
+
+// inside tells whether path is dir or lies below it.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(absolute(dir), absolute(path))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator))
+}
+
+// hostname is the name of the machine, "" if it has none.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }

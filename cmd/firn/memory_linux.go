@@ -4,13 +4,15 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"firn/cmd/firn/flags"
 )
 
-// halfOfMemory is half of the machine's memory, no bound if that can't be told.
-func halfOfMemory() size {
+// halfOfMemory is half of the memory of the machine, and no limit where that is unknown.
+func halfOfMemory() flags.Size {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return math.MaxInt64
 	}
-	return size(uint64(info.Totalram) * uint64(info.Unit) / 2)
+	return flags.Size(uint64(info.Totalram) * uint64(info.Unit) / 2)
 }

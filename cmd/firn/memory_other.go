@@ -2,7 +2,11 @@
 
 package main
 
-import "math"
+import (
+	"math"
 
-// halfOfMemory is not told here: no bound.
-func halfOfMemory() size { return math.MaxInt64 }
+	"firn/cmd/firn/flags"
+)
+
+// halfOfMemory is unknown here: no limit.
+func halfOfMemory() flags.Size { return math.MaxInt64 }

@@ -1,182 +1,140 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"firn/cmd/firn/flags"
 	"firn/cmd/firn/ui"
-	"firn/stages/format/pick"
 	"firn/stages/job"
 	"firn/stages/restore"
-	"firn/stages/service/report"
 	"firn/stages/stage/extract"
 	"firn/stages/store"
 )
 
-// restoreNotes end firn restore --help.
-const restoreNotes = `A pattern names a path and all below it: /home/me/docs, or with wildcards
-/home/*/docs/**/*.pdf. Without a slash in front it is looked for at every depth.
+const restoreNotes = `A pattern names a path and everything below it: /home/me/docs, or with wildcards
+/home/*/docs/**/*.pdf. A pattern without a slash in front matches at every depth.
 
-Archives that lie in a Glacier class must be thawed first. Those that are cold are
-named, with what a thaw takes and costs; --thaw asks for it, for these archives
-alone. What can be read is restored at once. The same command goes on when the rest
-can be read; with --wait it waits for that itself. --dry-run tells the price, and
-asks for nothing.
+Archives in a Glacier class must be thawed before they can be read. The archives that
+are cold are named, with the time and the price of a thaw. --thaw requests the thaw of
+these archives and no others. What can be read is restored at once. Give the same
+command again to restore the rest, or let it wait with --wait. --dry-run shows the
+price and requests nothing.
 
-Exit codes: 0 everything asked for is restored; 1 the run failed, or --max-cost
-refused it; 2 wrong usage; 3 some archives or entries were not restored whole, which
-are named; 4 nothing is missing but what must thaw first; 130 interrupted.
 `
 
-// restoreOptions are the flags of a restore; those that it shares with a
-// backup mean the same.
-type restoreOptions struct {
-	backupOptions
-	target    string
-	paths     []string
-	overwrite string
-	asOf, at  string
-	noOwner   bool
-	fetchers  int
-	thaw      thawOptions
-	limits    limitOptions
-}
-
-func newRestore(s *signals, stdout, stderr io.Writer) *cobra.Command {
-	o := &restoreOptions{backupOptions: *newBackupOptions(), overwrite: "never", fetchers: 8, thaw: newThawOptions()}
-	cmd := &cobra.Command{
+func newRestore(p *program) *cobra.Command {
+	r := &restoreFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives between their verification and their extraction; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is restored"},
+		},
+		choice: flags.Select{
+			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
+			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run",
+			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+		},
+	}
+	return newCommand(&cobra.Command{
 		Use:   "restore",
-		Short: "Bring a tree back: fetch, prove and extract archives",
-		Long: `Bring saved trees back below a directory, at the paths they were saved from: with
---target /mnt/r, /srv/data/photos comes back as /mnt/r/srv/data/photos, as it was in
-the newest run that came to its end, or in another one (--run, --at). Nothing of an
-archive is extracted before it is proven to be what was saved. Run it again to go on
-after an interruption: what is there already, as it was saved, is not fetched again.`,
+		Short: "Restore a tree: fetch, verify and extract archives",
+		Long: `Restore saved trees below a directory, at the paths they were saved from: with
+--target /mnt/r, /srv/data/photos becomes /mnt/r/srv/data/photos. The state is that of
+the newest run that was completed, or another one (--run, --at). An archive is verified
+before anything of it is extracted. Run it again after an interruption: what is already
+there, as it was saved, is not fetched again.`,
 		Example: `  firn restore --bucket-name my-bucket --keyfile /root/firn.key \
     --cache-path /var/cache/firn-restore --target /mnt/restored --path /srv/data/photos`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, s, stdout, stderr) },
-	}
-	groups := o.flagGroups()
-	for _, g := range groups {
-		cmd.Flags().AddFlagSet(g.FlagSet)
-	}
-	cmd.SetHelpFunc(help(groups, restoreNotes))
-	return cmd
+	}, []string{"bucket-name", "keyfile", "cache-path", "target"}, r.all(), restoreNotes+codesNote("restore"), func([]string) error { return r.run(p) })
 }
 
-func (o *restoreOptions) flagGroups() []flagGroup {
-	required, which, shown, machine := newGroup("Required"), newGroup("What is restored, and how"), newGroup("What is shown"), newGroup("How much of the machine is used (the defaults suit it)")
-	o.share(required, "bucket-name")
-	o.share(which, "prefix region profile endpoint-url allow-weak-keyfile")
-	o.share(shown, "json quiet verbose")
-	o.share(machine, "spool-limit bandwidth-limit")
-	required.StringVar(&o.keyfile, "keyfile", "", "the `file` whose first line is the passphrase that the archives were made with")
-	required.StringVar(&o.cachePath, "cache-path", "", "`directory` for archives between their proof and their extraction; not that of a backup under way")
-	required.StringVar(&o.target, "target", "", "`directory` below which everything is laid down; it is made if it is missing")
-	which.StringArrayVar(&o.paths, "path", nil, "restore only what this `pattern` names, and what lies below it; may be repeated")
-	which.StringVar(&o.asOf, "run", "", "restore what this `run` saved: its id, or how no other begins, as 'firn list' shows them")
-	which.StringVar(&o.at, "at", "", "restore what was there at this `time`: as of the last run that began by then. 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z")
-	which.StringVar(&o.overwrite, "overwrite", o.overwrite, "`when` to replace what is there and is not as it was saved: never, if-older or always")
-	which.BoolVar(&o.noOwner, "no-owner", false, "leave files to who restores them, even as root")
-	shown.Lookup("verbose").Usage = "name each archive that is restored"
-	shown.BoolVar(&o.dryRun, "dry-run", false, "say which archives would be restored, and fetch nothing")
-	o.limits.addTo(which)
-	machine.Var((*number)(&o.fetchers), "fetch-workers", "ranges fetched at once, over all archives: bounds connections and memory, 8MiB each")
-	return []flagGroup{{"Required", required}, {"What is restored, and how", which}, o.thaw.flagGroup(), {"What is shown", shown}, {"How much of the machine is used (the defaults suit it)", machine}}
+// restoreFlags are the flags of a restore.
+type restoreFlags struct {
+	readFlags
+	choice flags.Select
+	target targetFlags
+	thaw   thawFlags
+	limits limitFlags
+	dryRun bool
 }
 
-func newGroup(title string) *pflag.FlagSet {
-	f := pflag.NewFlagSet(title, pflag.ContinueOnError)
-	f.SortFlags = false
-	return f
+func (r *restoreFlags) all() flags.Groups {
+	shown := flags.NewGroup("What is printed", &r.output)
+	shown.BoolVar(&r.dryRun, "dry-run", false, "list the archives that would be restored, and fetch nothing")
+	return r.groups(
+		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),
+		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),
+		shown,
+	)
 }
 
-// validate checks what can be checked without a look at disk or network.
-func (o *restoreOptions) validate(f *pflag.FlagSet) (r restore.Options, err error) {
-	if err := checkMissing(f, "firn restore", "bucket-name", "keyfile", "cache-path", "target"); err != nil {
-		return r, err
-	}
-	if err := o.checkShared(f, o.fetchers); err != nil {
-		return r, err
-	}
+// targetFlags say where and how entries are written.
+type targetFlags struct {
+	path      string
+	overwrite string
+	noOwner   bool
+	rule      extract.Overwrite // set by Validate
+}
+
+// AddFlags implements flags.Part.
+func (t *targetFlags) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.path, "target", "", "`directory` to restore into; it is made if it is missing")
+	f.StringVar(&t.overwrite, "overwrite", "never", "`when` to replace an existing file that differs from what was saved: never, if-older or always")
+	f.BoolVar(&t.noOwner, "no-owner", false, "keep the restoring user as owner, also as root")
+}
+
+// Validate implements flags.Part.
+func (t *targetFlags) Validate(*pflag.FlagSet) (err error) {
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
-	var ok bool
-	r.Overwrite, ok = rules[o.overwrite]
+	rule, ok := rules[t.overwrite]
 	if !ok {
-		return r, fmt.Errorf("--overwrite %q: choose never, if-older or always", o.overwrite)
+		return fmt.Errorf("--overwrite %q: choose never, if-older or always", t.overwrite)
 	}
-	if r.Picks, err = pick.Parse(o.paths); err != nil {
-		return r, fmt.Errorf("--path: %w", err)
-	}
-	if r.Moment, err = parseMoment(o.asOf, o.at); err != nil {
-		return r, err
-	}
-	if r.Thaw, err = o.thaw.parse(f); err != nil {
-		return r, err
-	}
-	r.Limits, err = o.limits.parse()
-	return r, err
+	t.rule = rule
+	return nil
 }
 
-// run is firn restore.
-func (o *restoreOptions) run(cmd *cobra.Command, s *signals, stdout, stderr io.Writer) (err error) {
-	r, err := o.validate(cmd.Flags())
+// open makes the target if it is missing.
+func (t *targetFlags) open(m *means) (*os.Root, error) {
+	if dir := storeDir(m.Store); dir != "" && inside(t.path, dir) {
+		return nil, usageError{fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", t.path)}
+	}
+	if err := os.MkdirAll(t.path, 0o700); err != nil {
+		return nil, fmt.Errorf("making the target: %w; name another --target", err)
+	}
+	root, err := os.OpenRoot(t.path)
 	if err != nil {
-		return usageError{err}
-	}
-	ctx := s.ctx
-	totals := new(report.Totals)
-	printer := s.printer(ui.Options{JSON: o.json, Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Restore: true, Stdout: stdout, Stderr: stderr}, totals)
-	m, err := o.openKept(ctx, printer, store.ToRead)
-	if err != nil {
-		return cause(ctx, err, "restored")
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	if dir := storeDir(m.store); dir != "" && inside(o.target, dir) {
-		return usageError{fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", o.target)}
-	}
-	target, err := openTarget(o.target)
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	r.Target, r.Prefix, r.Owners, r.DryRun = target, o.prefix, !o.noOwner, o.dryRun
-	r.Cache, r.Store, r.Passphrase, r.Keys = filepath.Clean(o.cachePath), m.store, m.passphrase, m.keys
-	r.PartSize, r.Workers = rangeSize, job.Workers{Fetch: o.fetchers, Decrypt: o.workers.Encrypt, Read: o.workers.Compress}
-	r.MemoryLimit, r.SpoolLimit = int64(o.fetchers+o.workers.Encrypt)*rangeSize, int64(o.spoolLimit)
-	r.Report, r.Totals = printer, totals
-	handle, err := restore.Start(ctx, r)
-	if err != nil {
-		return cause(ctx, err, "restored")
-	}
-	s.onFirst(func() {
-		printer.Event(report.Event{Kind: report.Notice, Text: "stopping: what is in flight is laid down, nothing new is fetched; once more cancels it"})
-		handle.Stop()
-	})
-	printer.Start(handle.Progress)
-	summary := handle.Wait()
-	s.onFirst(nil)
-	printer.Finish(summary)
-	return outcome(summary, totals)
-}
-
-// rangeSize is how many bytes one request of a restore asks for.
-const rangeSize = 8 * mib
-
-func openTarget(path string) (*os.Root, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("making the target %s: %w; name another --target", path, err)
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, fmt.Errorf("opening the target %s: %w; name another --target", path, err)
+		return nil, fmt.Errorf("opening the target: %w; name another --target", err)
 	}
 	return root, nil
+}
+
+func (r *restoreFlags) run(p *program) error {
+	var target *os.Root
+	defer func() {
+		if target != nil {
+			_ = target.Close() // a directory that was only read from
+		}
+	}()
+	return p.operate(operation{
+		words: ui.Restore(), output: &r.output, dryRun: r.dryRun,
+		open: func(ctx context.Context, m *means) (err error) {
+			if err := r.open(ctx, m, store.ToRead); err != nil {
+				return err
+			}
+			target, err = r.target.open(m)
+			return err
+		},
+		start: func(ctx context.Context, m *means) (*job.Handle, error) {
+			return restore.Start(ctx, restore.Options{
+				Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.parsed, Limits: r.limits.parsed,
+				Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.workers(),
+			})
+		},
+	})
 }

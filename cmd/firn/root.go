@@ -10,16 +10,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// newRoot is the command line. firn without a command is a backup, so that
-// the old script's cron lines go on working.
-func newRoot(s *signals, stdout, stderr io.Writer) *cobra.Command {
-	o := newBackupOptions()
-	root := &cobra.Command{
+// newRoot is the command line. firn without a command is a backup, as in the old script's cron lines.
+func newRoot(p *program) *cobra.Command {
+	cobra.EnableCommandSorting = false // help lists the commands in the order of AddCommand
+	b := newBackupFlags()
+	root := newCommand(&cobra.Command{
 		Use:   "firn",
-		Short: "Lay directory trees down in S3's Glacier classes",
-		Long: `firn saves directory trees as encrypted tar archives in S3's Glacier classes (or
-in a directory), many subtrees at once, and keeps them current: what did not
-change costs a walk. Every archive opens with nothing but openssl and tar.`,
+		Short: "Save directory trees in S3's Glacier storage classes",
+		Long: `firn saves directory trees as encrypted tar archives in S3's Glacier storage classes,
+or in a directory. It stores many subtrees at the same time. Later runs store only what
+changed. Every archive can be opened with openssl and tar alone.`,
 		Example: `  firn backup --backup-path /srv/data --cache-path /var/cache/firn \
     --bucket-name my-bucket --depth 2 --keyfile /root/firn.key
 
@@ -29,18 +29,16 @@ change costs a walk. Every archive opens with nothing but openssl and tar.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().NFlag() == 0 {
-				return cmd.Help()
-			}
-			return o.run(cmd, s, stdout, stderr)
-		},
+	}, backupRequired(), b.groups(), "", func([]string) error { return b.run(p) })
+	backup := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().NFlag() == 0 {
+			return cmd.Help()
+		}
+		return backup(cmd, args)
 	}
-	for _, g := range o.flagGroups() {
-		root.Flags().AddFlagSet(g.FlagSet)
-	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetVersionTemplate("firn {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
 	root.SetHelpCommand(newHelp(root))
@@ -49,14 +47,13 @@ change costs a walk. Every archive opens with nothing but openssl and tar.`,
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(help(nil, `firn without a command is 'firn backup', whose flags 'firn backup --help' tells.
+	root.SetHelpFunc(help(`firn without a command is 'firn backup'. 'firn backup --help' lists its flags.
 `))
-	root.AddCommand(newBackup(s, stdout, stderr), newRestore(s, stdout, stderr), newVerify(s, stdout, stderr),
-		newList(s, stdout, stderr), newFind(s, stdout, stderr), newDiff(s, stdout, stderr), newCatalogue(s, stdout, stderr), newVersion(stdout))
+	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newVerify(p), newCatalogue(p), newVersion(p.stdout))
 	return root
 }
 
-// flagError is an error of the command line, with the flag that was meant.
+// flagError is an error of the command line, with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
@@ -70,9 +67,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	case !cmd.HasParent():
 		command = "firn backup"
 	case cmd.HasSubCommands():
-		return usageError{fmt.Errorf("%w: its commands take the flags, and '%s --help' tells them", err, command)}
+		return usageError{fmt.Errorf("%w: it has commands, and they take the flags: '%s --help' lists them", err, command)}
 	}
-	return usageError{fmt.Errorf("%w: '%s --help' tells the flags", err, command)}
+	return usageError{fmt.Errorf("%w: '%s --help' lists the flags", err, command)}
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
@@ -82,27 +79,28 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if f := cmd.Flags(); !cmd.HasParent() && !f.Changed("backup-path") && !f.Changed("depth") { // else it is a backup
 		return unknownCommand(cmd, args[0])
 	}
-	return usageError{fmt.Errorf("stray argument %q: %s takes flags only; put quotes around a value that holds spaces", args[0], cmd.CommandPath())}
+	return usageError{fmt.Errorf("unexpected argument %q: %s takes flags only; put quotes around a value with spaces", args[0], cmd.CommandPath())}
 }
 
-// unknownCommand is the error of a word that is no command of cmd, with the one that was probably meant.
+// unknownCommand is the error for a word that is no command of cmd, with the one that was probably
+// meant.
 func unknownCommand(cmd *cobra.Command, word string) error {
 	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
 		return usageError{fmt.Errorf("unknown command %q: did you mean '%s %s'?", word, cmd.CommandPath(), meant[0])}
 	}
-	return usageError{fmt.Errorf("unknown command %q: '%s --help' tells what there is", word, cmd.CommandPath())}
+	return usageError{fmt.Errorf("unknown command %q: '%s --help' lists the commands", word, cmd.CommandPath())}
 }
 
 // newHelp is firn help COMMAND, which is firn COMMAND --help.
 func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:    "help [COMMAND]",
-		Short:  "Tell how a command is used",
+		Short:  "Show the help of a command",
 		Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(cmd, first(rest))
+				return unknownCommand(cmd, strings.Join(rest[:min(len(rest), 1)], ""))
 			}
 			return cmd.Help()
 		},
@@ -112,13 +110,13 @@ func newHelp(root *cobra.Command) *cobra.Command {
 func newVersion(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print firn's version",
+		Short: "Print the version of firn",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(stdout, "firn", versionText())
 			return err
 		},
 	}
-	cmd.SetHelpFunc(help(nil, ""))
+	cmd.SetHelpFunc(help(""))
 	return cmd
 }

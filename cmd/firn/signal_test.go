@@ -264,39 +264,35 @@ func TestKilled(t *testing.T) {
 
 // The first signal ends the run when what is in flight is stored.
 func TestInterruptedOnce(t *testing.T) {
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		t.Run(sig.String(), func(t *testing.T) {
-			s := newSite(t)
-			reached, release := s.hold("UploadPart", 2)
-			// Only one of the big archives fits into the spool, and one more waits for it.
-			p := s.start("--archive-workers", "1", "--upload-workers", "1", "--spool-limit", "8MiB")
-			<-reached
-			p.signal(sig)
-			p.until("stopping: what is in flight is finished, nothing new is taken; once more cancels it")
-			release()
-			if code := p.end(); code != exitInterrupted {
-				t.Errorf("exit code %d", code)
-			}
-			says(t, p.said.String(), "firn: stopped: what was begun is saved, the rest is left for the next run")
-			if n := len(s.keys()); n == 0 || n == subtrees {
-				t.Errorf("%d objects of %d were stored by a run that was stopped", n, subtrees)
-			}
-			s.clean()
-			s.run(exitDone)
-			s.whole()
-		})
+	s := newSite(t)
+	reached, release := s.hold("UploadPart", 2)
+	// Only one of the big archives fits into the spool, and one more waits for it.
+	p := s.start("--archive-workers", "1", "--upload-workers", "1", "--spool-limit", "8MiB")
+	<-reached
+	p.signal(os.Interrupt)
+	p.until("stopping: what is in flight is finished, nothing new is taken; once more cancels it")
+	release()
+	if code := p.end(); code != exitInterrupted {
+		t.Errorf("exit code %d", code)
 	}
+	says(t, p.said.String(), "firn: stopped: what was begun is saved, the rest is left for the next run")
+	if n := len(s.keys()); n == 0 || n == subtrees {
+		t.Errorf("%d objects of %d were stored by a run that was stopped", n, subtrees)
+	}
+	s.clean()
+	s.run(exitDone)
+	s.whole()
 }
 
-// The second one cancels what is in flight, and leaves nothing of it.
+// The second one cancels what is in flight, and leaves nothing of it. SIGTERM does the same as SIGINT.
 func TestInterruptedTwice(t *testing.T) {
 	s := newSite(t)
 	reached, release := s.hold("UploadPart", 1)
 	p := s.start()
 	<-reached
-	p.signal(os.Interrupt)
+	p.signal(syscall.SIGTERM)
 	p.until("once more cancels it")
-	p.signal(os.Interrupt)
+	p.signal(syscall.SIGTERM)
 	if code := p.end(); code != exitInterrupted {
 		t.Errorf("exit code %d", code)
 	}

@@ -8,13 +8,10 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-
-	"firn/cmd/firn/ui"
-	"firn/stages/service/report"
 )
 
-// signals turns SIGINT, SIGTERM and the SIGHUP of a lost terminal into a soft stop, then a cancel, then the
-// default: death.
+// signals turns SIGINT, SIGTERM and SIGHUP (of a lost terminal) first into a soft stop and then into a
+// cancel. The third signal has its default effect: it kills firn.
 type signals struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -34,7 +31,7 @@ func catchSignals(stderr io.Writer) *signals {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(s.ch, syscall.SIGHUP)
 	}
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a reader of ours that is gone would kill a backup
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a closed pipe of our output would kill a backup
 	go s.watch()
 	return s
 }
@@ -57,21 +54,14 @@ func (s *signals) watch() {
 	}
 }
 
-// onFirst sets what the first signal does; without it, it cancels.
+// onFirst sets what the first signal does; nil makes it cancel.
 func (s *signals) onFirst(soft func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.soft = soft
 }
 
-// printer is that of a run; what is said of signals goes through it.
-func (s *signals) printer(o ui.Options, t *report.Totals) ui.Printer {
-	p := ui.New(o, t)
-	s.tellWith(func(text string) { p.Event(report.Event{Kind: report.Warning, Text: text}) })
-	return p
-}
-
-// tellWith makes what is said of signals go through tell.
+// tellWith sets how a message about a signal is printed.
 func (s *signals) tellWith(tell func(text string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

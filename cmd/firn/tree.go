@@ -11,13 +11,12 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// checkTree makes sure that there is something to save before anything is
-// made. An empty directory is refused: it is where a disk was to be mounted
-// more often than all that somebody has, and its archive would take the place
-// of the one that holds the disk's content.
+// checkTree makes sure that there is something to save before anything is made. An empty directory is
+// refused: most often a disk is not mounted there, and its archive would replace the one that holds
+// the content of the disk.
 func checkTree(path, cache string, o walk.Options) (err error) {
 	if _, err := os.Stat(cache); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return cacheFault(cache, err)
+		return &cacheError{cache, err}
 	}
 	for i, what := range []string{"cache path", "store"}[:len(o.LeaveOut)] {
 		if sameFile(path, o.LeaveOut[i]) {
@@ -31,13 +30,10 @@ func checkTree(path, cache string, o walk.Options) (err error) {
 	if err == nil {
 		err = readable(path)
 	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: check --backup-path for a slip, or mount the disk that it is on", err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: run firn as a user who may read it", err)
+	if err != nil {
+		return &treeError{err}
 	}
-	return err
+	return nil
 }
 
 // readable reads the first thing in a directory, or opens a file.
@@ -61,7 +57,7 @@ func readable(path string) (err error) {
 	}
 	_, err = f.Readdirnames(1)
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("the backup path %s is an empty directory, there is nothing to save: check --backup-path for a slip, or mount the disk that belongs there", path[:len(path)-2])
+		return fmt.Errorf("the backup path %s is an empty directory, there is nothing to save: check --backup-path for a typo, or mount the disk that belongs there", path[:len(path)-2])
 	}
 	return err
 }

@@ -263,7 +263,7 @@ func TestBucketGoneInMidRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !pipeline.IsFatal(o.Err) || !strings.Contains(o.Err.Error(), "there is no bucket "+s.Bucket) {
+	if !pipeline.IsFatal(o.Err) || !strings.Contains(o.Err.Error(), "there is no such bucket") || !strings.Contains(o.Err.Error(), s.Bucket) {
 		t.Errorf("the run ended with: %v", o.Err)
 	}
 	s.Proxy.SetRule(nil)

@@ -4,6 +4,7 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/record"
+	"firn/stages/service/report"
 	"firn/stages/service/spool"
 	"firn/stages/store"
 )
@@ -34,9 +35,9 @@ func CheckKey(keys *encryption.Keys, r record.Record) error {
 	}
 	switch mine, err := keys.Mine(r.KeyID); {
 	case err != nil:
-		return Damagef(Metadata, "reading the key id in its record: %w", err)
+		return Damagef(report.ProblemMetadata, "reading the key id in its record: %w", err)
 	case !mine:
-		return Damagef(Key, "it was %w than the one given", encryption.ErrOtherKey)
+		return Damagef(report.ProblemKey, "it was %w than the one given", encryption.ErrOtherKey)
 	}
 	return nil
 }

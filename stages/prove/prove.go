@@ -19,6 +19,7 @@ import (
 	"firn/stages/format/hash"
 	"firn/stages/format/record"
 	"firn/stages/job"
+	"firn/stages/service/report"
 	"firn/stages/stage/fetch"
 	"firn/stages/store"
 )
@@ -66,7 +67,7 @@ func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 	if a.Record.Format > 0 {
 		keys, err := p.job.Keys.ForID(a.Record.KeyID)
 		if err != nil {
-			return &Damage{Key, err}
+			return &Damage{report.ProblemKey, err}
 		}
 		sums = hash.NewArchive(keys.MAC(a.Object.Key))
 	}
@@ -107,9 +108,9 @@ func matches(r record.Record, sums *hash.Archive) error {
 	case err != nil:
 		return err
 	case r.Format > 0 && (r.HMAC == "" || got.MAC != r.HMAC):
-		return Damagef(Content, "its HMAC does not fit its key and content")
+		return Damagef(report.ProblemContent, "its HMAC does not fit its key and content")
 	case r.MD5 != "" && got.MD5 != r.MD5:
-		return Damagef(Content, "its MD5 is %s, the record says %s", got.MD5, r.MD5)
+		return Damagef(report.ProblemContent, "its MD5 is %s, the record says %s", got.MD5, r.MD5)
 	}
 	return nil
 }
@@ -136,7 +137,7 @@ func (s *Summed) blame(o store.Object, err error) error {
 	case !o.HasCRC32C || s.size != o.Size:
 		return err
 	case s.CRC != o.CRC32C:
-		return Damagef(Checksum, "its bytes are not those that the store keeps a checksum of: they changed in the store, or on the way here: %w", err)
+		return Damagef(report.ProblemChecksum, "its bytes are not those that the store keeps a checksum of: they changed in the store, or on the way here: %w", err)
 	}
 	return Damagef(ProblemOf(err), "%w; its bytes are those that were uploaded under this key", err)
 }
@@ -145,7 +146,7 @@ func (s *Summed) blame(o store.Object, err error) error {
 func (p *Prover) Open(ctx context.Context, a *Archive) (*TarReader, error) {
 	format, err := codec.ByExt(path.Ext(a.Object.Key)[1:])
 	if err != nil {
-		return nil, &Damage{Tar, err}
+		return nil, &Damage{report.ProblemTar, err}
 	}
 	t := &TarReader{}
 	if a.spool != nil {
@@ -173,7 +174,7 @@ func (t *TarReader) Blame(err error) error {
 	if t.archive.err != nil {
 		return OfArchive(t.archive.err)
 	}
-	return &Damage{Tar, err}
+	return &Damage{report.ProblemTar, err}
 }
 
 // watched keeps the error that reading ended in.

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"firn/stages/format/hash"
+	"firn/stages/service/report"
 	"firn/stages/stage/extract"
 )
 
@@ -37,9 +38,9 @@ func (p *Prover) Walk(ctx context.Context, a *Archive, fn func(name string, h *t
 	}
 	switch sha256, size := sum.Sum(); {
 	case a.Record.TarSize > 0 && size != a.Record.TarSize:
-		return Damagef(Tar, "its tar has %d bytes, and had %d when it was saved", size, a.Record.TarSize)
+		return Damagef(report.ProblemTar, "its tar has %d bytes, and had %d when it was saved", size, a.Record.TarSize)
 	case a.Record.TarSHA256 != "" && sha256 != a.Record.TarSHA256:
-		return Damagef(Tar, "the SHA-256 of its tar is %s, and was %s when it was saved", sha256, a.Record.TarSHA256)
+		return Damagef(report.ProblemTar, "the SHA-256 of its tar is %s, and was %s when it was saved", sha256, a.Record.TarSHA256)
 	}
 	return nil
 }

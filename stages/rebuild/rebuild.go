@@ -89,10 +89,10 @@ func (r *rebuild) look(ctx context.Context, a *kept, emit func(*kept) error) err
 	}
 	a.Object = object
 	if a.Record, err = record.FromMeta(object.Meta); err != nil {
-		return prove.Damagef(prove.Metadata, "reading its metadata: %w", err)
+		return prove.Damagef(report.ProblemMetadata, "reading its metadata: %w", err)
 	}
 	if a.Record.MD5 == "" {
-		return prove.Damagef(prove.Metadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
+		return prove.Damagef(report.ProblemMetadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
 	}
 	if err := prove.CheckKey(r.Keys, a.Record); err != nil {
 		return err

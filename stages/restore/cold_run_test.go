@@ -260,7 +260,7 @@ func (u *unlisted) List(ctx context.Context, prefix string, fn func(store.Object
 	})
 }
 
-// ice is a store of very many stagestest.Planted, all of which are cold for ever.
+// ice is a store of very many archives, all of which are cold for ever.
 type ice struct {
 	store.Store
 	n     int

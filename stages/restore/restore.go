@@ -212,7 +212,7 @@ func (r *restore) checkKey(a *wanted) error {
 // fetch brings the archive into the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *wanted, emit func(*wanted) error) error {
 	err := r.prover.Bring(ctx, &a.Archive)
-	if problem := prove.ProblemOf(err); problem != "" && problem != prove.Missing {
+	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}
 	if again := r.thawer.Fetched(&a.cold, err); again != nil || err != nil {

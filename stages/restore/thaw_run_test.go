@@ -137,7 +137,7 @@ func (g *glacier) expire(key string) {
 	delete(g.thaws, key)
 }
 
-// A timed stagestest.Outcome knows when, since the run began, each event came.
+// A timed outcome knows when, since the run began, each event came.
 type timed struct {
 	stagestest.Outcome
 	mu    sync.Mutex
@@ -450,7 +450,7 @@ func TestTierThatAClassLacks(t *testing.T) {
 			return store.ClassGlacier
 		}
 		o := r.thaw(restore.Thaw{Tier: store.TierExpedited, Wait: true})
-		if o.Err == nil || !strings.Contains(o.Err.Error(), "no expedited thaw for 1 of the stagestest.Planted, which lie in DEEP_ARCHIVE") || o.Totals.Restored.Load() != 0 {
+		if o.Err == nil || !strings.Contains(o.Err.Error(), "no expedited thaw for 1 of the archives, which lie in DEEP_ARCHIVE") || o.Totals.Restored.Load() != 0 {
 			t.Errorf("%v: %v", o.Err, o.Events)
 		}
 		r.asked(0)

@@ -98,7 +98,7 @@ func (c *comparison) end() error {
 	if c.more > 0 {
 		c.differs = append(c.differs, fmt.Sprintf("and %d more", c.more))
 	}
-	return prove.Damagef(prove.Entries, "it is proven to be an archive made with this key file, but not the one that the catalogue lists: %s", strings.Join(c.differs, "; "))
+	return prove.Damagef(report.ProblemEntries, "it is proven to be an archive made with this key file, but not the one that the catalogue lists: %s", strings.Join(c.differs, "; "))
 }
 
 // packsOf emits the packs that hold lists of what is checked, once all are
@@ -112,7 +112,7 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 		if v.listing.catalogue[key] {
 			held = append(held, key)
 		} else if !v.runs.broken[key] {
-			v.damaged(key, prove.Damagef(prove.Missing, "it is not there"))
+			v.damaged(key, prove.Damagef(report.ProblemMissing, "it is not there"))
 		}
 	}
 	if v.options.Level == Quick {

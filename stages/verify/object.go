@@ -31,11 +31,11 @@ func (v *verify) absent(ctx context.Context, a *examined, err error) error {
 	}
 	switch {
 	case a.Line.Version == "":
-		return prove.Damagef(prove.Missing, "it is gone: %w", store.ErrNotFound)
+		return prove.Damagef(report.ProblemMissing, "it is gone: %w", store.ErrNotFound)
 	case a.listed.found():
-		return prove.Damagef(prove.Missing, "its version %s is gone, and another has its key: %w", a.Line.Version, store.ErrNotFound)
+		return prove.Damagef(report.ProblemMissing, "its version %s is gone, and another has its key: %w", a.Line.Version, store.ErrNotFound)
 	}
-	return prove.Damagef(prove.Missing, "its version %s is gone: %w", a.Line.Version, store.ErrNotFound)
+	return prove.Damagef(report.ProblemMissing, "its version %s is gone: %w", a.Line.Version, store.ErrNotFound)
 }
 
 // holds holds the object against what its run says of it; of one that no run
@@ -44,10 +44,10 @@ func (v *verify) absent(ctx context.Context, a *examined, err error) error {
 func (v *verify) holds(ctx context.Context, a *examined) error {
 	kept, err := record.FromMeta(a.Object.Meta)
 	if err != nil {
-		return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %w", err)
+		return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %w", err)
 	}
 	if kept.MD5 == "" {
-		err = prove.Damagef(prove.Metadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
+		err = prove.Damagef(report.ProblemMetadata, "its metadata bear no MD5: it is no archive of firn's, or they were lost when it was copied")
 	}
 	if a.run != "" {
 		wrong := v.holdsOfRun(ctx, a, kept, err)
@@ -80,7 +80,7 @@ func (v *verify) holds(ctx context.Context, a *examined) error {
 // that was killed before it could note anything, or is under way: restore takes it, by its own record.
 func (v *verify) isOfUnfinishedRun(a *examined, kept record.Record, wrong error) bool {
 	problem := prove.ProblemOf(wrong)
-	if problem != prove.Size && problem != prove.ETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
+	if problem != report.ProblemSize && problem != report.ProblemETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
 		return false
 	}
 	mine, err := v.Keys.Mine(kept.KeyID)
@@ -102,26 +102,26 @@ func (v *verify) holdsOfRun(ctx context.Context, a *examined, kept record.Record
 	switch {
 	case (other || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "":
 		if by, err := v.replacedBy(ctx, a); by != "" || err != nil {
-			return errors.Join(err, prove.Damagef(prove.Replaced, "the run %s has put another archive in its place, and the store keeps no versions", by))
+			return errors.Join(err, prove.Damagef(report.ProblemReplaced, "the run %s has put another archive in its place, and the store keeps no versions", by))
 		}
 	}
 	switch {
 	case o.Size != s.ObjectSize:
-		return prove.Damagef(prove.Size, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
+		return prove.Damagef(report.ProblemSize, "it has %d bytes, and had %d when it was stored", o.Size, s.ObjectSize)
 	case other:
 		if o.ETag == "" {
-			return prove.Damagef(prove.ETag, "the file was written to after it was stored, or what lies beside it (.firn-meta) is gone: it is not what was saved")
+			return prove.Damagef(report.ProblemETag, "the file was written to after it was stored, or what lies beside it (.firn-meta) is gone: it is not what was saved")
 		}
-		return prove.Damagef(prove.ETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object, of somebody who is not in the catalogue, or of a run that was killed", o.ETag, s.ETag)
+		return prove.Damagef(report.ProblemETag, "the store's tag of its content is %s, and was %s when it was stored: it is another object, of somebody who is not in the catalogue, or of a run that was killed", o.ETag, s.ETag)
 	case noRecord != nil:
 		return noRecord
 	}
 	field := differs(s.Record(), kept)
 	switch {
 	case field != "" && s.ETag != "":
-		return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %s; its content is, by the store's tag, and firn restore believes the catalogue", field)
+		return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %s; its content is, by the store's tag, and firn restore believes the catalogue", field)
 	case field != "":
-		return prove.Damagef(prove.Metadata, "its metadata are not what was stored with it: %s", field)
+		return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %s", field)
 	}
 	return nil
 }
@@ -160,11 +160,11 @@ func (v *verify) checkKey(a *examined) error {
 	mine, err := v.Keys.Mine(r.KeyID)
 	switch {
 	case err != nil:
-		return prove.Damagef(prove.Metadata, "reading the key id in its metadata: %w", err)
+		return prove.Damagef(report.ProblemMetadata, "reading the key id in its metadata: %w", err)
 	case !mine:
-		return prove.Damagef(prove.Key, "it was %w than the one given", encryption.ErrOtherKey)
+		return prove.Damagef(report.ProblemKey, "it was %w than the one given", encryption.ErrOtherKey)
 	case r.ArchiveSize > 0 && encryption.CiphertextSize(r.ArchiveSize) != a.Object.Size:
-		return prove.Damagef(prove.Size, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, encryption.CiphertextSize(r.ArchiveSize))
+		return prove.Damagef(report.ProblemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, encryption.CiphertextSize(r.ArchiveSize))
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (v *verify) noteClass(a *examined, class string) {
 	}
 	v.Totals.Checks.OtherClass.Add(1)
 	v.Report.Event(report.Event{
-		Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Problem: prove.Class,
+		Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Problem: report.ProblemClass,
 		Text: fmt.Sprintf("it lies in the storage class %s, and was saved in %s", class, a.Line.Class),
 	})
 }
@@ -198,7 +198,7 @@ func (v *verify) reread(ctx context.Context, a *examined) (err error) {
 		return fmt.Errorf("reading it: %w", err)
 	}
 	if bytes.CRC != a.Object.CRC32C {
-		return prove.Damagef(prove.Checksum, "its bytes have changed where they lie: their CRC-32C is %08x, and was %08x when they were stored", bytes.CRC, a.Object.CRC32C)
+		return prove.Damagef(report.ProblemChecksum, "its bytes have changed where they lie: their CRC-32C is %08x, and was %08x when they were stored", bytes.CRC, a.Object.CRC32C)
 	}
 	return nil
 }

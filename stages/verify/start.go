@@ -104,10 +104,10 @@ func (v *verify) begin(ctx context.Context) {
 func (v *verify) fault(f pipeline.Fault) {
 	if a, ok := f.Item.(*examined); ok {
 		switch problem := prove.ProblemOf(f.Err); {
-		case problem == prove.Replaced && v.options.Moment == (ledger.Moment{}):
+		case problem == report.ProblemReplaced && v.options.Moment == (ledger.Moment{}):
 			v.settle(a, report.Replaced, f.Err)
 		case problem != "":
-			if problem != prove.Metadata || a.Line.ETag == "" { // or its content is there
+			if problem != report.ProblemMetadata || a.Line.ETag == "" { // or its content is there
 				v.harmed.add(a)
 			}
 			v.settle(a, report.Damaged, f.Err)

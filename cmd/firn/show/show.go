@@ -21,9 +21,10 @@ import (
 
 // Options say what to print, and where.
 type Options struct {
-	JSON  bool // one object a line on Stdout, nothing on Stderr
-	Quiet bool // the answer alone, no headings and no totals
-	Long  bool // all that is known
+	JSON  bool               // one object a line on Stdout, nothing on Stderr
+	Quiet bool               // the answer alone, no headings and no totals
+	Long  bool               // all that is known
+	Hint  func(error) string // what to do about an error; "" if that is unknown; nil: no hints
 
 	Stdout, Stderr io.Writer
 }
@@ -103,7 +104,11 @@ func (p *Printer) Fault(f browse.Fault, key string) {
 	case key != "":
 		what += ": " + ui.Quote(key)
 	}
-	p.say(what + ": " + ui.Message(f.Err))
+	message := ui.Message(f.Err)
+	if p.o.Hint != nil {
+		message = ui.JoinHint(message, p.o.Hint(f.Err))
+	}
+	p.say(what + ": " + message)
 }
 
 // Notice tells the user a word.

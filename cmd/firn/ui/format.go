@@ -50,7 +50,7 @@ func Count(n int64, what string) string {
 	return Number(n) + " " + what
 }
 
-// Duration writes a time as people say it.
+// Duration writes a span of time for people.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
@@ -77,8 +77,8 @@ func ratio(in, out int64) string {
 	return fmt.Sprintf(" (%.2f : 1)", float64(in)/float64(out))
 }
 
-// Plain returns a message as it can be shown: on one line, and without what
-// could move the cursor, whatever names and servers' answers are in it.
+// Plain returns a message as it can be shown: on one line, and without characters that could move the
+// cursor, whatever names and answers of servers are in it.
 func Plain(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, unprintable) < 0 {
 		return text
@@ -100,6 +100,14 @@ func Plain(text string) string {
 	return b.String()
 }
 
+// JoinHint adds a hint to a message that does not say the same already.
+func JoinHint(message, hint string) string {
+	if hint == "" || strings.Contains(message, hint) {
+		return message
+	}
+	return message + "; " + hint
+}
+
 // Message returns an error as it can be shown, on one line.
 func Message(err error) string {
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -118,8 +126,7 @@ func Message(err error) string {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// Quote returns a name as it can be shown: as it is if it is plain text, else
-// quoted as Go quotes strings.
+// Quote returns a name as it can be shown: plain text as it is, anything else quoted as a Go string.
 func Quote(name string) string {
 	plain := utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' || r == utf8.RuneError }) < 0
 	if plain && strings.TrimSpace(name) == name {

@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -13,56 +12,15 @@ import (
 	"firn/stages/service/report"
 )
 
-// jsonEvery is how often --json tells of progress.
+// jsonEvery is how often --json prints progress.
 const jsonEvery = 5 * time.Second
 
-// jsonPrinter writes one event a line on standard output. Warnings and faults
-// are events like all others; standard error has only what kept the run from
-// starting. Each event is an object with "time" (RFC 3339) and "event":
-//
-//	notice, warning   "text" for the user; "path", "key" and "error" where they apply
-//	saved             an archive was uploaded: "path", "key", "source_bytes", "stored_bytes"
-//	unchanged         a subtree was skipped unread: "path", "key", "source_bytes"
-//	identical         an archive was made, and is in the store already: the same fields
-//	would-save        in a dry run: the same fields
-//	cold              an archive must be thawed before it can be read, and was left: "path", "key", "stored_bytes", "class", "text"
-//	thaw-asked        its thaw was asked for: the same fields, and "tier"
-//	thawing           its thaw was asked for before, and goes on: "path", "key", "stored_bytes", "class"
-//	thawed            it was waited for, and can be read: the same fields
-//	thaw-estimate     what it takes to thaw all that is cold of a class in a tier: "class", "tier", "archives",
-//	                  "stored_bytes", "dollars", "from_seconds", "to_seconds"
-//	thaw-sum          what was asked for, of a class: the same fields
-//	thaw-waiting      there is nothing to do until the next look: "archives", "stored_bytes", "since", "next_look"
-//	failed            a subtree was not saved: the same fields, and "error"
-//	entry-fault       an entry was not saved, or not whole: "path", "error", mostly "key"
-//	entry-changed     an entry changed while it was read: the same fields
-//	entry-skipped     a socket, which no archive can hold: the same fields
-//	restored          an archive was proven and laid down: "path", "key", "source_bytes", "stored_bytes"
-//	intact            all that is wanted of an archive is in its place; it was not fetched: the same fields
-//	would-restore     in a dry run: the same fields
-//	catalogue-fault   what was saved could not be noted in the catalogue, or a part of it not be read: "error", "key"
-//	verified          firn verify: an archive is what was saved, as far as was asked: "path", "key", "stored_bytes"
-//	damaged           it is not: the same fields, "error", and "problem", in a word: missing, size, etag, metadata,
-//	                  key, checksum, content (HMAC or MD5), tar, entries, replaced
-//	not-read          it is cold, so that its content was not read; all else is intact: the fields of verified
-//	replaced          of a run whose archive another one took the place of: the fields of damaged
-//	unknown           no run of the catalogue tells of it: the fields of verified
-//	catalogue-damaged an object of the catalogue is gone or can't be used: "key", "error", "problem" (missing, key,
-//	                  unproven), and "text", which says what is lost with it
-//	older-intact      another version of a damaged archive that the store holds: "path", "key", and "run", which tells of it
-//	lost              a damaged archive of which no run knows another version: "path", "key", "text"
-//	entered           firn catalogue rebuild: an archive is in the catalogue again: the fields of verified
-//	progress          now and then: the run's counters (jsonTotals) and each stage's (jsonStage)
-//	summary           at the end: the same, and "complete", "error", "bottleneck", "dry_run",
-//	                  "run" (its id in the catalogue), "memory_peak_bytes", "spool_peak_bytes"
-//
-// Zero and empty fields of all but the last two are left out. A path that is
-// not UTF-8 comes in base64 too, as "path_base64". source_bytes are those of
-// regular files, stored_bytes those of objects. More fields and events may come
-// with newer versions. While a restore waits, progress has "waits", with the fields of thaw-waiting.
+// jsonPrinter writes one JSON object a line on standard output: the events, the progress and the
+// summary. The doc tags of the structs below explain the fields; docs/reference/json.md is generated
+// from them.
 type jsonPrinter struct {
+	o      Options
 	totals *report.Totals
-	checks func() *jsonChecks
 	now    func() time.Time
 	ticker *ticker
 
@@ -71,7 +29,7 @@ type jsonPrinter struct {
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
-	return &jsonPrinter{totals: t, checks: checksOf(o, t), now: time.Now, out: newEncoder(o.Stdout)}
+	return &jsonPrinter{o: o, totals: t, now: time.Now, out: newEncoder(o.Stdout)}
 }
 
 func newEncoder(w io.Writer) *json.Encoder {
@@ -82,35 +40,33 @@ func newEncoder(w io.Writer) *json.Encoder {
 
 // jsonEvent is an event as it is printed.
 type jsonEvent struct {
-	Time    time.Time   `json:"time"`
-	Event   report.Kind `json:"event"`
-	Path    string      `json:"path,omitempty"`
-	RawPath string      `json:"path_base64,omitempty"` // when the path is not UTF-8
-	Key     string      `json:"key,omitempty"`
-	Text    string      `json:"text,omitempty"`
-	Error   string      `json:"error,omitempty"`
-	Source  int64       `json:"source_bytes,omitempty"`
-	Stored  int64       `json:"stored_bytes,omitempty"`
-	Class   string      `json:"class,omitempty"`
-	Tier    string      `json:"tier,omitempty"`
-	Problem string      `json:"problem,omitempty"`
-	Run     string      `json:"run,omitempty"`
-
-	// Of thaw-estimate, thaw-sum and thaw-waiting.
-	Archives int64      `json:"archives,omitempty"`
-	Dollars  *float64   `json:"dollars,omitempty"`
-	From     *float64   `json:"from_seconds,omitempty"`
-	To       *float64   `json:"to_seconds,omitempty"`
-	Since    *time.Time `json:"since,omitempty"`
-	Next     *time.Time `json:"next_look,omitempty"`
+	Time     time.Time      `json:"time" doc:"when it was printed (RFC 3339)"`
+	Event    report.Kind    `json:"event" doc:"the kind of the object"`
+	Path     string         `json:"path,omitempty" doc:"path of the subtree or entry"`
+	RawPath  string         `json:"path_base64,omitempty" doc:"the path in base64, only if it is not UTF-8"`
+	Key      string         `json:"key,omitempty" doc:"key of the object in the store"`
+	Text     string         `json:"text,omitempty" doc:"message for the user"`
+	Error    string         `json:"error,omitempty" doc:"what failed and why"`
+	Source   int64          `json:"source_bytes,omitempty" doc:"bytes of regular files in the subtree"`
+	Stored   int64          `json:"stored_bytes,omitempty" doc:"bytes of the objects in the store"`
+	Class    string         `json:"class,omitempty" doc:"storage class"`
+	Tier     string         `json:"tier,omitempty" doc:"tier of the thaw"`
+	Problem  report.Problem `json:"problem,omitempty" doc:"what is wrong: see the table of problems"`
+	Run      string         `json:"run,omitempty" doc:"id of the run that saved this version"`
+	Archives int64          `json:"archives,omitempty" doc:"number of archives"`
+	Dollars  *float64       `json:"dollars,omitempty" doc:"estimated price of the thaw"`
+	From     *float64       `json:"from_seconds,omitempty" doc:"a thaw takes at least this long"`
+	To       *float64       `json:"to_seconds,omitempty" doc:"a thaw takes at most this long; 0 if that is unknown"`
+	Since    *time.Time     `json:"since,omitempty" doc:"when the wait began"`
+	Next     *time.Time     `json:"next_look,omitempty" doc:"when firn looks again; missing during a look"`
 }
 
-// jsonWaits is what a restore waits for as it is printed.
+// jsonWaits is what a restore waits for, as it is printed.
 type jsonWaits struct {
 	Archives int64      `json:"archives"`
 	Bytes    int64      `json:"stored_bytes"`
 	Since    time.Time  `json:"since"`
-	Next     *time.Time `json:"next_look,omitempty"` // none while it looks
+	Next     *time.Time `json:"next_look,omitempty"`
 }
 
 func newJSONWaits(w *report.Waits) *jsonWaits {
@@ -124,9 +80,18 @@ func newJSONWaits(w *report.Waits) *jsonWaits {
 	return j
 }
 
-// thaw fills in what an event tells of thaws.
-func (j *jsonEvent) thaw(e report.Event) {
-	j.Class, j.Tier = e.Class, e.Tier
+// Event implements report.Reporter.
+func (p *jsonPrinter) Event(e report.Event) {
+	j := jsonEvent{
+		Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored,
+		Class: e.Class, Tier: e.Tier, Problem: e.Problem, Run: e.Run,
+	}
+	if !utf8.ValidString(e.Path) {
+		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
+	}
+	if e.Err != nil {
+		j.Error = JoinHint(e.Err.Error(), p.o.hint(e.Err))
+	}
 	if x := e.Estimate; x != nil {
 		from, to := x.From.Seconds(), x.To.Seconds()
 		j.Archives, j.Stored, j.Dollars, j.From, j.To = x.Objects, x.Bytes, &x.Dollars, &from, &to
@@ -134,100 +99,141 @@ func (j *jsonEvent) thaw(e report.Event) {
 	if w := newJSONWaits(e.Waits); w != nil {
 		j.Archives, j.Stored, j.Since, j.Next = w.Archives, w.Bytes, &w.Since, w.Next
 	}
-}
-
-// Event implements report.Reporter.
-func (p *jsonPrinter) Event(e report.Event) {
-	j := jsonEvent{Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored, Problem: e.Problem, Run: e.Run}
-	j.thaw(e)
-	if !utf8.ValidString(e.Path) {
-		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
-	}
-	if e.Err != nil {
-		j.Error = e.Err.Error()
-	}
 	p.print(j)
 }
 
 func (p *jsonPrinter) print(v any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.out.Encode(v) // a reader that is gone must not end a backup
+	_ = p.out.Encode(v) // a reader that has gone must not end a backup
 }
 
-// jsonStage is a stage's counters as they are printed.
+// jsonStage is the counters of a stage as they are printed.
 type jsonStage struct {
-	Stage    string  `json:"stage"`
-	Workers  int     `json:"workers"`
-	ItemsIn  int64   `json:"items_in"`
-	ItemsOut int64   `json:"items_out"`
-	BytesIn  int64   `json:"bytes_in"`
-	BytesOut int64   `json:"bytes_out"`
-	InFlight int64   `json:"in_flight"`
-	Failed   int64   `json:"failed"`
-	Busy     float64 `json:"busy_seconds"`
-	Starved  float64 `json:"starved_seconds"`
-	Blocked  float64 `json:"blocked_seconds"`
+	Stage    string  `json:"stage" doc:"name of the stage"`
+	Workers  int     `json:"workers" doc:"number of workers"`
+	ItemsIn  int64   `json:"items_in" doc:"items taken"`
+	ItemsOut int64   `json:"items_out" doc:"items passed on"`
+	BytesIn  int64   `json:"bytes_in" doc:"bytes taken"`
+	BytesOut int64   `json:"bytes_out" doc:"bytes passed on"`
+	InFlight int64   `json:"in_flight" doc:"items in work"`
+	Failed   int64   `json:"failed" doc:"items that failed"`
+	Busy     float64 `json:"busy_seconds" doc:"time that its workers worked, added up"`
+	Starved  float64 `json:"starved_seconds" doc:"time that its workers waited for input, added up"`
+	Blocked  float64 `json:"blocked_seconds" doc:"time that its workers waited for the next stage or for a budget, added up"`
 }
 
 func jsonStages(all []pipeline.Counters) []jsonStage {
 	stages := make([]jsonStage, len(all))
 	for i, c := range all {
 		stages[i] = jsonStage{
-			c.Stage, c.Workers, c.ItemsIn, c.ItemsOut, c.BytesIn, c.BytesOut, c.InFlight, c.Failed,
-			c.Busy.Seconds(), c.Starved.Seconds(), c.Blocked.Seconds(),
+			Stage: c.Stage, Workers: c.Workers, ItemsIn: c.ItemsIn, ItemsOut: c.ItemsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
+			InFlight: c.InFlight, Failed: c.Failed, Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
 		}
 	}
 	return stages
 }
 
-// jsonTotals are the run's counters as they are printed.
+// jsonChecks are the counters of a verification or a rebuild as they are printed.
+type jsonChecks struct {
+	Verified   int64 `json:"verified" doc:"archives that are intact"`
+	Damaged    int64 `json:"damaged" doc:"archives that are damaged"`
+	NotRead    int64 `json:"not_read" doc:"archives that are cold and were not read; all other checks passed"`
+	Replaced   int64 `json:"replaced" doc:"archives of older runs that a newer one replaced"`
+	Unknown    int64 `json:"unknown" doc:"archives that no run lists"`
+	Catalogue  int64 `json:"catalogue_damaged" doc:"damaged or missing objects of the catalogue"`
+	Older      int64 `json:"older_intact" doc:"damaged archives of which the store holds another version"`
+	Lost       int64 `json:"lost" doc:"damaged archives without another known version"`
+	Read       int64 `json:"read" doc:"archives that were read and verified"`
+	ReadBytes  int64 `json:"read_stored_bytes" doc:"bytes of their objects"`
+	NoChecksum int64 `json:"without_checksum" doc:"archives of which the store keeps no checksum"`
+	OtherClass int64 `json:"other_class" doc:"archives in another storage class than they were saved in"`
+	Runs       int64 `json:"runs" doc:"runs in the catalogue"`
+	Entered    int64 `json:"entered" doc:"archives written to the catalogue"`
+	WithList   int64 `json:"entered_with_list" doc:"of them those whose entries are known"`
+}
+
+// checks reads the counters; other operations have none.
+func (p *jsonPrinter) checks() *jsonChecks {
+	if !p.o.Operation.checks {
+		return nil
+	}
+	c := &p.totals.Checks
+	return &jsonChecks{
+		Verified: c.Verified.Load(), Damaged: c.Damaged.Load(), NotRead: c.NotRead.Load(), Replaced: c.Replaced.Load(),
+		Unknown: c.Unknown.Load(), Catalogue: c.Catalogue.Load(), Older: c.Older.Load(), Lost: c.Lost.Load(),
+		Read: c.Read.Load(), ReadBytes: c.ReadBytes.Load(), NoChecksum: c.NoChecksum.Load(), OtherClass: c.OtherClass.Load(),
+		Runs: c.Runs.Load(), Entered: c.Entered.Load(), WithList: c.WithList.Load(),
+	}
+}
+
+// jsonTotals are the counters of a run as they are printed.
 type jsonTotals struct {
-	Seconds      float64     `json:"seconds"`
-	Subtrees     int64       `json:"subtrees"`
-	Entries      int64       `json:"entries"`
-	SourceBytes  int64       `json:"source_bytes"`
-	Final        bool        `json:"scan_complete"`
-	ReadBytes    int64       `json:"read_bytes"`
-	Saved        int64       `json:"saved"`
-	Unchanged    int64       `json:"unchanged"`
-	Identical    int64       `json:"identical"`
-	Failed       int64       `json:"failed"`
-	EntryFaults  int64       `json:"entry_faults"`
-	Changed      int64       `json:"entries_changed"`
-	Skipped      int64       `json:"entries_skipped"`
-	StoredBytes  int64       `json:"stored_bytes"`
-	SavedBytes   int64       `json:"saved_source_bytes"`
-	SkippedBytes int64       `json:"skipped_source_bytes"`
-	Cold         int64       `json:"cold"`
-	ColdBytes    int64       `json:"cold_stored_bytes"`
-	ColdLeft     int64       `json:"cold_not_asked_for"`
-	Waits        *jsonWaits  `json:"waits,omitempty"`
-	Checks       *jsonChecks `json:"checks,omitempty"` // of firn verify and firn catalogue rebuild
-	MemoryLimit  int64       `json:"memory_limit_bytes"`
-	SpoolLimit   int64       `json:"spool_limit_bytes"`
-	Stages       []jsonStage `json:"stages"`
+	Seconds      float64     `json:"seconds" doc:"time since the start"`
+	Subtrees     int64       `json:"subtrees" doc:"subtrees or archives found so far"`
+	Entries      int64       `json:"entries" doc:"entries in them"`
+	SourceBytes  int64       `json:"source_bytes" doc:"bytes to read, as far as they are found"`
+	Final        bool        `json:"scan_complete" doc:"whether everything is found"`
+	ReadBytes    int64       `json:"read_bytes" doc:"of source_bytes, those that are read or skipped"`
+	Saved        int64       `json:"saved" doc:"subtrees saved"`
+	Unchanged    int64       `json:"unchanged" doc:"subtrees skipped without reading them"`
+	Identical    int64       `json:"identical" doc:"subtrees read, of which the store already holds the content"`
+	Failed       int64       `json:"failed" doc:"subtrees or archives that failed"`
+	EntryFaults  int64       `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
+	Changed      int64       `json:"entries_changed" doc:"entries that changed while they were read"`
+	Skipped      int64       `json:"entries_skipped" doc:"entries that no archive can hold"`
+	StoredBytes  int64       `json:"stored_bytes" doc:"bytes of the objects that were stored"`
+	SavedBytes   int64       `json:"saved_source_bytes" doc:"bytes of regular files in saved subtrees"`
+	SkippedBytes int64       `json:"skipped_source_bytes" doc:"bytes of regular files in unchanged and identical subtrees"`
+	Cold         int64       `json:"cold" doc:"archives that must be thawed first"`
+	ColdBytes    int64       `json:"cold_stored_bytes" doc:"bytes of their objects"`
+	ColdLeft     int64       `json:"cold_not_asked_for" doc:"of them those whose thaw was not requested"`
+	Waits        *jsonWaits  `json:"waits,omitempty" doc:"while a restore waits: the fields of thaw-waiting"`
+	Checks       *jsonChecks `json:"checks,omitempty" doc:"of verify and catalogue rebuild: see below"`
+	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
+	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
+	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
 
 func (p *jsonPrinter) totalsOf(now report.Progress) jsonTotals {
 	t := p.totals
 	done, found := progressOf(now, t)
 	return jsonTotals{
-		now.Elapsed.Seconds(), t.Subtrees.Load(), t.Entries.Load(), found, t.Final(), done,
-		t.Saved.Load(), t.Unchanged.Load(), t.Identical.Load(), t.Failed.Load(), t.Faults.Load(), t.Changed.Load(), t.LeftOut.Load(),
-		t.Stored.Load(), t.SavedBytes.Load(), t.SkippedBytes.Load(), t.Cold.Load(), t.ColdBytes.Load(), t.Left.Load(), newJSONWaits(now.Waits), p.checks(), now.MemoryLimit, now.SpoolLimit, jsonStages(now.Stages),
+		Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
+		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Failed: t.Failed.Load(),
+		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
+		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
+		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: newJSONWaits(now.Waits), Checks: p.checks(),
+		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
 	}
+}
+
+// jsonProgress is the progress as it is printed.
+type jsonProgress struct {
+	Time  time.Time `json:"time" doc:"when it was printed (RFC 3339)"`
+	Event string    `json:"event" doc:"progress or summary"`
+	jsonTotals
+}
+
+func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
+	return jsonProgress{Time: p.now(), Event: event, jsonTotals: p.totalsOf(now)}
+}
+
+// jsonSummary is the summary as it is printed.
+type jsonSummary struct {
+	jsonProgress
+	Complete   bool   `json:"complete" doc:"summary only: whether everything was done without a fault"`
+	DryRun     bool   `json:"dry_run" doc:"summary only"`
+	Error      string `json:"error,omitempty" doc:"summary only: why the run ended early"`
+	Bottleneck string `json:"bottleneck,omitempty" doc:"summary only: the stage that was busiest"`
+	Run        string `json:"run,omitempty" doc:"summary only: id of the run in the catalogue"`
+	MemoryPeak int64  `json:"memory_peak_bytes" doc:"summary only: most memory used for blocks and parts"`
+	SpoolPeak  int64  `json:"spool_peak_bytes" doc:"summary only: most bytes used in the cache path"`
 }
 
 // Start implements Printer.
 func (p *jsonPrinter) Start(progress func() report.Progress) {
-	p.ticker = startTicker(jsonEvery, func() {
-		p.print(struct {
-			Time  time.Time `json:"time"`
-			Event string    `json:"event"`
-			jsonTotals
-		}{p.now(), "progress", p.totalsOf(progress())})
-	})
+	p.ticker = startTicker(jsonEvery, func() { p.print(p.progress("progress", progress())) })
 }
 
 // Finish implements Printer.
@@ -235,20 +241,12 @@ func (p *jsonPrinter) Finish(s report.Summary) {
 	if p.ticker != nil {
 		p.ticker.end()
 	}
-	failure := ""
-	if s.Err != nil {
-		failure = fmt.Sprint(s.Err)
+	j := jsonSummary{
+		jsonProgress: p.progress("summary", s.Progress), Complete: s.Complete(p.totals), DryRun: s.DryRun,
+		Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak,
 	}
-	p.print(struct {
-		Time  time.Time `json:"time"`
-		Event string    `json:"event"`
-		jsonTotals
-		Complete   bool   `json:"complete"`
-		DryRun     bool   `json:"dry_run"`
-		Error      string `json:"error,omitempty"`
-		Bottleneck string `json:"bottleneck,omitempty"`
-		Run        string `json:"run,omitempty"`
-		MemoryPeak int64  `json:"memory_peak_bytes"`
-		SpoolPeak  int64  `json:"spool_peak_bytes"`
-	}{p.now(), "summary", p.totalsOf(s.Progress), s.Complete(p.totals), s.DryRun, failure, s.Bottleneck, s.Run, s.MemoryPeak, s.SpoolPeak})
+	if s.Err != nil {
+		j.Error = JoinHint(s.Err.Error(), p.o.hint(s.Err))
+	}
+	p.print(j)
 }

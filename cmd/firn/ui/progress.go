@@ -14,23 +14,23 @@ import (
 	"firn/stages/service/report"
 )
 
-// done and found are how far the run is, in bytes of what it reads: what was
-// skipped counts as read. found grows while the scan runs ahead.
+// progressOf is how far the run is, in bytes of what it reads. What was skipped counts as read. found
+// grows while the scan runs ahead.
 func progressOf(p report.Progress, t *report.Totals) (done, found int64) {
 	found = t.Bytes.Load()
 	done = t.UnreadBytes.Load()
 	for _, c := range p.Stages {
 		switch c.Stage {
-		case "archive":
+		case report.StageArchive:
 			done += c.BytesOut
-		case "fetch":
+		case report.StageFetch:
 			done += c.BytesIn
 		}
 	}
 	return min(done, found), found
 }
 
-// eta is the time left at the rate so far, once it is known how much there is.
+// eta is the time left at the rate so far. It is unknown until the scan has ended.
 func eta(done, found int64, elapsed time.Duration, final bool) string {
 	switch {
 	case !final:
@@ -52,18 +52,14 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 			continue
 		}
 		switch c.Stage {
-		case "cut", "lookup", "record", "spool", "check":
-			continue // seldom of interest; the counters are in --json
+		case report.StageCut, report.StageLookup, report.StageRecord, report.StageSpool, report.StageCheck:
+			continue // seldom of interest; --json prints the counters
 		}
 		var last pipeline.Counters
 		if i < len(before) {
 			last = before[i]
 		}
-		busy := 0.0
-		if elapsed > 0 {
-			busy = min(float64(c.Busy-last.Busy)/float64(elapsed)/float64(c.Workers), 1)
-		}
-		if percent := fmt.Sprintf("%.0f%%", 100*busy); percent != "0%" {
+		if percent := fmt.Sprintf("%.0f%%", 100*busyShare(c, last, elapsed)); percent != "0%" {
 			parts = append(parts, c.Stage+" "+percent)
 		}
 	}
@@ -71,6 +67,14 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 		return "waiting"
 	}
 	return "busy: " + strings.Join(parts, ", ")
+}
+
+// busyShare is how busy the workers of a stage were between two moments, from 0 to 1.
+func busyShare(now, before pipeline.Counters, elapsed time.Duration) float64 {
+	if elapsed <= 0 {
+		return 0
+	}
+	return min(float64(now.Busy-before.Busy)/float64(elapsed)/float64(now.Workers), 1)
 }
 
 // counts is how far the run is, in subtrees and stored bytes.
@@ -109,12 +113,11 @@ func newBar(w io.Writer, t *report.Totals) *bar {
 	)}
 }
 
-// The bar is never told that it is full: it would not draw again. Its errors
-// are those of the terminal, of which there is nobody to tell.
+// update never fills the bar: a full bar is not drawn again. Errors of the terminal are ignored.
 func (b *bar) update(p report.Progress) {
 	done, found := progressOf(p, b.totals)
 	b.bar.ChangeMax64(max(found, done) + 1)
-	// A row that breaks would draw the next bar below this one.
+	// A row that wraps would draw the next bar below this one.
 	width := b.width()
 	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
 	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
@@ -150,7 +153,7 @@ func (b *bar) clear() {
 	}
 }
 
-// lines is the display where no cursor can be moved: a line now and then.
+// lines is the display without a terminal: a line at each update.
 type lines struct {
 	w      io.Writer
 	totals *report.Totals
@@ -160,7 +163,7 @@ type lines struct {
 
 func (l *lines) update(p report.Progress) {
 	if idle(p) {
-		return // each look says what is waited for
+		return // the event of each look says it
 	}
 	done, found := progressOf(p, l.totals)
 	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s; %s\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),

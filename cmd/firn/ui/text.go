@@ -1,13 +1,11 @@
 package ui
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
-	"firn/stages/format/encryption"
 	"firn/stages/service/report"
 )
 
@@ -48,81 +46,115 @@ func (p *text) Event(e report.Event) {
 
 // line is what to print of an event, "" for nothing.
 func (p *text) line(e report.Event) string {
-	name := Quote(e.Path)
-	if p.o.Verify || p.o.Rebuild {
-		if line, ok := p.checkLine(e); ok {
-			return line
-		}
-	}
-	switch e.Kind {
-	case report.Failed:
-		return fmt.Sprintf("firn: not "+done(p.o.Restore)+": %s: %s", name, Message(e.Err))
-	case report.Entry:
-		return "firn: not " + done(p.o.Restore) + " whole: " + Message(e.Err)
-	case report.Changed:
-		return "firn: changed: " + Message(e.Err)
-	case report.NoCatalogue:
-		if p.o.Restore {
-			remedy := "'firn catalogue rebuild' makes it again"
-			if errors.Is(e.Err, encryption.ErrOtherKey) {
-				remedy = "name the key file it was made with"
-			}
-			return "firn: the catalogue: " + Message(e.Err) + "; " + remedy
-		}
-		return "firn: not noted in the catalogue: " + Message(e.Err) + "; the archives are stored all the same, and restore without it; 'firn catalogue rebuild' makes it again"
-	case report.Warning:
-		return "firn: warning: " + message(e)
-	case report.Cold:
-		return fmt.Sprintf("firn: cold: %s: %s", name, coldness(e))
+	if line := p.fault(e); line != "" {
+		return "firn: " + line
 	}
 	if p.o.Quiet {
 		return ""
 	}
+	if line := p.news(e); line != "" {
+		return line
+	}
+	if p.o.Verbose {
+		return detail(e)
+	}
+	return ""
+}
+
+// explain is an error as it can be shown, with a hint what to do.
+func (p *text) explain(err error) string {
+	return JoinHint(Message(err), p.o.hint(err))
+}
+
+// fault is the line of an event that is printed even with --quiet.
+func (p *text) fault(e report.Event) string {
+	name, done := Quote(e.Path), p.o.Operation.Done
+	if name == "" {
+		name = Quote(e.Key)
+	}
+	switch e.Kind {
+	case report.Failed:
+		return "not " + done + ": " + name + ": " + p.explain(e.Err)
+	case report.Entry:
+		return "not " + done + " whole: " + p.explain(e.Err)
+	case report.Changed:
+		return "changed: " + p.explain(e.Err)
+	case report.NoCatalogue:
+		remedy := p.o.hint(e.Err)
+		if remedy == "" {
+			remedy = p.o.Operation.remedy
+		}
+		return JoinHint(p.o.Operation.catalogue(Message(e.Err)), remedy)
+	case report.Warning:
+		return "warning: " + p.message(e)
+	case report.Cold:
+		return fmt.Sprintf("cold: %s: %s", name, coldness(e))
+	case report.Damaged:
+		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e.Err))
+	case report.Catalogue:
+		return fmt.Sprintf("damaged: %s: %s; %s", Quote(e.Key), p.explain(e.Err), e.Text)
+	case report.Older:
+		return fmt.Sprintf("still there: %s: %s; firn restore --run %s --path %s brings it back", name, e.Text, e.Run, shellQuote(patternOf(e.Path)))
+	case report.Lost:
+		return fmt.Sprintf("lost: %s: %s; no run lists another version that the store holds", name, e.Text)
+	}
+	return ""
+}
+
+// news is the line of an event that is not printed with --quiet.
+func (p *text) news(e report.Event) string {
+	name := Quote(e.Path)
 	switch e.Kind {
 	case report.Notice:
-		return "firn: " + message(e)
+		return "firn: " + p.message(e)
 	case report.Left:
-		return "firn: left out: " + Message(e.Err)
+		return "firn: left out: " + p.explain(e.Err)
 	case report.Estimate:
 		return "firn: " + estimate(e)
 	case report.AskedSum:
 		return "firn: " + asked(e)
 	case report.Waiting:
-		if p.every == barEvery {
-			return "" // the rows below the bar say it
+		if p.every != barEvery { // else the rows below the bar say it
+			return "firn: " + waiting(*e.Waits, time.Now())
 		}
-		return "firn: " + waiting(*e.Waits, time.Now())
+	case report.Unknown:
+		return fmt.Sprintf("firn: unknown: %s: no run of the catalogue lists it", Quote(e.Key))
+	case report.NotRead:
+		return fmt.Sprintf("firn: not read: %s is cold (%s): thaw it with firn restore --thaw to read it", name, Bytes(e.Stored))
 	case report.WouldRestore:
 		return fmt.Sprintf("would restore %s from %s (%s)", name, Quote(e.Key), Bytes(e.Stored))
 	case report.WouldSave:
 		return fmt.Sprintf("would save %s as %s (%s)", name, Quote(e.Key), Bytes(e.Source))
 	}
-	if !p.o.Verbose {
-		return ""
-	}
+	return ""
+}
+
+// detail is the line of an event that is printed with --verbose only.
+func detail(e report.Event) string {
+	name := Quote(e.Path)
 	switch e.Kind {
 	case report.Saved:
 		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, Quote(e.Key), Bytes(e.Source), Bytes(e.Stored))
+	case report.Identical:
+		return fmt.Sprintf("identical %s: the store already holds its content", name)
 	case report.Intact:
-		return "intact " + name + ": it is in its place already"
+		return "intact " + name + ": it is already in place"
 	case report.Restored:
 		return fmt.Sprintf("restored %s (%s)", name, Bytes(e.Source))
 	case report.ThawAsked:
 		return fmt.Sprintf("asked for the thaw of %s (%s)", name, Bytes(e.Stored))
 	case report.Thawing:
 		return fmt.Sprintf("thawing %s (%s)", name, Bytes(e.Stored))
-	case report.Thawed:
-		return "thawed " + name
-	case report.Identical:
-		return fmt.Sprintf("identical %s: the store holds its content already", name)
-	case report.Unchanged:
-		return "unchanged " + name
+	case report.Replaced:
+		return fmt.Sprintf("replaced %s: %s", name, Message(e.Err))
+	case report.Unchanged, report.Thawed, report.Verified, report.Entered:
+		return string(e.Kind) + " " + name
 	}
 	return ""
 }
 
-// message joins what a word to the user consists of.
-func message(e report.Event) string {
+// message joins the parts of a notice or a warning.
+func (p *text) message(e report.Event) string {
 	var parts []string
 	for _, s := range []string{Quote(e.Path), Quote(e.Key), Plain(e.Text)} {
 		if s != "" {
@@ -130,9 +162,33 @@ func message(e report.Event) string {
 		}
 	}
 	if e.Err != nil {
-		parts = append(parts, Message(e.Err))
+		parts = append(parts, p.explain(e.Err))
 	}
 	return strings.Join(parts, ": ")
+}
+
+// patternOf is a pattern of --path that names this one path.
+func patternOf(path string) string {
+	var b strings.Builder
+	b.WriteByte('/')
+	for _, r := range []byte(path) {
+		if strings.IndexByte(`*?[\`, r) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(r)
+	}
+	return b.String()
+}
+
+// shellQuote writes a text as one word of a shell, if it can be printed.
+func shellQuote(text string) string {
+	if Quote(text) != text {
+		return Quote(text)
+	}
+	if strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(" \t'\"$`\\*?[]{}()<>|&;!#~", r) }) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // Start implements Printer.
@@ -156,24 +212,13 @@ func (p *text) Finish(s report.Summary) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.show.clear()
+	lines := p.summary(s)
 	if p.o.Quiet {
-		if s.Err != nil || !s.Complete(p.totals) {
-			fmt.Fprintln(p.o.Stderr, "firn:", p.verdict(s))
+		if lines = lines[len(lines)-1:]; s.Err == nil && s.Complete(p.totals) {
+			return
 		}
-		return
-	}
-	lines := summary(s, p.totals, p.o.Restore)
-	if p.o.Verify || p.o.Rebuild {
-		lines = checkSummary(s, p.totals, p.o)
 	}
 	for _, line := range lines {
 		fmt.Fprintln(p.o.Stderr, line)
 	}
-}
-
-func (p *text) verdict(s report.Summary) string {
-	if p.o.Verify || p.o.Rebuild {
-		return checkVerdict(s, p.totals, p.o)
-	}
-	return verdict(s, p.totals, p.o.Restore)
 }

@@ -9,7 +9,7 @@ import (
 	"firn/stages/stage/thaw"
 )
 
-// coldness says of an archive that must be thawed how large it is, and where it lies.
+// coldness is the size and the storage class of an archive that must be thawed.
 func coldness(e report.Event) string {
 	said := fmt.Sprintf("%s in %s", Bytes(e.Stored), Plain(e.Class))
 	if e.Text != "" {
@@ -18,12 +18,12 @@ func coldness(e report.Event) string {
 	return said
 }
 
-// what is a number of archives of a class, with their size.
+// what is a number of archives, their size and their class.
 func what(e *thaw.Estimate) string {
 	return fmt.Sprintf("%s, %s, in %s", Count(e.Objects, "archive"), Bytes(e.Bytes), Plain(e.Class))
 }
 
-// estimate says what a tier would take.
+// estimate is the time and the price of a tier.
 func estimate(e report.Event) string {
 	if e.Estimate.To == 0 {
 		return what(e.Estimate) + ": firn does not know what a thaw takes there"
@@ -31,7 +31,7 @@ func estimate(e report.Event) string {
 	return fmt.Sprintf("%s: --thaw %s takes %s and costs about %s", what(e.Estimate), strings.ToLower(e.Tier), span(e.Estimate), Dollars(e.Estimate.Dollars))
 }
 
-// asked says what was asked for.
+// asked is what was requested.
 func asked(e report.Event) string {
 	said := fmt.Sprintf("asked for the thaw of %s, in the tier %s", what(e.Estimate), strings.ToLower(e.Tier))
 	if e.Estimate.To == 0 {
@@ -40,7 +40,7 @@ func asked(e report.Event) string {
 	return fmt.Sprintf("%s: it takes %s and costs about %s", said, span(e.Estimate), Dollars(e.Estimate.Dollars))
 }
 
-// span is how long a thaw takes.
+// span is the time that a thaw takes.
 func span(e *thaw.Estimate) string {
 	unit, name := time.Hour, "h"
 	if e.To < time.Hour {
@@ -65,7 +65,7 @@ func Dollars(amount float64) string {
 	return "$" + Number(int64(amount+0.5))
 }
 
-// waiting says what a restore waits for.
+// waiting is what a restore waits for.
 func waiting(w report.Waits, now time.Time) string {
 	said := fmt.Sprintf("waiting for the thaw of %s, %s, for %s", Count(w.Archives, "archive"), Bytes(w.Bytes), Duration(max(now.Sub(w.Since), 0)))
 	if left := w.Next.Sub(now); left > 0 {
@@ -80,14 +80,14 @@ func idle(p report.Progress) bool {
 		return false
 	}
 	for _, c := range p.Stages {
-		if c.InFlight > 0 && c.Stage != "find" {
+		if c.InFlight > 0 && c.Stage != report.StageFind {
 			return false
 		}
 	}
 	return true
 }
 
-// coldRow is the row of the summary for what is cold at the end.
+// coldRow is the row of the summary for archives that are still cold.
 func coldRow(t *report.Totals) string {
 	cold, left := t.Cold.Load(), t.Left.Load()
 	said := fmt.Sprintf("%s, %s", Count(cold, "archive"), Bytes(t.ColdBytes.Load()))
@@ -100,7 +100,7 @@ func coldRow(t *report.Totals) string {
 	return said
 }
 
-// coldVerdict is how a run ended that restored all but what is cold.
+// coldVerdict is the last line of a run that restored everything but cold archives.
 func coldVerdict(t *report.Totals) string {
 	cold, left := t.Cold.Load(), t.Left.Load()
 	n := Count(cold, "archive")

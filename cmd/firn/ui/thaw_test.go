@@ -39,7 +39,7 @@ func TestThawEvents(t *testing.T) {
 		{e: report.Event{Kind: report.Thawing, Path: "a", Stored: 1}, plain: "thawing a (1 B)", loud: true},
 		{e: report.Event{Kind: report.Thawed, Path: "a"}, plain: "thawed a", loud: true},
 	} {
-		for _, o := range []Options{{Restore: true}, {Restore: true, Quiet: true}, {Restore: true, Verbose: true}} {
+		for _, o := range []Options{{Operation: Restore()}, {Operation: Restore(), Quiet: true}, {Operation: Restore(), Verbose: true}} {
 			want := tt.plain
 			if o.Quiet && !tt.quiet || tt.loud && !o.Verbose {
 				want = ""
@@ -75,7 +75,7 @@ func TestThawVerdicts(t *testing.T) {
 		totals.ColdBytes.Store(2048)
 		totals.Failed.Store(tt.failed)
 		s := report.Summary{Err: tt.err, DryRun: tt.dry}
-		said := strings.Join(summary(s, totals, true), "\n")
+		said := strings.Join((&text{o: Options{Operation: Restore()}, totals: totals}).summary(s), "\n")
 		if !strings.Contains(said, tt.verdict) || !strings.Contains(said, "cold       "+strings.TrimPrefix(tt.row, ", ")) && !strings.Contains(said, tt.row) {
 			t.Errorf("%+v:\n%s", tt, said)
 		}

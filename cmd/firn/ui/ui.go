@@ -1,14 +1,12 @@
-// Package ui prints what a run has to tell, in the form that suits where it
-// goes: a progress bar on a terminal, a line now and then elsewhere, events as
-// JSON. Its rules:
+// Package ui prints the events, the progress and the summary of a run: with a progress bar on a
+// terminal, with a line every half minute elsewhere, or as JSON. Its rules:
 //
-//   - Faults and warnings are told at once, whatever the form: on standard
-//     error, or with --json as events on standard output.
+//   - Faults and warnings are printed at once: on standard error, or with --json as events on
+//     standard output.
 //   - Only --json writes to standard output.
-//   - What is shown as progress is read from counters on a ticker; work never
-//     waits for the screen.
-//   - Names from the disk are quoted when they hold anything but plain text:
-//     a file name can't move the cursor.
+//   - Progress is read from counters on a ticker; work never waits for the screen.
+//   - Names from the disk are quoted if they hold anything but plain text: a file name cannot move
+//     the cursor.
 package ui
 
 import (
@@ -24,15 +22,21 @@ import (
 
 // Options say what to print, and where.
 type Options struct {
-	JSON    bool // one event a line on Stdout, nothing on Stderr
-	Quiet   bool // only what is wrong
-	Verbose bool // each archive that was saved
-	DryRun  bool
-	Restore bool // the run brings back what others saved
-	Verify  bool // the run checks what others saved
-	Rebuild bool // the run makes the catalogue again
+	Operation Operation
+	JSON      bool // one event a line on Stdout, nothing on Stderr
+	Quiet     bool // warnings and faults only
+	Verbose   bool // also each archive
+	DryRun    bool
+	Hint      func(error) string // what to do about an error; "" if that is unknown; nil: no hints
 
 	Stdout, Stderr io.Writer
+}
+
+func (o *Options) hint(err error) string {
+	if o.Hint == nil {
+		return ""
+	}
+	return o.Hint(err)
 }
 
 // A Printer prints one run. Event may be called from any goroutine and at any
@@ -66,7 +70,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// A ticker calls fn now and then until it is stopped.
+// A ticker calls a function at intervals until it is stopped.
 type ticker struct {
 	stop chan struct{}
 	done sync.WaitGroup

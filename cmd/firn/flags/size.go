@@ -1,17 +1,15 @@
-package main
+package flags
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
-// size is a number of bytes as a flag: "64MiB", "1.5G", "8388608". Units
-// without an i are decimal, as in the SI; a bare letter is binary, as in most
-// tools of the field.
-type size int64
+// Size is a number of bytes as a flag: "64MiB", "1.5G", "8388608". Units without an i are decimal
+// (SI); a single letter is binary, as in most tools of the field.
+type Size int64
 
 func units() []struct {
 	suffix string
@@ -28,7 +26,7 @@ func units() []struct {
 }
 
 // Set implements pflag.Value.
-func (s *size) Set(text string) error {
+func (s *Size) Set(text string) error {
 	text = strings.TrimSpace(text)
 	for _, u := range units() {
 		if len(text) < len(u.suffix) || !strings.EqualFold(text[len(text)-len(u.suffix):], u.suffix) {
@@ -37,7 +35,7 @@ func (s *size) Set(text string) error {
 		number := strings.TrimSpace(text[:len(text)-len(u.suffix)])
 		n, err := strconv.ParseFloat(number, 64)
 		if bytes := n * u.bytes; err == nil && n >= 0 && bytes <= math.MaxInt64/2 {
-			*s = size(bytes)
+			*s = Size(bytes)
 			return nil
 		}
 		break
@@ -46,7 +44,7 @@ func (s *size) Set(text string) error {
 }
 
 // String implements pflag.Value.
-func (s *size) String() string {
+func (s *Size) String() string {
 	n := int64(*s)
 	for _, u := range units()[:4] {
 		if n != 0 && n%int64(u.bytes) == 0 {
@@ -56,24 +54,5 @@ func (s *size) String() string {
 	return strconv.FormatInt(n, 10)
 }
 
-// Type implements pflag.Value: what --help calls the argument.
-func (s *size) Type() string { return "size" }
-
-// number is a whole number as a flag.
-type number int
-
-// Set implements pflag.Value.
-func (n *number) Set(text string) error {
-	i, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil {
-		return errors.New("write a whole number")
-	}
-	*n = number(i)
-	return nil
-}
-
-// String implements pflag.Value.
-func (n *number) String() string { return strconv.Itoa(int(*n)) }
-
-// Type implements pflag.Value: what --help calls the argument.
-func (n *number) Type() string { return "number" }
+// Type implements pflag.Value: what help calls the argument.
+func (s *Size) Type() string { return "size" }

@@ -1,4 +1,4 @@
-package main
+package flags
 
 import (
 	"errors"
@@ -9,19 +9,18 @@ import (
 	"firn/stages/service/ledger"
 )
 
-// timeForms are how a time is written on the command line. A form names a span of time, a day or a minute, of which the end is
-// meant: as of 26 November is what was there when that day was over.
-func timeForms() []struct {
+// A timeForm is one way to write a time on the command line. It names a second, a minute or a day,
+// and means the end of that: --at 2026-11-26 is what was there when the day was over.
+type timeForm struct {
 	layout string
 	end    func(time.Time) time.Time
-} {
+}
+
+func timeForms() []timeForm {
 	after := func(d time.Duration) func(time.Time) time.Time {
 		return func(t time.Time) time.Time { return t.Add(d - 1) }
 	}
-	return []struct {
-		layout string
-		end    func(time.Time) time.Time
-	}{
+	return []timeForm{
 		{time.RFC3339, after(time.Second)},
 		{"2006-01-02T15:04:05", after(time.Second)},
 		{"2006-01-02 15:04:05", after(time.Second)},
@@ -31,12 +30,13 @@ func timeForms() []struct {
 	}
 }
 
-// parseMoment reads the values of --run and --at, either of which may be empty. A time without a zone is of the local one.
-func parseMoment(run, at string) (ledger.Moment, error) {
+// ParseMoment reads the values of --run and --at, either of which may be empty. A time without a
+// zone is local.
+func ParseMoment(run, at string) (ledger.Moment, error) {
 	run, at = strings.TrimSpace(run), strings.TrimSpace(at)
 	switch {
 	case run != "" && at != "":
-		return ledger.Moment{}, errors.New("--run and --at name a state each: give one of them")
+		return ledger.Moment{}, errors.New("--run and --at contradict each other: give one of them")
 	case at == "":
 		return ledger.Moment{Run: run}, nil
 	}

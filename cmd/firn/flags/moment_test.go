@@ -1,4 +1,4 @@
-package main
+package flags
 
 import (
 	"testing"
@@ -24,13 +24,13 @@ func TestParseMoment(t *testing.T) {
 		{"", "2026-11-26T03:00:05+05:00", ledger.Moment{At: time.Date(2026, 11, 25, 22, 0, 6, -1, time.UTC)}},
 		{"", "2026-11-26T03:00:05.25Z", ledger.Moment{At: time.Date(2026, 11, 26, 3, 0, 5, 250_000_000, time.UTC)}},
 	} {
-		got, err := parseMoment(test.run, test.at)
+		got, err := ParseMoment(test.run, test.at)
 		if err != nil || got.Run != test.want.Run || !got.At.Equal(test.want.At) {
 			t.Errorf("%q %q: %v, %v", test.run, test.at, got, err)
 		}
 	}
 	for _, bad := range [][2]string{{"a", "2026-11-26"}, {"", "yesterday"}, {"", "2026-11-31"}, {"", "26.11.2026"}} {
-		if got, err := parseMoment(bad[0], bad[1]); err == nil {
+		if got, err := ParseMoment(bad[0], bad[1]); err == nil {
 			t.Errorf("%q was taken for %v", bad, got)
 		}
 	}

@@ -1,0 +1,156 @@
+// Package flags has the values and the groups of flags that several commands of firn share. A group
+// is a small struct of what its flags set. Nothing here opens or makes anything.
+package flags
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// A Part is flags that belong together.
+type Part interface {
+	// AddFlags defines the flags. The word in back quotes in a usage is what help calls the
+	// argument of the flag.
+	AddFlags(f *pflag.FlagSet)
+	// Validate checks what can be checked without disk and network, after the flags were parsed.
+	Validate(f *pflag.FlagSet) error
+}
+
+// A Group is flags that help shows under one title.
+type Group struct {
+	Title string
+	*pflag.FlagSet
+	parts []Part
+}
+
+// NewGroup returns a group with the flags of parts, in their order.
+func NewGroup(title string, parts ...Part) Group {
+	g := Group{title, pflag.NewFlagSet(title, pflag.ContinueOnError), parts}
+	g.SortFlags = false
+	for _, p := range parts {
+		p.AddFlags(g.FlagSet)
+	}
+	return g
+}
+
+// Groups are all flags of a command.
+type Groups []Group
+
+// AddTo adds the flags to those of a command, the required ones first, as a group of their own.
+func (all Groups) AddTo(f *pflag.FlagSet, required []string) {
+	f.SortFlags = false
+	add := func(flag *pflag.Flag, title string) {
+		if flag != nil && f.Lookup(flag.Name) == nil {
+			annotate(flag, groupAnnotation, title)
+			f.AddFlag(flag)
+		}
+	}
+	for _, name := range required {
+		for _, g := range all {
+			add(g.Lookup(name), "Required")
+		}
+	}
+	for _, g := range all {
+		g.VisitAll(func(flag *pflag.Flag) { add(flag, g.Title) })
+	}
+}
+
+// Of returns the groups of the flags of a command.
+func Of(f *pflag.FlagSet) (all Groups) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		title := flag.Annotations[groupAnnotation]
+		if len(title) == 0 {
+			return
+		}
+		if len(all) == 0 || all[len(all)-1].Title != title[0] {
+			all = append(all, NewGroup(title[0]))
+		}
+		all[len(all)-1].AddFlag(flag)
+	})
+	return all
+}
+
+// Validate checks that the required flags are given, and then every part.
+func (all Groups) Validate(f *pflag.FlagSet, required []string) error {
+	if err := Require(f, required...); err != nil {
+		return err
+	}
+	for _, g := range all {
+		for _, p := range g.parts {
+			if err := p.Validate(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ErrMissing: required flags are not given.
+var ErrMissing = errors.New("missing")
+
+// Require names the flags that are not given, or the first that is given with an empty value.
+func Require(f *pflag.FlagSet, names ...string) error {
+	var missing []string
+	for _, name := range names {
+		if !f.Changed(name) {
+			missing = append(missing, "--"+name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %s", ErrMissing, strings.Join(missing, ", "))
+	}
+	for _, name := range names {
+		if f.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("--%s is empty: if its value came from a variable, the variable is not set", name)
+		}
+	}
+	return nil
+}
+
+// Between checks that the value of a flag lies between two others.
+func Between(name string, n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("--%s %d: it must be from %d to %s", name, n, least, thousands(most))
+	}
+	return nil
+}
+
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+// What is kept of a flag beside what pflag knows.
+const (
+	groupAnnotation   = "firn_group"
+	defaultAnnotation = "firn_default"
+)
+
+func annotate(flag *pflag.Flag, key, text string) {
+	if flag.Annotations == nil {
+		flag.Annotations = map[string][]string{}
+	}
+	flag.Annotations[key] = []string{text}
+}
+
+// SetDefault describes a default that depends on the machine, for the reference.
+func SetDefault(f *pflag.FlagSet, name, text string) {
+	annotate(f.Lookup(name), defaultAnnotation, text)
+}
+
+// Default is the default of a flag as the reference shows it, "" for none.
+func Default(flag *pflag.Flag) string {
+	if text := flag.Annotations[defaultAnnotation]; len(text) > 0 {
+		return text[0]
+	}
+	switch flag.DefValue {
+	case "false", "[]", "0":
+		return ""
+	}
+	return flag.DefValue
+}

@@ -1,0 +1,183 @@
+package flags
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/pflag"
+
+	"firn/stages/format/pick"
+	"firn/stages/service/ledger"
+)
+
+// MiB is 2^20 bytes.
+const MiB = 1 << 20
+
+// Store is where archives are, and how it is reached.
+type Store struct {
+	Bucket, Prefix            string
+	Region, Profile, Endpoint string
+	Bandwidth                 Size
+}
+
+// AddFlags implements Part.
+func (s *Store) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.Bucket, "bucket-name", "", "name of the `bucket` that holds the archives, or file:///path for a directory")
+	f.StringVar(&s.Prefix, "prefix", "", "put this `text` and a slash before every key")
+	f.StringVar(&s.Region, "region", "", "AWS `region`; default: from the environment or the profile")
+	f.StringVar(&s.Profile, "profile", "", "AWS `profile`; default: from the environment")
+	f.StringVar(&s.Endpoint, "endpoint-url", "", "`URL` of an S3-compatible server; default: AWS_ENDPOINT_URL_S3, else AWS")
+	f.Var(&s.Bandwidth, "bandwidth-limit", "send and receive at most this many bytes a second; 0 is no limit")
+}
+
+// Validate implements Part.
+func (s *Store) Validate(*pflag.FlagSet) error {
+	if s.Bandwidth != 0 && s.Bandwidth < 1024 {
+		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", s.Bandwidth.String())
+	}
+	return nil
+}
+
+// Key is the key file.
+type Key struct {
+	File      string
+	AllowWeak bool
+	Usage     string // of --keyfile; "": that of a command that reads archives
+}
+
+// AddFlags implements Part.
+func (k *Key) AddFlags(f *pflag.FlagSet) {
+	usage := k.Usage
+	if usage == "" {
+		usage = "key `file` that the archives were made with: its first line is the passphrase"
+	}
+	f.StringVar(&k.File, "keyfile", "", usage)
+	f.BoolVar(&k.AllowWeak, "allow-weak-keyfile", false, "accept a passphrase shorter than 16 bytes")
+}
+
+// Validate implements Part.
+func (k *Key) Validate(*pflag.FlagSet) error { return nil }
+
+// Cache is the cache path, and how much of its disk is used.
+type Cache struct {
+	Path       string
+	SpoolLimit Size   // 0: half of what is free
+	Usage      string // of --cache-path
+}
+
+// AddFlags implements Part.
+func (c *Cache) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&c.Path, "cache-path", "", c.Usage)
+	f.Var(&c.SpoolLimit, "spool-limit", "keep at most this many bytes of archives in the cache path; default: half of its free space")
+}
+
+// Validate implements Part.
+func (c *Cache) Validate(f *pflag.FlagSet) error {
+	if f.Changed("spool-limit") && c.SpoolLimit < MiB {
+		return fmt.Errorf("--spool-limit %s is too small: at least 1MiB", c.SpoolLimit.String())
+	}
+	return nil
+}
+
+// Output is what an operation prints.
+type Output struct {
+	JSON, Quiet, Verbose bool
+	VerboseUsage         string
+}
+
+// AddFlags implements Part.
+func (o *Output) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.JSON, "json", false, "print one JSON object a line on standard output")
+	f.BoolVar(&o.Quiet, "quiet", false, "print warnings and faults only")
+	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
+}
+
+// Validate implements Part.
+func (o *Output) Validate(*pflag.FlagSet) error {
+	if o.Quiet && (o.JSON || o.Verbose) {
+		return errors.New("--quiet contradicts --json and --verbose: give one of them")
+	}
+	return nil
+}
+
+// Answer is how a command prints what it reads from the catalogue.
+type Answer struct{ JSON, Quiet bool }
+
+// AddFlags implements Part.
+func (a *Answer) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&a.JSON, "json", false, "print one JSON object a line")
+	f.BoolVar(&a.Quiet, "quiet", false, "print no headings and no totals")
+}
+
+// Validate implements Part.
+func (a *Answer) Validate(*pflag.FlagSet) error {
+	if a.JSON && a.Quiet {
+		return errors.New("--quiet contradicts --json: give one of them")
+	}
+	return nil
+}
+
+// RangeSize is how many bytes one request for a part of an archive asks for.
+const RangeSize = 8 * MiB
+
+// Fetch is how many workers read archives.
+type Fetch struct{ Workers int }
+
+// AddFlags implements Part.
+func (r *Fetch) AddFlags(f *pflag.FlagSet) {
+	r.Workers = 8
+	f.Var((*Number)(&r.Workers), "fetch-workers", "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
+}
+
+// Validate implements Part.
+func (r *Fetch) Validate(*pflag.FlagSet) error { return Between("fetch-workers", r.Workers, 1, 1000) }
+
+// Decrypt is how many archives are decrypted at the same time.
+func (r *Fetch) Decrypt() int { return max(2, runtime.GOMAXPROCS(0)) }
+
+// Unpack is how many archives are decompressed at the same time.
+func (r *Fetch) Unpack() int { return runtime.GOMAXPROCS(0) }
+
+// Memory is how many bytes the ranges in flight take.
+func (r *Fetch) Memory() int64 { return int64(r.Workers+r.Decrypt()) * RangeSize }
+
+// Select chooses a state and what of it: --run, --at and --path. A flag without a usage is not
+// defined.
+type Select struct {
+	RunUsage, AtUsage, PathUsage string
+
+	Moment ledger.Moment // set by Validate
+	Picks  pick.Picks    // set by Validate
+
+	run, at string
+	paths   []string
+}
+
+// AddFlags implements Part.
+func (s *Select) AddFlags(f *pflag.FlagSet) {
+	if s.RunUsage != "" {
+		f.StringVar(&s.run, "run", "", s.RunUsage)
+	}
+	if s.AtUsage != "" {
+		f.StringVar(&s.at, "at", "", s.AtUsage)
+	}
+	if s.PathUsage != "" {
+		f.StringArrayVar(&s.paths, "path", nil, s.PathUsage)
+	}
+}
+
+// Validate implements Part.
+func (s *Select) Validate(*pflag.FlagSet) (err error) {
+	if s.Picks, err = pick.Parse(s.paths); err != nil {
+		return fmt.Errorf("--path: %w", err)
+	}
+	s.Moment, err = ParseMoment(s.run, s.at)
+	return err
+}
+
+// HasMoment tells whether --run or --at is given.
+func (s *Select) HasMoment() bool { return s.run+s.at != "" }
+
+// HasPaths tells whether --path is given.
+func (s *Select) HasPaths() bool { return len(s.paths) > 0 }

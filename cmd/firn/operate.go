@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"firn/cmd/firn/flags"
+	"firn/cmd/firn/ui"
+	"firn/stages/job"
+	"firn/stages/service/report"
+)
+
+// program is what a command has of the process that it runs in.
+type program struct {
+	signals        *signals
+	stdout, stderr io.Writer
+}
+
+// newCommand makes cmd a command with these flags. Its help shows the required ones first. run is called
+// after all flags are checked.
+func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, notes string, run func(args []string) error) *cobra.Command {
+	groups.AddTo(cmd.Flags(), required)
+	cmd.SetHelpFunc(help(notes))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := groups.Validate(cmd.Flags(), required); err != nil {
+			return usageError{withHelp(err, cmd)}
+		}
+		return run(args)
+	}
+	return cmd
+}
+
+// operation is what operate needs to know of an operation.
+type operation struct {
+	words  ui.Operation
+	output *flags.Output
+	dryRun bool
+	open   func(context.Context, *means) error
+	start  func(context.Context, *means) (*job.Handle, error)
+}
+
+// operate runs an operation from its first file to its exit code.
+func (p *program) operate(o operation) (err error) {
+	ctx, totals := p.signals.ctx, new(report.Totals)
+	printer := ui.New(ui.Options{
+		Operation: o.words, JSON: o.output.JSON, Quiet: o.output.Quiet, Verbose: o.output.Verbose, DryRun: o.dryRun,
+		Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
+	}, totals)
+	p.signals.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
+	m := &means{Means: job.Means{Report: printer, Totals: totals}}
+	defer func() { err = errors.Join(err, m.close()) }()
+	err = o.open(ctx, m)
+	var running *job.Handle
+	if err == nil {
+		running, err = o.start(ctx, m)
+	}
+	if err != nil {
+		if c := context.Cause(ctx); c != nil { // what failed, failed because of it
+			return fmt.Errorf("%w before anything was %s", c, o.words.Effect)
+		}
+		return err
+	}
+	p.signals.onFirst(func() {
+		m.notice("stopping: %s; once more cancels it", o.words.Stopping)
+		running.Stop()
+	})
+	printer.Start(running.Progress)
+	summary := running.Wait()
+	p.signals.onFirst(nil)
+	if err := m.close(); err != nil {
+		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
+	}
+	printer.Finish(summary)
+	return outcome(summary, totals)
+}
+
+// outcome is the error that gives the exit code. The printer has reported it already.
+func outcome(s report.Summary, t *report.Totals) error {
+	switch {
+	case s.Err != nil:
+		return printedError{s.Err}
+	case s.OnlyCold(t):
+		return printedError{errCold}
+	case !s.Complete(t):
+		return printedError{errIncomplete}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/flags"
+)
+
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
+
+func init() { flag.Bool("update", false, "write docs/reference anew") }
+
+// TestReference compares docs/reference with the code; go generate ./cmd/firn writes it.
+func TestReference(t *testing.T) {
+	const generated = "<!-- Generated from the code by go generate ./cmd/firn. -->\n\n"
+	for name, text := range map[string]string{
+		"flags.md":      "# Flags\n\n" + generated + flagsReference(),
+		"exit-codes.md": "# Exit codes\n\n" + generated + codesReference(),
+	} {
+		path := filepath.Join("..", "..", "docs", "reference", name)
+		if updating() {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(kept, []byte(text)) {
+			t.Errorf("%s is not what the code says: run go generate ./cmd/firn", path)
+		}
+	}
+}
+
+// leaves are the commands that do something.
+func leaves(cmd *cobra.Command) (all []*cobra.Command) {
+	for _, c := range cmd.Commands() {
+		switch {
+		case c.HasSubCommands():
+			all = append(all, leaves(c)...)
+		case c.IsAvailableCommand() && c.HasLocalFlags():
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func flagsReference() string {
+	var b strings.Builder
+	b.WriteString("Every flag can also be written with underscores: `--backup_path`.\nSizes are written `64MiB`, `1.5GiB` or `200MB`.\n`firn` without a command takes the flags of `firn backup`.\n")
+	for _, cmd := range leaves(newRoot(&program{stdout: io.Discard, stderr: io.Discard})) {
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", cmd.CommandPath(), cmd.Short)
+		for _, g := range flags.Of(cmd.Flags()) {
+			fmt.Fprintf(&b, "\n### %s\n\n| flag | default | meaning |\n|---|---|---|\n", g.Title)
+			g.VisitAll(func(f *pflag.Flag) {
+				argument, usage := pflag.UnquoteUsage(f)
+				name := "--" + f.Name
+				if argument != "" {
+					name += " " + strings.ToUpper(argument)
+				}
+				if f.Shorthand != "" {
+					name = "-" + f.Shorthand + ", " + name
+				}
+				usage, otherwise, _ := strings.Cut(usage, "; default: ")
+				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, cmp.Or(flags.Default(f), otherwise), usage)
+			})
+		}
+	}
+	return b.String()
+}
+
+func codesReference() string {
+	var b strings.Builder
+	for _, cmd := range leaves(newRoot(&program{stdout: io.Discard, stderr: io.Discard})) {
+		fmt.Fprintf(&b, "## %s\n\n| code | meaning |\n|---|---|\n", cmd.CommandPath())
+		for _, m := range outcomes(strings.TrimPrefix(cmd.CommandPath(), "firn ")) {
+			fmt.Fprintf(&b, "| %d | %s |\n", m.code, m.text)
+		}
+		b.WriteString("\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,218 @@
+package ui
+
+import (
+	"fmt"
+
+	"firn/pipeline"
+	"firn/stages/service/report"
+)
+
+// An Operation is how the printers name what one operation does, and which counters they show of it.
+type Operation struct {
+	Done     string // what it does to its items: "saved"
+	Effect   string // what has not happened to anything before it starts: "stored"
+	Stopping string // what happens after the first signal
+
+	item      string                                        // what Failed counts: "subtree"
+	catalogue func(message string) string                   // the line of a NoCatalogue event; nil for an operation without them
+	rows      func(report.Summary, *report.Totals) []string // what was done, in the summary
+	checks    bool                                          // it has the counters of report.Checks
+	verdict   func(report.Summary, *report.Totals) string   // how it ended, for a run without an error
+	stopped   func(*report.Totals) string                   // how it ended after the first signal
+	remedy    string                                        // for a NoCatalogue event without a hint
+}
+
+// Backup is the operation of firn backup.
+func Backup() Operation {
+	return Operation{
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree",
+		catalogue: func(message string) string {
+			return "not noted in the catalogue: " + message + "; the archives are stored and can be restored without it"
+		},
+		remedy: "'firn catalogue rebuild' makes it again",
+		rows:   savedRows,
+		stopped: func(*report.Totals) string {
+			return "stopped: what was begun is saved, the rest is left for the next run"
+		},
+		verdict: func(s report.Summary, t *report.Totals) string {
+			switch {
+			case !s.Complete(t):
+				return "done, but not everything is saved whole: see what is named above"
+			case s.DryRun:
+				return "nothing was stored: this was a dry run"
+			}
+			return "done: everything is saved"
+		},
+	}
+}
+
+// Restore is the operation of firn restore.
+func Restore() Operation {
+	return Operation{
+		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive",
+		catalogue: func(message string) string { return "the catalogue: " + message },
+		remedy:    "'firn catalogue rebuild' makes it again",
+		rows:      restoredRows,
+		stopped: func(t *report.Totals) string {
+			said := "stopped: what was begun is restored, the rest is left for the next run"
+			if t.Cold.Load() > t.Left.Load() {
+				said += "; thaws go on without firn, and the same command goes on with what is thawed"
+			}
+			return said
+		},
+		verdict: func(s report.Summary, t *report.Totals) string {
+			switch {
+			case s.OnlyCold(t):
+				return coldVerdict(t)
+			case !s.Complete(t):
+				return "done, but not everything is restored whole: see what is named above"
+			case s.DryRun:
+				return "nothing was restored: this was a dry run"
+			}
+			return "done: everything is restored"
+		},
+	}
+}
+
+// Verify is the operation of firn verify.
+func Verify() Operation {
+	return Operation{
+		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive",
+		rows: verifiedRows, checks: true,
+		stopped: func(*report.Totals) string { return "stopped: the rest was not checked" },
+		verdict: func(s report.Summary, t *report.Totals) string {
+			switch {
+			case t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:
+				return "done: something is damaged: see what is named above"
+			case !s.Complete(t):
+				return "done, but not everything could be checked: see what is named above"
+			}
+			return "done: everything that was checked is intact"
+		},
+	}
+}
+
+// Rebuild is the operation of firn catalogue rebuild.
+func Rebuild() Operation {
+	return Operation{
+		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive",
+		rows: enteredRows, checks: true,
+		stopped: func(*report.Totals) string {
+			return "stopped: the catalogue has what was looked at, and is marked as incomplete"
+		},
+		verdict: func(s report.Summary, t *report.Totals) string {
+			if !s.Complete(t) {
+				return "done, but not every archive is entered as good: see what is named above"
+			}
+			return "done: every archive is in the catalogue"
+		},
+	}
+}
+
+func row(what, format string, a ...any) string {
+	return fmt.Sprintf("%-10s ", what) + fmt.Sprintf(format, a...)
+}
+
+// savedRows are what a backup did.
+func savedRows(s report.Summary, t *report.Totals) (lines []string) {
+	if s.DryRun {
+		todo := t.DoneSubtrees.Load() - t.Unchanged.Load() - t.Failed.Load()
+		lines = append(lines, row("would save", "%s, %s", Count(todo, "subtree"), Bytes(t.DoneBytes.Load()-t.SkippedBytes.Load())))
+	} else {
+		lines = append(lines, row("saved", "%s, %s stored as %s%s", Count(t.Saved.Load(), "subtree"),
+			Bytes(t.SavedBytes.Load()), Bytes(t.Stored.Load()), ratio(t.SavedBytes.Load(), t.Stored.Load())))
+	}
+	lines = append(lines, row("skipped", "%s, %s: %s unchanged and not read, %s read and found in the store",
+		Count(t.Unchanged.Load()+t.Identical.Load(), "subtree"), Bytes(t.SkippedBytes.Load()), Number(t.Unchanged.Load()), Number(t.Identical.Load())))
+	return append(lines, entryRows("saved", t)...)
+}
+
+// restoredRows are what a restore did.
+func restoredRows(s report.Summary, t *report.Totals) (lines []string) {
+	if s.DryRun {
+		lines = append(lines, row("would get", "%s, %s to fetch", Count(t.DoneSubtrees.Load()-t.Failed.Load(), "archive"), Bytes(max(t.Bytes.Load()-t.ColdBytes.Load(), 0))))
+	} else {
+		lines = append(lines, row("restored", "%s, %s of files", Count(t.Restored.Load(), "archive"), Bytes(t.DoneBytes.Load())))
+		if n := t.Intact.Load(); n > 0 {
+			lines = append(lines, row("intact", "%s in their place already, not fetched", Count(n, "archive")))
+		}
+	}
+	if t.Cold.Load() > 0 {
+		lines = append(lines, row("cold", "%s", coldRow(t)))
+	}
+	return append(lines, entryRows("restored", t)...)
+}
+
+// entryRows are what became of entries.
+func entryRows(done string, t *report.Totals) (lines []string) {
+	entries := Count(t.Entries.Load(), "entry")
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{t.Faults.Load(), "not " + done + " whole"}, {t.Changed.Load(), "changed while read"}, {t.LeftOut.Load(), "left out (sockets)"}} {
+		if part.n > 0 {
+			entries += fmt.Sprintf(", %s %s", Number(part.n), part.what)
+		}
+	}
+	return append(lines, row("entries", "%s", entries))
+}
+
+// verifiedRows are what a verification found.
+func verifiedRows(_ report.Summary, t *report.Totals) []string {
+	c := &t.Checks
+	lines := []string{row("checked", "%s, %s stored: %s intact, %s damaged", Count(t.DoneSubtrees.Load(), "archive"), Bytes(t.Bytes.Load()),
+		Number(c.Verified.Load()+c.NotRead.Load()), Number(c.Damaged.Load()))}
+	catalogue := Count(c.Runs.Load(), "run")
+	if n := c.Catalogue.Load(); n > 0 {
+		catalogue += fmt.Sprintf(", %s damaged or missing", Count(n, "object"))
+	}
+	lines = append(lines, row("catalogue", "%s", catalogue))
+	for _, part := range []struct {
+		n          int64
+		what, text string
+	}{
+		{c.Older.Load(), "still there", "%s in a version of another run"},
+		{c.Lost.Load(), "lost", "%s without any other known version"},
+		{c.Replaced.Load(), "replaced", "%s of older runs: the store keeps no versions, and has a newer one"},
+		{c.Unknown.Load(), "unknown", "%s that no run lists"},
+		{c.OtherClass.Load(), "moved", "%s to another storage class"},
+		{c.NoChecksum.Load(), "no CRC", "%s of which the store keeps no checksum of the whole"},
+	} {
+		if part.n > 0 {
+			lines = append(lines, row(part.what, part.text, Count(part.n, "archive")))
+		}
+	}
+	return append(lines, readRows(t)...)
+}
+
+// enteredRows are what a rebuild did.
+func enteredRows(_ report.Summary, t *report.Totals) []string {
+	c := &t.Checks
+	lines := []string{row("entered", "%s, %s stored; the entries of %s are known", Count(c.Entered.Load(), "archive"), Bytes(t.Bytes.Load()), Number(c.WithList.Load()))}
+	if n := c.Damaged.Load(); n > 0 {
+		lines = append(lines, row("damaged", "%s, entered as not saved", Count(n, "archive")))
+	}
+	return append(lines, readRows(t)...)
+}
+
+// readRows say how many archives were read.
+func readRows(t *report.Totals) (lines []string) {
+	c := &t.Checks
+	if n := c.Read.Load(); n > 0 {
+		lines = append(lines, row("read", "%s, %s, each verified", Count(n, "archive"), Bytes(c.ReadBytes.Load())))
+	}
+	if n := c.NotRead.Load(); n > 0 {
+		lines = append(lines, row("not read", "%s: cold", Count(n, "archive")))
+	}
+	return lines
+}
+
+// share is how busy the workers of a stage were, from 0 to 1.
+func share(s report.Summary, stage string) float64 {
+	for _, c := range s.Stages {
+		if c.Stage == stage {
+			return busyShare(c, pipeline.Counters{}, s.Elapsed)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,196 @@
+package ui
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"firn/stages/service/report"
+)
+
+func init() { flag.Bool("update", false, "write the reference anew") }
+
+// TestReference compares docs/reference/json.md with the code; go generate ./cmd/firn writes it.
+func TestReference(t *testing.T) {
+	const path = "../../../docs/reference/json.md"
+	text := jsonReference()
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := os.ReadFile(path); err != nil || string(kept) != text {
+		t.Errorf("%s is not what the code says (%v): run go generate ./cmd/firn", path, err)
+	}
+}
+
+// Every kind of event and every problem of package report is in the reference, with known fields only.
+func TestReferenceIsComplete(t *testing.T) {
+	known := map[string]bool{}
+	for _, e := range eventKinds() {
+		known[string(e.Kind)] = true
+		for _, field := range strings.Fields(e.Fields) {
+			if !strings.Contains(fieldsOf(jsonEvent{}), " "+field+" ") {
+				t.Errorf("%s has no field %s", e.Kind, field)
+			}
+		}
+	}
+	for _, p := range problems() {
+		known[string(p.Problem)] = true
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "../../../stages/service/report/event.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		for _, v := range spec.Values {
+			found++
+			if text, err := strconv.Unquote(v.(*ast.BasicLit).Value); err != nil || !known[text] {
+				t.Errorf("%s is not in the reference (%v)", text, err)
+			}
+		}
+		return false
+	})
+	if want := len(eventKinds()) + len(problems()); found != want {
+		t.Errorf("%d constants, %d in the reference", found, want)
+	}
+	for _, v := range []any{jsonEvent{}, jsonSummary{}, jsonStage{}, jsonChecks{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if f.Tag.Get("json") != "" && f.Tag.Get("doc") == "" {
+				t.Errorf("%T: %s has no description", v, f.Name)
+			}
+		}
+	}
+}
+
+func fieldsOf(v any) string {
+	var b strings.Builder
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		b.WriteString(" " + name + " ")
+	}
+	return b.String()
+}
+
+// An eventKind is one kind of object that --json prints.
+type eventKind struct {
+	Kind   report.Kind
+	When   string // it is printed
+	Fields string // those it may have beside time and event
+}
+
+// eventKinds are all kinds but progress and summary, for the reference.
+func eventKinds() []eventKind {
+	const archive = "path key source_bytes stored_bytes"
+	const entry = "path key error"
+	return []eventKind{
+		{report.Notice, "information; nothing is wrong", "text path key error"},
+		{report.Warning, "something to look at; nothing is lost", "text path key error problem"},
+		{report.Saved, "backup: an archive was stored", archive},
+		{report.Unchanged, "backup: a subtree was skipped without reading it", "path key source_bytes"},
+		{report.Identical, "backup: an archive was made, and the store already holds its content", "path key source_bytes"},
+		{report.WouldSave, "backup, dry run: a subtree would be saved", "path key source_bytes"},
+		{report.Failed, "a subtree was not saved, or an archive not restored, verified or entered", archive + " error"},
+		{report.Entry, "backup, restore: an entry was not saved or restored, or only in part", entry},
+		{report.Changed, "backup: an entry changed while it was read; it is stored as read", entry},
+		{report.Left, "backup: an entry that no archive can hold: a socket", entry},
+		{report.NoCatalogue, "backup: the catalogue could not be written; restore: a part of it could not be read", "key error"},
+		{report.Restored, "restore: an archive was verified and extracted", archive},
+		{report.Intact, "restore: the target already has what is asked for; the archive was not fetched", "path key stored_bytes"},
+		{report.WouldRestore, "restore, dry run: an archive would be restored", "path key stored_bytes"},
+		{report.Cold, "restore: an archive must be thawed before it can be read, and was skipped", "path key stored_bytes class text"},
+		{report.ThawAsked, "restore: its thaw was requested", "path key stored_bytes class tier"},
+		{report.Thawing, "restore: its thaw was requested earlier, and is not finished", "path key stored_bytes class"},
+		{report.Thawed, "restore: the run waited for its thaw, and it can be read now", "path key stored_bytes class"},
+		{report.Estimate, "restore: time and price to thaw all cold archives of one class in one tier", "class tier archives stored_bytes dollars from_seconds to_seconds"},
+		{report.AskedSum, "restore: the thaws that were requested, of one class", "class tier archives stored_bytes dollars from_seconds to_seconds"},
+		{report.Waiting, "restore: nothing can be done until the next look at thawing archives", "archives stored_bytes since next_look"},
+		{report.Verified, "verify: an archive is what was saved, as far as it was checked", archive},
+		{report.Damaged, "verify, rebuild: an archive is not what was saved", archive + " error problem"},
+		{report.NotRead, "verify: an archive is cold, so its content was not read; all other checks passed", archive},
+		{report.Replaced, "verify: the archive of an earlier run, which a newer one replaced", archive + " error problem"},
+		{report.Unknown, "verify: an archive that no run of the catalogue lists", "path key stored_bytes"},
+		{report.Catalogue, "verify: an object of the catalogue is missing or damaged; text says what is lost with it", "key error problem text"},
+		{report.Older, "verify: another version of a damaged archive that the store holds", "path key run text"},
+		{report.Lost, "verify: a damaged archive without another known version", "path key source_bytes text"},
+		{report.Entered, "rebuild: an archive was written to the catalogue", archive},
+	}
+}
+
+// problems explain the values of problem.
+func problems() []struct {
+	Problem report.Problem
+	Meaning string
+} {
+	return []struct {
+		Problem report.Problem
+		Meaning string
+	}{
+		{report.ProblemMissing, "there is no such object, or not this version of it"},
+		{report.ProblemReplaced, "another archive took its place, in a store that keeps no versions"},
+		{report.ProblemSize, "its length is not that of what was stored"},
+		{report.ProblemETag, "its ETag is not that of what was stored"},
+		{report.ProblemMetadata, "its metadata are not those that were stored with it"},
+		{report.ProblemKey, "it was made with another key file"},
+		{report.ProblemChecksum, "its bytes do not match the CRC that the store keeps"},
+		{report.ProblemContent, "it does not decrypt to what was saved: HMAC or MD5 differ"},
+		{report.ProblemTar, "it cannot be decompressed, or is not a complete tar"},
+		{report.ProblemEntries, "its entries are not those that the catalogue lists"},
+		{report.ProblemClass, "it is in another storage class than it was saved in"},
+		{report.ProblemUnproven, "firn did not write it with this key file, or its format is unknown"},
+	}
+}
+
+// jsonReference is docs/reference/json.md: what the operations print with --json.
+func jsonReference() string {
+	var b strings.Builder
+	b.WriteString(`# JSON output
+
+<!-- Generated from the code by go generate ./cmd/firn. -->
+
+With ` + "`--json`" + `, backup, restore, verify and catalogue rebuild print one JSON object a line on standard output.
+Errors before the run begins (flags, settings, a missing bucket) go to standard error, and there is no summary.
+Events leave out fields that are empty or 0.
+Later versions may add events and fields.
+
+## Events
+
+| ` + "`event`" + ` | printed when | fields |
+|---|---|---|
+`)
+	for _, e := range eventKinds() {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` |\n", e.Kind, e.When, strings.Join(strings.Fields(e.Fields), "`, `"))
+	}
+	b.WriteString("| `progress` | every 5 seconds | see below |\n| `summary` | at the end | see below |\n")
+	fields(&b, "Fields of events", jsonEvent{})
+	b.WriteString("\n## Problems\n\n| `problem` | meaning |\n|---|---|\n")
+	for _, p := range problems() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", p.Problem, p.Meaning)
+	}
+	fields(&b, "Fields of progress and summary", jsonSummary{})
+	fields(&b, "Fields of each of stages", jsonStage{})
+	fields(&b, "Fields of checks", jsonChecks{})
+	return b.String()
+}
+
+// fields writes a table of the fields of a struct that is printed as JSON.
+func fields(b *strings.Builder, title string, v any) {
+	fmt.Fprintf(b, "\n## %s\n\n| field | meaning |\n|---|---|\n", title)
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			fmt.Fprintf(b, "| `%s` | %s |\n", name, f.Tag.Get("doc"))
+		}
+	}
+}
