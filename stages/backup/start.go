@@ -227,17 +227,17 @@ func (b *backup) keySpace() []string {
 func (b *backup) begin(ctx context.Context) {
 	b.Begin(ctx, b.fault)
 	s, w := &b.stages, b.options.Workers
-	s.cut = b.Run.Stage("cut", 1)
-	s.walk = b.Run.Stage("walk", w.Walk).TakesNew()
-	s.lookup = b.Run.Stage("lookup", job.LookupWorkers).TakesNew()
-	s.archive = b.Run.Stage("archive", w.Archive).TakesNew()
-	s.compress = b.Run.Stage("compress", w.Compress)
-	s.hash = b.Run.Stage("hash", 3*w.Archive) // SHA-256, MD5 and HMAC in parallel
-	s.spool = b.Run.Stage("spool", w.Archive)
-	s.check = b.Run.Stage("check", job.LookupWorkers)
-	s.encrypt = b.Run.Stage("encrypt", w.Encrypt)
-	s.upload = b.Run.Stage("upload", w.Upload)
-	s.record = b.Run.Stage("record", job.LookupWorkers)
+	s.cut = b.Run.Stage(report.StageCut, 1)
+	s.walk = b.Run.Stage(report.StageWalk, w.Walk).TakesNew()
+	s.lookup = b.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
+	s.archive = b.Run.Stage(report.StageArchive, w.Archive).TakesNew()
+	s.compress = b.Run.Stage(report.StageCompress, w.Compress)
+	s.hash = b.Run.Stage(report.StageHash, 3*w.Archive) // SHA-256, MD5 and HMAC in parallel
+	s.spool = b.Run.Stage(report.StageSpool, w.Archive)
+	s.check = b.Run.Stage(report.StageCheck, job.LookupWorkers)
+	s.encrypt = b.Run.Stage(report.StageEncrypt, w.Encrypt)
+	s.upload = b.Run.Stage(report.StageUpload, w.Upload)
+	s.record = b.Run.Stage(report.StageRecord, job.LookupWorkers)
 
 	listing := check.NewListing()
 	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -14,14 +13,14 @@ import (
 	"firn/stages/store"
 )
 
-// IsArchive reports whether a backup makes objects with such a key.
+// IsArchive reports whether the key is that of an archive.
 func IsArchive(k string) bool {
 	i := strings.LastIndex(k, ".tar.")
 	return i >= 0 && codec.HasExt(k[i+len(".tar."):])
 }
 
-// ListsArchive reports whether an object is an archive below a prefix that may hold what is picked. The path can't be read
-// from a shortened key, so that such an archive may hold anything.
+// ListsArchive reports whether an object is an archive below a prefix that may hold what is picked. A
+// shortened key does not show the path, so its archive may hold anything.
 func ListsArchive(prefix, k string, picks pick.Picks) bool {
 	if !IsArchive(k) || strings.HasPrefix(k, ledger.Dir(prefix)) {
 		return false
@@ -30,43 +29,37 @@ func ListsArchive(prefix, k string, picks pick.Picks) bool {
 	return !ok || picks.MayHave(saved)
 }
 
-// DeeperPrefixes are the prefixes below a prefix that have a catalogue of their own, each ending in a slash. What lies
-// there was saved with that longer prefix, and is no part of what was saved with this one. It costs a listing.
+// DeeperPrefixes returns the prefixes below a prefix that have a catalogue of their own, each ending
+// in a slash. What is below them belongs to other backups. It costs a listing.
 func DeeperPrefixes(ctx context.Context, s store.Store, prefix string) (deeper []string, err error) {
 	own := ledger.Dir(prefix)
 	err = s.List(ctx, key.Prefix(prefix), func(o store.Object) error {
-		if !ledger.IsRun(o.Key) || strings.HasPrefix(o.Key, own) {
-			return nil
-		}
 		i := strings.LastIndex(o.Key, "/.firn/")
-		if i >= 0 && !slices.Contains(deeper, o.Key[:i+1]) {
+		if i >= 0 && ledger.IsRun(o.Key) && !strings.HasPrefix(o.Key, own) && !slices.Contains(deeper, o.Key[:i+1]) {
 			deeper = append(deeper, o.Key[:i+1])
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", s.URL(), err)
-	}
-	return deeper, nil
+	return deeper, err
 }
 
-// LiesBelow reports whether a key has one of the prefixes.
+// LiesBelow reports whether a key begins with one of the prefixes.
 func LiesBelow(prefixes []string, k string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(k, p) })
 }
 
-// A Newest passes on, of the objects whose keys differ only in what follows ".tar.", the one that was stored last. Objects
-// are added in the order of their keys, so that only those are held whose beginning the next key shares.
+// A Newest emits the object that was stored last of those whose keys differ only in what follows
+// ".tar.". Objects are added in the order of their keys.
 type Newest struct {
 	Emit  func(store.Object) error
 	Older func(store.Object) // called for each of the others
-	held  []store.Object
+	held  []store.Object     // the next keys may begin as theirs do
 }
 
-// stem is a key up to its algorithm.
+// stem is a key up to ".tar.".
 func stem(k string) string { return k[:strings.LastIndex(k, ".tar.")+len(".tar.")] }
 
-// Add takes the next object of a listing. Errors are those of Emit.
+// Add adds the next object of a listing. Errors are those of Emit.
 func (n *Newest) Add(o store.Object) error {
 	if err := n.flush(o.Key); err != nil {
 		return err
@@ -84,10 +77,10 @@ func (n *Newest) Add(o store.Object) error {
 	return nil
 }
 
-// End passes on what is still held. listed is the error that the listing ended with.
+// End emits what is still held. listed is the error that the listing ended with.
 func (n *Newest) End(listed error) error { return errors.Join(listed, n.flush("")) }
 
-// flush passes on what the next key can't be newer than; "" ends it.
+// flush emits objects that the object with the next key can't replace. A next of "" emits all.
 func (n *Newest) flush(next string) (err error) {
 	n.held = slices.DeleteFunc(n.held, func(h store.Object) bool {
 		if err != nil || next != "" && strings.HasPrefix(next, stem(h.Key)) {
