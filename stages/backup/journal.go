@@ -80,7 +80,7 @@ func (s *subtree) savedPath() string { return key.Clean(s.String()) }
 // saved writes the line of a subtree whose archive was stored, and returns the place of its list.
 func (j *journal) saved(ctx context.Context, s *subtree) catalogue.Place {
 	place := j.addList(ctx, s)
-	j.add(ctx, j.archived(s, catalogue.Saved, s.record, &s.object), place)
+	j.add(ctx, j.line(s, catalogue.Saved, s.record, &s.object), place)
 	return place
 }
 
@@ -92,7 +92,7 @@ func (j *journal) identical(ctx context.Context, s *subtree) catalogue.Place {
 	if !ok || seen.MD5 != s.known.Record.MD5 || !j.packs[place.Pack] {
 		place = j.addList(ctx, s)
 	}
-	j.add(ctx, j.archived(s, catalogue.Identical, s.known.Record, s.known.Object), place)
+	j.add(ctx, j.line(s, catalogue.Identical, s.known.Record, s.known.Object), place)
 	return place
 }
 
@@ -173,13 +173,6 @@ func (j *journal) failed(s *subtree, why error) {
 	j.add(j.ctx, line, list)
 }
 
-// archived is the line of a subtree whose archive was made.
-func (j *journal) archived(s *subtree, status catalogue.Status, r record.Record, object *store.Object) catalogue.Subtree {
-	line := j.line(s, status, r, object)
-	line.Entries = s.result.Entries
-	return line
-}
-
 // line is the manifest's line of a subtree. object is nil if only a table was asked.
 func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, object *store.Object) catalogue.Subtree {
 	if object != nil {
@@ -188,6 +181,9 @@ func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, obj
 	line := catalogue.Subtree{
 		Path: s.savedPath(), Shell: s.Shell, Status: status, Key: s.Key,
 		Entries: s.scan.Entries, Bytes: s.scan.Bytes, Faults: s.faults, AllFaults: s.allFaults,
+	}
+	if status == catalogue.Saved || status == catalogue.Identical {
+		line.Entries = s.result.Entries
 	}
 	line.SetRecord(r)
 	return line

@@ -11,22 +11,18 @@ import (
 	"errors"
 
 	"firn/pipeline"
+	"firn/stages/format/encryption"
 	"firn/stages/format/record"
 	"firn/stages/service/state"
 	"firn/stages/store"
 )
-
-// Keys knows which key ids stand for the passphrase of this run.
-type Keys interface {
-	Mine(keyID string) (bool, error)
-}
 
 // Asker finds what is known of objects. Its methods may be called from many goroutines.
 type Asker struct {
 	Store   store.Store
 	Table   record.Table // nil: the store is asked for metadata
 	Listing *Listing
-	Keys    Keys
+	Keys    *encryption.Keys
 }
 
 // Known is what is known of one object before its archive is made.
@@ -41,24 +37,20 @@ type Known struct {
 // Ask returns what is known of each key, in their order. An error is one of all keys.
 func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 	known := make([]Known, len(keys))
-	var ask []string
+	var listed []string
 	for i, key := range keys {
-		listed, err := a.Listing.Has(ctx, key)
-		if err != nil {
+		var err error
+		if known[i].Stored, err = a.Listing.Has(ctx, key); err != nil {
 			return nil, err
 		}
-		known[i].Stored = listed
-		if listed {
-			ask = append(ask, key)
+		if known[i].Stored {
+			listed = append(listed, key)
 		}
 	}
-	if len(ask) == 0 {
-		return known, nil
-	}
 	var rows map[string]record.Record
-	var err error
-	if a.Table != nil {
-		if rows, err = a.Table.Get(ctx, ask); err != nil {
+	if a.Table != nil && len(listed) > 0 {
+		var err error
+		if rows, err = a.Table.Get(ctx, listed); err != nil {
 			return nil, err
 		}
 	}
@@ -70,11 +62,12 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 			known[i].Record, known[i].Ours = r, a.ours(r)
 			continue
 		}
-		known[i], err = a.AskStore(ctx, key)
+		asked, err := a.AskStore(ctx, key)
 		if ctx.Err() != nil || pipeline.IsFatal(err) {
 			return nil, err
 		}
-		known[i].Err = err
+		asked.Err = err
+		known[i] = asked
 	}
 	return known, nil
 }
@@ -98,9 +91,6 @@ func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 
 // ours reports whether a record was made with the passphrase of this run.
 func (a *Asker) ours(r record.Record) bool {
-	if r.KeyID == "" {
-		return false
-	}
 	mine, err := a.Keys.Mine(r.KeyID)
 	return err == nil && mine
 }

@@ -48,7 +48,7 @@ type piece struct {
 
 // Drop gives up a piece that was not joined.
 func (e *piece) Drop(error) {
-	e.of.packer.recycle(e.buf)
+	e.of.packer.pieces.Put(e.buf)
 	e.of.done()
 }
 
@@ -60,7 +60,7 @@ type chunk struct {
 }
 
 func (c chunk) done() {
-	c.packer.recycle(c.buf)
+	c.packer.pieces.Put(c.buf)
 	if c.of != nil {
 		c.of.done()
 	}
@@ -84,28 +84,23 @@ const atLeast = 16 << 10
 
 // open begins a block if there is none.
 func (c *cutter) open() error {
-	if c.now == nil && c.err == nil {
-		c.now, c.err = c.begin()
+	if c.now != nil || c.err != nil {
+		return c.err
 	}
-	return c.err
-}
-
-func (c *cutter) begin() (*block, error) {
 	p := c.packer
 	share, err := p.stages.Archive.Acquire(c.ctx, p.memory, BlockMemory(p.format))
 	if err != nil {
-		return nil, err
+		c.err = err
+		return err
 	}
-	b, ok := p.blocks.Get().(*block)
-	if !ok {
-		b = &block{packer: p, buf: make([]byte, p.format.Window()+p.format.BlockSize())}
-	}
+	b := p.blocks.Get().(*block)
 	b.share = share
 	b.holders.Store(3)
 	b.window = copy(b.buf, c.last)
 	b.filled = b.window
 	b.buf = b.buf[:b.window+p.format.BlockSize()]
-	return b, nil
+	c.now = b
+	return nil
 }
 
 func (c *cutter) send() error {

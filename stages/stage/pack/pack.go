@@ -43,7 +43,10 @@ type Packer struct {
 
 // New makes a Packer. Its blocks take their memory from the budget.
 func New(format codec.Format, memory *pipeline.Budget, s Stages) *Packer {
-	return &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress)}
+	p := &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress)}
+	p.blocks.New = func() any { return &block{packer: p, buf: make([]byte, format.Window()+format.BlockSize())} }
+	p.pieces.New = func() any { return new([]byte) }
+	return p
 }
 
 // BlockMemory is the memory of one block in flight, in bytes.
@@ -98,13 +101,13 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 		},
 		p.encode,
 		func(e *piece) error {
-			c := chunk{packer: p, buf: p.buffer(), of: e.of}
+			c := chunk{packer: p, buf: p.pieces.Get().(*[]byte), of: e.of}
 			*c.buf = joiner.Join((*c.buf)[:0], e.Piece)
-			p.recycle(e.buf)
+			p.pieces.Put(e.buf)
 			return out.Send(c)
 		})
 	if err == nil {
-		c := chunk{packer: p, buf: p.buffer()}
+		c := chunk{packer: p, buf: p.pieces.Get().(*[]byte)}
 		*c.buf = joiner.Close((*c.buf)[:0])
 		err = out.Send(c)
 	}
@@ -132,14 +135,14 @@ func firstOf(errs ...error) error {
 // encode compresses one block, on the pool.
 func (p *Packer) encode(b *block) (*piece, error) {
 	encoder := p.encoder()
-	buf := p.buffer()
+	buf := p.pieces.Get().(*[]byte)
 	encoded, err := encoder.Encode((*buf)[:0], b.before(), b.data())
 	p.mu.Lock()
 	p.encoders = append(p.encoders, encoder)
 	p.mu.Unlock()
 	p.stages.Compress.AddIn(int64(len(b.data())))
 	if err != nil {
-		p.recycle(buf)
+		p.pieces.Put(buf)
 		b.Drop(err)
 		return nil, err
 	}
@@ -159,12 +162,3 @@ func (p *Packer) encoder() codec.Encoder {
 	}
 	return p.format.NewEncoder()
 }
-
-func (p *Packer) buffer() *[]byte {
-	if b, ok := p.pieces.Get().(*[]byte); ok {
-		return b
-	}
-	return new([]byte)
-}
-
-func (p *Packer) recycle(b *[]byte) { p.pieces.Put(b) }

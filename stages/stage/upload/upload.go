@@ -21,18 +21,6 @@ import (
 // createTimeout is how long a cancelled run waits for the id of an upload that it began.
 const createTimeout = 5 * time.Second
 
-// linger returns a context that ends some time after ctx, with its cause.
-func linger(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		time.AfterFunc(after, func() { cancel(context.Cause(ctx)) })
-	})
-	return longer, func() {
-		stop()
-		cancel(context.Canceled)
-	}
-}
-
 // An Item is what an object is stored for. Send returns it with the stored object, or it is dropped
 // with the reason why there is none.
 type Item interface {
@@ -102,9 +90,13 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
 		// A request that is cut off may begin an upload without telling its id.
-		ctx, cancel := linger(ctx, createTimeout)
-		defer cancel()
-		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
+		longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
+		stop := context.AfterFunc(ctx, func() {
+			time.AfterFunc(createTimeout, func() { cancel(context.Cause(ctx)) })
+		})
+		defer stop()
+		upload, err := s.Store.CreateUpload(longer, j.Key, j.Options)
 		if err == nil {
 			j.upload = upload
 		}
