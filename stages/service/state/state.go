@@ -49,11 +49,13 @@ type DB struct {
 	now  func() time.Time
 
 	mu      sync.Mutex
-	pending map[string]map[string][]byte // bucket → key → value, not committed yet
-	count   int
-	flushed time.Time // the last try
-	failed  bool      // the last try
+	pending map[name][]byte // not committed yet
+	flushed time.Time       // the last try
+	failed  bool            // the last try
 }
+
+// A name is the place of a value in the file.
+type name struct{ bucket, key string }
 
 // Open opens the state file in dir, and makes it if it is missing. A damaged file is renamed and
 // replaced by a new one; notice says so. Errors: ErrLocked, those of the file system.
@@ -74,7 +76,7 @@ func Open(dir string) (db *DB, notice string, err error) {
 	case err != nil:
 		return nil, "", fmt.Errorf("opening state file %s: %w", file, err)
 	}
-	return &DB{bolt: opened, now: time.Now, pending: map[string]map[string][]byte{}}, notice, nil
+	return &DB{bolt: opened, now: time.Now, pending: map[name][]byte{}}, notice, nil
 }
 
 // open opens and checks the file. Where bbolt panics or faults on a bad page, open returns an error.
@@ -127,7 +129,7 @@ func (db *DB) Get(store, key string) (e Entry, ok bool) { return decode(db.value
 // value returns what put wrote, nil if there is nothing, or it can't be read.
 func (db *DB) value(bucket, key string) (value []byte) {
 	db.mu.Lock()
-	value = db.pending[bucket][key]
+	value = db.pending[name{bucket, key}]
 	db.mu.Unlock()
 	if value != nil {
 		return value
@@ -155,13 +157,9 @@ func (db *DB) Put(store, key string, e Entry) error { return db.put(store, key, 
 func (db *DB) put(bucket, key string, value []byte) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.pending[bucket] == nil {
-		db.pending[bucket] = map[string][]byte{}
-	}
-	db.pending[bucket][key] = value
-	db.count++
+	db.pending[name{bucket, key}] = value
 	wait := db.now().Sub(db.flushed) < flushAfter
-	if wait && (db.count < flushItems || db.failed) {
+	if wait && (len(db.pending) < flushItems || db.failed) {
 		return nil
 	}
 	return db.flush()
@@ -169,21 +167,19 @@ func (db *DB) put(bucket, key string, value []byte) error {
 
 // flush commits what is pending. The caller holds mu.
 func (db *DB) flush() (err error) {
-	if db.count == 0 {
+	if len(db.pending) == 0 {
 		return nil
 	}
 	defer recoverDamage(&err)
 	db.flushed, db.failed = db.now(), true
 	err = db.bolt.Update(func(tx *bolt.Tx) error {
-		for store, entries := range db.pending {
-			b, err := tx.CreateBucketIfNotExists([]byte(store))
+		for at, value := range db.pending {
+			b, err := tx.CreateBucketIfNotExists([]byte(at.bucket))
+			if err == nil {
+				err = b.Put([]byte(at.key), value)
+			}
 			if err != nil {
 				return err
-			}
-			for key, value := range entries {
-				if err := b.Put([]byte(key), value); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -192,7 +188,7 @@ func (db *DB) flush() (err error) {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	clear(db.pending)
-	db.count, db.failed = 0, false
+	db.failed = false
 	return nil
 }
 

@@ -84,8 +84,8 @@ func TestCommitsAfterATime(t *testing.T) {
 		if err := db.Put("s", fmt.Sprint(i), entry(i)); err != nil {
 			t.Fatal(err)
 		}
-		if db.count != pending {
-			t.Errorf("after entry %d: %d pending, want %d", i, db.count, pending)
+		if len(db.pending) != pending {
+			t.Errorf("after entry %d: %d pending, want %d", i, len(db.pending), pending)
 		}
 	}
 	put(1, 1)
