@@ -1,5 +1,5 @@
-// Package backup saves a tree: flow is its story. Each stage has a room of its own below firn/stages/stage, and the engine that
-// joins them is package pipeline.
+// Package backup saves a tree. Its flow is one screen. Each stage is a package below
+// firn/stages/stage, and package pipeline joins them.
 package backup
 
 import (
@@ -21,25 +21,25 @@ import (
 	"firn/stages/store"
 )
 
-// flow is the backup: what flows from one line to the next is a subtree, and
-// between encrypt and upload the parts of its object.
+// flow is the backup. Subtrees flow from stage to stage; between encrypt and upload, the parts of
+// their objects.
 func (b *backup) flow() {
-	found := pipeline.Source(b.stages.cut, b.cut)                              // cut the tree into subtrees
-	scanned := pipeline.Map(b.stages.walk, found, b.walk)                      // fingerprint each, from lstat data alone
-	changed := pipeline.MapBatch(b.stages.lookup, scanned, lookupMost, b.look) // ask what is stored; skip the unchanged, unread
+	found := pipeline.Source(b.stages.cut, b.cut)                                // cut the tree into subtrees
+	scanned := pipeline.Map(b.stages.walk, found, b.walk)                        // fingerprint each, from lstat data alone
+	changed := pipeline.MapBatch(b.stages.lookup, scanned, lookupMost, b.lookup) // ask what is stored; skip what did not change
 	if b.options.DryRun {
-		pipeline.Sink(b.stages.check, changed, b.tell)
+		pipeline.Sink(b.stages.check, changed, b.wouldSave)
 		return
 	}
 	archived := pipeline.Map(b.stages.archive, changed, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
 	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
 	parts := pipeline.Map(b.stages.encrypt, needed, b.encrypt)     // spool ▸ ciphertext, part by part
 	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)               // only what is stored whole is called saved
+	pipeline.Sink(b.stages.record, stored, b.record)               // record and report what is completely stored
 }
 
-// lookupMost is how many keys one question to a table asks for (DynamoDB's
-// BatchGetItem takes 100).
+// lookupMost is how many keys one request to a table asks for: the most that DynamoDB's
+// BatchGetItem takes.
 const lookupMost = 100
 
 func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
@@ -68,7 +68,7 @@ func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error
 	return emit(s)
 }
 
-func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree) error) error {
+func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtree) error) error {
 	keys := make([]string, len(batch))
 	for i, s := range batch {
 		keys[i] = s.Key
@@ -78,24 +78,20 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 		return err
 	}
 	for i, s := range batch {
-		s.known = known[i]
-		if s.known.Err != nil {
+		if s.known = known[i]; s.known.Err != nil {
 			b.stages.lookup.Fault(s, s.known.Err)
 			continue
 		}
 		s.asked = true
-		b.warnOfOtherKey(s)
 		seen, ok := b.options.State.Get(b.stateName, s.Key)
-		if ok && !s.known.Stored {
-			b.warnOfGone(s)
-		}
+		b.warnOfStore(s, ok)
 		if ok && s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
-			if err := b.mendRow(ctx, s); err != nil {
+			if err := b.updateRow(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
 				continue
 			}
 			b.journal.unchanged(ctx, s, seen)
-			b.tellOf(s, report.Unchanged, 0)
+			s.report(report.Unchanged)
 			continue
 		}
 		if err := emit(s); err != nil {
@@ -105,26 +101,26 @@ func (b *backup) look(ctx context.Context, batch []*subtree, emit func(*subtree)
 	return nil
 }
 
-func (b *backup) tell(_ context.Context, s *subtree) error {
-	b.tellOf(s, report.WouldSave, 0)
+func (b *backup) wouldSave(_ context.Context, s *subtree) error {
+	s.report(report.WouldSave)
 	return nil
 }
 
 func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if s.spool, err = b.Spool.Create(ctx, s.bound()); err != nil {
+	if s.spool, err = b.Spool.Create(ctx, b.stages.archive, s.bound()); err != nil {
 		return err
 	}
 	s.list = s.spool.Beside()
 	err = b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
 		return b.pack(ctx, s, s.spool, archive.Observer{Fault: b.entryFault(s), Member: member})
 	})
-	if err != nil {
+	if errors.Is(err, errLeftOut) {
+		b.Totals.DoneSubtrees.Add(1)
 		s.Drop(err)
-		if errors.Is(err, errLeftOut) {
-			b.Totals.DoneSubtrees.Add(1)
-			return nil
-		}
-		return err
+		return nil
+	}
+	if err != nil {
+		return s.giveUp(err)
 	}
 	s.spool.Seal()
 	return emit(s)
@@ -132,39 +128,35 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 
 func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
 	if !check.Identical(s.known, s.record) && s.known.Stored && s.known.Object == nil {
-		// Before an archive is uploaded because of what a table says, the store itself is asked.
+		// The table can be older than the store: ask the store before an upload.
 		if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
-			s.Drop(err)
-			return err
+			return s.giveUp(err)
 		}
 	}
 	if !check.Identical(s.known, s.record) {
 		if s.known.Stored && s.lost && s.result.Entries == 1 {
-			s.Drop(errEmpty)
-			return errEmpty
+			return s.giveUp(errEmpty)
 		}
 		return emit(s)
 	}
 	defer s.Drop(nil)
-	if err := b.mendRow(ctx, s); err != nil {
+	if err := b.updateRow(ctx, s); err != nil {
 		return err
 	}
-	b.keepState(s, s.known.Record.MD5, b.journal.identical(ctx, s))
-	b.tellOf(s, report.Identical, 0)
+	b.saveState(s, s.known.Record.MD5, b.journal.identical(ctx, s))
+	s.report(report.Identical)
 	return nil
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
 	plain, err := b.plaintext(ctx, s)
 	if err != nil {
-		s.Drop(err)
-		return err
+		return s.giveUp(err)
 	}
 	defer plain.Close()
 	cipher, err := encryption.NewEncrypter(b.Passphrase, plain)
 	if err != nil {
-		s.Drop(err)
-		return err
+		return s.giveUp(err)
 	}
 	b.stages.encrypt.AddIn(s.record.ArchiveSize)
 	return b.sender.Parts(ctx, &upload.Job{
@@ -188,74 +180,77 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 
 func (b *backup) record(ctx context.Context, s *subtree) error {
 	defer s.Drop(nil)
-	if b.options.Table != nil {
-		if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
-			return err
-		}
+	if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
+		return err
 	}
-	b.keepState(s, s.record.MD5, b.journal.saved(ctx, s))
-	b.tellOf(s, report.Saved, s.object.Size)
+	b.saveState(s, s.record.MD5, b.journal.saved(ctx, s))
+	s.report(report.Saved)
 	return nil
 }
 
-// mendRow makes the table tell of the object that the store holds, where it
-// told of none or of another: a run that died between the upload and the
-// table's row left the old row behind.
-func (b *backup) mendRow(ctx context.Context, s *subtree) error {
-	if b.options.Table == nil || s.known.Object == nil || b.options.DryRun {
+// updateRow writes the row of an object that the store was asked about: a run that stopped between
+// the upload and the row left an old row. If only the table was asked, its row is right.
+func (b *backup) updateRow(ctx context.Context, s *subtree) error {
+	if s.known.Object == nil || b.options.DryRun {
 		return nil
 	}
 	return b.putRow(ctx, s.Key, s.known.Record, *s.known.Object)
 }
 
+// putRow writes the record of an object to the table, if there is one.
 func (b *backup) putRow(ctx context.Context, key string, r record.Record, o store.Object) error {
-	r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = o.Version, o.ETag, o.Class, o.Size, o.Modified
+	if b.options.Table == nil {
+		return nil
+	}
+	r = o.Describe(r)
 	if r.Saved.IsZero() {
 		r.Saved = b.now()
 	}
 	if err := b.options.Table.Put(ctx, key, r); err != nil {
-		return fmt.Errorf("%s is stored, but its row in %s could not be written: %w", key, b.options.Table.URL(), err)
+		return fmt.Errorf("the archive is stored, but its record is not: %w", err)
 	}
 	return nil
 }
 
-// keepState notes the fingerprint of a subtree that is stored whole, so that
-// the next run need not read it. What changed while it was read is read again.
-func (b *backup) keepState(s *subtree, md5 string, list catalogue.Place) {
+// saveState writes the fingerprint of a subtree whose archive is complete to the state file, so that
+// the next run need not read the subtree.
+func (b *backup) saveState(s *subtree, md5 string, list catalogue.Place) {
 	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
 		return
 	}
 	err := b.options.State.Put(b.stateName, s.Key, state.Entry{Fingerprint: s.scan.Fingerprint, MD5: md5, List: list})
 	if err != nil {
-		b.warnOnce.Do(func() {
-			b.Report.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
+		b.warnOnce(report.Event{Problem: report.ProblemState, Text: "the next run will read unchanged files again", Err: err})
+	}
+}
+
+// warnOfStore warns of a store that is not what the user may expect. seen says that an earlier run
+// stored the subtree.
+func (b *backup) warnOfStore(s *subtree, seen bool) {
+	if s.known.Record.KeyID != "" && !s.known.Ours {
+		b.warnOnce(report.Event{
+			Problem: report.ProblemOtherKey, Key: s.Key,
+			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",
+		})
+	}
+	if seen && !s.known.Stored {
+		b.warnOnce(report.Event{
+			Problem: report.ProblemGone, Key: s.Key,
+			Text: fmt.Sprintf("an earlier run stored it, but %s does not hold it any more, and other archives may be missing too: they are stored again", b.Store.URL()),
 		})
 	}
 }
 
-// warnOfOtherKey tells, once, that the store's archives open with another key:
-// whoever named the wrong key file would pay for storing everything again.
-func (b *backup) warnOfOtherKey(s *subtree) {
-	if s.known.Record.KeyID == "" || s.known.Ours {
-		return
+// warnOnce reports the first warning of each problem.
+func (b *backup) warnOnce(e report.Event) {
+	if _, again := b.warned.LoadOrStore(e.Problem, true); !again {
+		e.Kind = report.Warning
+		b.Report.Event(e)
 	}
-	b.otherKeyOnce.Do(func() {
-		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Text: "it was made with another key file, and so may be others: they are stored again under this one; if that is not what you want, stop and name the other --keyfile"})
-	})
 }
 
-// warnOfGone tells, once, that what an earlier run stored is not there: the
-// disk of a directory store is not mounted, or somebody deletes objects.
-func (b *backup) warnOfGone(s *subtree) {
-	b.goneOnce.Do(func() {
-		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Text: fmt.Sprintf("an earlier run stored it, and it is gone from %s, and so may be others: they are stored again; if you did not delete them, check what did, or whether the store's disk is mounted", b.Store.URL())})
-	})
-}
-
-// errLeftOut: the subtree is a thing that no archive can hold, which has been
-// reported, and is not a fault.
+// errLeftOut: no archive can hold the subtree, which is a socket. It was reported, and is no fault.
 var errLeftOut = errors.New("left out")
 
-// errEmpty keeps an archive that holds nothing of its subtree from taking the
-// place of one that does.
+// errEmpty: the archive holds nothing of its subtree, so it must not replace one that does.
 var errEmpty = errors.New("nothing of it could be read, so nothing was stored in its place")

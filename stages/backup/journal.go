@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"firn/pipeline"
@@ -21,149 +22,103 @@ import (
 )
 
 const (
-	// listBound is the most bytes that an entry takes in a compressed list, but for names that do not compress: those are in
-	// the tar's headers as well, which take more.
+	// listBound is the most bytes that an entry takes in a compressed list. A name that does not
+	// compress may take more, but takes even more in the tar's headers.
 	listBound = 320
 	// finishTimeout bounds how long a cancelled run waits for its catalogue to be stored.
 	finishTimeout = 20 * time.Second
 )
 
-// A journal notes in the catalogue what becomes of each subtree. What it can't note is a fault that is told once; the archives
-// are stored all the same. In a dry run it notes nothing.
+// A journal writes the catalogue of a run: a line for each subtree, and the lists of entries. The
+// first error of a write is reported; archives are stored all the same. A dry run writes nothing.
 type journal struct {
 	*backup
-	ctx    context.Context // of the run, for what is noted when its stages have ended
-	writer *ledger.Writer  // nil: nothing is noted
+	ctx    context.Context // of the run, for what is written when its stages have ended
+	writer *ledger.Writer  // nil in a dry run
 	id     string
-	packs  map[string]bool // that the store held when the run began
-	told   sync.Once
-	lost   sync.Once
+	packs  map[string]bool // in the store when the run began
+	broken sync.Once       // the first error is reported
 
-	mu        sync.Mutex
-	cutFaults []catalogue.Fault
-	lines     int64
+	lines     atomic.Int64
+	cutFaults []catalogue.Fault // appended to by the stage cut alone
 }
 
-// openJournal asks which lists the store holds, so that no manifest refers to one that is gone.
-func (b *backup) openJournal(ctx context.Context, volume int64) (*journal, error) {
+// openJournal lists the packs in the store, so that no manifest refers to one that is gone.
+func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
 	j := &journal{backup: b, ctx: ctx}
 	if b.options.DryRun {
 		return j, nil
 	}
-	l := b.Ledger
-	if n, err := l.Clean(ctx, b.Started); err != nil && ctx.Err() == nil && !pipeline.IsFatal(err) {
-		b.Report.Event(report.Event{Kind: report.Warning, Text: "parts of an earlier run's catalogue could not be cleared away and go on being billed", Err: err})
-	} else if n > 0 {
-		b.Totals.UploadsAborted.Add(int64(n))
-	}
-	var err error
-	if j.packs, err = l.Packs(ctx); err != nil {
+	if j.packs, err = b.Ledger.Packs(ctx); err != nil {
 		return nil, err
 	}
 	j.id = ledger.NewID(b.Started)
-	j.writer = l.Begin(j.id, volume)
+	j.writer = b.Ledger.Begin(j.id, volume)
 	return j, nil
 }
 
-// listing calls pack with what keeps the list of the members that it makes, and ends the list.
+// listing calls pack with a function that adds a member to the list of s, and ends the list.
 func (j *journal) listing(s *subtree, pack func(member func(*tarfmt.Header) error) error) error {
 	list, err := catalogue.NewList(s.list, s.savedPath(), s.Key)
 	if err != nil {
 		return err
 	}
 	var entry catalogue.Entry
-	if err := pack(func(h *tarfmt.Header) error { return list.Add(entryOf(h, &entry)) }); err != nil {
+	err = pack(func(h *tarfmt.Header) error {
+		entry.SetHeader(h)
+		return list.Add(&entry)
+	})
+	if err != nil {
 		return err
 	}
 	return list.Close(s.record.MD5)
 }
 
-// entryOf says what a list says of a member, in e.
-func entryOf(h *tarfmt.Header, e *catalogue.Entry) *catalogue.Entry {
-	*e = catalogue.Entry{Path: h.Name, ModTime: h.ModTime, Mode: catalogue.Mode(h.Mode), UID: h.UID, GID: h.GID, Target: h.Link, Attrs: len(h.Xattrs) > 0}
-	switch h.Type {
-	case tarfmt.TypeReg:
-		e.Type, e.Size = catalogue.File, h.Size
-	case tarfmt.TypeDir:
-		e.Type = catalogue.Directory
-	case tarfmt.TypeSymlink:
-		e.Type = catalogue.Symlink
-	case tarfmt.TypeLink:
-		e.Type = catalogue.Hardlink
-	case tarfmt.TypeFifo:
-		e.Type = catalogue.FIFO
-	case tarfmt.TypeChar:
-		e.Type = catalogue.CharDev
-	case tarfmt.TypeBlock:
-		e.Type = catalogue.BlockDev
-	}
-	return e
-}
-
-// savedPath is the path of the subtree as it stands in the catalogue.
+// savedPath is the path of the subtree in the catalogue.
 func (s *subtree) savedPath() string { return key.Clean(s.String()) }
 
-// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long, and a line must stay readable.
-const faultBytes = 1 << 20
-
-// note keeps a fault of an entry for the manifest.
-func (s *subtree) note(f archive.Fault) {
-	s.allFaults++
-	fault := catalogue.Fault{Path: f.Path, Kind: f.What.String(), Error: f.Err.Error()}
-	s.faultSize += len(fault.Path) + len(fault.Error)
-	if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
-		s.faults = append(s.faults, fault)
-	}
-}
-
-// saved notes a subtree whose archive was stored, and tells where its list is.
+// saved writes the line of a subtree whose archive was stored, and returns the place of its list.
 func (j *journal) saved(ctx context.Context, s *subtree) catalogue.Place {
 	place := j.addList(ctx, s)
-	line := j.line(s, catalogue.Saved, s.record, &s.object)
-	line.Entries, line.List = s.result.Entries, placeOf(place)
-	j.add(ctx, line)
+	j.add(ctx, j.line(s, catalogue.Saved, s.record, &s.object), place)
 	return place
 }
 
-// identical notes a subtree whose archive was made and found in the store, and tells where its list is: the one that was made
-// with the stored archive, if it is known.
+// identical writes the line of a subtree whose archive was made, and found in the store. It returns
+// the place of its list: the list that was made with the stored archive, if the store has it.
 func (j *journal) identical(ctx context.Context, s *subtree) catalogue.Place {
 	seen, ok := j.options.State.Get(j.stateName, s.Key)
 	place := seen.List
 	if !ok || seen.MD5 != s.known.Record.MD5 || !j.packs[place.Pack] {
 		place = j.addList(ctx, s)
 	}
-	line := j.line(s, catalogue.Identical, s.known.Record, s.known.Object)
-	line.Entries, line.List = s.result.Entries, placeOf(place)
-	j.add(ctx, line)
+	j.add(ctx, j.line(s, catalogue.Identical, s.known.Record, s.known.Object), place)
 	return place
 }
 
-// unchanged notes a subtree that was not read. seen is what the state file says of it; if the list that it names is not in the store, the list is made anew, from
-// lstat data alone, and the state file told.
+// unchanged writes the line of a subtree that was not read. seen is its entry in the state file. If
+// the store does not have its list, the list is made again from lstat data alone.
 func (j *journal) unchanged(ctx context.Context, s *subtree, seen state.Entry) {
 	if j.writer == nil {
 		return
 	}
 	if !j.packs[seen.List.Pack] {
 		seen.List = j.relist(ctx, s, seen.MD5)
-		j.keepState(s, seen.MD5, seen.List)
+		j.saveState(s, seen.MD5, seen.List)
 	}
-	line := j.line(s, catalogue.Unchanged, s.known.Record, s.known.Object)
-	line.List = placeOf(seen.List)
-	j.add(ctx, line)
+	j.add(ctx, j.line(s, catalogue.Unchanged, s.known.Record, s.known.Object), seen.List)
 }
 
-// relist makes the list of a subtree that did not change since its archive was made; nowhere, if it changes now.
+// relist makes the list of a subtree that did not change since its archive was made. The place is
+// zero if it changes now.
 func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.Place {
-	of, err := j.Spool.Create(ctx, s.scan.Entries*listBound+4<<10)
+	file, err := j.Spool.Create(ctx, j.stages.lookup, s.scan.Entries*listBound+4<<10)
 	if err != nil {
 		return catalogue.Place{}
 	}
 	again := *s
-	again.spool, again.list = of, of.Beside()
+	again.spool, again.list, again.record.MD5 = file, file.Beside(), md5
 	defer again.Drop(nil)
-	again.record.MD5 = md5
 	err = j.listing(&again, func(member func(*tarfmt.Header) error) error {
 		_, err := j.archiver.List(ctx, j.tree, s.Subtree, archive.Observer{Member: member})
 		return err
@@ -177,34 +132,25 @@ func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.
 	return j.addList(ctx, &again)
 }
 
-// addList adds the list that was made with the archive of s to a pack.
-func (j *journal) addList(ctx context.Context, s *subtree) (place catalogue.Place) {
-	if j.writer == nil {
-		return place
-	}
+// addList adds the list of s to a pack. The place is zero if there is none.
+func (j *journal) addList(ctx context.Context, s *subtree) catalogue.Place {
 	if s.list.Lost() {
-		j.lost.Do(func() {
-			j.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Key: s.Key, Text: "the list of its entries has no room in the spool, and neither may others: it is saved all the same, but find and diff can't look into it; raise --spool-limit, or use a larger --depth"})
+		j.warnOnce(report.Event{
+			Problem: report.ProblemNoList, Path: s.String(), Key: s.Key,
+			Text: "the spool has no room for the list of its entries, and may have none for other lists: the archive is saved, but its entries can't be searched or compared",
 		})
-		return place
+		return catalogue.Place{}
 	}
 	place, err := j.writer.AddList(ctx, s.list)
 	if err != nil {
-		j.tell(ctx, err)
+		j.fail(ctx, err)
 		return catalogue.Place{}
 	}
 	return place
 }
 
-func placeOf(p catalogue.Place) *catalogue.Place {
-	if p == (catalogue.Place{}) {
-		return nil
-	}
-	return &p
-}
-
-// failed notes a subtree that was not saved, with the object that is left of an earlier run: the store is asked for it if that
-// was not done before.
+// failed writes the line of a subtree that was not saved, with the object of an earlier run: the
+// store is asked for it if that was not done before.
 func (j *journal) failed(s *subtree, why error) {
 	if j.writer == nil {
 		return
@@ -220,91 +166,89 @@ func (j *journal) failed(s *subtree, why error) {
 	}
 	line := j.line(s, catalogue.Failed, r, object)
 	line.Error = why.Error()
+	var list catalogue.Place
 	if seen, ok := j.options.State.Get(j.stateName, s.Key); ok && seen.MD5 == line.MD5 && j.packs[seen.List.Pack] {
-		line.List = placeOf(seen.List)
+		list = seen.List
 	}
-	j.add(j.ctx, line)
+	j.add(j.ctx, line, list)
 }
 
-// line says of a subtree what a manifest says, but for its list. object is nil where only a table was asked.
+// line is the manifest's line of a subtree. object is nil if only a table was asked.
 func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, object *store.Object) catalogue.Subtree {
 	if object != nil {
-		r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = object.Version, object.ETag, object.Class, object.Size, object.Modified
+		r = object.Describe(r)
 	}
-	return catalogue.Subtree{
-		Path: s.savedPath(), Shell: s.Shell, Status: status,
-		Key: s.Key, Version: r.Version, ETag: r.ETag, Class: r.Class, ObjectSize: r.ObjectSize, Stored: r.Saved.UTC(),
-		MD5: r.MD5, TarSHA256: r.TarSHA256, HMAC: r.HMAC, KeyID: r.KeyID, ArchiveSize: r.ArchiveSize, TarSize: r.TarSize,
-		Entries: s.scan.Entries, Bytes: s.scan.Bytes,
-		Faults: s.faults, AllFaults: s.allFaults,
+	line := catalogue.Subtree{
+		Path: s.savedPath(), Shell: s.Shell, Status: status, Key: s.Key,
+		Entries: s.scan.Entries, Bytes: s.scan.Bytes, Faults: s.faults, AllFaults: s.allFaults,
 	}
+	if status == catalogue.Saved || status == catalogue.Identical {
+		line.Entries = s.result.Entries
+	}
+	line.SetRecord(r)
+	return line
 }
 
-func (j *journal) add(ctx context.Context, line catalogue.Subtree) {
-	if j.writer == nil {
-		return
+// add writes a line, with the place of its list unless that is zero.
+func (j *journal) add(ctx context.Context, line catalogue.Subtree, list catalogue.Place) {
+	if list != (catalogue.Place{}) {
+		line.List = &list
 	}
-	j.mu.Lock()
-	j.lines++
-	j.mu.Unlock()
+	j.lines.Add(1)
 	if err := j.writer.Add(ctx, line); err != nil {
-		j.tell(ctx, err)
+		j.fail(ctx, err)
 	}
 }
 
-// tell tells, once, that the catalogue can't be written; of a run that is being cancelled it is not the fault. What would meet
-// every archive too ends the run.
-func (j *journal) tell(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	if pipeline.IsFatal(err) {
+// fail reports the first error in writing the catalogue, unless the run is being cancelled. A fatal
+// error ends the run.
+func (j *journal) fail(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case pipeline.IsFatal(err):
 		j.Run.Fail(err)
+	default:
+		j.broken.Do(func() { j.Report.Event(report.Event{Kind: report.NoCatalogue, Err: err}) })
+	}
+}
+
+// cutFault keeps a directory above the depth that could not be listed, for the manifest.
+func (j *journal) cutFault(path string, err error) {
+	if len(j.cutFaults) == catalogue.MaxFaults {
 		return
 	}
-	j.told.Do(func() { j.Report.Event(report.Event{Kind: report.NoCatalogue, Err: err}) })
-}
-
-// cutFault notes a directory above the depth that could not be listed.
-func (j *journal) cutFault(path string, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.cutFaults) < catalogue.MaxFaults {
-		kind := archive.Unreadable
-		if errors.Is(err, fs.ErrNotExist) {
-			kind = archive.Vanished
-		}
-		j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: kind.String(), Error: err.Error()})
+	kind := archive.Unreadable
+	if errors.Is(err, fs.ErrNotExist) {
+		kind = archive.Vanished
 	}
+	j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: kind.String(), Error: err.Error()})
 }
 
-// finish stores the catalogue, of a run that was cut short too, and returns the run's id in it; "" if it is not there. The error is a
-// fault of the run.
+// finish stores the catalogue, also of a run that ended early for the cause ended. It returns the
+// id of the run, "" if the run is not in the catalogue. The error is a fault of the run.
 func (j *journal) finish(ended error) (id string, err error) {
 	if j.writer == nil {
 		return "", nil
 	}
 	ctx := j.ctx
-	if ended != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
-		defer cancel()
-	}
 	run := j.runLine()
 	run.Complete = ended == nil
 	if ended != nil {
 		run.Error = ended.Error()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
 	}
 	err = j.writer.Finish(ctx, run)
 	switch {
 	case err == nil:
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
-		return "", nil // the run has a better reason
+		return "", nil // ended says more
 	case ctx.Err() != nil || pipeline.IsFatal(err):
-		return "", fmt.Errorf("what was stored is stored, but not noted in the catalogue: %w", err)
+		return "", fmt.Errorf("the archives are stored, but the catalogue is not: %w", err)
 	}
-	j.tell(ctx, err)
+	j.fail(ctx, err)
 	return "", nil
 }
 
@@ -314,7 +258,7 @@ func (j *journal) runLine() catalogue.Run {
 		Started: j.Started.UTC(), Ended: j.now(), Host: o.Host, Firn: o.Firn,
 		BackupPath: o.Path, Path: key.Clean(root), Depth: j.walking.Depth, Ext: j.walking.Ext, Level: o.Format.Level(), Class: o.Class,
 		Exclude: j.walking.Exclude.Lines(), ExcludeCaches: j.walking.ExcludeCaches, OneFileSystem: j.walking.OneFileSystem, ForceRead: o.ForceRead,
-		Subtrees: j.lines, Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),
+		Subtrees: j.lines.Load(), Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),
 		Faults: t.Faults.Load(), Changed: t.Changed.Load(), Entries: t.Entries.Load(), Bytes: t.Bytes.Load(), Stored: t.Stored.Load(),
 		CutFaults: j.cutFaults,
 	}

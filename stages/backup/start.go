@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -25,45 +26,57 @@ import (
 	"firn/stages/store"
 )
 
-// Options say what to save, as what, and with what means. All fields without a stated default must be set.
+// Options say what to save and how. A field without a stated default must be set.
 type Options struct {
 	job.Means
 	Path   string       // the backup path
-	Walk   walk.Options // Prefix, Ext and Workers are filled in
+	Walk   walk.Options // Start sets Prefix, Ext and Workers
 	Format codec.Format
 
-	Table record.Table // nil: records are kept in the objects' metadata only; checked by the caller
+	Table record.Table // nil: records are only in the objects' metadata; checked by the caller
 	State *state.DB
 
 	Class     string // storage class, "" for the store's default
 	ForceRead bool   // read everything, whatever the fingerprints say
-	DryRun    bool   // scan and ask, archive and store nothing
+	DryRun    bool   // scan and ask; archive and store nothing
 	Workers   Workers
 
-	// Host and Firn are noted in the catalogue: whose tree it is, and which
-	// version of firn saved it.
-	Host, Firn string
+	Host, Firn string // for the catalogue: whose tree it is, and the version of firn
 }
 
-// Workers are the numbers of workers of each stage.
-type Workers struct{ Walk, Archive, Compress, Encrypt, Upload int }
+// Workers are the numbers of workers of the stages.
+type Workers struct {
+	Walk     int // subtrees scanned at once: bounds requests to the disk
+	Archive  int // subtrees read at once: bounds open files and half-filled blocks
+	Compress int // blocks compressed at once, over all archives: bounds processor use
+	Encrypt  int // archives encrypted at once: bounds processor use and half-filled parts
+	Upload   int // parts uploaded at once, over all archives: bounds connections
+}
 
-// MemoryNeeded is the least memory limit, in bytes, that a backup in a format
-// with parts of partSize bytes can go through with.
+// DefaultWorkers returns numbers that suit the machine.
+func DefaultWorkers() Workers {
+	cpus := runtime.GOMAXPROCS(0)
+	return Workers{
+		Walk:     max(4, 2*cpus), // it waits for the disk
+		Archive:  cpus + 2,       // two more than can compute, to read while the others wait
+		Compress: cpus,           // it computes
+		Encrypt:  max(2, cpus),   // it computes, and waits for memory
+		Upload:   8,              // it waits for the network
+	}
+}
+
+// MemoryNeeded is the least memory limit, in bytes, of a backup with parts of partSize bytes.
 func MemoryNeeded(f codec.Format, partSize int64) int64 { return pack.BlockMemory(f) + partSize }
 
-// DefaultMemory is a memory limit, in bytes, with which no worker waits for
-// memory.
+// DefaultMemory is a memory limit, in bytes, with which no worker waits for memory.
 func DefaultMemory(f codec.Format, partSize int64, w Workers) int64 {
 	return blocksWanted(f, w) + int64(w.Encrypt+w.Upload)*partSize
 }
 
-// blocksWanted is what blocks take when every compress worker has one and two
-// more wait.
+// blocksWanted is the memory of a block for each compress worker, and of two that wait.
 func blocksWanted(f codec.Format, w Workers) int64 { return int64(w.Compress+2) * pack.BlockMemory(f) }
 
-// partsShare is how much of the memory is for parts: what blocks do not want,
-// within bounds.
+// partsShare is the share of the memory limit for parts: what blocks do not want, within bounds.
 func partsShare(o Options) int64 {
 	share := o.MemoryLimit - blocksWanted(o.Format, o.Workers)
 	share = max(share, o.MemoryLimit/4)
@@ -74,22 +87,19 @@ func partsShare(o Options) int64 {
 // backup is a backup under way.
 type backup struct {
 	*job.Job
-	options  Options
-	walking  walk.Options
-	tree     *walk.Tree
-	repeats  *pipeline.Budget // one archive at a time is made while it is sent: two could each hold the memory that the other waits for
-	asker    *check.Asker
-	archiver *archive.Archiver
-	packer   *pack.Packer
-	sender   *upload.Sender
-	journal  *journal
-
+	options   Options
+	walking   walk.Options
 	stateName string // of the store, in the state file
-	warnOnce  sync.Once
+	tree      *walk.Tree
+	repeats   *pipeline.Budget // one repeat at a time: two could each hold the memory that the other waits for
+	asker     *check.Asker
+	archiver  *archive.Archiver
+	packer    *pack.Packer
+	sender    *upload.Sender
+	journal   *journal
 
-	otherKeyOnce sync.Once
-	goneOnce     sync.Once
-	cutFaults    sync.Map // path → true: directories above the depth that could not be read
+	warned    sync.Map // problem → true: its warning was reported
+	cutFaults sync.Map // path → true: a directory above the depth that could not be read
 
 	stages struct {
 		cut, walk, lookup, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
@@ -98,8 +108,7 @@ type backup struct {
 
 func (b *backup) now() time.Time { return time.Now().UTC() }
 
-// Start makes everything ready and starts the backup. An error says what was
-// wrong before anything was stored.
+// Start starts a backup. After an error no archive was stored.
 func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	if need := MemoryNeeded(o.Format, o.PartSize); o.MemoryLimit < need {
 		return nil, fmt.Errorf("a memory limit of %d bytes is too small: %s at level %d with parts of %d bytes needs %d", o.MemoryLimit, o.Format.Name(), o.Format.Level(), o.PartSize, need)
@@ -127,42 +136,43 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	return b.Handle(nil, b.finish), nil
 }
 
-// prepare clears away what dead runs left, and stores what opens the archives without firn before the first of them is there.
+// prepare removes what interrupted runs left, and stores the recovery files before the first
+// archive.
 func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
-	if err := b.clean(ctx); err != nil {
-		return err
+	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
+	if b.SpoolFilesRemoved > 0 {
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
+	}
+	if !b.options.DryRun {
+		if err := b.abortUploads(ctx); err != nil {
+			return err
+		}
 	}
 	if b.journal, err = b.openJournal(ctx, volume); err != nil || b.options.DryRun {
 		return err
 	}
 	if err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix)); err != nil && ctx.Err() == nil {
-		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but what tells how to open them without firn is not with them as it should be", Err: err})
+		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but the instructions to open them without firn are missing or out of date", Err: err})
 	}
 	return nil
 }
 
 // finish stores the catalogue.
 func (b *backup) finish(end error, s *report.Summary) error {
-	var noted error
+	var err error
 	s.DryRun = b.options.DryRun
-	s.Run, noted = b.journal.finish(end)
-	return errors.Join(end, noted, b.tree.Close())
+	s.Run, err = b.journal.finish(end)
+	return errors.Join(end, err, b.tree.Close())
 }
 
-// clean clears away what dead runs left: plaintext in the cache path, parts in the store.
-func (b *backup) clean(ctx context.Context) error {
-	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
-	if b.SpoolFilesRemoved > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
-	}
-	if b.options.DryRun {
-		return nil
-	}
+// abortUploads aborts the uploads of archives and of the catalogue that interrupted runs left
+// unfinished.
+func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
-		err := b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
+		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
 			if u.Key != "" && !job.IsArchive(u.Key) || u.Initiated.After(b.Started) {
-				return nil // a directory store shows what was left before it had a key
+				return nil // a directory store lists uploads that have no key yet
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
 				return err
@@ -170,13 +180,20 @@ func (b *backup) clean(ctx context.Context) error {
 			aborted++
 			return nil
 		})
-		if pipeline.IsFatal(err) || ctx.Err() != nil {
-			return fmt.Errorf("looking for unfinished uploads: %w", err)
-		}
 		if err != nil {
-			b.Report.Event(report.Event{Kind: report.Warning, Text: "parts that an interrupted run may have left in the store could not be cleared away and go on being billed", Err: err})
 			break
 		}
+	}
+	if err == nil {
+		var n int
+		n, err = b.Ledger.Clean(ctx, b.Started)
+		aborted += n
+	}
+	if pipeline.IsFatal(err) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		b.Report.Event(report.Event{Kind: report.Warning, Text: "some uploads that an interrupted run left unfinished could not be aborted, and are still billed", Err: err})
 	}
 	b.Totals.UploadsAborted.Store(int64(aborted))
 	if aborted > 0 {
@@ -185,19 +202,17 @@ func (b *backup) clean(ctx context.Context) error {
 	return nil
 }
 
-// longestListed is the length in bytes up to which keys of one tree are sure
-// to begin alike: longer ones may be shortened.
+// longestListed is the length in bytes up to which all keys of one tree have a common prefix: longer
+// keys may be shortened.
 const longestListed = 512
 
-// keySpace is the prefixes under which the keys of the tree lie.
+// keySpace returns the prefixes of the keys of the tree.
 func (b *backup) keySpace() []string {
 	root := b.tree.Path()
 	if root == "/" || root == "." {
 		return []string{key.Prefix(b.walking.Prefix)}
 	}
-	full := key.Full(b.walking.Prefix, root, b.walking.Ext)
-	base := strings.TrimSuffix(full, b.walking.Ext) // ends in a dot
-	base = base[:len(base)-1]
+	base := strings.TrimSuffix(key.Full(b.walking.Prefix, root, b.walking.Ext), "."+b.walking.Ext)
 	if len(base) > longestListed {
 		cut := longestListed
 		for !utf8.RuneStart(base[cut]) {
@@ -208,21 +223,21 @@ func (b *backup) keySpace() []string {
 	return []string{base + ".tar.", base + "/"}
 }
 
-// begin adds the stages and gives the rooms their means.
+// begin adds the stages and makes what they work with.
 func (b *backup) begin(ctx context.Context) {
 	b.Begin(ctx, b.fault)
 	s, w := &b.stages, b.options.Workers
-	s.cut = b.Run.Stage("cut", 1)
-	s.walk = b.Run.Stage("walk", w.Walk).TakesNew()
-	s.lookup = b.Run.Stage("lookup", job.LookupWorkers).TakesNew()
-	s.archive = b.Run.Stage("archive", w.Archive).TakesNew()
-	s.compress = b.Run.Stage("compress", w.Compress)
-	s.hash = b.Run.Stage("hash", 3*w.Archive) // SHA-256, MD5 and HMAC side by side
-	s.spool = b.Run.Stage("spool", w.Archive)
-	s.check = b.Run.Stage("check", job.LookupWorkers)
-	s.encrypt = b.Run.Stage("encrypt", w.Encrypt)
-	s.upload = b.Run.Stage("upload", w.Upload)
-	s.record = b.Run.Stage("record", job.LookupWorkers)
+	s.cut = b.Run.Stage(report.StageCut, 1)
+	s.walk = b.Run.Stage(report.StageWalk, w.Walk).TakesNew()
+	s.lookup = b.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
+	s.archive = b.Run.Stage(report.StageArchive, w.Archive).TakesNew()
+	s.compress = b.Run.Stage(report.StageCompress, w.Compress)
+	s.hash = b.Run.Stage(report.StageHash, 3*w.Archive) // SHA-256, MD5 and HMAC in parallel
+	s.spool = b.Run.Stage(report.StageSpool, w.Archive)
+	s.check = b.Run.Stage(report.StageCheck, job.LookupWorkers)
+	s.encrypt = b.Run.Stage(report.StageEncrypt, w.Encrypt)
+	s.upload = b.Run.Stage(report.StageUpload, w.Upload)
+	s.record = b.Run.Stage(report.StageRecord, job.LookupWorkers)
 
 	listing := check.NewListing()
 	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
@@ -232,12 +247,12 @@ func (b *backup) begin(ctx context.Context) {
 	b.sender = &upload.Sender{
 		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory, Encrypt: s.encrypt, Upload: s.upload,
 		Warn: func(key string, err error) {
-			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "an upload was left unfinished", Err: err})
+			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "the next run will abort an upload that this one could not abort", Err: err})
 		},
 	}
 }
 
-// fault tells of a subtree that was not saved.
+// fault reports a subtree that was not saved.
 func (b *backup) fault(f pipeline.Fault) {
 	item := f.Item
 	if part, ok := item.(*upload.Part); ok {

@@ -19,46 +19,57 @@ import (
 	"firn/stages/store"
 )
 
-// A subtree on its way through the stages; each fills in what it finds out.
+// A subtree on its way through the stages. Each field names the stage that sets it.
 type subtree struct {
 	walk.Subtree
 	backup *backup
 
 	scan   walk.Scan     // walk
 	known  check.Known   // lookup
-	asked  bool          // lookup; known is what there is to know
+	asked  bool          // lookup: known is set
 	spool  *spool.File   // archive
 	record record.Record // archive
-	list   *spool.Beside // archive; the list of its entries
+	list   *spool.Beside // archive: the list of its entries
 	result archive.Result
-	lost   bool         // content of an entry, or what lies in it, could not be read
+	lost   bool         // archive: content of an entry could not be read
 	object store.Object // upload
 
-	faults    []catalogue.Fault // archive; the first of them
-	faultSize int               // bytes of all of them
+	faults    []catalogue.Fault // archive: the first ones, for the manifest
+	faultSize int               // bytes of all faults
 	allFaults int64
 }
 
-// String is the subtree's path as the user would name it.
+// String is the subtree's path as the user would write it.
 func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Path) }
 
-// Drop lets go of the spool file, whether the archive is stored or given up.
+// Drop removes the spool file, whether the archive is stored or not.
 func (s *subtree) Drop(error) {
 	if s.spool == nil {
 		return
 	}
 	if err := s.spool.Remove(); err != nil {
-		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "a spool file is left behind; the next run removes it", Err: err})
+		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
 	}
 }
 
-// bound is the most bytes the archive and the list of its entries can come to:
-// what does not compress grows, in bzip2 by up to half a percent.
+// giveUp drops the subtree and returns err.
+func (s *subtree) giveUp(err error) error {
+	s.Drop(err)
+	return err
+}
+
+// report sends the event that ends the work on a subtree.
+func (s *subtree) report(kind report.Kind) {
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size})
+}
+
+// bound is the largest size, in bytes, of the archive and its list together. Data that do not
+// compress grow, in bzip2 by up to half a percent.
 func (s *subtree) bound() int64 {
 	return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 + s.scan.Entries*listBound
 }
 
-// pack makes the archive of s into sink and notes its sums in the record.
+// pack writes the archive of s to sink and sets its record.
 func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
 	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, func(ctx context.Context, w io.Writer) (err error) {
 		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
@@ -86,8 +97,7 @@ func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive
 	return nil
 }
 
-// plaintext reads the archive of s: from its spool or, if it outgrew that,
-// by making it once more.
+// plaintext reads the archive of s from the spool. An archive that did not fit is made again.
 func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, error) {
 	if !s.spool.Overflow() {
 		return io.NopCloser(s.spool.Reader()), nil
@@ -100,30 +110,29 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
 			return b.stages.archive.Busy(func() error { return b.pack(ctx, &again, w, archive.Observer{}) })
 		}),
-		sum:  hash.NewArchive(nil),
-		want: s.record,
-		turn: b.repeats,
+		sum:     hash.NewArchive(nil),
+		want:    s.record,
+		repeats: b.repeats,
 	}, nil
 }
 
-// errChanging: the second look at a subtree that is too large for the spool
-// found something else than the first.
-var errChanging = errors.New("it is larger than its share of the spool, so it was read twice, and it changed in between; nothing was stored in its place: raise --spool-limit, use a larger --depth, or save it when it is at rest")
+// ErrChanging: a subtree whose archive is too large for the spool changed between its two readings.
+var ErrChanging = errors.New("its archive is larger than the spool, so it was read twice, and it changed in between; nothing was stored in its place")
 
-// A repeat reads an archive that is made a second time, and ends in
-// errChanging instead of io.EOF if it is not what it was the first time.
+// A repeat reads an archive that is made a second time. It ends in ErrChanging instead of io.EOF if
+// the archive is not the same as the first time.
 type repeat struct {
 	io.ReadCloser
-	sum  *hash.Archive
-	want record.Record
-	size int64
-	turn *pipeline.Budget
+	sum     *hash.Archive
+	want    record.Record
+	size    int64
+	repeats *pipeline.Budget
 }
 
-// Close waits for the second making to end, and lets the next one begin.
+// Close waits until the archive is made, and lets the next repeat begin.
 func (r *repeat) Close() error {
 	err := r.ReadCloser.Close()
-	r.turn.Release(1)
+	r.repeats.Release(1)
 	return err
 }
 
@@ -132,39 +141,41 @@ func (r *repeat) Read(p []byte) (int, error) {
 	r.sum.MD5Block(p[:n])
 	r.size += int64(n)
 	if r.size > r.want.ArchiveSize {
-		return 0, errChanging
+		return 0, ErrChanging
 	}
 	if errors.Is(err, io.EOF) {
 		if sums, _ := r.sum.Sums(); sums.MD5 != r.want.MD5 {
-			return 0, errChanging
+			return 0, ErrChanging
 		}
 	}
 	return n, err
 }
 
-// entryFault reports what is not in an archive as it was on disk.
+// entryFault reports an entry that is not in the archive as it is on disk, and keeps it for the
+// manifest.
 func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 	return func(f archive.Fault) {
+		kind := report.Entry
 		switch f.What {
 		case archive.Unreadable, archive.Vanished, archive.Truncated:
 			s.lost = true
-		}
-		if _, told := b.cutFaults.Load(f.Path); told && f.What == archive.Unreadable {
-			return // what a cut can't list, its archive can't either
-		}
-		kind := report.Entry
-		switch f.What {
 		case archive.Changed:
 			kind = report.Changed
 		case archive.Skipped:
 			kind = report.Left
 		}
-		s.note(f)
+		if _, reported := b.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
+			return
+		}
+		s.allFaults++
+		fault := catalogue.Fault{Path: f.Path, Kind: f.What.String(), Error: f.Err.Error()}
+		s.faultSize += len(fault.Path) + len(fault.Error)
+		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
+			s.faults = append(s.faults, fault)
+		}
 		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
 	}
 }
 
-// tellOf reports what became of a whole subtree.
-func (b *backup) tellOf(s *subtree, kind report.Kind, stored int64) {
-	b.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: stored})
-}
+// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long.
+const faultBytes = 1 << 20

@@ -7,21 +7,21 @@ import (
 	"firn/stages/service/report"
 )
 
-// A Handle is an operation that was started. Wait must be called.
+// A Handle is a started operation. Wait must be called.
 type Handle struct {
 	job    *Job
 	waits  func() *report.Waits
 	finish func(end error, s *report.Summary) error
 }
 
-// Handle returns the handle of a job whose stages are running. finish is called once they have ended, with the cause if they
-// ended early, and returns the cause that the summary shows; it may fill in the summary's Run and DryRun. waits tells what the
-// operation waits for; nil if it never does.
+// Handle returns the handle of a job whose stages are running. waits says what the operation waits
+// for; nil if it never waits. When the stages have ended, finish is called with the cause if they
+// ended early. It returns the error for the summary, and may set the summary's Run and DryRun.
 func (j *Job) Handle(waits func() *report.Waits, finish func(end error, s *report.Summary) error) *Handle {
 	return &Handle{job: j, waits: waits, finish: finish}
 }
 
-// Stop ends the operation softly: nothing new is taken, and what is in flight is finished.
+// Stop ends the operation softly: it takes no new work, and finishes what is in flight.
 func (h *Handle) Stop() { h.job.Run.Stop() }
 
 // Progress may be called at any time.
@@ -39,7 +39,7 @@ func (h *Handle) Progress() report.Progress {
 	return p
 }
 
-// memory is what both budgets of memory hold now, and held at most.
+// memory adds up what both budgets of memory hold now, and the most that each held.
 func (j *Job) memory() (used, peak int64) {
 	used, peak = j.Memory.Used()
 	if j.Blocks != nil {
@@ -49,8 +49,9 @@ func (j *Job) memory() (used, peak int64) {
 	return used, peak
 }
 
-// Wait waits for the end. The summary's Err is nil if the operation came to its end, pipeline.ErrStopped after Stop, else the
-// cause: a fault of the run, or that of Start's ctx. What failed of single items is in the totals.
+// Wait waits for the end. The summary's Err is nil if the operation reached its end,
+// pipeline.ErrStopped after Stop, else the cause: a fault of the run, or that of Start's ctx. The
+// totals count failures of single items.
 func (h *Handle) Wait() report.Summary {
 	j := h.job
 	var s report.Summary

@@ -1,12 +1,12 @@
-// Package job is what every operation shares: the means it is given, the budgets, spool and catalogue that it works
-// with, the handle that its caller holds, and how a key file is opened.
-//
-// It knows no operation and reads no archive. It promises that a job that ended holds no file and no budget.
+// Package job is what all operations share: means, budgets, spool, catalogue, the handle for the
+// caller, and the key file. It knows no operation and reads no archive. A job that ended holds no
+// file and no budget.
 package job
 
 import (
 	"context"
 	"os"
+	"runtime"
 	"time"
 
 	"firn/pipeline"
@@ -17,14 +17,14 @@ import (
 	"firn/stages/store"
 )
 
-// Means are what an operation works with. What is passed stays the caller's, who closes it after Handle.Wait.
+// Means are what an operation works with. The caller closes them after Handle.Wait.
 type Means struct {
 	Store      store.Store // checked by the caller
 	Prefix     string      // of the keys, as the user gives it
 	Passphrase *encryption.Passphrase
 	Keys       *encryption.Keys
 
-	Cache       string // the cache path, below which the spool lies; "" for an operation that spools nothing
+	Cache       string // the cache path, for the spool; "" for an operation that spools nothing
 	PartSize    int64  // bytes in one request
 	MemoryLimit int64  // bytes of blocks, parts and ranges in flight
 	SpoolLimit  int64  // bytes of all spool files and volumes of the catalogue together
@@ -33,12 +33,25 @@ type Means struct {
 	Totals *report.Totals
 }
 
-// LookupWorkers is how many workers ask a store or a table: each waits for a server, none computes.
+// LookupWorkers is how many workers ask a store or a table. They wait for a server.
 const LookupWorkers = 16
 
-// Workers are the numbers of workers of the stages that read archives back. Read is the last stage: it extracts, compares or
-// lists what was fetched and decrypted.
-type Workers struct{ Fetch, Decrypt, Read int }
+// Workers are the numbers of workers of the stages that read archives.
+type Workers struct {
+	Fetch   int // ranges fetched at once, over all archives: bounds connections
+	Decrypt int // archives fetched and decrypted at once: bounds processor use
+	Read    int // archives extracted, compared or listed at once: bounds processor use
+}
+
+// DefaultWorkers returns numbers that suit the machine.
+func DefaultWorkers() Workers {
+	cpus := runtime.GOMAXPROCS(0)
+	return Workers{
+		Fetch:   8,            // it waits for the network
+		Decrypt: max(2, cpus), // it computes, and waits for ranges
+		Read:    cpus,         // it decompresses
+	}
+}
 
 // A Job is an operation under way.
 type Job struct {
@@ -51,12 +64,12 @@ type Job struct {
 	Ledger  *ledger.Ledger
 	Started time.Time
 
-	// SpoolFilesRemoved were left in the cache path by a run that died.
-	SpoolFilesRemoved int
+	SpoolFilesRemoved int // left in the cache path by an interrupted run
 }
 
-// Open opens the spool and the catalogue. memory and blocks share the memory limit, in bytes; of the spool limit, reserved bytes
-// are kept for something else than archives. Close must be called if the job never comes to Handle.Wait.
+// Open opens the spool and the catalogue. The budget Blocks gets that many bytes of the memory
+// limit; reserved bytes of the spool limit are not for archives. Close must be called if Handle.Wait
+// is not.
 func Open(m Means, blocks, reserved int64) (*Job, error) {
 	j := &Job{Means: m, Started: time.Now()}
 	j.Report = &report.Tee{Totals: m.Totals, To: m.Report}
@@ -89,23 +102,24 @@ func (j *Job) Close() {
 }
 
 const (
-	shelfLeast = 4 // packs of lists that are kept at hand, whatever their size
-	shelfShare = 8 // part of the spool limit that they may take beside the spool
+	shelfLeast = 4 // packs of lists that are kept, whatever their size
+	shelfShare = 8 // they may take an eighth of the spool limit, beside the spool
 )
 
-// Shelf keeps packs of lists at hand: the archives of a run come in no order of their packs, of which there may be one for each
-// run since the first. The caller closes it.
+// Shelf keeps packs of lists: the archives of a run come in no order of their packs, and there may be
+// a pack of each earlier run. The caller closes it.
 func (j *Job) Shelf() *ledger.Shelf { return j.Ledger.Shelf(shelfLeast, j.SpoolLimit/shelfShare) }
 
 const (
-	// volumes is how many volumes of the catalogue are on disk at most: a pack and a manifest that are being filled, one that
-	// is being stored, and one that is full and waits for that.
+	// volumes is how many volumes of the catalogue are on disk at most: a pack and a manifest that are
+	// being filled, one that is being stored, and one that is full.
 	volumes = 4
-	// volumeMost is how large a volume gets, in bytes: a handful make the catalogue of a million files.
+	// volumeMost is the largest size of a volume in bytes. A few make the catalogue of a million files.
 	volumeMost = 64 << 20
 )
 
-// VolumeLimit is the size of a volume of the catalogue, in bytes, and what all of them take of the spool limit: an eighth.
+// VolumeLimit returns the size of a volume of the catalogue, in bytes, and that of all volumes: an
+// eighth of the spool limit.
 func (m Means) VolumeLimit() (volume, all int64) {
 	volume = max(min(m.SpoolLimit/(8*volumes), volumeMost), 1)
 	return volume, volumes * volume

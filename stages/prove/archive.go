@@ -9,26 +9,26 @@ import (
 	"firn/stages/store"
 )
 
-// An Archive is an archive on its way back. Who embeds it is the item of a flow; the engine calls Drop on what it throws away.
+// An Archive is an archive that is read back. An item of a flow embeds it.
 type Archive struct {
-	Line   catalogue.Subtree // what the catalogue says of it; Path and Key alone where no run knows it
-	Object store.Object      // as the store shows it
+	Line   catalogue.Subtree // of the catalogue; only Path and Key if no run lists it
+	Object store.Object      // as the store describes it
 	Record record.Record     // what its content must match
-	spool  *spool.File       // nil: it is too large for the spool, and is fetched a second time
+	spool  *spool.File       // nil: it is too large for the spool, and is fetched twice
 }
 
 // String is the path that was saved, without a leading slash.
 func (a *Archive) String() string { return a.Line.Path }
 
-// Drop releases the spool file. What can't be removed the next run removes.
+// Drop removes the spool file. If that fails, the next run removes it.
 func (a *Archive) Drop(error) {
 	if a.spool != nil {
 		_ = a.spool.Remove()
 	}
 }
 
-// CheckKey names a wrong key before anything is fetched. A record of the old script names no key, and passes. Errors are
-// Damages: Metadata, Key.
+// CheckKey finds a wrong key before the archive is fetched. A record of the old script has no key id,
+// and passes. Errors are Damages.
 func CheckKey(keys *encryption.Keys, r record.Record) error {
 	if r.Format == 0 {
 		return nil
@@ -40,16 +40,4 @@ func CheckKey(keys *encryption.Keys, r record.Record) error {
 		return Damagef(report.ProblemKey, "it was %w than the one given", encryption.ErrOtherKey)
 	}
 	return nil
-}
-
-// RecordOf is what a manifest tells of an object.
-func RecordOf(line *catalogue.Subtree) record.Record {
-	r := record.Record{
-		MD5: line.MD5, TarSHA256: line.TarSHA256, HMAC: line.HMAC, KeyID: line.KeyID, ArchiveSize: line.ArchiveSize, TarSize: line.TarSize,
-		Version: line.Version, ETag: line.ETag, Class: line.Class, ObjectSize: line.ObjectSize, Saved: line.Stored,
-	}
-	if line.HMAC != "" || line.KeyID != "" {
-		r.Format = record.Format
-	}
-	return r
 }

@@ -10,11 +10,11 @@ import (
 	"firn/stages/store"
 )
 
-// ErrDamaged says that an archive is not what was saved, and nothing of it is restored.
+// ErrDamaged: an archive is not what was saved. Nothing of it is restored.
 var ErrDamaged = errors.New("the archive is not what was saved")
 
-// A Damage is an error that says that something in the store is not what was put there. Other errors say that it could not be
-// looked at.
+// A Damage is an error that says that an object in the store is not what was stored. All other errors
+// say that it could not be verified.
 type Damage struct {
 	Problem report.Problem
 	Err     error
@@ -28,7 +28,7 @@ func Damagef(problem report.Problem, format string, a ...any) error {
 	return &Damage{problem, fmt.Errorf(format, a...)}
 }
 
-// ProblemOf is the problem that an error names; "" if it is no Damage.
+// ProblemOf returns the problem of a Damage, "" for any other error.
 func ProblemOf(err error) report.Problem {
 	var d *Damage
 	if errors.As(err, &d) {
@@ -37,7 +37,7 @@ func ProblemOf(err error) report.Problem {
 	return ""
 }
 
-// OfArchive marks as a Damage what an error in reading an archive says of its bytes; other errors are returned as they are.
+// OfArchive returns an error in reading an archive as a Damage if it is one, else as it is.
 func OfArchive(err error) error {
 	switch {
 	case err == nil || ProblemOf(err) != "":
@@ -50,8 +50,7 @@ func OfArchive(err error) error {
 	return err
 }
 
-// OfCatalogue marks as a Damage what an error in reading an object of the catalogue says of it; other errors are returned as
-// they are.
+// OfCatalogue is OfArchive for an object of the catalogue.
 func OfCatalogue(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -1,8 +1,8 @@
-// Package prove reads archives back: fetch ▸ decrypt ▸ verify ▸ decompress ▸ walk. Nobody looks at what an archive holds before
-// its HMAC and MD5 are what its record says. Package doc.go of restore, verify and rebuild say what they do with it.
+// Package prove reads archives back: fetch ▸ decrypt ▸ verify ▸ decompress ▸ walk. No content is
+// decompressed before its HMAC and MD5 match the record.
 //
-// It knows no operation, and does not decide which record is to be believed. Errors are Damages, where the store holds something
-// else than what was put there, or faults of the looking.
+// It knows no operation, and does not choose the record. An error is a Damage if the store holds
+// something else than what was stored.
 package prove
 
 import (
@@ -31,12 +31,13 @@ type Prover struct {
 	job     *job.Job
 }
 
-// New returns the prover of a job. Ranges are fetched by the workers of the stage fetch; decrypt is the stage that calls Bring.
+// New returns the prover of a job. The workers of fetchStage fetch ranges; decrypt is the stage that
+// calls Bring.
 func New(j *job.Job, fetchStage, decrypt *pipeline.Stage) *Prover {
 	return &Prover{fetcher: fetch.New(j.Store, j.PartSize, j.Memory, fetchStage), stage: decrypt, job: j}
 }
 
-// Enough is an error if the memory limit is too small to fetch ranges.
+// Enough returns an error if the memory limit is too small to fetch ranges.
 func Enough(m job.Means) error {
 	if m.MemoryLimit < 2*m.PartSize {
 		return fmt.Errorf("a memory limit of %d bytes is too small for ranges of %d: at least two must fit", m.MemoryLimit, m.PartSize)
@@ -44,15 +45,16 @@ func Enough(m job.Means) error {
 	return nil
 }
 
-// Bring fetches an archive and verifies it. It is in the spool then, unless it does not fit: Open fetches that once more.
+// Bring fetches an archive, verifies it and keeps it in the spool. If it does not fit, Open fetches it
+// again.
 func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 	if a.Object.Size > p.job.Spooled.Size() {
 		return p.verify(ctx, a, io.Discard)
 	}
-	if a.spool, err = p.job.Spool.Create(ctx, a.Object.Size); err != nil {
+	if a.spool, err = p.job.Spool.Create(ctx, p.stage, a.Object.Size); err != nil {
 		return err
 	}
-	if err := p.verify(ctx, a, a.spool); err != nil {
+	if err = p.verify(ctx, a, a.spool); err != nil {
 		a.Drop(err)
 		a.spool = nil
 		return err
@@ -61,7 +63,7 @@ func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 	return nil
 }
 
-// verify writes the decrypted archive to w. Without an error it is what the record says.
+// verify decrypts the archive to w. Without an error, w got what the record says.
 func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 	sums := hash.NewArchive(nil)
 	if a.Record.Format > 0 {
@@ -131,18 +133,18 @@ func (s *Summed) Read(p []byte) (int, error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// blame says who changed an object that is not what was saved, where the store's own checksum shows it.
+// blame adds to a damage where the object was changed, if the store's own checksum shows that.
 func (s *Summed) blame(o store.Object, err error) error {
 	switch {
 	case !o.HasCRC32C || s.size != o.Size:
 		return err
 	case s.CRC != o.CRC32C:
-		return Damagef(report.ProblemChecksum, "its bytes are not those that the store keeps a checksum of: they changed in the store, or on the way here: %w", err)
+		return Damagef(report.ProblemChecksum, "its bytes do not match the checksum that the store keeps, so they changed in the store or in transit: %w", err)
 	}
-	return Damagef(ProblemOf(err), "%w; its bytes are those that were uploaded under this key", err)
+	return Damagef(ProblemOf(err), "%w; its bytes are those that were uploaded with this key", err)
 }
 
-// Open decompresses an archive that Bring has verified. The caller closes the tar.
+// Open returns the tar of an archive that Bring has verified. The caller closes it.
 func (p *Prover) Open(ctx context.Context, a *Archive) (*TarReader, error) {
 	format, err := codec.ByExt(path.Ext(a.Object.Key)[1:])
 	if err != nil {
@@ -166,10 +168,11 @@ type TarReader struct {
 	archive       watched
 }
 
-// Close ends the reading, at whatever point.
+// Close may be called before the end of the tar.
 func (t *TarReader) Close() error { return errors.Join(t.ReadCloser.Close(), t.archive.from.Close()) }
 
-// Blame returns an error in reading the tar as a Damage, unless the archive could not be read: then it returns why.
+// Blame returns an error in reading the tar as a Damage, unless the archive itself could not be read:
+// then it returns that error.
 func (t *TarReader) Blame(err error) error {
 	if t.archive.err != nil {
 		return OfArchive(t.archive.err)
@@ -177,7 +180,7 @@ func (t *TarReader) Blame(err error) error {
 	return &Damage{report.ProblemTar, err}
 }
 
-// watched keeps the error that reading ended in.
+// watched keeps the error that ended the reading.
 type watched struct {
 	from io.ReadCloser
 	err  error

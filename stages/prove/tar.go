@@ -12,11 +12,10 @@ import (
 	"firn/stages/stage/extract"
 )
 
-// errTooLong ends a tar that does not end by itself.
 var errTooLong = errors.New("it is longer than when it was saved")
 
-// Walk decompresses an archive that Bring has verified, and calls fn for each member of its tar. Then the tar is compared with
-// the record. An error of fn ends it, and is returned as it is.
+// Walk decompresses an archive that Bring has verified, calls fn for each member of its tar, and
+// compares the tar with the record. An error of fn ends it and is returned as it is.
 func (p *Prover) Walk(ctx context.Context, a *Archive, fn func(name string, h *tar.Header) error) (err error) {
 	t, err := p.Open(ctx, a)
 	if err != nil {
@@ -45,7 +44,7 @@ func (p *Prover) Walk(ctx context.Context, a *Archive, fn func(name string, h *t
 	return nil
 }
 
-// Bound reads r up to most bytes, and returns over if there are more; most 0 bounds nothing.
+// Bound reads r, and ends with the error over if r has more than most bytes; 0 is no bound.
 func Bound(r io.Reader, most int64, over error) io.Reader {
 	if most == 0 {
 		return r
@@ -63,7 +62,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if b.left == 0 { // is that the end?
+	if b.left == 0 { // look for the end
 		n, err := b.r.Read(p[:1])
 		if n > 0 {
 			err = b.over

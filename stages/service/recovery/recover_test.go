@@ -48,8 +48,9 @@ func get(t *testing.T, s store.Store, key string) string {
 // whole makes sure that both files lie under the prefix as they are to be.
 func whole(t *testing.T, s store.Store, prefix string) {
 	t.Helper()
-	for i, key := range recovery.Keys(prefix) {
-		if get(t, s, key) != string(recovery.Files()[i].Body) {
+	for _, f := range recovery.Files() {
+		key := prefix + f.Name
+		if get(t, s, key) != string(f.Body) {
 			t.Errorf("%s is not as it is to be", key)
 		}
 		if o, err := s.Head(t.Context(), key, ""); err != nil || o.Class != store.ClassStandard {

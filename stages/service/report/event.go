@@ -74,6 +74,11 @@ const (
 	ProblemEntries  Problem = "entries"  // its entries are not those that the catalogue lists
 	ProblemClass    Problem = "class"    // of a warning: it is in another storage class
 	ProblemUnproven Problem = "unproven" // of the catalogue: firn did not write it with this key file, or its format is unknown
+
+	ProblemState    Problem = "state-not-written" // of a warning: the state file could not be written
+	ProblemOtherKey Problem = "other-key"         // of a warning: the store holds archives of another key file
+	ProblemGone     Problem = "gone"              // of a warning: the store lost an archive of an earlier run
+	ProblemNoList   Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 )
 
 // An Event is one thing that happened. Which fields it has depends on its kind; the others are zero.
@@ -90,7 +95,7 @@ type Event struct {
 	Estimate    *ThawEstimate // of Estimate and AskedSum
 	Waits       *Waits        // of Waiting
 
-	Problem Problem // of Damaged, Replaced and Catalogue
+	Problem Problem // of Damaged, Replaced, Catalogue and some Warnings
 	Run     string  // of Older: the id of the run that saved this version
 }
 

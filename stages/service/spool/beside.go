@@ -1,25 +1,25 @@
 package spool
 
 import (
-	"io"
+	"bytes"
 	"os"
 )
 
-// held is how many bytes of a Beside stay in memory: most never need a file.
-const held = 32 << 10
+// inMemory is how many bytes a Beside keeps in memory. Most need no file.
+const inMemory = 32 << 10
 
-// A Beside keeps a few bytes more that belong to an archive, in its share of the budget, and goes
-// when its File does. It may be written while the File is. What does not fit into the share is not
-// kept, and neither is the rest (see Lost).
+// A Beside keeps the list of an archive's entries, in the archive's share of the budget, until its File
+// is removed. It may be written at the same time as the File. A list that does not fit is not kept (see
+// Lost).
 type Beside struct {
 	of   *File
 	mem  []byte
-	file *os.File // once mem is full; it has no name
+	file *os.File // nil while mem is enough; it has no name
 	size int64    // bytes kept
 	lost bool
 }
 
-// Beside returns what is kept beside the archive; it is called once, before anything is written.
+// Beside returns the Beside of the archive. It is called once, before the first Write.
 func (f *File) Beside() *Beside {
 	f.beside = &Beside{of: f}
 	return f.beside
@@ -36,7 +36,7 @@ func (b *Beside) Write(p []byte) (int, error) {
 		return len(p), b.close()
 	}
 	b.size += int64(len(p))
-	if b.file == nil && b.size <= held {
+	if b.file == nil && b.size <= inMemory {
 		b.mem = append(b.mem, p...)
 		return len(p), nil
 	}
@@ -54,33 +54,24 @@ func (b *Beside) Write(p []byte) (int, error) {
 	return n, writeError("a list of entries", err)
 }
 
-// Lost reports that it did not fit into the archive's share of the spool.
+// Lost reports that the list did not fit into the archive's share and is not kept.
 func (b *Beside) Lost() bool { return b.lost }
 
-// Size in bytes of what is kept.
+// Size is the number of bytes kept.
 func (b *Beside) Size() int64 { return b.size }
 
-// ReadAt reads what was written, as io.ReaderAt does.
+// ReadAt implements io.ReaderAt.
 func (b *Beside) ReadAt(p []byte, at int64) (int, error) {
 	if b.file != nil {
 		return b.file.ReadAt(p, at)
 	}
-	if at >= int64(len(b.mem)) {
-		return 0, io.EOF
-	}
-	n := copy(p, b.mem[at:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return bytes.NewReader(b.mem).ReadAt(p, at)
 }
 
-func (b *Beside) close() error {
-	b.mem = nil
-	if b.file == nil {
-		return nil
+func (b *Beside) close() (err error) {
+	if b.file != nil {
+		err = b.file.Close()
 	}
-	file := b.file
-	b.file = nil
-	return file.Close()
+	b.mem, b.file = nil, nil
+	return err
 }

@@ -27,7 +27,7 @@ func TestBeside(t *testing.T) {
 			cache := t.TempDir()
 			d, _, err := spool.Open(cache, budget)
 			check(t, err)
-			f, err := d.Create(t.Context(), 1<<30)
+			f, err := d.Create(t.Context(), pipeline.New(t.Context(), pipeline.Options{}).Stage("archive", 1), 1<<30)
 			check(t, err)
 			b := f.Beside()
 			var whole, list bytes.Buffer

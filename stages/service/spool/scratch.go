@@ -8,8 +8,8 @@ import (
 	"firn/pipeline"
 )
 
-// Scratch makes a file without a name in dir, or where temporary files are if dir is "". The file
-// is gone when it is closed, however the run ends. No budget counts it: the caller bounds its size.
+// Scratch makes a file without a name in dir, or in the directory for temporary files if dir is "". The
+// system deletes it when it is closed. The caller bounds its size: no budget counts it.
 func Scratch(dir string) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "*"+suffix)
 	if err == nil {
@@ -23,13 +23,13 @@ func Scratch(dir string) (*os.File, error) {
 	return file, nil
 }
 
-// Scratch makes a file without a name in the spool. See the function Scratch.
+// Scratch makes a file without a name in the spool.
 func (d *Dir) Scratch() (*os.File, error) { return Scratch(d.path) }
 
-// A WriteError says that something could not be written to the cache path. Its cause is
-// syscall.ENOSPC or EDQUOT if there is no room.
+// A WriteError says that something could not be written to the cache path. Its cause is syscall.ENOSPC
+// or EDQUOT if the disk is full.
 type WriteError struct {
-	What string // was to be written
+	What string // that could not be written
 	Err  error
 }
 
@@ -40,7 +40,7 @@ func (e *WriteError) Error() string {
 // Unwrap returns the cause.
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// writeError is nil if err is, else a WriteError, which is a fault of the run.
+// writeError returns err as a WriteError that is a fault of the run; nil if err is nil.
 func writeError(what string, err error) error {
 	if err == nil {
 		return nil

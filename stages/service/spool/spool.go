@@ -1,7 +1,6 @@
-// Package spool keeps archives in files under the cache path while they wait to be checked,
-// encrypted and uploaded. A file is written once, never changed, and gone when it is no longer
-// needed; what a dead run left is removed when the next one opens the spool. All files together
-// stay inside a budget. What is read is what was written, or an error.
+// Package spool keeps archives in files under the cache path while they wait for the next stage. A
+// file is written once, and removed when it is no longer needed, by the next run if need be. All files
+// together stay inside a budget. Reading gives what was written, or an error.
 package spool
 
 import (
@@ -31,8 +30,8 @@ type Dir struct {
 	next   atomic.Int64
 }
 
-// Open makes the spool under cache (mode 0700) and removes what dead runs left there, and returns
-// how many files that were. The caller holds the lock of the cache path.
+// Open makes the spool under cache (mode 0700), removes the files that interrupted runs left, and
+// returns their number. The caller holds the lock of the cache path.
 func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error) {
 	d = &Dir{path: filepath.Join(cache, dirName), budget: budget}
 	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -56,18 +55,16 @@ func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error
 
 // Close removes the spool's directory if it is empty.
 func (d *Dir) Close() {
-	// Not empty: something of the user's lies there, or a file that could not be removed and that
-	// the next Open names.
 	_ = os.Remove(d.path)
 }
 
-// A File is one archive's spool. Write, Seal, Open, Remove, in that order; Remove from any state.
+// A File is the spool of one archive: Write, then Seal, then Reader. Remove may be called at any time.
 type File struct {
 	dir      *Dir
 	file     *os.File
 	path     string
-	share    int64        // bytes of the budget it holds
-	used     atomic.Int64 // of them, by the archive and what is beside it
+	share    int64        // bytes of the budget
+	used     atomic.Int64 // of the share, by the archive and its Beside
 	size     int64        // bytes written
 	crc      uint32       // CRC-32C of them
 	overflow bool
@@ -75,10 +72,11 @@ type File struct {
 	beside   *Beside
 }
 
-// Create waits for a share of bound bytes (the most the archive can come to) and makes a file for
-// it. An archive with a larger bound than the whole budget waits until it is alone.
-func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
-	share, err := d.budget.Acquire(ctx, bound)
+// Create waits for a share of bound bytes, the largest size that the archive can have, and makes a
+// file for it. The stage that calls it counts as blocked meanwhile. An archive with a larger bound
+// than the whole budget waits until it is alone.
+func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File, error) {
+	share, err := s.Acquire(ctx, d.budget, bound)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +89,8 @@ func (d *Dir) Create(ctx context.Context, bound int64) (*File, error) {
 	return &File{dir: d, file: file, path: path, share: share}, nil
 }
 
-// Write appends to the file. What goes beyond the file's share is not kept: the archive has
-// outgrown the spool (see Overflow), and all of it is given up at once. A full disk is a fault of
-// the run.
+// Write appends to the file. An archive that exceeds its share is not kept (see Overflow). A full disk
+// is a fault of the run.
 func (f *File) Write(p []byte) (int, error) {
 	if f.overflow {
 		return len(p), nil
@@ -108,15 +105,15 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	n, err := f.file.Write(p)
 	f.size += int64(n)
-	f.crc = crc32.Update(f.crc, castagnoli(), p[:n])
+	f.crc = crc32.Update(f.crc, castagnoli, p[:n])
 	return n, writeError("an archive", err)
 }
 
-// Overflow reports that the archive was larger than its share and is not here.
+// Overflow reports that the archive was larger than its share and is not kept.
 func (f *File) Overflow() bool { return f.overflow }
 
-// Seal ends the writing and gives back what of the share was not needed. An archive that overflowed
-// keeps its share: what it takes to send it without a spool goes through alone.
+// Seal ends the writing and releases the rest of the share. An archive that overflowed keeps its
+// share, so that few of them are sent at once.
 func (f *File) Seal() {
 	if surplus := f.share - f.used.Load(); surplus > 0 && !f.overflow {
 		f.share -= surplus
@@ -127,13 +124,13 @@ func (f *File) Seal() {
 // Size in bytes of what was written and kept.
 func (f *File) Size() int64 { return f.size }
 
-// Reader reads the archive from its start; any number of readers may. It ends in ErrDamaged instead
-// of io.EOF if it was not given what had been written.
+// Reader returns a new reader of the archive. It ends in ErrDamaged instead of io.EOF if the bytes are
+// not those that were written.
 func (f *File) Reader() io.Reader {
 	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
 }
 
-// ErrDamaged: the disk returned other bytes than were written, or somebody changed a spool file.
+// ErrDamaged: the disk returned other bytes than were written, or the file was changed.
 var ErrDamaged = errors.New("the archive in the cache path is not what was written there")
 
 type reader struct {
@@ -144,18 +141,16 @@ type reader struct {
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.from.Read(p)
-	r.crc = crc32.Update(r.crc, castagnoli(), p[:n])
+	r.crc = crc32.Update(r.crc, castagnoli, p[:n])
 	if errors.Is(err, io.EOF) && r.crc != r.file.crc {
 		return n, ErrDamaged
 	}
 	return n, err
 }
 
-// castagnoli is the table of CRC-32C, which processors compute faster than a disk reads. crc32
-// makes it once.
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Remove closes and deletes the file and gives its share back. Further calls do nothing.
+// Remove deletes the file and releases its share. Further calls do nothing.
 func (f *File) Remove() error {
 	if f.removed.Swap(true) {
 		return nil

@@ -1,7 +1,6 @@
-// Package state keeps what a cache path knows of earlier runs: for every key of a store, the
-// fingerprint that a subtree had when its archive got its MD5. It is a shortcut and never the
-// truth: a lost, old or damaged file costs time, not correctness, for a fingerprint is only
-// believed together with the record that the store itself holds.
+// Package state keeps the state file of a cache path: for every key of a store, the fingerprint that
+// a subtree had when its archive got its MD5. A lost, old or damaged file costs time, not
+// correctness: a fingerprint counts only with the record that the store holds.
 package state
 
 import (
@@ -29,20 +28,19 @@ var ErrLocked = errors.New("another firn is using it")
 const (
 	fileName = "firn-state.db"
 
-	// A commit costs two fsyncs: small archives share one, while the entry of an archive that took
-	// minutes is kept at once.
+	// A commit costs two fsyncs. Small archives share one; the entry of an archive that took minutes
+	// is written at once.
 	flushItems = 512
 	flushAfter = 2 * time.Second
 
 	lockTimeout = 200 * time.Millisecond
 )
 
-// An Entry says that a subtree with this fingerprint gave an archive with this MD5 (hex, lower
-// case), and where the list of its entries is.
+// An Entry says that the archive of a subtree with this fingerprint has this MD5.
 type Entry struct {
 	Fingerprint [32]byte
-	MD5         string
-	List        catalogue.Place // the zero Place: nowhere
+	MD5         string          // hex, lower case
+	List        catalogue.Place // of the list of its entries; zero if there is none
 }
 
 // DB is an open state file. Its methods may be called from many goroutines.
@@ -51,23 +49,25 @@ type DB struct {
 	now  func() time.Time
 
 	mu      sync.Mutex
-	pending map[string]map[string][]byte // bucket → key → value, not committed yet
-	count   int
-	flushed time.Time // or tried to
-	failed  bool      // the last flush
+	pending map[name][]byte // not committed yet
+	flushed time.Time       // the last try
+	failed  bool            // the last try
 }
 
-// Open opens the state file in dir, making it if need be. A file that can't be read is put aside
-// and a new one is made; notice says so. Errors: ErrLocked, or what the file system says.
+// A name is the place of a value in the file.
+type name struct{ bucket, key string }
+
+// Open opens the state file in dir, and makes it if it is missing. A damaged file is renamed and
+// replaced by a new one; notice says so. Errors: ErrLocked, those of the file system.
 func Open(dir string) (db *DB, notice string, err error) {
 	file := filepath.Join(dir, fileName)
 	opened, err := open(file)
 	if err != nil && damaged(err) {
 		aside := file + ".damaged"
 		if err := os.Rename(file, aside); err != nil {
-			return nil, "", fmt.Errorf("putting the damaged state file aside: %w", err)
+			return nil, "", fmt.Errorf("renaming the damaged state file: %w", err)
 		}
-		notice = fmt.Sprintf("the state file could not be read (%v) and was put aside as %s; this run reads every file again", err, aside)
+		notice = fmt.Sprintf("the state file is damaged (%v) and was renamed to %s; this run reads every file again", err, aside)
 		opened, err = open(file)
 	}
 	switch {
@@ -76,11 +76,10 @@ func Open(dir string) (db *DB, notice string, err error) {
 	case err != nil:
 		return nil, "", fmt.Errorf("opening state file %s: %w", file, err)
 	}
-	return &DB{bolt: opened, now: time.Now, pending: map[string]map[string][]byte{}}, notice, nil
+	return &DB{bolt: opened, now: time.Now, pending: map[name][]byte{}}, notice, nil
 }
 
-// open opens and checks the file: a page that does not hold together panics or faults in bbolt,
-// which is turned into an error here.
+// open opens and checks the file. Where bbolt panics or faults on a bad page, open returns an error.
 func open(file string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverDamage(&err)
@@ -94,8 +93,8 @@ func open(file string) (db *bolt.DB, err error) {
 	return db, nil
 }
 
-// check finds a file that is shorter than its own page count before a look at the missing pages
-// could fault, then lets bbolt walk all pages.
+// check finds a file that is shorter than its page count, before reading a missing page could fault.
+// Then bbolt checks all pages.
 func check(tx *bolt.Tx) (err error) {
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -117,84 +116,70 @@ func damaged(err error) bool {
 	return !errors.Is(err, bolterrors.ErrTimeout) && !errors.As(err, &path)
 }
 
-// recoverDamage turns bbolt's panics and the faults of its memory map (a truncated file) into
-// errors.
+// recoverDamage turns panics of bbolt, and faults of its memory map (a truncated file), into errors.
 func recoverDamage(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.Join(*err, fmt.Errorf("%w: %v", errDamaged, p))
 	}
 }
 
-// Get returns what is known of a key in a store; false if nothing is.
-func (db *DB) Get(store, key string) (e Entry, ok bool) {
+// Get returns the entry of a key in a store; false if there is none.
+func (db *DB) Get(store, key string) (e Entry, ok bool) { return decode(db.value(store, key)) }
+
+// value returns what put wrote, nil if there is nothing, or it can't be read.
+func (db *DB) value(bucket, key string) (value []byte) {
 	db.mu.Lock()
-	value := db.pending[store][key]
+	value = db.pending[name{bucket, key}]
 	db.mu.Unlock()
 	if value != nil {
-		return decode(value)
+		return value
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	err := func() (err error) {
 		defer recoverDamage(&err)
 		return db.bolt.View(func(tx *bolt.Tx) error {
-			if b := tx.Bucket([]byte(store)); b != nil {
+			if b := tx.Bucket([]byte(bucket)); b != nil {
 				value = bytes.Clone(b.Get([]byte(key)))
 			}
 			return nil
 		})
 	}()
 	if err != nil {
-		return Entry{}, false
+		return nil
 	}
-	return decode(value)
+	return value
 }
 
-// Put notes what is known of a key now. It reaches the disk within a few hundred entries or
-// seconds, at the latest with Close.
-func (db *DB) Put(store, key string, e Entry) error {
-	return db.put(store, key, encode(e))
-}
+// Put sets the entry of a key. It reaches the disk after a few hundred entries or a few seconds, at
+// the latest with Close.
+func (db *DB) Put(store, key string, e Entry) error { return db.put(store, key, encode(e)) }
 
-// Forget drops the entry of a key.
-func (db *DB) Forget(store, key string) error { return db.put(store, key, []byte{}) }
-
-func (db *DB) put(store, key string, value []byte) error {
+func (db *DB) put(bucket, key string, value []byte) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.pending[store] == nil {
-		db.pending[store] = map[string][]byte{}
-	}
-	db.pending[store][key] = value
-	db.count++
+	db.pending[name{bucket, key}] = value
 	wait := db.now().Sub(db.flushed) < flushAfter
-	if wait && (db.count < flushItems || db.failed) {
+	if wait && (len(db.pending) < flushItems || db.failed) {
 		return nil
 	}
 	return db.flush()
 }
 
-// flush commits what is pending; the caller holds mu.
+// flush commits what is pending. The caller holds mu.
 func (db *DB) flush() (err error) {
-	if db.count == 0 {
+	if len(db.pending) == 0 {
 		return nil
 	}
 	defer recoverDamage(&err)
 	db.flushed, db.failed = db.now(), true
 	err = db.bolt.Update(func(tx *bolt.Tx) error {
-		for store, entries := range db.pending {
-			b, err := tx.CreateBucketIfNotExists([]byte(store))
+		for at, value := range db.pending {
+			b, err := tx.CreateBucketIfNotExists([]byte(at.bucket))
+			if err == nil {
+				err = b.Put([]byte(at.key), value)
+			}
 			if err != nil {
 				return err
-			}
-			for key, value := range entries {
-				if len(value) == 0 {
-					err = b.Delete([]byte(key))
-				} else {
-					err = b.Put([]byte(key), value)
-				}
-				if err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -203,41 +188,18 @@ func (db *DB) flush() (err error) {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	clear(db.pending)
-	db.count, db.failed = 0, false
+	db.failed = false
 	return nil
 }
 
-var saltBucket = []byte("\x00salt")
+// saltName is the bucket and the key of the salt. No store's URL begins with a NUL.
+const saltName = "\x00salt"
 
-// Salt returns the salt that runs over this cache path share, nil if none was kept yet.
-func (db *DB) Salt() (salt []byte) {
-	err := db.bolt.View(func(tx *bolt.Tx) (err error) {
-		defer recoverDamage(&err)
-		if b := tx.Bucket(saltBucket); b != nil {
-			salt = bytes.Clone(b.Get(saltBucket))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil
-	}
-	return salt
-}
+// Salt returns the salt that all runs over this cache path share, nil if there is none.
+func (db *DB) Salt() []byte { return db.value(saltName, saltName) }
 
-// KeepSalt keeps the salt for later runs.
-func (db *DB) KeepSalt(salt []byte) error {
-	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(saltBucket)
-		if err != nil {
-			return err
-		}
-		return b.Put(saltBucket, salt)
-	})
-	if err != nil {
-		return fmt.Errorf("writing the state file: %w", err)
-	}
-	return nil
-}
+// KeepSalt writes the salt for later runs.
+func (db *DB) KeepSalt(salt []byte) error { return db.put(saltName, saltName, salt) }
 
 // Close commits what is pending and closes the file.
 func (db *DB) Close() error {
@@ -248,8 +210,8 @@ func (db *DB) Close() error {
 
 const md5Hex = 32
 
-// encode writes an entry as fingerprint, MD5 and, where there is a list, offset and length as
-// varints and the pack's key.
+// encode returns fingerprint, MD5 and, if there is a list, its offset and length as varints and the
+// pack's key.
 func encode(e Entry) []byte {
 	value := append(e.Fingerprint[:], e.MD5...)
 	if e.List == (catalogue.Place{}) {

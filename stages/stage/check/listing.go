@@ -8,20 +8,20 @@ import (
 	"firn/stages/store/index"
 )
 
-// A Listing is the keys that a store lists under some prefixes, in sixteen bytes each. A key that
-// is taken for a listed one (see package index) costs a request, no more.
+// A Listing holds the keys that a store lists, in sixteen bytes each. A key that is taken for a listed
+// one (see package index) costs a request.
 type Listing struct {
 	done    chan struct{}
 	objects *index.Index[uint64] // hash of ETag and size
 	err     error
 }
 
-// NewListing returns a listing that Read is to fill.
+// NewListing returns a listing for Read to fill.
 func NewListing() *Listing {
 	return &Listing{done: make(chan struct{}), objects: index.New[uint64]()}
 }
 
-// Read lists the prefixes. It is called once; Has waits for it.
+// Read lists the prefixes. It is called once.
 func (l *Listing) Read(ctx context.Context, s store.Store, prefixes ...string) error {
 	defer close(l.done)
 	for _, prefix := range prefixes {

@@ -9,12 +9,12 @@ import (
 	"firn/stages/format/codec"
 )
 
-// A block is a stretch of a tar, with the bytes before it that the format's
-// encoder wants to see. It has three holders: the hash of the tar, the
-// encoder, and what becomes of it. The last to be done gives its memory back.
+// A block is a block of a tar, with the window: the bytes before it that the encoder needs. It has
+// three holders: the hash of the tar, the encoder, and the piece that it is encoded to. The last one
+// to be done releases its memory.
 type block struct {
 	packer  *Packer
-	buf     []byte // room for the window, then for the block
+	buf     []byte // the window, then the block
 	window  int    // bytes of buf that are window
 	filled  int    // bytes of buf in use
 	share   int64  // of the memory budget
@@ -33,8 +33,7 @@ func (b *block) done() {
 	b.packer.memory.Release(share)
 }
 
-// Drop gives up a block that was not encoded: the encoder's hold on it, and
-// that of what would have become of it.
+// Drop gives up a block that was not encoded, for the encoder and the piece.
 func (b *block) Drop(error) {
 	b.done()
 	b.done()
@@ -49,68 +48,62 @@ type piece struct {
 
 // Drop gives up a piece that was not joined.
 func (e *piece) Drop(error) {
-	e.of.packer.recycle(e.buf)
+	e.of.packer.pieces.Put(e.buf)
 	e.of.done()
 }
 
-// A chunk is a stretch of the archive.
+// A chunk is a part of the archive.
 type chunk struct {
 	packer *Packer
 	buf    *[]byte
-	of     *block // nil for what ends the archive
+	of     *block // nil for the end of the archive
 }
 
 func (c chunk) done() {
-	c.packer.recycle(c.buf)
+	c.packer.pieces.Put(c.buf)
 	if c.of != nil {
 		c.of.done()
 	}
 }
 
-// A cutter is the writer that cuts a tar into blocks. Files are read straight
-// into a block (see ReadFrom).
+// A cutter is the writer that cuts a tar into blocks.
 type cutter struct {
 	ctx    context.Context
 	packer *Packer
 	emit   func(*block) error
 	cut    codec.Cut
 	now    *block
-	last   []byte // the end of the block before: the next one's window
-	over   []byte // what was read into a block and belongs to the next
+	last   []byte // the end of the last block: the window of the next
+	over   []byte // read into a block, but part of the next
 	err    error  // sticky
 }
 
-// atLeast is how much is read at a time where a block's end is near: what is
-// read beyond it is copied.
+// atLeast is how much is read at a time near the end of a block. What is read beyond the end is
+// copied.
 const atLeast = 16 << 10
 
-// open sees to it that there is a current block.
+// open begins a block if there is none.
 func (c *cutter) open() error {
-	if c.now == nil && c.err == nil {
-		c.now, c.err = c.begin()
+	if c.now != nil || c.err != nil {
+		return c.err
 	}
-	return c.err
-}
-
-func (c *cutter) begin() (*block, error) {
 	p := c.packer
-	share, err := p.stages.Archive.Acquire(c.ctx, p.memory, p.BlockMemory())
+	share, err := p.stages.Archive.Acquire(c.ctx, p.memory, BlockMemory(p.format))
 	if err != nil {
-		return nil, err
+		c.err = err
+		return err
 	}
-	b, ok := p.blocks.Get().(*block)
-	if !ok {
-		b = &block{packer: p, buf: make([]byte, p.format.Window()+p.format.BlockSize())}
-	}
+	b := p.blocks.Get().(*block)
 	b.share = share
 	b.holders.Store(3)
 	b.window = copy(b.buf, c.last)
 	b.filled = b.window
 	b.buf = b.buf[:b.window+p.format.BlockSize()]
-	return b, nil
+	c.now = b
+	return nil
 }
 
-func (c *cutter) hand() error {
+func (c *cutter) send() error {
 	b := c.now
 	c.now = nil
 	if w := c.packer.format.Window(); w > 0 {
@@ -137,7 +130,7 @@ func (c *cutter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: it reads r to its end with hardly a copy.
+// ReadFrom implements io.ReaderFrom: it reads r to its end, directly into blocks.
 func (c *cutter) ReadFrom(r io.Reader) (n int64, err error) {
 	for {
 		if err := c.open(); err != nil {
@@ -159,11 +152,10 @@ func (c *cutter) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// take makes what was read into the current block a part of it, as far as it
-// belongs to it, and of the next.
+// take divides what was read into the current block between that block and the next.
 func (c *cutter) take(read []byte) error {
 	m, full := c.cut.Scan(read)
-	// Once handed on, the block is no longer ours to read.
+	// A copy: fill may emit the block, which is not ours then.
 	c.over = append(c.over[:0], read[m:]...)
 	if err := c.fill(m, full); err != nil {
 		return err
@@ -172,18 +164,17 @@ func (c *cutter) take(read []byte) error {
 	return err
 }
 
-// fill notes that n more bytes of the current block are in use, and hands it on
-// if it is full.
+// fill adds n bytes to the current block, and emits it if it is full.
 func (c *cutter) fill(n int, full bool) error {
 	c.packer.stages.Archive.AddOut(int64(n))
 	c.now.filled += n
 	if !full {
 		return nil
 	}
-	return c.hand()
+	return c.send()
 }
 
-// close hands the last block on, or gives it up if the tar could not be made.
+// close emits the last block, or drops it after an error.
 func (c *cutter) close(err error) error {
 	if err == nil {
 		err = c.err
@@ -196,5 +187,5 @@ func (c *cutter) close(err error) error {
 		c.now.Drop(err)
 		return err
 	}
-	return c.hand()
+	return c.send()
 }

@@ -1,7 +1,6 @@
-// Package pack turns the tar of one subtree into an archive: blocks of the
-// tar are compressed on a pool shared by all archives, joined in order, and
-// hashed and written while the tar is still being made. Nothing here depends
-// on scheduling: the same tar gives the same archive.
+// Package pack makes the archive of a tar. Blocks of the tar are compressed on a pool that all
+// archives share, joined in order, hashed and written while the tar is still being made. The same tar
+// always gives the same archive.
 //
 //	write ─▶ cutter ─┬▶ compress pool ─▶ join ─┬▶ MD5
 //	                 └▶ SHA-256 of the tar     ├▶ HMAC
@@ -20,9 +19,9 @@ import (
 	"firn/stages/format/hash"
 )
 
-// Stages are the stages whose counters a Packer keeps.
+// Stages are the stages that a Packer counts for.
 type Stages struct {
-	Archive  *pipeline.Stage // makes the tar; the caller's worker
+	Archive  *pipeline.Stage // makes the tar; Pack runs in its workers
 	Compress *pipeline.Stage
 	Hash     *pipeline.Stage
 	Spool    *pipeline.Stage // writes to the sink
@@ -39,33 +38,31 @@ type Packer struct {
 	pieces sync.Pool // *[]byte
 
 	mu       sync.Mutex
-	encoders []codec.Encoder // idle; never more than the pool has workers
+	encoders []codec.Encoder // idle; at most one for each worker of the pool
 }
 
-// New makes a Packer whose blocks take their memory from a budget.
+// New makes a Packer. Its blocks take their memory from the budget.
 func New(format codec.Format, memory *pipeline.Budget, s Stages) *Packer {
-	return &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress)}
+	p := &Packer{format: format, memory: memory, stages: s, pool: pipeline.NewPool(s.Compress)}
+	p.blocks.New = func() any { return &block{packer: p, buf: make([]byte, format.Window()+format.BlockSize())} }
+	p.pieces.New = func() any { return new([]byte) }
+	return p
 }
 
-// BlockMemory is what one block in flight takes of the budget, in bytes.
-func (p *Packer) BlockMemory() int64 { return BlockMemory(p.format) }
-
-// BlockMemory is what one block in flight of a format takes of a memory
-// budget, in bytes.
+// BlockMemory is the memory of one block in flight, in bytes.
 func BlockMemory(f codec.Format) int64 {
 	return int64(f.Window()+f.BlockSize()) + f.BlockMemory()
 }
 
-// Sums is what is known of an archive when it has been made.
+// Sums are the hashes and sizes of an archive.
 type Sums struct {
 	hash.Sums        // of the archive
 	TarSHA256 string // of the tar in it; hex, lower case
 	TarSize   int64  // bytes
 }
 
-// Pack calls write once, in the caller's goroutine, and compresses what it
-// writes into sink. mac is the archive's keyed hash. The first error of
-// write, of sink or of ctx ends it; sink then holds something useless.
+// Pack calls write once, in the caller's goroutine, and compresses what it writes to sink. mac is the
+// archive's keyed hash. The first error of write, sink or ctx ends it; sink is incomplete then.
 func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, write func(context.Context, io.Writer) error) (Sums, error) {
 	tar, sums := hash.NewTar(), hash.NewArchive(mac)
 	raw := pipeline.NewFan(ctx, 2, (*block).done, pipeline.Consumer[*block]{Stage: p.stages.Hash, Do: func(b *block) error {
@@ -104,13 +101,13 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 		},
 		p.encode,
 		func(e *piece) error {
-			c := chunk{packer: p, buf: p.buffer(), of: e.of}
+			c := chunk{packer: p, buf: p.pieces.Get().(*[]byte), of: e.of}
 			*c.buf = joiner.Join((*c.buf)[:0], e.Piece)
-			p.recycle(e.buf)
+			p.pieces.Put(e.buf)
 			return out.Send(c)
 		})
 	if err == nil {
-		c := chunk{packer: p, buf: p.buffer()}
+		c := chunk{packer: p, buf: p.pieces.Get().(*[]byte)}
 		*c.buf = joiner.Close((*c.buf)[:0])
 		err = out.Send(c)
 	}
@@ -125,7 +122,7 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 	return Sums{Sums: archive, TarSHA256: sha, TarSize: size}, nil
 }
 
-// firstOf prefers a cause to what it made fail elsewhere.
+// firstOf returns the first error that is not just the end of a context.
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -138,14 +135,14 @@ func firstOf(errs ...error) error {
 // encode compresses one block, on the pool.
 func (p *Packer) encode(b *block) (*piece, error) {
 	encoder := p.encoder()
-	buf := p.buffer()
+	buf := p.pieces.Get().(*[]byte)
 	encoded, err := encoder.Encode((*buf)[:0], b.before(), b.data())
 	p.mu.Lock()
 	p.encoders = append(p.encoders, encoder)
 	p.mu.Unlock()
 	p.stages.Compress.AddIn(int64(len(b.data())))
 	if err != nil {
-		p.recycle(buf)
+		p.pieces.Put(buf)
 		b.Drop(err)
 		return nil, err
 	}
@@ -165,12 +162,3 @@ func (p *Packer) encoder() codec.Encoder {
 	}
 	return p.format.NewEncoder()
 }
-
-func (p *Packer) buffer() *[]byte {
-	if b, ok := p.pieces.Get().(*[]byte); ok {
-		return b
-	}
-	return new([]byte)
-}
-
-func (p *Packer) recycle(b *[]byte) { p.pieces.Put(b) }

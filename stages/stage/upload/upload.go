@@ -1,10 +1,8 @@
-// Package upload stores encrypted archives: the encrypt stage fills parts of equal size, one after
-// the other, and the upload stage sends them, as many at a time as it has workers over all
-// archives. What fits into one part is stored by one Put. Ciphertext exists in part buffers only,
-// which take their memory from a budget.
+// Package upload stores encrypted archives. The encrypt stage fills parts of equal size, and the
+// upload stage sends them, as many at a time as it has workers. An archive that fits into one part is
+// stored by one Put. Part buffers take their memory from a budget.
 //
-// An archive is stored whole or not at all: its last part to be sent, or dropped, completes the
-// upload or aborts it.
+// An archive is stored completely or not at all: its last part completes the upload or aborts it.
 package upload
 
 import (
@@ -20,27 +18,11 @@ import (
 	"firn/stages/store"
 )
 
-// createTimeout is how long a cancelled run waits for the answer that says which upload was begun.
+// createTimeout is how long a cancelled run waits for the id of an upload that it began.
 const createTimeout = 5 * time.Second
 
-// linger returns a context that ends some time after ctx, with its cause.
-func linger(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(after):
-			cancel(context.Cause(ctx))
-		case <-longer.Done():
-		}
-	})
-	return longer, func() {
-		stop()
-		cancel(context.Canceled)
-	}
-}
-
-// An Item is what an upload is made for. It is handed back with the stored object, or dropped with
-// the reason why there is none.
+// An Item is what an object is stored for. Send returns it with the stored object, or it is dropped
+// with the reason why there is none.
 type Item interface {
 	fmt.Stringer
 	pipeline.Dropper
@@ -69,19 +51,17 @@ type Job struct {
 
 	sender   *Sender
 	partSize int64
-	cutOff   atomic.Bool  // a part failed, and nobody knows what the store has of it
-	left     atomic.Int32 // parts neither sent nor dropped
+	cutOff   atomic.Bool  // a part failed; the store may have it or not
+	left     atomic.Int32 // parts that are neither sent nor dropped
 	sum      uint32       // CRC-32C of the whole object; set before the last part is emitted
 
 	parts  []store.Part
-	begin  func() (store.Upload, error) // once, for the first part that gets there
+	begin  func() (store.Upload, error) // begins the upload, once
 	upload store.Upload                 // nil until begun
-
-	mu     sync.Mutex
-	failed error
+	failed atomic.Pointer[error]        // the first failure
 }
 
-// A Part is a stretch of an object on its way.
+// A Part is a part of an object.
 type Part struct {
 	job    *Job
 	number int // from 1
@@ -90,14 +70,14 @@ type Part struct {
 	crc    uint32
 }
 
-// String names the item.
+// String returns the item's.
 func (p *Part) String() string { return p.job.Item.String() }
 
-// Item is what the part's object is stored for.
+// Item returns what the part's object is stored for.
 func (p *Part) Item() Item { return p.job.Item }
 
-// Parts reads the job's object to its end and emits it in parts. On an error nothing of it will be
-// stored, and the item is dropped with the last part.
+// Parts reads the job's object to its end and emits it in parts. After an error nothing is stored, and
+// the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
 	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
 	if err != nil {
@@ -109,11 +89,14 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
-		// Cut off while the server answers, an upload would be begun whose id nobody knows to
-		// abort.
-		ctx, cancel := linger(ctx, createTimeout)
-		defer cancel()
-		upload, err := s.Store.CreateUpload(ctx, j.Key, j.Options)
+		// A request that is cut off may begin an upload without telling its id.
+		longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
+		stop := context.AfterFunc(ctx, func() {
+			time.AfterFunc(createTimeout, func() { cancel(context.Cause(ctx)) })
+		})
+		defer stop()
+		upload, err := s.Store.CreateUpload(longer, j.Key, j.Options)
 		if err == nil {
 			j.upload = upload
 		}
@@ -139,7 +122,7 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 	return nil
 }
 
-// fill makes part n of count, checking that the source ends where it should.
+// fill makes part n of count. The last one checks that the source ends.
 func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) {
 	share, err := s.Encrypt.Acquire(ctx, s.Memory, j.partSize)
 	if err != nil {
@@ -151,7 +134,7 @@ func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) 
 	if _, err = io.ReadFull(j.Source, *p.buf); err == nil && n == count {
 		var more [1]byte
 		if _, end := io.ReadFull(j.Source, more[:]); end == nil {
-			err = errors.New("there is more than was announced")
+			err = errors.New("there are more bytes than expected")
 		} else if end != io.EOF {
 			err = end
 		}
@@ -180,81 +163,71 @@ func (p *Part) release() {
 	s.Memory.Release(p.share)
 }
 
-// Drop gives the part up, and with it its object.
+// Drop gives up the part and its object.
 func (p *Part) Drop(reason error) {
 	p.job.fail(reason)
 	p.release()
 	p.job.settle(context.Background(), 1)
 }
 
-// Send stores one part. The part that makes the object complete returns the job's item and the
-// object; every other returns a nil item. Of the errors of one job's parts only the first is
-// returned.
-func (s *Sender) Send(ctx context.Context, p *Part) (Item, store.Object, error) {
+// Send stores one part. With the part that completes the object it returns the job's item and the
+// object, with every other a nil item. Of the errors of one job's parts only the first is returned.
+func (s *Sender) Send(ctx context.Context, p *Part) (_ Item, object store.Object, err error) {
 	j := p.job
-	var object store.Object
-	var first error
 	if j.failure() == nil {
-		var err error
-		if len(j.parts) == 1 {
-			o := j.Options
-			o.CRC32C = j.sum
-			object, err = s.Store.Put(ctx, j.Key, *p.buf, o)
-		} else {
-			err = j.sendPart(ctx, p)
-		}
-		if err != nil {
-			first = j.fail(err)
-		} else {
-			s.Upload.AddOut(int64(len(*p.buf)))
-		}
+		object, err = j.send(ctx, p)
+		err = j.fail(err)
 	}
 	p.release()
 	if j.left.Add(-1) > 0 {
-		return nil, store.Object{}, first
+		return nil, store.Object{}, err
 	}
 	if j.failure() == nil && len(j.parts) > 1 {
-		var err error
-		if object, err = j.upload.Complete(ctx, j.parts, j.sum); err != nil {
-			first = j.fail(err)
-		}
+		object, err = j.upload.Complete(ctx, j.parts, j.sum)
+		err = j.fail(err)
 	}
 	if j.failure() != nil {
 		j.giveUp(ctx)
-		return nil, store.Object{}, first
+		return nil, store.Object{}, err
 	}
 	return j.Item, object, nil
 }
 
-func (j *Job) sendPart(ctx context.Context, p *Part) error {
-	upload, err := j.begin()
-	if err != nil {
+// send stores a part, or the object if it has one part.
+func (j *Job) send(ctx context.Context, p *Part) (object store.Object, err error) {
+	if len(j.parts) == 1 {
+		o := j.Options
+		o.CRC32C = j.sum
+		object, err = j.sender.Store.Put(ctx, j.Key, *p.buf, o)
+	} else {
+		var upload store.Upload
+		if upload, err = j.begin(); err != nil {
+			return object, err
+		}
+		j.parts[p.number-1], err = upload.Part(ctx, p.number, *p.buf, p.crc)
+		if err != nil {
+			j.cutOff.Store(true)
+		}
+	}
+	if err == nil {
+		j.sender.Upload.AddOut(int64(len(*p.buf)))
+	}
+	return object, err
+}
+
+// fail keeps the first error of the job, and returns err if it is that, else nil.
+func (j *Job) fail(err error) error {
+	if err != nil && j.failed.CompareAndSwap(nil, &err) {
 		return err
 	}
-	part, err := upload.Part(ctx, p.number, *p.buf, p.crc)
-	if err != nil {
-		j.cutOff.Store(true)
-		return err
-	}
-	j.parts[p.number-1] = part
 	return nil
 }
 
-// fail notes why the object will not be stored and returns err if it is the first reason, else nil.
-func (j *Job) fail(err error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.failed != nil {
-		return nil
-	}
-	j.failed = err
-	return err
-}
-
 func (j *Job) failure() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.failed
+	if err := j.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // settle counts parts that will not be sent; the last ends a failed job.
@@ -264,8 +237,8 @@ func (j *Job) settle(ctx context.Context, parts int) {
 	}
 }
 
-// abort drops the upload. A part that was cut off may be stored after that, and brings the upload
-// back (S3 API reference, AbortMultipartUpload), so it looks again, a little later each time.
+// abort aborts the upload. A part that was cut off may be stored after that, which brings the upload
+// back (S3 API reference, AbortMultipartUpload), so abort looks again, later each time.
 func (j *Job) abort(ctx context.Context) error {
 	const first, last = 50 * time.Millisecond, 500 * time.Millisecond
 	for wait := first; ; wait *= 3 {
@@ -288,13 +261,13 @@ func (j *Job) abort(ctx context.Context) error {
 	}
 }
 
-// giveUp aborts what was begun, in a cancelled run too, and drops the item.
+// giveUp aborts the upload, in a cancelled run too, and drops the item.
 func (j *Job) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.AbortTimeout)
 	defer cancel()
 	if j.upload != nil {
 		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
-			j.sender.Warn(j.Key, fmt.Errorf("%w; the next run will abort it", err))
+			j.sender.Warn(j.Key, err)
 		}
 	}
 	j.Item.Drop(j.failure())
