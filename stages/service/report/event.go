@@ -14,8 +14,8 @@ const (
 	Notice  Kind = "notice"  // information for the user; nothing is wrong
 	Warning Kind = "warning" // something the user should look at; nothing is lost
 	Failed  Kind = "failed"  // one subtree or archive failed; the run goes on
-	// NoCatalogue: a backup could not write to the catalogue, or a restore could not read a part of it.
-	NoCatalogue Kind = "catalogue-fault"
+
+	NoCatalogue Kind = "catalogue-fault" // a backup could not write to the catalogue, or a restore not read a part of it
 )
 
 // Events of a backup. Entry is also an event of a restore.

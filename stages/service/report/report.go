@@ -1,7 +1,6 @@
-// Package report is what a run reports: events as they happen, progress that can be read at any
-// time, and a summary at the end. It knows no terminal and no format; printers in cmd implement
-// Reporter. Work never waits for the screen: counters are atomic, and a printer reads them on its
-// own ticker.
+// Package report is what a run reports: events as they happen, progress at any time, and a summary at
+// the end. It knows no terminal and no format; printers in cmd implement Reporter. Work never waits
+// for the screen: a printer reads the atomic counters on its own ticker.
 package report
 
 import (
