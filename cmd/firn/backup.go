@@ -233,6 +233,7 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 		m.memoryLimit = max(need, min(flags.Size(backup.DefaultMemory(*m.format, part, w)), halfOfMemory()))
 	}
 	if m.memoryLimit < need {
+		need = (need + flags.MiB - 1) / flags.MiB * flags.MiB // a round number is easier to type
 		return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s",
 			m.memoryLimit.String(), (*m.format).Name(), (*m.format).Level(), m.partSize.String(), need.String())
 	}

@@ -85,7 +85,11 @@ func (p *text) fault(e report.Event) string {
 	case report.Damaged:
 		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e.Err))
 	case report.Catalogue:
-		return fmt.Sprintf("damaged: %s: %s; %s", Quote(e.Key), p.explain(e.Err), e.Text)
+		said := p.explain(e.Err)
+		if !strings.Contains(said, Quote(e.Key)) {
+			said = Quote(e.Key) + ": " + said
+		}
+		return "damaged: " + said + "; " + e.Text
 	case report.Older:
 		return fmt.Sprintf("still there: %s: %s; firn restore --run %s --path %s brings it back", name, e.Text, e.Run, shellQuote(patternOf(e.Path)))
 	case report.Lost:

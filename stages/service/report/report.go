@@ -66,9 +66,7 @@ func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Sub
 
 // Complete tells whether everything was saved, restored or verified without a fault. An entry that
 // changed while it was read counts as a fault. So does a cold archive, except in a dry run.
-func (s *Summary) Complete(t *Totals) bool {
-	return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun)
-}
+func (s *Summary) Complete(t *Totals) bool { return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun) }
 
 // OnlyCold tells whether nothing is missing but archives that must be thawed.
 func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t) }
