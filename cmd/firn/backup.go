@@ -96,10 +96,9 @@ type treeFlags struct {
 	forceRead                    bool
 }
 
-// AddFlags implements flags.Part.
 func (t *treeFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.path, "backup-path", "", "`path` of the directory or file to save")
-	f.Var((*flags.Number)(&t.depth), "depth", "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
+	flags.Number(f, &t.depth, "depth", 0, "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
 	f.StringArrayVar(&t.exclude, "exclude", nil, "skip what matches this `pattern` (gitignore syntax, relative to the backup path); may be repeated")
 	f.StringArrayVar(&t.excludeFrom, "exclude-from", nil, "read such patterns from a `file`, one a line; may be repeated")
 	f.BoolVar(&t.excludeCaches, "exclude-caches", false, "skip the content of directories that hold a CACHEDIR.TAG")
@@ -107,7 +106,6 @@ func (t *treeFlags) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&t.forceRead, "force-read", false, "read every file again, even if its name, size and times did not change")
 }
 
-// Validate implements flags.Part.
 func (t *treeFlags) Validate(*pflag.FlagSet) error {
 	if t.depth < 0 {
 		return fmt.Errorf("--depth %d is negative: 0 makes one archive of the whole tree", t.depth)
@@ -153,13 +151,22 @@ type archiveFlags struct {
 	format    codec.Format // set by Validate
 }
 
-// AddFlags implements flags.Part.
 func (a *archiveFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.algorithm, "compression-algorithm", "bzip2", "compress with this `algorithm`: "+strings.Join(codec.Names(), ", ")+" (lzma makes .xz); another one than before stores everything again, under other names")
-	f.Var((*flags.Number)(&a.level), "compression-level", "`level` of the algorithm; 0 is the default of the algorithm")
+	flags.Number(f, &a.level, "compression-level", 0, "`level` of the algorithm; 0 is its default: "+defaultLevels())
 }
 
-// Validate implements flags.Part.
+// defaultLevels names each algorithm with its default level.
+func defaultLevels() string {
+	var all []string
+	for _, name := range codec.Names() {
+		if f, err := codec.New(name, codec.DefaultLevel); err == nil {
+			all = append(all, fmt.Sprint(name, " ", f.Level()))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
 func (a *archiveFlags) Validate(*pflag.FlagSet) (err error) {
 	a.format, err = codec.New(a.algorithm, a.level)
 	return err
@@ -168,7 +175,6 @@ func (a *archiveFlags) Validate(*pflag.FlagSet) (err error) {
 // remoteFlags are what a backup needs of AWS and other commands do not.
 type remoteFlags struct{ class, table, tableEndpoint, acl string }
 
-// AddFlags implements flags.Part.
 func (r *remoteFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&r.class, "storage-class", store.ClassGlacier, "S3 storage `class` of the archives: GLACIER, DEEP_ARCHIVE, GLACIER_IR, STANDARD …")
 	f.StringVar(&r.table, "dynamodb-table-name", "", "also keep records in this DynamoDB `table` (partition key s3_key, a string)")
@@ -176,7 +182,6 @@ func (r *remoteFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&r.acl, "acl", "", "canned `ACL` of the objects; default: none is sent")
 }
 
-// Validate implements flags.Part.
 func (r *remoteFlags) Validate(*pflag.FlagSet) error {
 	if err := store.CheckClass(r.class); err != nil {
 		return fmt.Errorf("--storage-class: %w", err)
@@ -194,12 +199,10 @@ type machineFlags struct {
 	format                *codec.Format // decides how much memory is needed
 }
 
-// AddFlags implements flags.Part.
 func (m *machineFlags) AddFlags(f *pflag.FlagSet) {
 	cpus := runtime.GOMAXPROCS(0)
 	worker := func(n *int, name string, usual int, described, usage string) {
-		*n = usual
-		f.Var((*flags.Number)(n), name, usage)
+		flags.Number(f, n, name, usual, usage)
 		flags.SetDefault(f, name, described)
 	}
 	w := &m.workers
@@ -210,14 +213,13 @@ func (m *machineFlags) AddFlags(f *pflag.FlagSet) {
 	worker(&w.Upload, "upload-workers", defaultUploads, fmt.Sprint(defaultUploads), "parts uploaded at the same time, over all archives: limits connections")
 	f.Var(&m.memoryLimit, "memory-limit", "use at most this many bytes for blocks and parts in flight; firn needs some 100MiB more; default: what keeps all workers busy, at most half of the memory")
 	m.partSize = 8 * flags.MiB
-	f.Var(&m.partSize, "part-size", "bytes of one part of an upload; an object of more than 10,000 parts gets larger ones")
+	f.Var(&m.partSize, "part-size", "bytes of one part of an upload, from 5MiB to 5GiB; an object of more than 10,000 parts gets larger ones")
 }
 
-// Validate implements flags.Part.
 func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 	w := m.workers
-	for i, name := range []string{"walk", "archive", "compress", "encrypt", "upload"} {
-		n := []int{w.Walk, w.Archive, w.Compress, w.Encrypt, w.Upload}[i]
+	for i, n := range []int{w.Walk, w.Archive, w.Compress, w.Encrypt, w.Upload} {
+		name := []string{"walk", "archive", "compress", "encrypt", "upload"}[i]
 		if err := flags.Between(name+"-workers", n, 1, 10_000); err != nil {
 			return err
 		}
@@ -231,6 +233,7 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 		m.memoryLimit = max(need, min(flags.Size(backup.DefaultMemory(*m.format, part, w)), halfOfMemory()))
 	}
 	if m.memoryLimit < need {
+		need = (need + flags.MiB - 1) / flags.MiB * flags.MiB // a round number is easier to type
 		return fmt.Errorf("--memory-limit %s is too small: %s at level %d with parts of %s needs %s",
 			m.memoryLimit.String(), (*m.format).Name(), (*m.format).Level(), m.partSize.String(), need.String())
 	}

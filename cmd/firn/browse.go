@@ -34,13 +34,9 @@ type browseFlags struct {
 // tempFlags say where parts of the catalogue are kept while they are read.
 type tempFlags struct{ path string }
 
-// AddFlags implements flags.Part.
 func (t *tempFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.path, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
 }
-
-// Validate implements flags.Part.
-func (t *tempFlags) Validate(*pflag.FlagSet) error { return nil }
 
 // command is a command that reads the catalogue. run gets the opened catalogue.
 func (b *browseFlags) command(p *program, cmd *cobra.Command, notes string, own flags.Groups, run func(c *opened, ctx context.Context, args []string) error) *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"firn/pipeline"
 	"firn/stages/service/ledger"
@@ -80,48 +79,26 @@ func outcomes(command string) []meaning {
 	switch command {
 	case "backup":
 		return meanings("everything is saved", failed, "some entries or subtrees were not saved completely; they are named",
-			"interrupted: the first ^C finishes what is in flight and ends the run, the second cancels it")
+			"interrupted: the first ^C finishes work in flight, the second cancels it")
 	case "restore":
 		return meanings("everything asked for is restored", "the run failed, or --max-cost refused it",
 			"some archives or entries were not restored completely; they are named", interrupted,
 			meaning{exitCold, "nothing is missing but archives that must thaw first"})
 	case "verify":
-		return meanings("everything that was verified is intact", failed, "something is damaged, or could not be verified; it is named", interrupted)
+		return meanings("everything that was verified is intact", failed,
+			"something is damaged, or could not be verified; it is named", interrupted)
 	case "catalogue rebuild":
 		return meanings("every archive is in the catalogue", failed,
-			"some archives are damaged, made with another key file, or could not be read; they are named", interrupted)
+			"archives are damaged, unreadable, or of another key file: they are named", interrupted)
 	}
 	return meanings("done", failed, "some of the catalogue could not be read; it is named", interrupted)
 }
 
-// codesNote is the last paragraph of the help of a command.
+// codesNote is the end of the help of a command.
 func codesNote(command string) string {
-	var parts []string
+	note := "Exit codes:\n"
 	for _, m := range outcomes(command) {
-		parts = append(parts, fmt.Sprintf("%d %s", m.code, m.text))
+		note += fmt.Sprintf("  %-3d  %s\n", m.code, m.text)
 	}
-	return wrap("Exit codes: "+strings.ReplaceAll(strings.Join(parts, " | "), "; ", ", "), 86)
-}
-
-// wrap breaks text into lines of at most width columns.
-func wrap(text string, width int) string {
-	var b strings.Builder
-	column := 0
-	for _, word := range strings.Fields(text) {
-		if word == "|" {
-			word = ";"
-		}
-		switch {
-		case column == 0 || word == ";":
-		case column+1+len(word) > width:
-			b.WriteByte('\n')
-			column = 0
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += len(word)
-	}
-	return b.String() + ".\n"
+	return note
 }

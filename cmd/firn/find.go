@@ -35,7 +35,8 @@ func newFind(p *program) *cobra.Command {
 searched, or one with --run or --at. Everything is read from the catalogue, which can be
 read at once: no archive is thawed or fetched.`,
 		Example: `  firn find report.odt --bucket-name my-bucket --keyfile /root/firn.key
-  firn find '/srv/data/**/*.jpg' --at 2026-11-01 --bucket-name my-bucket --keyfile /root/firn.key`,
+  firn find '/srv/data/**/*.jpg' --at 2026-11-01 --bucket-name my-bucket \
+    --keyfile /root/firn.key`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name what to look for: 'firn find --help' shows how")

@@ -3,18 +3,16 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/ui"
 )
 
-// help prints the help of a command: what it does, its commands, its flags in groups, and notes at
-// the end.
+// help prints the help of a command, with notes at the end.
 func help(notes string) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, _ []string) {
 		groups := flags.Of(cmd.Flags())
@@ -26,7 +24,7 @@ func help(notes string) func(*cobra.Command, []string) {
 		if long == "" {
 			long = cmd.Short + "."
 		}
-		fmt.Fprintf(out, "%s\n\nUsage:\n  %s\n", long, usageLine(cmd, len(groups) > 0))
+		fmt.Fprintf(out, "%s\n\nUsage:\n  %s\n", fill(long, width(out)), usageLine(cmd, len(groups) > 0))
 		if cmd.Example != "" {
 			fmt.Fprintf(out, "\nFor example:\n%s\n", cmd.Example)
 		}
@@ -42,7 +40,7 @@ func help(notes string) func(*cobra.Command, []string) {
 			fmt.Fprintf(out, "\n%s:\n%s", g.Title, g.FlagUsagesWrapped(width(out)))
 		}
 		if notes != "" {
-			fmt.Fprintf(out, "\n%s", notes)
+			fmt.Fprintf(out, "\n%s", fill(notes, width(out)))
 		}
 	}
 }
@@ -57,54 +55,49 @@ func usageLine(cmd *cobra.Command, flags bool) string {
 	return cmd.CommandPath()
 }
 
-// width is how many columns help may take: those of the terminal, within limits.
-func width(out io.Writer) int {
-	const least, usual, most = 60, 80, 110
-	f, ok := out.(*os.File)
-	if !ok {
-		return usual
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return usual
-	}
-	return max(least, min(columns, most))
-}
-
-// nearest is the flag that was probably meant by a mistyped name, "" if there is none.
-func nearest(f *pflag.FlagSet, name string) (meant string) {
-	name = strings.ReplaceAll(name, "_", "-")
-	const most = 3                          // letters wrong
-	least := min(most, (len(name)+2)/3) + 1 // of a short name, fewer: else it is another word
-	f.VisitAll(func(flag *pflag.Flag) {
-		d := distance(name, flag.Name)
-		if len(name) > 2 && strings.HasPrefix(flag.Name, name) {
-			d = 1
-		}
-		if d < least && d < len(name) {
-			meant, least = flag.Name, d
-		}
-	})
-	return meant
-}
-
-// distance is Levenshtein's: how many bytes must be inserted, deleted or replaced to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
+// fill breaks the paragraphs of a text at a width. Lines that begin with a space stay as they are.
+func fill(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || line[0] == ' ' {
+			if column > 0 {
+				b.WriteByte('\n')
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			b.WriteString(line + "\n")
+			column = 0
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			switch {
+			case column == 0:
+			case column+1+len(word) > width:
+				b.WriteByte('\n')
+				column = 0
+			default:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(word)
+			column += len(word)
 		}
 	}
-	return row[len(b)]
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// width is how many columns help may take: those of the terminal, within limits.
+func width(out io.Writer) int { return max(60, min(ui.Columns(out), 110)) }
+
+// nearest is the flag that was probably meant by a mistyped name, "" if there is none. It asks cobra,
+// which does the same for commands.
+func nearest(f *pflag.FlagSet, name string) string {
+	name = strings.ReplaceAll(name, "_", "-")
+	names := &cobra.Command{SuggestionsMinimumDistance: min(3, (len(name)+2)/3)} // in a short name, few letters can be wrong
+	f.VisitAll(func(flag *pflag.Flag) {
+		names.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	if meant := names.SuggestionsFor(name); len(meant) > 0 && len(name) > 1 {
+		return meant[0]
+	}
+	return ""
 }

@@ -35,7 +35,8 @@ func newList(p *program) *cobra.Command {
 With --path too, list its entries. Everything is read from the catalogue, which can be
 read at once: no archive is thawed or fetched.`,
 		Example: `  firn list --bucket-name my-bucket --keyfile /root/firn.key
-  firn list latest --bucket-name my-bucket --keyfile /root/firn.key --path /srv/data/photos`,
+  firn list latest --bucket-name my-bucket --keyfile /root/firn.key \
+    --path /srv/data/photos`,
 		Args: func(_ *cobra.Command, args []string) error {
 			at := b.choice.HasMoment()
 			switch {

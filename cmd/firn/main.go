@@ -1,5 +1,5 @@
-// Command firn saves directory trees in S3's Glacier storage classes. This package is flags, signals,
-// exit codes and wiring; the work is in firn/stages.
+// Command firn saves directory trees in S3's Glacier storage classes. This package has the flags,
+// signals, exit codes and hints; the work is done in firn/stages.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"firn/cmd/firn/ui"
 )
 
-//go:generate go test -run TestReference . ./ui -update
+//go:generate go test -p 1 -run TestReference . ./ui ./show -update
 
 // version is set by the linker; without it, the version of the module is used.
 var version = ""

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,8 +65,10 @@ func leaves(cmd *cobra.Command) (all []*cobra.Command) {
 
 func flagsReference() string {
 	var b strings.Builder
-	b.WriteString("Every flag can also be written with underscores: `--backup_path`.\nSizes are written `64MiB`, `1.5GiB` or `200MB`.\n`firn` without a command takes the flags of `firn backup`.\n")
-	for _, cmd := range leaves(newRoot(&program{stdout: io.Discard, stderr: io.Discard})) {
+	all := leaves(newRoot(&program{stdout: io.Discard, stderr: io.Discard}))
+	b.WriteString("Every flag can also be written with underscores: `--backup_path`.\nSizes are written `64MiB`, `1.5GiB` or `200MB`.\n" +
+		"`firn` without a command takes the flags of `firn backup`.\nThese flags may be repeated: " + repeated(all) + ".\n")
+	for _, cmd := range all {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", cmd.CommandPath(), cmd.Short)
 		for _, g := range flags.Of(cmd.Flags()) {
 			fmt.Fprintf(&b, "\n### %s\n\n| flag | default | meaning |\n|---|---|---|\n", g.Title)
@@ -84,6 +87,19 @@ func flagsReference() string {
 		}
 	}
 	return b.String()
+}
+
+// repeated names the flags that take several values.
+func repeated(all []*cobra.Command) string {
+	var names []string
+	for _, cmd := range all {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if _, ok := f.Value.(pflag.SliceValue); ok && !slices.Contains(names, "`--"+f.Name+"`") {
+				names = append(names, "`--"+f.Name+"`")
+			}
+		})
+	}
+	return strings.Join(names, ", ")
 }
 
 func codesReference() string {

@@ -48,7 +48,8 @@ the newest run that was completed, or another one (--run, --at). An archive is v
 before anything of it is extracted. Run it again after an interruption: what is already
 there, as it was saved, is not fetched again.`,
 		Example: `  firn restore --bucket-name my-bucket --keyfile /root/firn.key \
-    --cache-path /var/cache/firn-restore --target /mnt/restored --path /srv/data/photos`,
+    --cache-path /var/cache/firn-restore --target /mnt/restored \
+    --path /srv/data/photos`,
 		Args: noArguments,
 	}, []string{"bucket-name", "keyfile", "cache-path", "target"}, r.all(), restoreNotes+codesNote("restore"), func([]string) error { return r.run(p) })
 }
@@ -81,14 +82,12 @@ type targetFlags struct {
 	rule      extract.Overwrite // set by Validate
 }
 
-// AddFlags implements flags.Part.
 func (t *targetFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.path, "target", "", "`directory` to restore into; it is made if it is missing")
 	f.StringVar(&t.overwrite, "overwrite", "never", "`when` to replace an existing file that differs from what was saved: never, if-older or always")
 	f.BoolVar(&t.noOwner, "no-owner", false, "keep the restoring user as owner, also as root")
 }
 
-// Validate implements flags.Part.
 func (t *targetFlags) Validate(*pflag.FlagSet) (err error) {
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
 	rule, ok := rules[t.overwrite]

@@ -19,21 +19,18 @@ type thawFlags struct {
 	days    int
 	wait    bool
 	every   time.Duration
-	maxCost flags.Dollars
+	maxCost *float64
 	parsed  restore.Thaw // set by Validate
 }
 
-// AddFlags implements flags.Part.
 func (t *thawFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.tier, "thaw", "", "request the thaw of the cold archives that are needed, in this `tier`: expedited, standard or bulk; expedited is the fastest and the most expensive")
-	t.days = 7
-	f.Var((*flags.Number)(&t.days), "thaw-days", "`days` that thawed archives stay readable; for these days they are also billed as STANDARD")
-	f.Var(&t.maxCost, "max-cost", "request nothing if all thaws together cost more `dollars` than this, by estimate")
+	flags.Number(f, &t.days, "thaw-days", 7, "`days` that thawed archives stay readable; for these days they are also billed as STANDARD")
+	flags.Dollars(f, &t.maxCost, "max-cost", "request nothing if all thaws together cost more `dollars` than this, by estimate")
 	f.BoolVar(&t.wait, "wait", false, "wait for thaws, and restore each archive as soon as it can be read")
-	f.Var((*flags.Interval)(&t.every), "wait-interval", "`time` between two looks at thawing archives, such as 10m; default: depends on the class and the tier")
+	flags.Interval(f, &t.every, "wait-interval", "`time` between two looks at thawing archives, such as 10m; default: depends on the class and the tier")
 }
 
-// Validate implements flags.Part.
 func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 	tiers := map[string]store.Tier{"expedited": store.TierExpedited, "standard": store.TierStandard, "bulk": store.TierBulk}
 	tier, ok := tiers[strings.ToLower(t.tier)]
@@ -53,7 +50,7 @@ func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 			return fmt.Errorf("--%s needs --thaw: give both or none", name)
 		}
 	}
-	t.parsed = restore.Thaw{Tier: tier, Days: t.days, Wait: t.wait, Every: t.every, MaxCost: t.maxCost.Amount}
+	t.parsed = restore.Thaw{Tier: tier, Days: t.days, Wait: t.wait, Every: t.every, MaxCost: t.maxCost}
 	return nil
 }
 
@@ -64,13 +61,11 @@ type limitFlags struct {
 	parsed  restore.Limits // set by Validate
 }
 
-// AddFlags implements flags.Part.
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
-	f.Var((*flags.Number)(&l.entries), "max-entries", "refuse an archive with more `entries`; 0 is no limit")
+	flags.Number(f, &l.entries, "max-entries", 0, "refuse an archive with more `entries`; 0 is no limit")
 	f.Var(&l.bytes, "max-bytes", "refuse an archive that unpacks to more bytes, holes included; default: no limit for archives that firn made with this key file, else 1,000 times the archive's size and 1GiB")
 }
 
-// Validate implements flags.Part.
 func (l *limitFlags) Validate(*pflag.FlagSet) error {
 	if l.entries < 0 {
 		return fmt.Errorf("--max-entries %d is negative: 0 is no limit", l.entries)

@@ -18,13 +18,14 @@ import (
 )
 
 const verifyNotes = `What each level verifies:
-  --quick       the objects that the runs list exist, with the size, tag, version and
-                class they were stored with: one listing
-  (default)     also: each object has the metadata it was stored with, and the lists
-                of entries are what was written: one HEAD for each archive; in a
-                directory each file is read and its CRC-32C compared
-  --read-data   also: each archive decrypts to what was saved (HMAC and MD5), and holds
-                the entries that the catalogue lists
+  --quick       the objects that the runs list exist, with the size, tag,
+                version and class they were stored with: one listing
+  (default)     also: each object has the metadata it was stored with, and the
+                lists of entries are what was written: one HEAD for each
+                archive; in a directory each file is read and its CRC-32C
+                compared
+  --read-data   also: each archive decrypts to what was saved (HMAC and MD5),
+                and holds the entries that the catalogue lists
 
 Nothing is written to the store. Cold archives are named, and not read.
 
@@ -78,7 +79,6 @@ type levelFlags struct {
 	subset verify.Subset // set by Validate
 }
 
-// AddFlags implements flags.Part.
 func (l *levelFlags) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&l.quick, "quick", false, "compare with a listing only")
 	f.BoolVar(&l.readData, "read-data", false, "fetch, decrypt and verify every archive that can be read at once")
@@ -86,7 +86,6 @@ func (l *levelFlags) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&l.allRuns, "all-runs", false, "verify what any run lists")
 }
 
-// Validate implements flags.Part.
 func (l *levelFlags) Validate(f *pflag.FlagSet) (err error) {
 	reads := l.readData || l.part != ""
 	switch {

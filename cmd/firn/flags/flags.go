@@ -1,5 +1,5 @@
-// Package flags has the values and the groups of flags that several commands of firn share. A group
-// is a small struct of what its flags set. Nothing here opens or makes anything.
+// Package flags has the kinds and the groups of flags that commands of firn share. Nothing here opens
+// or makes anything.
 package flags
 
 import (
@@ -8,14 +8,18 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/ui"
 )
 
 // A Part is flags that belong together.
 type Part interface {
-	// AddFlags defines the flags. The word in back quotes in a usage is what help calls the
-	// argument of the flag.
+	// AddFlags defines the flags. The word in back quotes in a usage is the name of the argument.
 	AddFlags(f *pflag.FlagSet)
-	// Validate checks what can be checked without disk and network, after the flags were parsed.
+}
+
+// A Validator is a Part that checks its flags after they were parsed, without disk and network.
+type Validator interface {
 	Validate(f *pflag.FlagSet) error
 }
 
@@ -80,8 +84,10 @@ func (all Groups) Validate(f *pflag.FlagSet, required []string) error {
 	}
 	for _, g := range all {
 		for _, p := range g.parts {
-			if err := p.Validate(f); err != nil {
-				return err
+			if v, ok := p.(Validator); ok {
+				if err := v.Validate(f); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -113,19 +119,12 @@ func Require(f *pflag.FlagSet, names ...string) error {
 // Between checks that the value of a flag lies between two others.
 func Between(name string, n, least, most int) error {
 	if n < least || n > most {
-		return fmt.Errorf("--%s %d: it must be from %d to %s", name, n, least, thousands(most))
+		return fmt.Errorf("--%s %d: it must be from %d to %s", name, n, least, ui.Number(int64(most)))
 	}
 	return nil
 }
 
-func thousands(n int) string {
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
-}
-
-// What is kept of a flag beside what pflag knows.
+// Annotations of a flag.
 const (
 	groupAnnotation   = "firn_group"
 	defaultAnnotation = "firn_default"

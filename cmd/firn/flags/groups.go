@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -21,7 +22,6 @@ type Store struct {
 	Bandwidth                 Size
 }
 
-// AddFlags implements Part.
 func (s *Store) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Bucket, "bucket-name", "", "name of the `bucket` that holds the archives, or file:///path for a directory")
 	f.StringVar(&s.Prefix, "prefix", "", "put this `text` and a slash before every key")
@@ -31,7 +31,6 @@ func (s *Store) AddFlags(f *pflag.FlagSet) {
 	f.Var(&s.Bandwidth, "bandwidth-limit", "send and receive at most this many bytes a second; 0 is no limit")
 }
 
-// Validate implements Part.
 func (s *Store) Validate(*pflag.FlagSet) error {
 	if s.Bandwidth != 0 && s.Bandwidth < 1024 {
 		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", s.Bandwidth.String())
@@ -46,18 +45,10 @@ type Key struct {
 	Usage     string // of --keyfile; "": that of a command that reads archives
 }
 
-// AddFlags implements Part.
 func (k *Key) AddFlags(f *pflag.FlagSet) {
-	usage := k.Usage
-	if usage == "" {
-		usage = "key `file` that the archives were made with: its first line is the passphrase"
-	}
-	f.StringVar(&k.File, "keyfile", "", usage)
+	f.StringVar(&k.File, "keyfile", "", cmp.Or(k.Usage, "key `file` that the archives were made with: its first line is the passphrase"))
 	f.BoolVar(&k.AllowWeak, "allow-weak-keyfile", false, "accept a passphrase shorter than 16 bytes")
 }
-
-// Validate implements Part.
-func (k *Key) Validate(*pflag.FlagSet) error { return nil }
 
 // Cache is the cache path, and how much of its disk is used.
 type Cache struct {
@@ -66,13 +57,11 @@ type Cache struct {
 	Usage      string // of --cache-path
 }
 
-// AddFlags implements Part.
 func (c *Cache) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.Path, "cache-path", "", c.Usage)
 	f.Var(&c.SpoolLimit, "spool-limit", "keep at most this many bytes of archives in the cache path; default: half of its free space")
 }
 
-// Validate implements Part.
 func (c *Cache) Validate(f *pflag.FlagSet) error {
 	if f.Changed("spool-limit") && c.SpoolLimit < MiB {
 		return fmt.Errorf("--spool-limit %s is too small: at least 1MiB", c.SpoolLimit.String())
@@ -86,14 +75,12 @@ type Output struct {
 	VerboseUsage         string
 }
 
-// AddFlags implements Part.
 func (o *Output) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a line on standard output")
 	f.BoolVar(&o.Quiet, "quiet", false, "print warnings and faults only")
 	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
 }
 
-// Validate implements Part.
 func (o *Output) Validate(*pflag.FlagSet) error {
 	if o.Quiet && (o.JSON || o.Verbose) {
 		return errors.New("--quiet contradicts --json and --verbose: give one of them")
@@ -104,13 +91,11 @@ func (o *Output) Validate(*pflag.FlagSet) error {
 // Answer is how a command prints what it reads from the catalogue.
 type Answer struct{ JSON, Quiet bool }
 
-// AddFlags implements Part.
 func (a *Answer) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&a.JSON, "json", false, "print one JSON object a line")
 	f.BoolVar(&a.Quiet, "quiet", false, "print no headings and no totals")
 }
 
-// Validate implements Part.
 func (a *Answer) Validate(*pflag.FlagSet) error {
 	if a.JSON && a.Quiet {
 		return errors.New("--quiet contradicts --json: give one of them")
@@ -124,13 +109,10 @@ const RangeSize = 8 * MiB
 // Fetch is how many workers read archives.
 type Fetch struct{ Workers int }
 
-// AddFlags implements Part.
 func (r *Fetch) AddFlags(f *pflag.FlagSet) {
-	r.Workers = 8
-	f.Var((*Number)(&r.Workers), "fetch-workers", "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
+	Number(f, &r.Workers, "fetch-workers", 8, "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
 }
 
-// Validate implements Part.
 func (r *Fetch) Validate(*pflag.FlagSet) error { return Between("fetch-workers", r.Workers, 1, 1000) }
 
 // Decrypt is how many archives are decrypted at the same time.
@@ -154,7 +136,6 @@ type Select struct {
 	paths   []string
 }
 
-// AddFlags implements Part.
 func (s *Select) AddFlags(f *pflag.FlagSet) {
 	if s.RunUsage != "" {
 		f.StringVar(&s.run, "run", "", s.RunUsage)
@@ -167,7 +148,6 @@ func (s *Select) AddFlags(f *pflag.FlagSet) {
 	}
 }
 
-// Validate implements Part.
 func (s *Select) Validate(*pflag.FlagSet) (err error) {
 	if s.Picks, err = pick.Parse(s.paths); err != nil {
 		return fmt.Errorf("--path: %w", err)

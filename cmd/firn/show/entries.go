@@ -1,17 +1,18 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 )
 
-// jsonEntry is an entry as it is printed.
 type jsonEntry struct {
 	Kind string `json:"kind,omitempty"`
 	Run  string `json:"run,omitempty"`
@@ -76,17 +77,14 @@ func targetOf(e *catalogue.Entry) string {
 
 // modeOf writes type and mode as ls does.
 func modeOf(e *catalogue.Entry) string {
-	letters := map[string]byte{
-		catalogue.File: '-', catalogue.Directory: 'd', catalogue.Symlink: 'l', catalogue.Hardlink: 'h',
-		catalogue.FIFO: 'p', catalogue.CharDev: 'c', catalogue.BlockDev: 'b',
+	letters := map[string]string{
+		catalogue.File: "-", catalogue.Directory: "d", catalogue.Symlink: "l", catalogue.Hardlink: "h",
+		catalogue.FIFO: "p", catalogue.CharDev: "c", catalogue.BlockDev: "b",
 	}
-	letter, ok := letters[e.Type]
-	if !ok {
-		letter = '?'
-	}
+	letter := cmp.Or(letters[e.Type], "?")
 	bits, err := strconv.ParseUint(e.Mode, 8, 16)
 	if err != nil {
-		return string(letter) + "?????????"
+		return letter + "?????????"
 	}
 	text := []byte("rwxrwxrwx")
 	for i := range text {
@@ -94,36 +92,47 @@ func modeOf(e *catalogue.Entry) string {
 			text[i] = '-'
 		}
 	}
-	for i, special := range []struct {
-		bit         uint64
-		with, alone byte
-	}{{0o4000, 's', 'S'}, {0o2000, 's', 'S'}, {0o1000, 't', 'T'}} {
-		at := 3*i + 2
-		switch {
-		case bits&special.bit == 0:
+	for i, special := range "sst" { // setuid, setgid, sticky
+		switch at := 3*i + 2; {
+		case bits&(0o4000>>i) == 0:
 		case text[at] == 'x':
-			text[at] = special.with
+			text[at] = byte(special)
 		default:
-			text[at] = special.alone
+			text[at] = byte(unicode.ToUpper(special))
 		}
 	}
-	return string(letter) + string(text)
+	return letter + string(text)
 }
 
-// Found prints what was found, each path once with its versions, and the runs that they were in.
+type jsonFound struct {
+	jsonEntry
+	First     string    `json:"first_run"`
+	Last      string    `json:"last_run"`
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+	Runs      int       `json:"runs"`
+}
+
+// Found prints each path that was found once, with its versions and the runs that hold them.
 func (p *Printer) Found(runs []catalogue.Run, f browse.Found) {
 	last := ""
 	for i, v := range f.Versions {
-		path := name(runs[v.Last], v.Path)
+		path, oldest, newest := name(runs[v.Last], v.Path), runs[v.First], runs[v.Last]
 		if p.o.JSON {
-			p.jsonFound(runs, path, v)
+			j := jsonOf("found", path, &v.Entry)
+			j.Key, j.Version = v.Archive.Key, v.Archive.Version
+			p.object(jsonFound{j, oldest.ID, newest.ID, oldest.Started.UTC(), newest.Started.UTC(), v.Runs})
 			continue
 		}
 		if i == 0 || path != last {
 			p.line("%s", ui.Quote(path))
 			last = path
 		}
-		p.line("  %s  %10s  %s  %s%s", modeOf(&v.Entry), sizeOf(&v.Entry), local(v.Entry.ModTime), seen(runs, v), targetOf(&v.Entry))
+		seen := "in run " + ui.Quote(newest.ID)
+		if v.Runs > 1 {
+			seen = fmt.Sprintf("in %s, %s to %s", ui.Count(int64(v.Runs), "run"), ui.Quote(oldest.ID), ui.Quote(newest.ID))
+		}
+		p.line("  %s  %10s  %s  %s%s", modeOf(&v.Entry), sizeOf(&v.Entry), local(v.Entry.ModTime), seen, targetOf(&v.Entry))
 		p.line("      in %s", archiveOf(v.Archive))
 	}
 	if f.More {
@@ -134,37 +143,25 @@ func (p *Printer) Found(runs []catalogue.Run, f browse.Found) {
 	}
 }
 
-// seen says in which runs a version was there.
-func seen(runs []catalogue.Run, v browse.Version) string {
-	first, last := ui.Quote(runs[v.First].ID), ui.Quote(runs[v.Last].ID)
-	if v.Runs == 1 {
-		return "in run " + last
-	}
-	return fmt.Sprintf("in %s, %s to %s", ui.Count(int64(v.Runs), "run"), first, last)
+type jsonChange struct {
+	Kind string `json:"kind"`
+	text
+	What []browse.Aspect `json:"what"`
+	Old  jsonEntry       `json:"old"`
+	New  jsonEntry       `json:"new"`
 }
 
-func (p *Printer) jsonFound(runs []catalogue.Run, path string, v browse.Version) {
-	j := jsonOf("found", path, &v.Entry)
-	j.Key, j.Version = v.Archive.Key, v.Archive.Version
-	first, last := runs[v.First], runs[v.Last]
-	p.object(struct {
-		jsonEntry
-		First     string    `json:"first_run"`
-		Last      string    `json:"last_run"`
-		FirstSeen time.Time `json:"first_seen"`
-		LastSeen  time.Time `json:"last_seen"`
-		Runs      int       `json:"runs"`
-	}{j, first.ID, last.ID, first.Started.UTC(), last.Started.UTC(), v.Runs})
-}
-
-// Change prints what became of an entry.
+// Change prints an entry that was added, removed or changed.
 func (p *Printer) Change(r catalogue.Run, c browse.Change) {
 	path := name(r, c.Path)
-	if p.o.JSON {
-		p.jsonChange(path, c)
-		return
-	}
 	switch {
+	case c.Old == nil && p.o.JSON:
+		p.object(jsonOf("added", path, c.New))
+	case c.New == nil && p.o.JSON:
+		p.object(jsonOf("removed", path, c.Old))
+	case p.o.JSON:
+		before, after := jsonOf("", "", c.Old), jsonOf("", "", c.New)
+		p.object(jsonChange{"changed", textOf(path), c.What, before, after})
 	case c.Old == nil:
 		p.line("+ %s%s", ui.Quote(path), slash(c.New))
 	case c.New == nil:
@@ -201,39 +198,26 @@ func aspect(a browse.Aspect, x, y *catalogue.Entry) string {
 	return string(a)
 }
 
-func (p *Printer) jsonChange(path string, c browse.Change) {
-	switch {
-	case c.Old == nil:
-		p.object(jsonOf("added", path, c.New))
-	case c.New == nil:
-		p.object(jsonOf("removed", path, c.Old))
-	default:
-		before, after := jsonOf("", path, c.Old), jsonOf("", path, c.New)
-		before.text, after.text = text{}, text{}
-		p.object(struct {
-			Kind string `json:"kind"`
-			text
-			What []browse.Aspect `json:"what"`
-			Old  jsonEntry       `json:"old"`
-			New  jsonEntry       `json:"new"`
-		}{"changed", textOf(path), c.What, before, after})
-	}
+type jsonTotals struct {
+	Added        int64 `json:"added"`
+	Removed      int64 `json:"removed"`
+	Changed      int64 `json:"changed"`
+	AddedBytes   int64 `json:"added_bytes"`
+	RemovedBytes int64 `json:"removed_bytes"`
+	Same         int64 `json:"same"`
+	SameSubtrees int64 `json:"same_subtrees"`
+	NotCompared  int64 `json:"not_compared"`
 }
 
-// Totals sums up what Change printed.
+type jsonSum struct {
+	Kind string `json:"kind"`
+	jsonTotals
+}
+
+// Totals prints the sums of the changes.
 func (p *Printer) Totals(t browse.Totals) {
 	if p.o.JSON {
-		p.object(struct {
-			Kind         string `json:"kind"`
-			Added        int64  `json:"added"`
-			AddedBytes   int64  `json:"added_bytes"`
-			Removed      int64  `json:"removed"`
-			RemovedBytes int64  `json:"removed_bytes"`
-			Changed      int64  `json:"changed"`
-			Same         int64  `json:"same"`
-			SameSubtrees int64  `json:"same_subtrees"`
-			NotCompared  int64  `json:"not_compared"`
-		}{"totals", t.Added, t.AddedBytes, t.Removed, t.RemovedBytes, t.Changed, t.Same, t.SameSubtrees, t.NotCompared})
+		p.object(jsonSum{"totals", jsonTotals(t)})
 		return
 	}
 	if p.o.Quiet {

@@ -9,19 +9,25 @@ import (
 	"firn/stages/format/catalogue"
 )
 
-// Runs prints runs, as a table or, in the long form, each with all that is known of it.
+type jsonRun struct {
+	Kind string `json:"kind"`
+	catalogue.Run
+	Raw string `json:"backup_path_base64,omitempty"`
+}
+
+// Runs prints runs, as a table or, in the long form, each with everything that is known of it.
 func (p *Printer) Runs(runs []catalogue.Run) {
-	switch {
-	case p.o.JSON:
-		for _, r := range runs {
-			p.jsonRun(r)
-		}
-	case p.o.Long:
-		for _, r := range runs {
+	if !p.o.JSON && !p.o.Long {
+		p.table(runs)
+		return
+	}
+	for _, r := range runs {
+		if p.o.JSON {
+			r.Started, r.Ended = r.Started.UTC(), r.Ended.UTC()
+			p.object(jsonRun{"run", r, raw(r.BackupPath)})
+		} else {
 			p.longRun(r)
 		}
-	default:
-		p.table(runs)
 	}
 }
 
@@ -45,7 +51,7 @@ func (p *Printer) table(runs []catalogue.Run) {
 	}
 }
 
-// noteOf says what is out of the ordinary of a run.
+// noteOf names what is unusual about a run.
 func noteOf(r catalogue.Run) string {
 	var notes []string
 	if !r.Complete {
@@ -64,7 +70,7 @@ func noteOf(r catalogue.Run) string {
 	return strings.Join(notes, "; ")
 }
 
-// aligned lays rows out in columns. A cell that begins with "<" is aligned to the right.
+// aligned returns rows in columns. A cell that begins with "<" is aligned to the right.
 func aligned(rows [][]string) (lines []string) {
 	var widths []int
 	width := func(cell string) int { return utf8.RuneCountInString(strings.TrimPrefix(cell, "<")) }
@@ -92,7 +98,6 @@ func aligned(rows [][]string) (lines []string) {
 	return lines
 }
 
-// longRun prints all of a run.
 func (p *Printer) longRun(r catalogue.Run) {
 	p.line("%s", ui.Quote(r.ID))
 	row := func(what, format string, a ...any) { p.line("  %-12s%s", what, fmt.Sprintf(format, a...)) }
@@ -127,13 +132,4 @@ func flagsOf(r catalogue.Run) string {
 		flags = append(flags, "--exclude "+ui.Quote(pattern))
 	}
 	return strings.Join(flags, " ")
-}
-
-func (p *Printer) jsonRun(r catalogue.Run) {
-	r.Started, r.Ended = r.Started.UTC(), r.Ended.UTC()
-	p.object(struct {
-		Kind string `json:"kind"`
-		catalogue.Run
-		Raw string `json:"backup_path_base64,omitempty"`
-	}{"run", r, raw(r.BackupPath)})
 }

@@ -1,25 +1,23 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/format/catalogue"
 )
 
-// Heading begins what is said of a run.
+// Heading prints the line above the subtrees or entries of a run.
 func (p *Printer) Heading(r catalogue.Run) {
 	if p.o.JSON || p.o.Quiet {
 		return
 	}
-	p.line("run %s of %s, %s, %s%s", ui.Quote(r.ID), ui.Quote(r.BackupPath), local(r.Started), ui.Count(r.Subtrees, "subtree"), bracket(noteOf(r)))
-}
-
-func bracket(note string) string {
-	if note == "" {
-		return ""
+	note := noteOf(r)
+	if note != "" {
+		note = " (" + note + ")"
 	}
-	return " (" + note + ")"
+	p.line("run %s of %s, %s, %s%s", ui.Quote(r.ID), ui.Quote(r.BackupPath), local(r.Started), ui.Count(r.Subtrees, "subtree"), note)
 }
 
 const subtreeForm = "%-9s  %9s  %10s  %10s  %-12s  %s"
@@ -31,13 +29,21 @@ func (p *Printer) SubtreeHeads() {
 	}
 }
 
-// Subtree prints what became of a subtree.
+type jsonSubtree struct {
+	Kind string `json:"kind"`
+	Run  string `json:"run"`
+	catalogue.Subtree
+	Raw string `json:"path_base64,omitempty"`
+}
+
+// Subtree prints a subtree of a run and its status.
 func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
+	path := name(r, s.Path)
 	if p.o.JSON {
-		p.jsonSubtree(r, s)
+		s.Path = path
+		p.object(jsonSubtree{"subtree", r.ID, s, raw(path)})
 		return
 	}
-	path := name(r, s.Path)
 	shown := ui.Quote(path)
 	if s.Shell {
 		shown += " (alone)"
@@ -61,11 +67,7 @@ func (p *Printer) longSubtree(s catalogue.Subtree) {
 	}
 	row("key", "%s", ui.Quote(s.Key))
 	if s.HasObject() {
-		version := ui.Plain(s.Version)
-		if version == "" {
-			version = "-"
-		}
-		row("version", "%s", version)
+		row("version", "%s", cmp.Or(ui.Plain(s.Version), "-"))
 		row("stored", "%s", local(s.Stored))
 		row("sizes", "tar %s, archive %s, object %s (%s bytes)", ui.Bytes(s.TarSize), ui.Bytes(s.ArchiveSize), ui.Bytes(s.ObjectSize), ui.Number(s.ObjectSize))
 		row("MD5", "%s", ui.Plain(s.MD5))
@@ -81,15 +83,4 @@ func (p *Printer) longSubtree(s catalogue.Subtree) {
 	if more := s.AllFaults - int64(len(s.Faults)); more > 0 {
 		row("fault", "and %s more", ui.Number(more))
 	}
-}
-
-func (p *Printer) jsonSubtree(r catalogue.Run, s catalogue.Subtree) {
-	path := name(r, s.Path)
-	s.Path = path
-	p.object(struct {
-		Kind string `json:"kind"`
-		Run  string `json:"run"`
-		catalogue.Subtree
-		Raw string `json:"path_base64,omitempty"`
-	}{"subtree", r.ID, s, raw(path)})
 }

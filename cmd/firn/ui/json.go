@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -15,30 +14,24 @@ import (
 // jsonEvery is how often --json prints progress.
 const jsonEvery = 5 * time.Second
 
-// jsonPrinter writes one JSON object a line on standard output: the events, the progress and the
-// summary. The doc tags of the structs below explain the fields; docs/reference/json.md is generated
-// from them.
+// jsonPrinter writes one JSON object a line on standard output. docs/reference/json.md is generated
+// from the doc tags of the structs below.
 type jsonPrinter struct {
 	o      Options
 	totals *report.Totals
 	now    func() time.Time
-	ticker *ticker
+	stop   func() // ends the progress
 
 	mu  sync.Mutex
 	out *json.Encoder
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
-	return &jsonPrinter{o: o, totals: t, now: time.Now, out: newEncoder(o.Stdout)}
+	p := &jsonPrinter{o: o, totals: t, now: time.Now, out: json.NewEncoder(o.Stdout)}
+	p.out.SetEscapeHTML(false)
+	return p
 }
 
-func newEncoder(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e
-}
-
-// jsonEvent is an event as it is printed.
 type jsonEvent struct {
 	Time     time.Time      `json:"time" doc:"when it was printed (RFC 3339)"`
 	Event    report.Kind    `json:"event" doc:"the kind of the object"`
@@ -61,7 +54,6 @@ type jsonEvent struct {
 	Next     *time.Time     `json:"next_look,omitempty" doc:"when firn looks again; missing during a look"`
 }
 
-// jsonWaits is what a restore waits for, as it is printed.
 type jsonWaits struct {
 	Archives int64      `json:"archives"`
 	Bytes    int64      `json:"stored_bytes"`
@@ -80,7 +72,6 @@ func newJSONWaits(w *report.Waits) *jsonWaits {
 	return j
 }
 
-// Event implements report.Reporter.
 func (p *jsonPrinter) Event(e report.Event) {
 	j := jsonEvent{
 		Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored,
@@ -108,7 +99,6 @@ func (p *jsonPrinter) print(v any) {
 	_ = p.out.Encode(v) // a reader that has gone must not end a backup
 }
 
-// jsonStage is the counters of a stage as they are printed.
 type jsonStage struct {
 	Stage    string  `json:"stage" doc:"name of the stage"`
 	Workers  int     `json:"workers" doc:"number of workers"`
@@ -134,7 +124,6 @@ func jsonStages(all []pipeline.Counters) []jsonStage {
 	return stages
 }
 
-// jsonChecks are the counters of a verification or a rebuild as they are printed.
 type jsonChecks struct {
 	Verified   int64 `json:"verified" doc:"archives that are intact"`
 	Damaged    int64 `json:"damaged" doc:"archives that are damaged"`
@@ -167,7 +156,6 @@ func (p *jsonPrinter) checks() *jsonChecks {
 	}
 }
 
-// jsonTotals are the counters of a run as they are printed.
 type jsonTotals struct {
 	Seconds      float64     `json:"seconds" doc:"time since the start"`
 	Subtrees     int64       `json:"subtrees" doc:"subtrees or archives found so far"`
@@ -195,31 +183,25 @@ type jsonTotals struct {
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
 
-func (p *jsonPrinter) totalsOf(now report.Progress) jsonTotals {
+func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 	t := p.totals
 	done, found := progressOf(now, t)
-	return jsonTotals{
+	return jsonProgress{p.now(), event, jsonTotals{
 		Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: newJSONWaits(now.Waits), Checks: p.checks(),
 		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
-	}
+	}}
 }
 
-// jsonProgress is the progress as it is printed.
 type jsonProgress struct {
 	Time  time.Time `json:"time" doc:"when it was printed (RFC 3339)"`
 	Event string    `json:"event" doc:"progress or summary"`
 	jsonTotals
 }
 
-func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
-	return jsonProgress{Time: p.now(), Event: event, jsonTotals: p.totalsOf(now)}
-}
-
-// jsonSummary is the summary as it is printed.
 type jsonSummary struct {
 	jsonProgress
 	Complete   bool   `json:"complete" doc:"summary only: whether everything was done without a fault"`
@@ -231,15 +213,13 @@ type jsonSummary struct {
 	SpoolPeak  int64  `json:"spool_peak_bytes" doc:"summary only: most bytes used in the cache path"`
 }
 
-// Start implements Printer.
 func (p *jsonPrinter) Start(progress func() report.Progress) {
-	p.ticker = startTicker(jsonEvery, func() { p.print(p.progress("progress", progress())) })
+	p.stop = every(jsonEvery, func() { p.print(p.progress("progress", progress())) })
 }
 
-// Finish implements Printer.
 func (p *jsonPrinter) Finish(s report.Summary) {
-	if p.ticker != nil {
-		p.ticker.end()
+	if p.stop != nil {
+		p.stop()
 	}
 	j := jsonSummary{
 		jsonProgress: p.progress("summary", s.Progress), Complete: s.Complete(p.totals), DryRun: s.DryRun,

@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 
-	"firn/pipeline"
 	"firn/stages/service/report"
 )
 
@@ -14,98 +13,58 @@ type Operation struct {
 	Stopping string // what happens after the first signal
 
 	item      string                                        // what Failed counts: "subtree"
-	catalogue func(message string) string                   // the line of a NoCatalogue event; nil for an operation without them
+	catalogue string                                        // format of a NoCatalogue event
 	rows      func(report.Summary, *report.Totals) []string // what was done, in the summary
 	checks    bool                                          // it has the counters of report.Checks
-	verdict   func(report.Summary, *report.Totals) string   // how it ended, for a run without an error
-	stopped   func(*report.Totals) string                   // how it ended after the first signal
-	remedy    string                                        // for a NoCatalogue event without a hint
+	stopped   string                                        // the last line after the first signal
+
+	// The last line of a run without an error.
+	all, notAll  string // everything was done, or not
+	dry, damaged string // it was a dry run; it found damage
 }
 
 // Backup is the operation of firn backup.
 func Backup() Operation {
 	return Operation{
-		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree",
-		catalogue: func(message string) string {
-			return "not noted in the catalogue: " + message + "; the archives are stored and can be restored without it"
-		},
-		remedy: "'firn catalogue rebuild' makes it again",
-		rows:   savedRows,
-		stopped: func(*report.Totals) string {
-			return "stopped: what was begun is saved, the rest is left for the next run"
-		},
-		verdict: func(s report.Summary, t *report.Totals) string {
-			switch {
-			case !s.Complete(t):
-				return "done, but not everything is saved whole: see what is named above"
-			case s.DryRun:
-				return "nothing was stored: this was a dry run"
-			}
-			return "done: everything is saved"
-		},
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree", rows: savedRows,
+		catalogue: "not noted in the catalogue: %s; the archives are stored and can be restored without it",
+		stopped:   "stopped: what was begun is saved, the rest is left for the next run",
+		all:       "done: everything is saved",
+		notAll:    "done, but not everything is saved whole: see what is named above",
+		dry:       "nothing was stored: this was a dry run",
 	}
 }
 
 // Restore is the operation of firn restore.
 func Restore() Operation {
 	return Operation{
-		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive",
-		catalogue: func(message string) string { return "the catalogue: " + message },
-		remedy:    "'firn catalogue rebuild' makes it again",
-		rows:      restoredRows,
-		stopped: func(t *report.Totals) string {
-			said := "stopped: what was begun is restored, the rest is left for the next run"
-			if t.Cold.Load() > t.Left.Load() {
-				said += "; thaws go on without firn, and the same command goes on with what is thawed"
-			}
-			return said
-		},
-		verdict: func(s report.Summary, t *report.Totals) string {
-			switch {
-			case s.OnlyCold(t):
-				return coldVerdict(t)
-			case !s.Complete(t):
-				return "done, but not everything is restored whole: see what is named above"
-			case s.DryRun:
-				return "nothing was restored: this was a dry run"
-			}
-			return "done: everything is restored"
-		},
+		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive", rows: restoredRows,
+		catalogue: "the catalogue: %s",
+		stopped:   "stopped: what was begun is restored, the rest is left for the next run",
+		all:       "done: everything is restored",
+		notAll:    "done, but not everything is restored whole: see what is named above",
+		dry:       "nothing was restored: this was a dry run",
 	}
 }
 
 // Verify is the operation of firn verify.
 func Verify() Operation {
 	return Operation{
-		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive",
-		rows: verifiedRows, checks: true,
-		stopped: func(*report.Totals) string { return "stopped: the rest was not checked" },
-		verdict: func(s report.Summary, t *report.Totals) string {
-			switch {
-			case t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:
-				return "done: something is damaged: see what is named above"
-			case !s.Complete(t):
-				return "done, but not everything could be checked: see what is named above"
-			}
-			return "done: everything that was checked is intact"
-		},
+		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive", rows: verifiedRows, checks: true,
+		stopped: "stopped: the rest was not checked",
+		damaged: "done: something is damaged: see what is named above",
+		all:     "done: everything that was checked is intact",
+		notAll:  "done, but not everything could be checked: see what is named above",
 	}
 }
 
 // Rebuild is the operation of firn catalogue rebuild.
 func Rebuild() Operation {
 	return Operation{
-		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive",
-		rows: enteredRows, checks: true,
-		stopped: func(*report.Totals) string {
-			return "stopped: the catalogue has what was looked at, and is marked as incomplete"
-		},
-		verdict: func(s report.Summary, t *report.Totals) string {
-			if !s.Complete(t) {
-				return "done, but not every archive is entered as good: see what is named above"
-			}
-			return "done: every archive is in the catalogue"
-		},
+		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive", rows: enteredRows, checks: true,
+		stopped: "stopped: the catalogue has what was looked at, and is marked as incomplete",
+		all:     "done: every archive is in the catalogue",
+		notAll:  "done, but not every archive is entered as good: see what is named above",
 	}
 }
 
@@ -124,7 +83,7 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	}
 	lines = append(lines, row("skipped", "%s, %s: %s unchanged and not read, %s read and found in the store",
 		Count(t.Unchanged.Load()+t.Identical.Load(), "subtree"), Bytes(t.SkippedBytes.Load()), Number(t.Unchanged.Load()), Number(t.Identical.Load())))
-	return append(lines, entryRows("saved", t)...)
+	return append(lines, entryRow("saved", t))
 }
 
 // restoredRows are what a restore did.
@@ -140,11 +99,11 @@ func restoredRows(s report.Summary, t *report.Totals) (lines []string) {
 	if t.Cold.Load() > 0 {
 		lines = append(lines, row("cold", "%s", coldRow(t)))
 	}
-	return append(lines, entryRows("restored", t)...)
+	return append(lines, entryRow("restored", t))
 }
 
-// entryRows are what became of entries.
-func entryRows(done string, t *report.Totals) (lines []string) {
+// entryRow is what became of entries.
+func entryRow(done string, t *report.Totals) string {
 	entries := Count(t.Entries.Load(), "entry")
 	for _, part := range []struct {
 		n    int64
@@ -154,7 +113,7 @@ func entryRows(done string, t *report.Totals) (lines []string) {
 			entries += fmt.Sprintf(", %s %s", Number(part.n), part.what)
 		}
 	}
-	return append(lines, row("entries", "%s", entries))
+	return row("entries", "%s", entries)
 }
 
 // verifiedRows are what a verification found.
@@ -205,14 +164,4 @@ func readRows(t *report.Totals) (lines []string) {
 		lines = append(lines, row("not read", "%s: cold", Count(n, "archive")))
 	}
 	return lines
-}
-
-// share is how busy the workers of a stage were, from 0 to 1.
-func share(s report.Summary, stage string) float64 {
-	for _, c := range s.Stages {
-		if c.Stage == stage {
-			return busyShare(c, pipeline.Counters{}, s.Elapsed)
-		}
-	}
-	return 0
 }

@@ -3,12 +3,10 @@ package ui
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"firn/pipeline"
 	"firn/stages/service/report"
@@ -97,9 +95,6 @@ type bar struct {
 	shown  bool
 }
 
-// detailRows are the rows below the bar.
-const detailRows = 2
-
 func newBar(w io.Writer, t *report.Totals) *bar {
 	return &bar{w: w, totals: t, bar: progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(w),
@@ -109,7 +104,7 @@ func newBar(w io.Writer, t *report.Totals) *bar {
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(24),
-		progressbar.OptionSetMaxDetailRow(detailRows),
+		progressbar.OptionSetMaxDetailRow(2),
 	)}
 }
 
@@ -118,7 +113,7 @@ func (b *bar) update(p report.Progress) {
 	done, found := progressOf(p, b.totals)
 	b.bar.ChangeMax64(max(found, done) + 1)
 	// A row that wraps would draw the next bar below this one.
-	width := b.width()
+	width := Columns(b.w)
 	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
 	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
 	_ = b.bar.Set64(done)
@@ -130,20 +125,6 @@ func (b *bar) update(p report.Progress) {
 		_ = b.bar.AddDetail(clip(row, width-1))
 	}
 	b.before, b.at, b.shown = p.Stages, p.Elapsed, true
-}
-
-// width is that of the terminal, in columns.
-func (b *bar) width() int {
-	const usual = 80
-	f, ok := b.w.(*os.File)
-	if !ok {
-		return usual
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || columns < 2 {
-		return usual
-	}
-	return columns
 }
 
 func (b *bar) clear() {

@@ -22,8 +22,10 @@ func (p *text) summary(s report.Summary) []string {
 	if !p.o.Operation.checks { // a check reads only a part of what it counts
 		took += ", " + rate(t.DoneBytes.Load(), s.Elapsed)
 	}
-	if busy := 100 * share(s, s.Bottleneck); busy >= 1 {
-		took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
+	for _, c := range s.Stages {
+		if busy := 100 * busyShare(c, pipeline.Counters{}, s.Elapsed); c.Stage == s.Bottleneck && busy >= 1 {
+			took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
+		}
 	}
 	lines = append(lines, row("took", "%s", took))
 	if s.MemoryPeak+s.SpoolPeak > 0 {
@@ -44,11 +46,22 @@ func foundNothing(s report.Summary, t *report.Totals) bool {
 
 // verdict is the last line: how the run ended.
 func (p *text) verdict(s report.Summary) string {
+	t, o := p.totals, p.o.Operation
 	switch {
+	case errors.Is(s.Err, pipeline.ErrStopped) && t.Cold.Load() > t.Left.Load():
+		return o.stopped + "; thaws go on without firn, and the same command goes on with what is thawed"
 	case errors.Is(s.Err, pipeline.ErrStopped):
-		return p.o.Operation.stopped(p.totals)
+		return o.stopped
 	case s.Err != nil:
 		return "the run ended early: " + p.explain(s.Err)
+	case s.OnlyCold(t):
+		return coldVerdict(t)
+	case o.damaged != "" && t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:
+		return o.damaged
+	case !s.Complete(t):
+		return o.notAll
+	case s.DryRun:
+		return o.dry
 	}
-	return p.o.Operation.verdict(s, p.totals)
+	return o.all
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,12 +28,11 @@ type text struct {
 	totals *report.Totals
 	show   display
 	every  time.Duration // between updates of the display; 0: never
-	ticker *ticker
+	stop   func()        // ends the updates
 
 	mu sync.Mutex // one line at a time
 }
 
-// Event implements report.Reporter.
 func (p *text) Event(e report.Event) {
 	line := p.line(e)
 	if line == "" {
@@ -52,25 +52,21 @@ func (p *text) line(e report.Event) string {
 	if p.o.Quiet {
 		return ""
 	}
-	if line := p.news(e); line != "" {
+	line, always := p.news(e)
+	if always || p.o.Verbose {
 		return line
-	}
-	if p.o.Verbose {
-		return detail(e)
 	}
 	return ""
 }
 
 // explain is an error as it can be shown, with a hint what to do.
-func (p *text) explain(err error) string {
-	return JoinHint(Message(err), p.o.hint(err))
-}
+func (p *text) explain(err error) string { return JoinHint(Message(err), p.o.hint(err)) }
 
 // fault is the line of an event that is printed even with --quiet.
 func (p *text) fault(e report.Event) string {
-	name, done := Quote(e.Path), p.o.Operation.Done
-	if name == "" {
-		name = Quote(e.Key)
+	name, done := cmp.Or(e.Path, e.Key), p.o.Operation.Done
+	if name != "" {
+		name = Quote(name)
 	}
 	switch e.Kind {
 	case report.Failed:
@@ -80,11 +76,8 @@ func (p *text) fault(e report.Event) string {
 	case report.Changed:
 		return "changed: " + p.explain(e.Err)
 	case report.NoCatalogue:
-		remedy := p.o.hint(e.Err)
-		if remedy == "" {
-			remedy = p.o.Operation.remedy
-		}
-		return JoinHint(p.o.Operation.catalogue(Message(e.Err)), remedy)
+		remedy := cmp.Or(p.o.hint(e.Err), "'firn catalogue rebuild' makes it again")
+		return JoinHint(fmt.Sprintf(p.o.Operation.catalogue, Message(e.Err)), remedy)
 	case report.Warning:
 		return "warning: " + p.message(e)
 	case report.Cold:
@@ -92,7 +85,11 @@ func (p *text) fault(e report.Event) string {
 	case report.Damaged:
 		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e.Err))
 	case report.Catalogue:
-		return fmt.Sprintf("damaged: %s: %s; %s", Quote(e.Key), p.explain(e.Err), e.Text)
+		said := p.explain(e.Err)
+		if !strings.Contains(said, Quote(e.Key)) {
+			said = Quote(e.Key) + ": " + said
+		}
+		return "damaged: " + said + "; " + e.Text
 	case report.Older:
 		return fmt.Sprintf("still there: %s: %s; firn restore --run %s --path %s brings it back", name, e.Text, e.Run, shellQuote(patternOf(e.Path)))
 	case report.Lost:
@@ -101,56 +98,48 @@ func (p *text) fault(e report.Event) string {
 	return ""
 }
 
-// news is the line of an event that is not printed with --quiet.
-func (p *text) news(e report.Event) string {
-	name := Quote(e.Path)
+// news is the line of an event that is not printed with --quiet; unless always, only with --verbose.
+func (p *text) news(e report.Event) (line string, always bool) {
+	name, key, stored := Quote(e.Path), Quote(e.Key), Bytes(e.Stored)
 	switch e.Kind {
 	case report.Notice:
-		return "firn: " + p.message(e)
+		return "firn: " + p.message(e), true
 	case report.Left:
-		return "firn: left out: " + p.explain(e.Err)
+		return "firn: left out: " + p.explain(e.Err), true
 	case report.Estimate:
-		return "firn: " + estimate(e)
+		return "firn: " + estimate(e), true
 	case report.AskedSum:
-		return "firn: " + asked(e)
+		return "firn: " + asked(e), true
 	case report.Waiting:
 		if p.every != barEvery { // else the rows below the bar say it
-			return "firn: " + waiting(*e.Waits, time.Now())
+			return "firn: " + waiting(*e.Waits, time.Now()), true
 		}
 	case report.Unknown:
-		return fmt.Sprintf("firn: unknown: %s: no run of the catalogue lists it", Quote(e.Key))
+		return fmt.Sprintf("firn: unknown: %s: no run of the catalogue lists it", key), true
 	case report.NotRead:
-		return fmt.Sprintf("firn: not read: %s is cold (%s): thaw it with firn restore --thaw to read it", name, Bytes(e.Stored))
+		return fmt.Sprintf("firn: not read: %s is cold (%s): thaw it with firn restore --thaw to read it", name, stored), true
 	case report.WouldRestore:
-		return fmt.Sprintf("would restore %s from %s (%s)", name, Quote(e.Key), Bytes(e.Stored))
+		return fmt.Sprintf("would restore %s from %s (%s)", name, key, stored), true
 	case report.WouldSave:
-		return fmt.Sprintf("would save %s as %s (%s)", name, Quote(e.Key), Bytes(e.Source))
-	}
-	return ""
-}
-
-// detail is the line of an event that is printed with --verbose only.
-func detail(e report.Event) string {
-	name := Quote(e.Path)
-	switch e.Kind {
+		return fmt.Sprintf("would save %s as %s (%s)", name, key, Bytes(e.Source)), true
 	case report.Saved:
-		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, Quote(e.Key), Bytes(e.Source), Bytes(e.Stored))
+		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, key, Bytes(e.Source), stored), false
 	case report.Identical:
-		return fmt.Sprintf("identical %s: the store already holds its content", name)
+		return fmt.Sprintf("identical %s: the store already holds its content", name), false
 	case report.Intact:
-		return "intact " + name + ": it is already in place"
+		return "intact " + name + ": it is already in place", false
 	case report.Restored:
-		return fmt.Sprintf("restored %s (%s)", name, Bytes(e.Source))
+		return fmt.Sprintf("restored %s (%s)", name, Bytes(e.Source)), false
 	case report.ThawAsked:
-		return fmt.Sprintf("asked for the thaw of %s (%s)", name, Bytes(e.Stored))
+		return fmt.Sprintf("asked for the thaw of %s (%s)", name, stored), false
 	case report.Thawing:
-		return fmt.Sprintf("thawing %s (%s)", name, Bytes(e.Stored))
+		return fmt.Sprintf("thawing %s (%s)", name, stored), false
 	case report.Replaced:
-		return fmt.Sprintf("replaced %s: %s", name, Message(e.Err))
+		return fmt.Sprintf("replaced %s: %s", name, Message(e.Err)), false
 	case report.Unchanged, report.Thawed, report.Verified, report.Entered:
-		return string(e.Kind) + " " + name
+		return string(e.Kind) + " " + name, false
 	}
-	return ""
+	return "", false
 }
 
 // message joins the parts of a notice or a warning.
@@ -169,15 +158,7 @@ func (p *text) message(e report.Event) string {
 
 // patternOf is a pattern of --path that names this one path.
 func patternOf(path string) string {
-	var b strings.Builder
-	b.WriteByte('/')
-	for _, r := range []byte(path) {
-		if strings.IndexByte(`*?[\`, r) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(r)
-	}
-	return b.String()
+	return "/" + strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
 }
 
 // shellQuote writes a text as one word of a shell, if it can be printed.
@@ -185,18 +166,17 @@ func shellQuote(text string) string {
 	if Quote(text) != text {
 		return Quote(text)
 	}
-	if strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(" \t'\"$`\\*?[]{}()<>|&;!#~", r) }) < 0 {
+	if !strings.ContainsAny(text, " \t'\"$`\\*?[]{}()<>|&;!#~") {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// Start implements Printer.
 func (p *text) Start(progress func() report.Progress) {
 	if p.every == 0 {
 		return
 	}
-	p.ticker = startTicker(p.every, func() {
+	p.stop = every(p.every, func() {
 		now := progress()
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -204,10 +184,9 @@ func (p *text) Start(progress func() report.Progress) {
 	})
 }
 
-// Finish implements Printer.
 func (p *text) Finish(s report.Summary) {
-	if p.ticker != nil {
-		p.ticker.end()
+	if p.stop != nil {
+		p.stop()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"firn/stages/stage/thaw"
 )
 
-// coldness is the size and the storage class of an archive that must be thawed.
+// coldness is the size and the storage class of a cold archive.
 func coldness(e report.Event) string {
 	said := fmt.Sprintf("%s in %s", Bytes(e.Stored), Plain(e.Class))
 	if e.Text != "" {

@@ -124,7 +124,7 @@ func TestThawJSON(t *testing.T) {
 			t.Errorf("%s", out.String())
 		}
 	}
-	b, err := json.Marshal(p.totalsOf(report.Progress{Waits: &report.Waits{Archives: 2, Since: at}}))
+	b, err := json.Marshal(p.progress("progress", report.Progress{Waits: &report.Waits{Archives: 2, Since: at}}))
 	if err != nil || !strings.Contains(string(b), `"waits":{"archives":2,"stored_bytes":0,"since":"2026-11-26T01:02:03Z"}`) {
 		t.Errorf("%s %v", b, err)
 	}

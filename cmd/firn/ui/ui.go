@@ -39,8 +39,8 @@ func (o *Options) hint(err error) string {
 	return o.Hint(err)
 }
 
-// A Printer prints one run. Event may be called from any goroutine and at any
-// time; Start at most once, and then Finish.
+// A Printer prints one run. Event may be called from any goroutine at any time; Start at most once,
+// then Finish.
 type Printer interface {
 	report.Reporter
 	Start(progress func() report.Progress)
@@ -70,30 +70,34 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// A ticker calls a function at intervals until it is stopped.
-type ticker struct {
-	stop chan struct{}
-	done sync.WaitGroup
+// Columns is the width of a terminal, and 80 for anything else.
+func Columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
+			return columns
+		}
+	}
+	return 80
 }
 
-func startTicker(every time.Duration, fn func()) *ticker {
-	t := &ticker{stop: make(chan struct{})}
-	t.done.Go(func() {
-		tick := time.NewTicker(every)
+// every calls fn at intervals until the function that it returns is called.
+func every(interval time.Duration, fn func()) (stop func()) {
+	end := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
 				fn()
-			case <-t.stop:
+			case <-end:
 				return
 			}
 		}
 	})
-	return t
-}
-
-func (t *ticker) end() {
-	close(t.stop)
-	t.done.Wait()
+	return func() {
+		close(end)
+		done.Wait()
+	}
 }

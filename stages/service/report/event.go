@@ -9,17 +9,15 @@ import (
 // Kind says what an event is about. Its text is the event's name in JSON.
 type Kind string
 
-// Events of any operation.
+// The kinds of events. The first are of any operation.
 const (
 	Notice  Kind = "notice"  // information for the user; nothing is wrong
 	Warning Kind = "warning" // something the user should look at; nothing is lost
 	Failed  Kind = "failed"  // one subtree or archive failed; the run goes on
-	// NoCatalogue: a backup could not write to the catalogue, or a restore could not read a part of it.
-	NoCatalogue Kind = "catalogue-fault"
-)
 
-// Events of a backup. Entry is also an event of a restore.
-const (
+	NoCatalogue Kind = "catalogue-fault" // a backup could not write to the catalogue, or a restore not read a part of it
+
+	// Of a backup; Entry also of a restore.
 	Saved     Kind = "saved"         // an archive was uploaded
 	Unchanged Kind = "unchanged"     // a subtree was skipped without reading it
 	Identical Kind = "identical"     // an archive was made, and the store already holds its content
@@ -27,10 +25,8 @@ const (
 	Entry     Kind = "entry-fault"   // an entry was not saved or restored, or only a part of it
 	Changed   Kind = "entry-changed" // an entry changed while it was read; it is stored as read
 	Left      Kind = "entry-skipped" // an entry that no archive can hold: a socket
-)
 
-// Events of a restore.
-const (
+	// Of a restore.
 	Restored     Kind = "restored" // an archive was verified and extracted
 	Intact       Kind = "intact"   // the target already has what is asked for; the archive was not fetched
 	WouldRestore Kind = "would-restore"
@@ -42,10 +38,8 @@ const (
 	Estimate  Kind = "thaw-estimate" // cost and time to thaw all cold archives of one class in one tier
 	AskedSum  Kind = "thaw-sum"      // what was requested, of one class
 	Waiting   Kind = "thaw-waiting"  // nothing can be done until the next look at the thawing archives
-)
 
-// Events of a verification and of a rebuild of the catalogue.
-const (
+	// Of a verification and of a rebuild of the catalogue.
 	Verified  Kind = "verified"          // an archive is what was saved, as far as it was checked
 	Damaged   Kind = "damaged"           // an archive is not what was saved
 	NotRead   Kind = "not-read"          // an archive is cold, so its content was not read; all other checks passed

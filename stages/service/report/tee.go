@@ -1,6 +1,9 @@
 package report
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Tee is a Reporter that adds each event to Totals and then passes it on, one at a time.
 type Tee struct {
@@ -9,78 +12,51 @@ type Tee struct {
 	mu     sync.Mutex
 }
 
-// Event counts and passes on.
+// Event counts e and passes it on.
 func (t *Tee) Event(e Event) {
-	if t.Totals.count(e) {
-		t.Totals.DoneSubtrees.Add(1)
-		t.Totals.DoneBytes.Add(e.Source)
-	}
+	t.Totals.count(e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.To.Event(e)
 }
 
-// count counts an event. It tells whether the event is the last one of its subtree or archive.
-func (t *Totals) count(e Event) (last bool) {
-	c := &t.Checks
+// count adds an event to the counters. A last event ends its subtree or archive.
+func (t *Totals) count(e Event) {
+	n, last := t.counter(e.Kind)
+	if n != nil {
+		n.Add(1)
+	}
+	if last {
+		t.DoneSubtrees.Add(1)
+		t.DoneBytes.Add(e.Source)
+	}
 	switch e.Kind {
 	case Saved:
-		t.Saved.Add(1)
 		t.SavedBytes.Add(e.Source)
 		t.Stored.Add(e.Stored)
 	case Unchanged:
-		t.Unchanged.Add(1)
 		t.SkippedBytes.Add(e.Source)
 		t.UnreadBytes.Add(e.Source)
 	case Identical:
-		t.Identical.Add(1)
 		t.SkippedBytes.Add(e.Source)
-	case Restored:
-		t.Restored.Add(1)
-	case Intact:
-		t.Intact.Add(1)
-	case Failed:
-		t.Failed.Add(1)
-	case WouldSave, WouldRestore:
-	case Verified:
-		c.Verified.Add(1)
-	case Damaged:
-		c.Damaged.Add(1)
-	case NotRead:
-		c.NotRead.Add(1)
-	case Replaced:
-		c.Replaced.Add(1)
-	case Entered:
-		c.Entered.Add(1)
-	default:
-		t.countPart(e)
-		return false
+	case Cold:
+		t.LeftBytes.Add(e.Stored)
 	}
-	return true
 }
 
-// countPart counts an event that is not the last one of its subtree or archive.
-func (t *Totals) countPart(e Event) {
+// counter is the counter of a kind of events, nil if it has none.
+func (t *Totals) counter(k Kind) (n *atomic.Int64, last bool) {
 	c := &t.Checks
-	switch e.Kind {
-	case Entry:
-		t.Faults.Add(1)
-	case Changed:
-		t.Changed.Add(1)
-	case Left:
-		t.LeftOut.Add(1)
-	case NoCatalogue:
-		t.CatalogueFaults.Add(1)
-	case Cold:
-		t.Left.Add(1)
-		t.LeftBytes.Add(e.Stored)
-	case Unknown:
-		c.Unknown.Add(1)
-	case Catalogue:
-		c.Catalogue.Add(1)
-	case Older:
-		c.Older.Add(1)
-	case Lost:
-		c.Lost.Add(1)
+	ends := map[Kind]*atomic.Int64{
+		Saved: &t.Saved, Unchanged: &t.Unchanged, Identical: &t.Identical, Restored: &t.Restored, Intact: &t.Intact,
+		Failed: &t.Failed, WouldSave: nil, WouldRestore: nil,
+		Verified: &c.Verified, Damaged: &c.Damaged, NotRead: &c.NotRead, Replaced: &c.Replaced, Entered: &c.Entered,
 	}
+	if n, last = ends[k]; last {
+		return n, true
+	}
+	return map[Kind]*atomic.Int64{
+		Entry: &t.Faults, Changed: &t.Changed, Left: &t.LeftOut, NoCatalogue: &t.CatalogueFaults, Cold: &t.Left,
+		Unknown: &c.Unknown, Catalogue: &c.Catalogue, Older: &c.Older, Lost: &c.Lost,
+	}[k], false
 }
