@@ -4,63 +4,157 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"firn/cmd/firn/flags"
+	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
+	"firn/stages/job"
+	"firn/stages/restore"
 	"firn/stages/service/ledger"
+	"firn/stages/service/report"
 	"firn/stages/service/spool"
 	"firn/stages/service/state"
 	"firn/stages/stage/extract"
+	"firn/stages/store"
+	"firn/stages/store/awsconf"
+	"firn/stages/store/dynamodb"
+	"firn/stages/store/s3"
+	"firn/stages/verify"
 )
 
-// hint says what the user can do about an error: which flag or which command helps. It is "" for an
-// error of which nothing is known. It is the only place that gives such advice about errors from
-// below cmd, where no text names a flag or a command.
-func hint(err error) string {
-	for _, h := range hints() {
-		if h.is(err) {
-			return h.text
-		}
+// eventHint says what the user can do about what an event reports, "" if nothing is known of it.
+func eventHint(e report.Event) string {
+	switch e.Problem {
+	case report.ProblemOtherKey:
+		return "if that is not what you want, stop and name the other key file as --keyfile"
+	case report.ProblemGone:
+		return "if you did not delete them, check what did, or whether the disk of the store is mounted"
+	case report.ProblemNoList:
+		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
+	case report.ProblemDeeperPrefix:
+		return "use --prefix " + strings.TrimSuffix(e.Key, "/") + " for them"
+	case report.ProblemNoCatalogue:
+		return "'firn catalogue rebuild' makes one"
+	case report.ProblemRunFaults:
+		return "'firn list " + e.Run + " --long' names them"
+	case report.ProblemShortKey:
+		return "once it is thawed, 'firn catalogue rebuild --read-data' finds the path"
+	case report.ProblemUnfinishedRun:
+		return "the next backup shows it, and so does 'firn verify --read-data' once it can be read"
 	}
-	var limit *extract.LimitError
-	if errors.As(err, &limit) {
-		return fmt.Sprintf("--max-%s raises it", limit.What)
+	if e.Kind == report.Catalogue && !ledger.IsRun(e.Key) && !ledger.IsPack(e.Key) {
+		return "'firn catalogue rebuild' lists them again"
+	}
+	if e.Err == nil {
+		return ""
+	}
+	return hint(e.Err)
+}
+
+// hint says what the user can do about an error: which flag or which command helps. It is "" for an
+// error of which nothing is known. Errors from below cmd name no flag and no command.
+func hint(err error) string {
+	for _, h := range hints {
+		if text := h(err); text != "" {
+			return text
+		}
 	}
 	return ""
 }
 
-// A known error, and the hint for it.
-type known struct {
-	is   func(error) bool
-	text string
+// is gives text for an error that is target, and one of causes if there are any.
+func is(target error, text string, causes ...error) func(error) string {
+	return func(err error) string {
+		if errors.Is(err, target) && isOneOf(err, causes) {
+			return text
+		}
+		return ""
+	}
 }
 
+// as gives text for an error of a type, with one of causes if there are any.
+func as[E error](text func(E) string, causes ...error) func(error) string {
+	return func(err error) string {
+		if e, ok := errors.AsType[E](err); ok && isOneOf(e, causes) {
+			return text(e)
+		}
+		return ""
+	}
+}
+
+func always[E error](text string) func(E) string { return func(E) string { return text } }
+
+var full = []error{syscall.ENOSPC, syscall.EDQUOT}
+
 // hints are asked in their order: the more specific error first.
-func hints() []known {
-	is := func(target error) func(error) bool {
-		return func(err error) bool { return errors.Is(err, target) }
-	}
-	return []known{
-		{isCache(state.ErrLocked), "wait for it to end, or give this one a --cache-path of its own"},
-		{isCache(fs.ErrPermission, syscall.EROFS), "let this user write there, or name another --cache-path"},
-		{isCache(syscall.ENOTDIR), "name a directory as --cache-path"},
-		{isCache(syscall.ENOSPC, syscall.EDQUOT), "free some space, or name another --cache-path"},
-		{isCache(), "name another --cache-path"},
-		{isTree(fs.ErrNotExist), "check --backup-path for a typo, or mount the disk that it is on"},
-		{isTree(fs.ErrPermission), "run firn as a user who may read it"},
-		{is(encryption.ErrOtherKey), "name the key file it was made with as --keyfile"},
-		{is(errUnreadable{}), "'firn catalogue rebuild' makes the catalogue again from what the store holds"},
-		{is(errNoCatalogue), "'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix"},
-		{is(errEmptyStore), "check --bucket-name and --prefix for a typo"},
-		{is(ledger.ErrNoRun), "'firn list' shows the runs"},
-		{is(spool.ErrDamaged), "check that disk, or name another --cache-path"},
-		{is(extract.ErrExists), "--overwrite if-older or always replaces it"},
-		{is(browse.ErrNoList), "'firn catalogue rebuild --read-data' makes one, once it can be read"},
-	}
+var hints = []func(error) string{
+	as(always[*cacheError]("wait for it to end, or give this one a --cache-path of its own"), state.ErrLocked),
+	as(always[*cacheError]("let this user write there, or name another --cache-path"), fs.ErrPermission, syscall.EROFS),
+	as(always[*cacheError]("name a directory as --cache-path"), syscall.ENOTDIR),
+	as(always[*cacheError]("free some space, or name another --cache-path"), full...),
+	as(always[*cacheError]("name another --cache-path")),
+	as(always[*spool.WriteError]("free some space, name another --cache-path, or lower --spool-limit"), full...),
+	is(spool.ErrDamaged, "check that disk, or name another --cache-path"),
+
+	as(always[*treeError]("check --backup-path for a typo, or mount the disk that it is on"), fs.ErrNotExist),
+	as(always[*treeError]("run firn as a user who may read it"), fs.ErrPermission),
+	is(backup.ErrChanging, "raise --spool-limit, use a larger --depth, or save it while nothing writes to it"),
+
+	is(encryption.ErrOtherKey, "name the key file it was made with as --keyfile"),
+	is(encryption.ErrWeakPassphrase, "use a new key file for new archives; those made with this one still open with --allow-weak-keyfile"),
+	as(func(e *job.KeyfileError) string {
+		if e.Archive == "" {
+			return "name a --keyfile that can be made"
+		}
+		return "name the key file they were made with as --keyfile; firn makes a new one only for a store, or a --prefix, that holds no archive"
+	}),
+
+	as(func(e *s3.RegionError) string { return strings.TrimSpace("use --region " + e.Region) }),
+	is(s3.ErrStorageClass, "use --storage-class with one that it does (STANDARD)"),
+	is(s3.ErrNoACLs, "leave out --acl"),
+	is(dynamodb.ErrNoRegion, "use --region, AWS_REGION or the profile"),
+	is(dynamodb.ErrNoTable, "check --region"),
+	as(func(e *awsconf.SSOError) string {
+		return strings.TrimSuffix("run aws sso login --profile "+e.Profile, " --profile ")
+	}),
+	is(store.ErrTooLarge, "a larger --depth makes smaller archives"),
+	is(store.ErrPartMemory, "raise --memory-limit, or use a larger --depth"),
+
+	is(errUnreadable{}, "'firn catalogue rebuild' makes the catalogue again from what the store holds"),
+	is(errNoCatalogue, "'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix"),
+	is(errEmptyStore, "check --bucket-name and --prefix for a typo"),
+	is(ledger.ErrNoRun, "'firn list' shows the runs"),
+	is(browse.ErrNoList, "'firn catalogue rebuild --read-data' makes one, once it can be read"),
+	is(verify.ErrNoCatalogue, "leave out --quick, or 'firn catalogue rebuild' makes one"),
+	as(always[*job.NoArchivesError]("check --bucket-name and --prefix for a typo")),
+	is(job.ErrNoMatch, "'firn find' searches for what there is, 'firn list latest' shows it"),
+
+	as(func(e *restore.GoneError) string {
+		if e.Version == "" {
+			return "'firn verify' looks for another version"
+		}
+		return "another run may have a version that still exists: 'firn find' shows them"
+	}),
+	as(always[*restore.UnlistedError]("an older --run may have it")),
+	as(always[*restore.ManifestError]("another --run may be readable, or 'firn catalogue rebuild' makes the catalogue again")),
+	is(restore.ErrNoPath, "'firn catalogue rebuild' makes one"),
+	as(always[*restore.TierError]("use --thaw standard or bulk, or leave them out with --path")),
+	as(always[*restore.CostError]("use a slower tier, fewer --thaw-days or a narrower --path, or raise --max-cost")),
+	is(extract.ErrExists, "--overwrite if-older or always replaces it"),
+	is(extract.ErrNotEmpty, "remove that directory if it is not needed"),
+	as(func(e *extract.LimitError) string {
+		return "if the archive is to be trusted, --max-" + e.What + " raises it"
+	}),
+	as(func(e *extract.LinkError) string { return fmt.Sprintf("restore %q too", e.Target) }),
+	as(always[*extract.TargetError]("make room and run the same command again: it goes on where it stopped"), full...),
+	as(always[*extract.TargetError]("mount the target for writing, or name another one"), syscall.EROFS),
+	is(syscall.EMFILE, "raise the limit on open files (ulimit -n), or restore fewer archives at once"),
+	is(syscall.ENFILE, "raise the limit on open files of the system, or restore fewer archives at once"),
 }
 
 // withHelp adds to an error of the command line where the flags are explained.
@@ -108,25 +202,10 @@ func (e *cacheError) Error() string {
 	return fmt.Sprintf("the cache path %s can't be used: %v", e.path, e.err)
 }
 
-// isCache matches a cacheError with one of these causes, or with any if there are none.
-func isCache(causes ...error) func(error) bool {
-	return func(err error) bool {
-		var cache *cacheError
-		return errors.As(err, &cache) && isOneOf(cache.err, causes)
-	}
-}
-
 // A treeError says that the backup path cannot be read. It has the text of its cause.
 type treeError struct{ error }
 
 func (e *treeError) Unwrap() error { return e.error }
-
-func isTree(causes ...error) func(error) bool {
-	return func(err error) bool {
-		var tree *treeError
-		return errors.As(err, &tree) && isOneOf(tree.error, causes)
-	}
-}
 
 func isOneOf(err error, causes []error) bool {
 	for _, cause := range causes {

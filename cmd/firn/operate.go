@@ -10,6 +10,7 @@ import (
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/ui"
+	"firn/pipeline"
 	"firn/stages/job"
 	"firn/stages/service/report"
 )
@@ -48,7 +49,7 @@ func (p *program) operate(o operation) (err error) {
 	ctx, totals := p.signals.ctx, new(report.Totals)
 	printer := ui.New(ui.Options{
 		Operation: o.words, JSON: o.output.JSON, Quiet: o.output.Quiet, Verbose: o.output.Verbose, DryRun: o.dryRun,
-		Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
+		Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals)
 	p.signals.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
 	m := &means{Means: job.Means{Report: printer, Totals: totals}}
@@ -75,6 +76,9 @@ func (p *program) operate(o operation) (err error) {
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}
 	printer.Finish(summary)
+	if defect, ok := errors.AsType[*pipeline.PanicError](summary.Err); ok {
+		fmt.Fprintf(p.stderr, "firn: please report this defect with what follows:\n%s", defect.Stack)
+	}
 	return outcome(summary, totals)
 }
 

@@ -81,7 +81,9 @@ func (p *jsonPrinter) Event(e report.Event) {
 		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
 	}
 	if e.Err != nil {
-		j.Error = JoinHint(e.Err.Error(), p.o.hint(e.Err))
+		j.Error = JoinHint(e.Err.Error(), p.o.hint(e))
+	} else if e.Text != "" {
+		j.Text = JoinHint(e.Text, p.o.hint(e))
 	}
 	if x := e.Estimate; x != nil {
 		from, to := x.From.Seconds(), x.To.Seconds()
@@ -226,7 +228,7 @@ func (p *jsonPrinter) Finish(s report.Summary) {
 		Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak,
 	}
 	if s.Err != nil {
-		j.Error = JoinHint(s.Err.Error(), p.o.hint(s.Err))
+		j.Error = JoinHint(s.Err.Error(), p.o.hint(report.Event{Err: s.Err}))
 	}
 	p.print(j)
 }

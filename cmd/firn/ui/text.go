@@ -60,7 +60,7 @@ func (p *text) line(e report.Event) string {
 }
 
 // explain is an error as it can be shown, with a hint what to do.
-func (p *text) explain(err error) string { return JoinHint(Message(err), p.o.hint(err)) }
+func (p *text) explain(e report.Event) string { return JoinHint(Message(e.Err), p.o.hint(e)) }
 
 // fault is the line of an event that is printed even with --quiet.
 func (p *text) fault(e report.Event) string {
@@ -70,22 +70,22 @@ func (p *text) fault(e report.Event) string {
 	}
 	switch e.Kind {
 	case report.Failed:
-		return "not " + done + ": " + name + ": " + p.explain(e.Err)
+		return "not " + done + ": " + name + ": " + p.explain(e)
 	case report.Entry:
-		return "not " + done + " whole: " + p.explain(e.Err)
+		return "not " + done + " whole: " + p.explain(e)
 	case report.Changed:
-		return "changed: " + p.explain(e.Err)
+		return "changed: " + p.explain(e)
 	case report.NoCatalogue:
-		remedy := cmp.Or(p.o.hint(e.Err), "'firn catalogue rebuild' makes it again")
+		remedy := cmp.Or(p.o.hint(e), "'firn catalogue rebuild' makes it again")
 		return JoinHint(fmt.Sprintf(p.o.Operation.catalogue, Message(e.Err)), remedy)
 	case report.Warning:
 		return "warning: " + p.message(e)
 	case report.Cold:
 		return fmt.Sprintf("cold: %s: %s", name, coldness(e))
 	case report.Damaged:
-		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e.Err))
+		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e))
 	case report.Catalogue:
-		said := p.explain(e.Err)
+		said := p.explain(e)
 		if !strings.Contains(said, Quote(e.Key)) {
 			said = Quote(e.Key) + ": " + said
 		}
@@ -105,7 +105,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	case report.Notice:
 		return "firn: " + p.message(e), true
 	case report.Left:
-		return "firn: left out: " + p.explain(e.Err), true
+		return "firn: left out: " + p.explain(e), true
 	case report.Estimate:
 		return "firn: " + estimate(e), true
 	case report.AskedSum:
@@ -151,9 +151,9 @@ func (p *text) message(e report.Event) string {
 		}
 	}
 	if e.Err != nil {
-		parts = append(parts, p.explain(e.Err))
+		parts = append(parts, Message(e.Err))
 	}
-	return strings.Join(parts, ": ")
+	return JoinHint(strings.Join(parts, ": "), p.o.hint(e))
 }
 
 // patternOf is a pattern of --path that names this one path.

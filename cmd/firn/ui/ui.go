@@ -27,16 +27,17 @@ type Options struct {
 	Quiet     bool // warnings and faults only
 	Verbose   bool // also each archive
 	DryRun    bool
-	Hint      func(error) string // what to do about an error; "" if that is unknown; nil: no hints
+	// Hint says what to do about what an event reports; "" if that is unknown; nil: no hints.
+	Hint func(report.Event) string
 
 	Stdout, Stderr io.Writer
 }
 
-func (o *Options) hint(err error) string {
+func (o *Options) hint(e report.Event) string {
 	if o.Hint == nil {
 		return ""
 	}
-	return o.Hint(err)
+	return o.Hint(e)
 }
 
 // A Printer prints one run. Event may be called from any goroutine at any time; Start at most once,

@@ -73,6 +73,12 @@ const (
 	ProblemOtherKey Problem = "other-key"         // of a warning: the store holds archives of another key file
 	ProblemGone     Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNoList   Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
+
+	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a warning: archives below Key belong to that longer prefix
+	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix
+	ProblemRunFaults     Problem = "run-faults"     // of a warning: Run did not save some entries whole
+	ProblemShortKey      Problem = "short-key"      // of a warning: the key is shortened, so the path is not known
+	ProblemUnfinishedRun Problem = "unfinished-run" // of Lost: an unfinished run may have stored the archive again
 )
 
 // An Event is one thing that happened. Which fields it has depends on its kind; the others are zero.
@@ -90,7 +96,7 @@ type Event struct {
 	Waits       *Waits        // of Waiting
 
 	Problem Problem // of Damaged, Replaced, Catalogue and some Warnings
-	Run     string  // of Older: the id of the run that saved this version
+	Run     string  // the id of a run: of Older, the one that saved this version
 }
 
 // A ThawEstimate says what it takes to thaw the objects of one class in one tier.
