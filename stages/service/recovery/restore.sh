@@ -1,8 +1,8 @@
 #!/bin/sh
-# restore.sh: a firn recovery file. It brings back, without firn, what firn stored. RECOVER.txt beside it says the rest.
+# restore.sh: a firn recovery file. It restores without firn what firn stored. RECOVER.txt explains more.
 # It needs a POSIX shell with the usual tools (awk, sed, sort, find ...), openssl 1.1.1 or later, tar (best GNU tar), what
-# decompresses the archives (gzip, bzip2, xz or zstd), and for a bucket the aws command. If python3 is there, it proves
-# by HMAC who made the archives.
+# decompresses the archives (gzip, bzip2, xz or zstd), and for a bucket the aws command. With python3 it also verifies
+# the HMAC of the archives, which shows who made them.
 set -u
 umask_before=$(umask)
 umask 077
@@ -16,29 +16,29 @@ usage() {
 usage: sh restore.sh --bucket BUCKET --keyfile FILE --target DIR [--prefix PREFIX] [options]
        sh restore.sh --store DIR     --keyfile FILE --target DIR [--prefix PREFIX] [options]
 
-  --bucket BUCKET     the bucket (s3://BUCKET is taken, too); AWS settings come from where aws takes them
+  --bucket BUCKET     the bucket (or s3://BUCKET); the AWS settings are those of the aws command
   --store DIR         a directory store, or a local copy of a bucket: aws is not needed
   --keyfile FILE      the key file that the archives were made with
-  --target DIR        everything lands below it, at the path it was saved from; made if it is missing
-  --prefix PREFIX     what firn was given as --prefix, as it stands in the keys
-  --path PATTERN      only this path and all below it; * ? [a-z] stand for anything inside one part of the path,
-                      [*] for a star; a backslash stands for itself
-  --dry-run           name the archives that would be restored, and fetch none
-  --thaw TIER         ask S3 to thaw what is cold: Bulk, Standard or Expedited
-  --days N            for how many days it is then to be readable (7)
-  --work DIR          where archives lie while they are opened, NOT ENCRYPTED (TARGET/.firn-restore); it needs room for
-                      the largest archive twice, and keeps what an interrupted run has done
+  --target DIR        restore below this directory, at the paths that were saved; it is made if it is missing
+  --prefix PREFIX     the --prefix of the backup, as it is in the keys
+  --path PATTERN      restore only this path and all below it; * ? [a-z] match inside one part of the path,
+                      [*] matches a star, and a backslash is a plain character
+  --dry-run           list the archives that would be restored, and fetch none
+  --thaw TIER         ask S3 to thaw cold archives: Bulk, Standard or Expedited
+  --days N            how many days a thawed archive can be read (7)
+  --work DIR          directory for archives while they are opened, NOT ENCRYPTED (TARGET/.firn-restore); it needs room
+                      for the largest archive twice, and keeps what an interrupted run has done
   --endpoint-url URL  a server that speaks S3, if it is not AWS
 
-Run the same command again after an interruption or a thaw: it goes on. TAR=bsdtar in the environment takes another tar.
-Exit: 0 all is restored; 1 nothing could be done; 2 wrong usage; 3 something was damaged or failed, and is named;
-4 what is left is cold and has to be thawed first; 130 interrupted.
+After an interruption or a thaw, run the same command again: it continues. TAR=bsdtar in the environment uses another tar.
+Exit: 0 everything is restored; 1 nothing could be done; 2 wrong usage; 3 an archive is damaged or failed, and is listed;
+4 the remaining archives are cold and must be thawed first; 130 interrupted.
 END
 }
 
 say() { printf '%s\n' "$*" >&2; }
 die() { code=$1; shift; say "restore.sh: $*"; exit "$code"; }
-wrong() { say "restore.sh: $*"; say 'restore.sh: sh restore.sh --help tells how it is used'; exit 2; }
+wrong() { say "restore.sh: $*"; say 'restore.sh: sh restore.sh --help explains the usage'; exit 2; }
 
 bucket='' store='' keyfile='' target='' prefix='' pattern='' endpoint='' dry='' tier='' days=7 work='' tar=${TAR:-tar}
 while [ $# -gt 0 ]; do
@@ -126,10 +126,10 @@ finish() { # by the trap
 	[ -z "$dry" ] || [ -z "$made" ] || rmdir -- "$target" 2>/dev/null
 }
 trap finish EXIT
-trap 'say "restore.sh: interrupted; the same command goes on"; exit 130' INT TERM HUP
+trap 'say "restore.sh: interrupted; run the same command again to continue"; exit 130' INT TERM HUP
 
 # --- Text ----------------------------------------------------------------------------------------------------------
-# Keys are any bytes. They are kept in hexadecimal, in which they sort as they are, and given to printf in octal.
+# Keys are any bytes. They are kept in hexadecimal, which keeps their order, and passed to printf in octal.
 
 # shellcheck disable=SC2016
 awk_bytes='
@@ -236,7 +236,7 @@ list_store() {
 		BEGIN { init(); for (i = 1; i < ARGC; i++) { h = tohex(substr(ARGV[i], 3)); print h, "-", "STANDARD", "-", h } }' {} +) ||
 		die 1 "listing $store failed"
 	[ -d "$store/.firn-store/odd" ] || return 0
-	# What can't be a path lies under a digest, and its description names the key.
+	# A key that can't be a path is stored under a digest, and its description has the key.
 	for meta in "$store"/.firn-store/odd/.*.firn-meta; do
 		[ -f "$meta" ] || continue
 		odd=${meta##*/.} odd=${odd%.firn-meta}
@@ -339,8 +339,8 @@ FILENAME == ENVIRON["FIRN_DONE"] { done[$1] = $2; next }
 
 # --- One archive ---------------------------------------------------------------------------------------------------
 
-# look KEY PLACE: what is known of an object: class, thawed, size, md5, hmac, keyid; in a directory also facts,
-# what each description that fits its size says. False if it can't be told.
+# look KEY PLACE sets what is known of an object: class, thawed, size, md5, hmac, keyid; in a directory also facts,
+# the contents of each description of that size. False if the object can't be looked at.
 look() {
 	class=STANDARD thawed=None md5=None hmac=None keyid=None facts=''
 	if [ -z "$store" ]; then
@@ -353,13 +353,13 @@ look() {
 	name=${2##*/} folder=${2%"${2##*/}"}
 	[ -f "$store/$folder.$name.firn-meta" ] || return 0
 	facts=$(describe "$store/$folder.$name.firn-meta" "$size") || return 1
-	# While an object is replaced two of one size can be described: the MD5 then tells which it is.
+	# While an object is replaced there can be two descriptions of one size: the MD5 decides.
 	IFS=' ' read -r _ md5 hmac keyid <<-END
 		${facts:-- None None None}
 	END
 }
 
-# cold: whether the object must be thawed first; names it, and asks for the thaw if that was wanted.
+# cold: whether the object must be thawed first. It reports the object, and asks for the thaw if --thaw is given.
 cold() {
 	case $class in GLACIER | DEEP_ARCHIVE) ;; *) return 1 ;; esac
 	case $thawed in
@@ -385,7 +385,7 @@ cold() {
 
 fail() { failed=$((failed + 1)); say "FAILED: $shown: $1"; }
 
-# What docs/format.md of firn calls key id and HMAC. Exit 3: the key file is another one.
+# Key id and HMAC as in docs/format.md of firn. Exit 3: the archive was made with another key file.
 prove_py='
 import hashlib, hmac, os, struct, sys
 keyfile, key_id, key = sys.argv[1:4]
@@ -408,7 +408,7 @@ if len(sys.argv) > 4:
 prove() { python3 -c "$prove_py" "$keyfile" "$@" 2>/dev/null </dev/null; }
 provable() { [ "$keyid" != None ] && have python3; }
 
-# right_key: whether the key file is the one that the record names, as far as that can be told before anything is fetched.
+# right_key: whether the key file is that of the record, as far as this is known before the archive is fetched.
 right_key() {
 	provable && [ "$keyid" != "$known_id" ] || return 0
 	prove "$keyid" "$key"
@@ -424,7 +424,7 @@ md5_of() {
 	if have md5sum; then md5sum <"$1"; else openssl dgst -md5 -r <"$1"; fi | sed 's/[^0-9a-f].*//;q'
 }
 
-# open_archive: fetches and decrypts the object, and proves that it is what was saved: $scratch/archive.
+# open_archive fetches and decrypts the object, and verifies that it is what was saved: $scratch/archive.
 open_archive() {
 	object=$scratch/object
 	if [ -n "$store" ]; then
@@ -480,8 +480,8 @@ END {
 	}
 }'
 
-# full_key sets full to the full key of what the list names, in hex: a shortened one keeps it inside its archive. False
-# if it can't be told, of which it has told.
+# full_key sets full to the full key of a listed object, in hex: an archive with a shortened key contains the full one.
+# False, after a report, if it can't be read.
 full_key() {
 	full=$hexkey
 	case $hexkey in *5c7e*2e746172*) [ -z "$dry" ] || return 0 ;; *) return 0 ;; esac
@@ -522,7 +522,7 @@ run_tar() {
 	} && [ ! -e "$scratch/fault" ]
 }
 
-# into DIR: makes it below the target and sets at to it, through no link.
+# into DIR makes DIR below the target, following no link, and sets at to it.
 into() {
 	at=$target rest=$1
 	while [ -n "$rest" ]; do
@@ -534,7 +534,7 @@ into() {
 	done
 }
 
-# yield_ lets the owner write to directories that are there already and that the archive sets the modes of; root may anyway.
+# yield_ lets the owner write to existing directories whose modes the archive sets. Root needs no permission.
 yield_() {
 	[ "$(id -u)" -ne 0 ] && [ -d "$at/$base" ] && [ ! -L "$at/$base" ] || return 0
 	if [ "$what" = shell ]; then
@@ -544,7 +544,7 @@ yield_() {
 	fi
 }
 
-# extract lays the archive down, or what the pattern wants of it. What a pattern does not find there is no fault.
+# extract extracts the archive, or what matches the pattern. It is no fault if nothing matches.
 extract() {
 	set -- -f -
 	[ -z "$tar_gnu" ] || set -- "$@" --wildcards --no-wildcards-match-slash --no-unquote
@@ -569,7 +569,7 @@ extract() {
 
 key='' dir='' base='' member='' place=''
 restored=0 skipped=0 failed=0 absent=0 undecrypted=0 unknown=0 unproven=0 cold_count=0 cold_bytes=0 known_id=''
-# What was restored whole is noted for this source, pattern and target, until all of it is.
+# A file lists what was completely restored from this source with this pattern and target, until everything is.
 run=$(printf '%s\n' "$target" "$bucket" "$endpoint" "$prefix" "$pattern" | cksum | tr -c '0-9\n' -)
 done_file=$work/done.$run full_file=$work/full.$run
 export FIRN_PREFIX="$prefix" FIRN_PATH="$pattern" FIRN_DONE="$done_file"
@@ -621,9 +621,9 @@ if [ "$((restored + skipped + failed + cold_count))" -eq 0 ]; then
 fi
 if [ -z "$dry" ]; then
 	say "archives restored: $restored, restored before: $skipped, cold: $cold_count ($cold_bytes bytes), failed: $failed"
-	[ "$unknown" -eq 0 ] || say "no MD5 is known of $unknown of them: only that they decrypt and unpack speaks for them"
+	[ "$unknown" -eq 0 ] || say "no MD5 is known of $unknown of them: they were only decrypted and unpacked"
 	[ "$unproven" -eq 0 ] || say "who made them could not be proven of $unproven (python3 is missing, or no HMAC is known)"
-	[ "$undecrypted" -eq 0 ] || [ "$restored" -gt 0 ] || say "no archive could be decrypted: $keyfile is most likely another key file"
+	[ "$undecrypted" -eq 0 ] || [ "$restored" -gt 0 ] || say "no archive could be decrypted: $keyfile is probably the wrong key file"
 fi
 [ "$failed" -eq 0 ] || exit 3
 if [ "$cold_count" -gt 0 ]; then
