@@ -102,7 +102,7 @@ func eventKinds() []eventKind {
 	const entry = "path key error"
 	return []eventKind{
 		{report.Notice, "information; nothing is wrong", "text path key error"},
-		{report.Warning, "something to look at; nothing is lost", "text path key error problem"},
+		{report.Warning, "something to look at; nothing is lost", "text path key error problem run"},
 		{report.Saved, "backup: an archive was stored", archive},
 		{report.Unchanged, "backup: a subtree was skipped without reading it", "path key source_bytes"},
 		{report.Identical, "backup: an archive was made, and the store already holds its content", "path key source_bytes"},
@@ -129,7 +129,7 @@ func eventKinds() []eventKind {
 		{report.Unknown, "verify: an archive that no run of the catalogue lists", "path key stored_bytes"},
 		{report.Catalogue, "verify: an object of the catalogue is missing or damaged; text says what is lost with it", "key error problem text"},
 		{report.Older, "verify: another version of a damaged archive that the store holds", "path key run text"},
-		{report.Lost, "verify: a damaged archive without another known version", "path key source_bytes text"},
+		{report.Lost, "verify: a damaged archive without another known version", "path key source_bytes text problem"},
 		{report.Entered, "rebuild: an archive was written to the catalogue", archive},
 	}
 }
@@ -155,6 +155,15 @@ func problems() []struct {
 		{report.ProblemEntries, "its entries are not those that the catalogue lists"},
 		{report.ProblemClass, "it is in another storage class than it was saved in"},
 		{report.ProblemUnproven, "firn did not write it with this key file, or its format is unknown"},
+		{report.ProblemState, "warning: the state file could not be written"},
+		{report.ProblemOtherKey, "warning: the store holds archives of another key file"},
+		{report.ProblemGone, "warning: the store lost an archive of an earlier run"},
+		{report.ProblemNoList, "warning: the spool has no room for the list of an archive"},
+		{report.ProblemDeeperPrefix, "warning: the archives below key belong to that longer prefix"},
+		{report.ProblemNoCatalogue, "warning: there is no catalogue below the prefix"},
+		{report.ProblemRunFaults, "warning: the run did not save some entries whole"},
+		{report.ProblemShortKey, "warning: the key is shortened, so the path is not known"},
+		{report.ProblemUnfinishedRun, "lost: an unfinished run may have stored the archive again"},
 	}
 }
 
