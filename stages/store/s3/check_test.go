@@ -149,6 +149,42 @@ func TestNotS3(t *testing.T) {
 		if _, err := st.CreateUpload(t.Context(), "k", store.PutOptions{PartSize: 5 * mib}); err == nil {
 			t.Errorf("%s: an upload could be begun", name)
 		}
+		body := []byte("body")
+		if o, err := st.Put(t.Context(), "k", body, store.PutOptions{CRC32C: store.CRC32C(body)}); err == nil {
+			t.Errorf("%s: an object counts as stored: %+v", name, o)
+		}
+		if err := st.List(t.Context(), "", func(store.Object) error { return nil }); err == nil || !strings.Contains(err.Error(), "an S3 server") {
+			t.Errorf("%s: the store counts as empty: %v", name, err)
+		}
+	}
+}
+
+// TestOtherChecksum: an answer to a PUT with the checksum of other bytes is no success.
+func TestOtherChecksum(t *testing.T) {
+	localEnv(t)
+	st := answer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("ETag", `"0123"`)
+		w.Header().Set("x-amz-checksum-crc32c", "AAAAAA==")
+	})
+	body := []byte("body")
+	if o, err := st.Put(t.Context(), "k", body, store.PutOptions{CRC32C: store.CRC32C(body)}); !errors.Is(err, store.ErrChecksum) {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestSamePageAgain: a token that repeats, or that is missing, ends the listing with an error.
+func TestSamePageAgain(t *testing.T) {
+	localEnv(t)
+	for _, token := range []string{"<NextContinuationToken>again</NextContinuationToken>", ""} {
+		pages := 0
+		st := answer(t, func(w http.ResponseWriter, _ *http.Request) {
+			pages++
+			fmt.Fprintf(w, `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated>%s<Contents><Key>k</Key></Contents></ListBucketResult>`, token)
+		})
+		err := st.List(t.Context(), "", func(store.Object) error { return nil })
+		if !pipeline.IsFatal(err) || pages > 2 {
+			t.Errorf("%q: %v after %d pages", token, err, pages)
+		}
 	}
 }
 

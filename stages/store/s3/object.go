@@ -25,13 +25,22 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
 	}, patient)
-	if err == nil && out.Name == nil && out.KeyCount == nil && out.IsTruncated == nil {
-		return pipeline.Fatal(fmt.Errorf("listing %s: the answer is empty: %s", s.URL(), notS3))
+	if err == nil {
+		return s.checkPage(out)
 	}
 	if err = s.fault(ctx, listing, s.URL(), err); ctx.Err() != nil {
 		return err
 	}
 	return pipeline.Fatal(err)
+}
+
+// checkPage refuses an answer that is no ListBucketResult, such as a proxy's page with status 200:
+// the run ends, because what the answer lacks must not count as missing.
+func (s *Store) checkPage(page *s3.ListObjectsV2Output) error {
+	if page.Name == nil && page.KeyCount == nil && page.IsTruncated == nil {
+		return pipeline.Fatal(fmt.Errorf("listing %s: the answer is empty: %s", s.URL(), notS3))
+	}
+	return nil
 }
 
 // patient limits the tries where a user waits for the answer.
@@ -47,13 +56,14 @@ func optional(text string) *string {
 // List asks for 1,000 keys at a time.
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	what := s.URL() + "/" + prefix
-	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
-		Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl}
+	for {
+		page, err := s.client.ListObjectsV2(ctx, in)
 		if err != nil {
 			return s.fault(ctx, listing, what, err)
+		}
+		if err := s.checkPage(page); err != nil {
+			return err
 		}
 		for _, o := range page.Contents {
 			key, err := decodeKey(o.Key, page.EncodingType)
@@ -68,8 +78,15 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 				return err
 			}
 		}
+		if !aws.ToBool(page.IsTruncated) {
+			return nil
+		}
+		next := aws.ToString(page.NextContinuationToken)
+		if next == "" || next == aws.ToString(in.ContinuationToken) {
+			return pipeline.Fatal(fmt.Errorf("listing %s: the server gives the same page again and again", what))
+		}
+		in.ContinuationToken = &next
 	}
-	return nil
 }
 
 // Head costs one request and reads nothing of the object.
@@ -143,6 +160,9 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		})
 		return err
 	})
+	if err == nil {
+		err = checkStored(key, out.ETag, out.ChecksumCRC32C, o.CRC32C)
+	}
 	if err != nil {
 		return store.Object{}, err
 	}
@@ -150,6 +170,18 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
+}
+
+// checkStored refuses an answer to a PUT that no S3 server gives for these bytes: a proxy can answer
+// 200 for a server that got nothing. An answer without a checksum is believed.
+func checkStored(what string, etag, sum *string, crc uint32) error {
+	switch {
+	case plainETag(etag) == "":
+		return fmt.Errorf("storing %s: the answer has no ETag: %s", what, notS3)
+	case sum != nil && *sum != *encodeCRC(crc):
+		return fmt.Errorf("storing %s: %w: the answer has the checksum of other bytes", what, store.ErrChecksum)
+	}
+	return nil
 }
 
 // resends is how often a body that was damaged on the way is sent again.

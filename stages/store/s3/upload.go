@@ -60,11 +60,11 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 		})
 		return err
 	})
+	if err == nil {
+		err = checkStored(what, out.ETag, out.ChecksumCRC32C, crc32c)
+	}
 	if err != nil {
 		return store.Part{}, err
-	}
-	if plainETag(out.ETag) == "" {
-		return store.Part{}, fmt.Errorf("storing %s: the server took it and named no ETag: %s", what, notS3)
 	}
 	return store.Part{Number: number, Size: int64(len(body)), ETag: plainETag(out.ETag), CRC32C: crc32c}, nil
 }
