@@ -136,8 +136,8 @@ func TestRestoreNamesAWrongKey(t *testing.T) {
 	}
 }
 
-// An archive that does not fit into the spool is fetched twice, and nothing of it is written before it was
-// verified.
+// An archive that does not fit into the spool is fetched twice, and nothing of it is written before
+// it was verified.
 func TestRestoreWithASmallSpool(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)

@@ -236,7 +236,8 @@ func TestVerifyOfUnknownAndReplaced(t *testing.T) {
 	}
 }
 
-// What a killed run has stored anew, and could not note, is proven when it is read, and till then is not said to be lost for certain.
+// What a killed run has stored anew, and could not note, is proven when it is read, and till then
+// is not said to be lost for certain.
 func TestVerifyAfterAKilledRun(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
