@@ -170,7 +170,7 @@ func TestReplacedByWhatNobodyVouchesFor(t *testing.T) {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	if _, err := os.Stat(filepath.Join(target, r.Tree, "d2")); err == nil {
-		t.Error("something was laid down")
+		t.Error("something was written")
 	}
 }
 

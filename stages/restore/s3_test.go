@@ -155,6 +155,6 @@ func TestDeepArchiveHasNoExpeditedTier(t *testing.T) {
 	}
 	checkAsked(s, 0)
 	if found, _ := filepath.Glob(filepath.Join(r.target, "*")); len(found) > 0 {
-		t.Errorf("laid down: %q", found)
+		t.Errorf("written: %q", found)
 	}
 }

@@ -130,7 +130,7 @@ func TestVerifyNamesDamage(t *testing.T) {
 	}
 }
 
-// Without a catalogue an archive is held against its own metadata; swapped ones
+// Without a catalogue an archive is compared with its own metadata; swapped ones
 // are found by the HMAC, which covers the key.
 func TestVerifyWithoutACatalogue(t *testing.T) {
 	t.Parallel()
