@@ -6,7 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// A PanicError is a panic in a function that the engine called. It is a fault of the run: see Fatal.
+// A PanicError is a panic in a function that the engine called. It is a fault of the run: see
+// Fatal.
 type PanicError struct {
 	Value any
 	Stack []byte // of the goroutine that panicked, as runtime/debug.Stack writes it

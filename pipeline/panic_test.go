@@ -19,7 +19,8 @@ func (h held) Drop(error) { h.open.Add(-1) }
 
 func explode() { panic("index out of range") }
 
-// A panic in any function that the engine calls ends the run with its stack, and leaves nothing behind.
+// A panic in any function that the engine calls ends the run with its stack, and leaves nothing
+// behind.
 func TestPanic(t *testing.T) {
 	for _, in := range []string{"go", "source", "map", "batch", "sink", "pipe", "produce", "work", "consume", "fan"} {
 		t.Run(in, func(t *testing.T) {

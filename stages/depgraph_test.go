@@ -30,8 +30,8 @@ type node struct {
 
 type graph map[string]node
 
-// readGraph lists the module and all that it depends on. A package that does not compile is listed with
-// its imports all the same.
+// readGraph lists the module and all that it depends on. A package that does not compile is listed
+// with its imports all the same.
 func readGraph(goos string) (graph, error) {
 	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Standard,Imports", "firn/...")
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
@@ -80,9 +80,9 @@ func in(pkg string, trees ...string) bool {
 	return slices.ContainsFunc(trees, func(t string) bool { return pkg == t || strings.HasPrefix(pkg, t+"/") })
 }
 
-// The layers of firn, from the bottom. A package imports packages of its own layer and of those below it.
-// Every package of firn is in exactly one of them, or in none that is below cmd: pipeline and bench have
-// rules of their own.
+// The layers of firn, from the bottom. A package imports packages of its own layer and of those
+// below it. Every package of firn is in exactly one of them, or in none that is below cmd: pipeline
+// and bench have rules of their own.
 var layers = []struct {
 	name  string
 	trees []string
@@ -309,8 +309,8 @@ func TestDependencyRulesBite(t *testing.T) {
 
 var flag = regexp.MustCompile(`--[a-z][a-z-]*`)
 
-// flagsIn lists the command-line flags in the string literals of a Go file, as "file:line: flag". src is
-// the file's text; nil reads the file.
+// flagsIn lists the command-line flags in the string literals of a Go file, as "file:line: flag".
+// src is the file's text; nil reads the file.
 func flagsIn(name string, src any) (found []string, err error) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, src, parser.SkipObjectResolution)

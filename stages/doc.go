@@ -1,5 +1,6 @@
-// Package stages holds no code: it is the map of the house. Read stages/backup/backup.go first, whose flow is one screen and says
-// in which order the data flow; then flow in restore, verify and rebuild. Package pipeline is the engine that joins stages.
+// Package stages holds no code: it is the map of the house. Read stages/backup/backup.go first,
+// whose flow is one screen and says in which order the data flow; then flow in restore, verify and
+// rebuild. Package pipeline is the engine that joins stages.
 //
 // Operations. Each has one screen, flow, and what it alone needs. They never import each other.
 //
@@ -33,11 +34,13 @@
 //	report     events, totals, progress, summary
 //	recovery   RECOVER.txt and restore.sh, beside the archives
 //
-// The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which those that use AWS share), the suite
-// that each driver passes (storetest) and faults on purpose (fault).
+// The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which
+// those that use AWS share), the suite that each driver passes (storetest) and faults on purpose
+// (fault).
 //
-// Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key, record, catalogue, pick, treepath,
-// tarfmt.
+// Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,
+// record, catalogue, pick, treepath, tarfmt.
 //
-// Imports point one way: cmd → operations → job, prove → stages → services, store → formats. TestDependenciesPointOneWay holds it.
+// Imports point one way: cmd → operations → job, prove → stages → services, store → formats.
+// TestDependenciesPointOneWay holds it.
 package stages

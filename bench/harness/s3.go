@@ -20,7 +20,8 @@ import (
 
 // S3Config says how an S3 server is to be. The zero value is usable.
 type S3Config struct {
-	// Dir holds the buckets, perhaps of a server that is gone. Empty takes a new directory, removed by Close.
+	// Dir holds the buckets, perhaps of a server that is gone. Empty takes a new directory, removed
+	// by Close.
 	Dir string
 	// Listen is the address, host:port. Empty takes a free loopback port.
 	Listen string

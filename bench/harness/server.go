@@ -27,7 +27,7 @@ type server struct {
 	err    error         // why it ended; read after ended
 
 	mu      sync.Mutex
-	stopped bool // it was told to end
+	stopped bool // it was asked to end
 }
 
 // start runs cmd and reads its ready line into ready. also, if not nil, gets

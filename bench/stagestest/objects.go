@@ -28,7 +28,8 @@ import (
 // Root is the directory of the store.
 func (r *Rig) Root() string { return strings.TrimPrefix(r.Store.URL(), "file://") }
 
-// KeyOf is the key of a subtree that was saved as tar.gz. It holds for names that a key need not escape.
+// KeyOf is the key of a subtree that was saved as tar.gz. It holds for names that a key need not
+// escape.
 func (r *Rig) KeyOf(name string) string {
 	return strings.TrimPrefix(filepath.Join(r.Tree, name), "/") + ".tar.gz"
 }
@@ -98,8 +99,8 @@ func (r *Rig) Swap(to, from string) {
 	r.PutObject(r.KeyOf(to), r.ReadObject(r.KeyOf(from)), head.Meta)
 }
 
-// Copy is a rig over a copy of the directory store, which can be spoiled. The tree, the key file and the
-// cache path are the same.
+// Copy is a rig over a copy of the directory store, which can be spoiled. The tree, the key file
+// and the cache path are the same.
 func (r *Rig) Copy(t testing.TB) *Rig {
 	t.Helper()
 	again := *r
@@ -124,8 +125,8 @@ func (r *Rig) CheckArchives() {
 	r.Diff(r.Tree, filepath.Join(r.Extract(), r.Tree), tree.DiffOptions{})
 }
 
-// Extract opens every archive with openssl and tar alone, checks its MD5, and unpacks them all below a new
-// directory, each at its own path.
+// Extract opens every archive with openssl and tar alone, checks its MD5, and unpacks them all
+// below a new directory, each at its own path.
 func (r *Rig) Extract() string {
 	r.T.Helper()
 	into, scratch := r.T.TempDir(), r.T.TempDir()

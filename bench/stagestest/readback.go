@@ -57,8 +57,8 @@ func (r *Rig) RestoreWith(target, keyfile string, change func(*restore.Options))
 	return o
 }
 
-// Verify verifies all that the store holds, at the level ReadData, and checks that the store was not
-// written to.
+// Verify verifies all that the store holds, at the level ReadData, and checks that the store was
+// not written to.
 func (r *Rig) Verify(change ...func(*verify.Options)) *Outcome {
 	r.T.Helper()
 	o := new(Outcome)
@@ -102,7 +102,8 @@ func (r *Rig) MustRebuild(change ...func(*rebuild.Options)) *Outcome {
 	return o
 }
 
-// Later is a clock that moves on by an hour each time it is asked: the ids of runs sort by the second.
+// Later is a clock that moves on by an hour each time it is asked: the ids of runs sort by the
+// second.
 func (r *Rig) Later() time.Time {
 	r.hours++
 	return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(r.hours) * time.Hour)

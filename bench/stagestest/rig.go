@@ -23,7 +23,8 @@ import (
 	"firn/stages/store/dir"
 )
 
-// A Rig is a tree, a cache path, a store and a key file, kept from run to run. A copy shares them all.
+// A Rig is a tree, a cache path, a store and a key file, kept from run to run. A copy shares them
+// all.
 type Rig struct {
 	T       testing.TB
 	Tree    string
@@ -103,8 +104,8 @@ func (o *Outcome) Of(kind report.Kind) (paths []string) {
 	return paths
 }
 
-// Problems returns what is wrong, sorted, as "name problem": the name is the last element of the path of
-// an archive, or the folder of an object of the catalogue.
+// Problems returns what is wrong, sorted, as "name problem": the name is the last element of the
+// path of an archive, or the folder of an object of the catalogue.
 func (o *Outcome) Problems() (found []string) {
 	for _, e := range o.Events {
 		switch e.Kind {
@@ -118,8 +119,8 @@ func (o *Outcome) Problems() (found []string) {
 	return found
 }
 
-// Settled is a change of a backup: files that were just written count as old enough to be skipped by
-// their times.
+// Settled is a change of a backup: files that were just written count as old enough to be skipped
+// by their times.
 func Settled(b *backup.Options) {
 	b.Walk.Now = func() time.Time { return time.Now().Add(time.Minute) }
 }

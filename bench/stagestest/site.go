@@ -53,7 +53,8 @@ func (s *Site) With(t testing.TB, bucket string) *Site {
 	return next
 }
 
-// MustBackup is a backup that must save everything. The requests that the server counts are its own.
+// MustBackup is a backup that must save everything. The requests that the server counts are its
+// own.
 func (s *Site) MustBackup(options ...func(*backup.Options)) *Outcome {
 	s.T.Helper()
 	s.Server.ResetCounts()
@@ -64,8 +65,8 @@ func (s *Site) MustBackup(options ...func(*backup.Options)) *Outcome {
 	return o
 }
 
-// ETags are the tags of the archives, by key. Equal tags are the very same objects, for each upload has a
-// salt of its own.
+// ETags are the tags of the archives, by key. Equal tags are the very same objects, for each upload
+// has a salt of its own.
 func (s *Site) ETags() map[string]string {
 	s.T.Helper()
 	tags := map[string]string{}
@@ -86,8 +87,8 @@ func (s *Site) Delete(key, version string) {
 	s.Must(err)
 }
 
-// SavedTwice is a bucket with versions and a tree that was saved, changed in d1, and saved again. The lines
-// of the second run are returned by key. Thaws take an hour, or until Server.FinishThaws.
+// SavedTwice is a bucket with versions and a tree that was saved, changed in d1, and saved again.
+// The lines of the second run are returned by key. Thaws take an hour, or until Server.FinishThaws.
 func SavedTwice(t *testing.T, change ...func(*backup.Options)) (s *Site, lines map[string]catalogue.Subtree) {
 	t.Helper()
 	s = NewSite(t, harness.Versioning(), harness.ThawDelay(time.Hour))

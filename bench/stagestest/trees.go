@@ -34,8 +34,8 @@ func Noise(t testing.TB, path string, seed int64, size int) {
 // Planted is how many archives a tree that Plant made has at depth 1.
 const Planted = 7
 
-// Plant fills the tree: big/noise takes two parts of an upload, d0 to d3 are small, and a plain file lies
-// beside them.
+// Plant fills the tree: big/noise takes two parts of an upload, d0 to d3 are small, and a plain
+// file lies beside them.
 func (r *Rig) Plant(seed int64) {
 	r.T.Helper()
 	r.PlantSmall(seed, 6<<20)
@@ -53,8 +53,8 @@ func (r *Rig) PlantSmall(seed int64, big int) {
 	Write(r.T, filepath.Join(r.Tree, "file"), "at the depth")
 }
 
-// Flip returns a function that flips one bit of a slice, at an offset from its start, or from its end if
-// negative. It changes the slice in place.
+// Flip returns a function that flips one bit of a slice, at an offset from its start, or from its
+// end if negative. It changes the slice in place.
 func Flip(at int) func([]byte) []byte {
 	return func(b []byte) []byte {
 		at := at

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Kind is a kind of entries that Awkward can be told to do without.
+// Kind is a kind of entries that Awkward can leave out.
 type Kind int
 
 const (
@@ -31,9 +31,10 @@ const (
 	FarTimes
 )
 
-// Awkward fills a directory with what breaks backup programs, in four top-level directories ("a", "b", ".hidden", "modes") and
-// beside them: odd names, every type of entry, links of every sort, deep paths, holes, odd modes, owners and times, extended
-// attributes. It takes some 2 MiB of disk. skipped says what this file system or this user can't have.
+// Awkward fills a directory with what breaks backup programs, in four top-level directories ("a",
+// "b", ".hidden", "modes") and beside them: odd names, every type of entry, links of every sort,
+// deep paths, holes, odd modes, owners and times, extended attributes. It takes some 2 MiB of disk.
+// skipped says what this file system or this user can't have.
 func Awkward(dir string, without ...Kind) (skipped []string, err error) {
 	m := begin(dir)
 	a := awkward{without: without}
@@ -138,7 +139,8 @@ func (a awkward) nested(m *maker) {
 	m.dir("hard", func(d *maker) { d.hardlink(m, "hard 1", "hard 3") })
 }
 
-// other makes what lies in more than one subtree: hard links to files in "a", at the same names as there.
+// other makes what lies in more than one subtree: hard links to files in "a", at the same names as
+// there.
 func (a awkward) other(m, top *maker) {
 	m.hardlink(top, "a/hard 1", "hard 1")
 	m.hardlink(top, "a/d/file", "linked from below")
@@ -235,7 +237,8 @@ func (a awkward) attributes(m *maker) {
 }
 
 const (
-	// acl is u::rw-,u:1234:r--,g::r--,g:4321:rwx,m::rwx,o::--- as Linux keeps it: version 2, then tag, permissions and id of each.
+	// acl is u::rw-,u:1234:r--,g::r--,g:4321:rwx,m::rwx,o::--- as Linux keeps it: version 2, then
+	// tag, permissions and id of each.
 	acl = "\x02\x00\x00\x00" +
 		"\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\xd2\x04\x00\x00" +
 		"\x04\x00\x04\x00\xff\xff\xff\xff" + "\x08\x00\x07\x00\xe1\x10\x00\x00" +
@@ -284,7 +287,8 @@ func nestIn(m *maker, name string, levels int) {
 	m.dir(name, func(d *maker) { nestIn(d, name, levels-1) })
 }
 
-// Deep makes a chain of directories in dir with a file at its end; each level's name is nameLen bytes long.
+// Deep makes a chain of directories in dir with a file at its end; each level's name is nameLen
+// bytes long.
 func Deep(dir string, levels, nameLen int) error {
 	m := begin(dir)
 	nestIn(m, strings.Repeat("d", nameLen), levels)

@@ -41,9 +41,10 @@ func Text(dir string, seed uint64, size int64) error {
 	return into.end()
 }
 
-// Mixed fills a directory with the benchmark tree: MixedFiles files and MixedBytes bytes in MixedSubtrees subtrees at depth 1. In
-// all but the last, about two fifths of the bytes are source text in files of 10 KB on average and the rest pieces of programs, both from the Go installation; the
-// last is random.
+// Mixed fills a directory with the benchmark tree: MixedFiles files and MixedBytes bytes in
+// MixedSubtrees subtrees at depth 1. In all but the last, about two fifths of the bytes are source
+// text in files of 10 KB on average and the rest pieces of programs, both from the Go installation;
+// the last is random.
 func Mixed(dir string, seed uint64) error {
 	rng := newRand(seed)
 	m, err := openMaterial(rng)
@@ -107,7 +108,8 @@ func Many(dir string, n int) error {
 	return errors.Join(group.Wait(), top.end())
 }
 
-// Sparse makes a file of size bytes with three pieces of random data, at its beginning, amid and at its end, and holes between them.
+// Sparse makes a file of size bytes with three pieces of random data, at its beginning, amid and at
+// its end, and holes between them.
 func Sparse(name string, size int64) error {
 	f, err := os.Create(name)
 	if err != nil {

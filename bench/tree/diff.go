@@ -11,16 +11,19 @@ import (
 
 // DiffOptions says what two trees may differ in. The zero value compares everything but holes.
 type DiffOptions struct {
-	// Skip leaves an entry out of both trees, with what is in it; path is relative to the tree, "" the tree's own directory.
+	// Skip leaves an entry out of both trees, with what is in it; path is relative to the tree, ""
+	// the tree's own directory.
 	Skip func(path string, mode fs.FileMode) bool
-	// LinkScope names the part of the tree within which names of one file must be names of one file in the other; nil
-	// makes the whole tree one part. A file that has names in two archives comes back as two.
+	// LinkScope names the part of the tree within which names of one file must be names of one file
+	// in the other; nil makes the whole tree one part. A file that has names in two archives comes
+	// back as two.
 	LinkScope func(path string) string
 	// NoOwners, NoXattrs and NoTimes leave these out.
 	NoOwners, NoXattrs, NoTimes bool
 	// NoDirTimes leaves out the times of directories.
 	NoDirTimes bool
-	// Holes demands that no file of b takes more disk than that of a, by more than a sixteenth and 64 KiB.
+	// Holes demands that no file of b takes more disk than that of a, by more than a sixteenth and
+	// 64 KiB.
 	Holes bool
 	// TimeUnit is what times are rounded down to; 0 is 1 ns.
 	TimeUnit time.Duration
@@ -40,9 +43,10 @@ type entry struct {
 	used     int64  // bytes of disk
 }
 
-// Diff compares two trees: names, types, contents, modes, owners, times of modification to the nanosecond, extended attributes
-// and ACLs, targets of links, device numbers, and which names are names of one file. It returns what differs in byte order of the
-// paths, a line each; nothing when they are equal.
+// Diff compares two trees: names, types, contents, modes, owners, times of modification to the
+// nanosecond, extended attributes and ACLs, targets of links, device numbers, and which names are
+// names of one file. It returns what differs in byte order of the paths, a line each; nothing when
+// they are equal.
 func Diff(a, b string, o DiffOptions) ([]string, error) {
 	in, err := read(a, o)
 	if err != nil {
@@ -112,7 +116,8 @@ func Size(dir string) (entries, files int, bytes int64, err error) {
 	return entries, files, bytes, err
 }
 
-// List returns the paths of all entries of a tree, relative to it, in byte order; "" is the tree's own directory.
+// List returns the paths of all entries of a tree, relative to it, in byte order; "" is the tree's
+// own directory.
 func List(dir string) ([]string, error) {
 	var paths []string
 	r := reader{each: func(path string, _ *entry, _ fileID) { paths = append(paths, path) }}

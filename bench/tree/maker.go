@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maker makes entries in one open directory, so that no path is too long for the system. The first error ends the work: after
-// it, every call does nothing.
+// maker makes entries in one open directory, so that no path is too long for the system. The first
+// error ends the work: after it, every call does nothing.
 type maker struct {
 	*state
 	fd    int

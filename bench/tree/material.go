@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// material is what Text and Mixed are made of: the source text and the programs of the Go installation.
+// material is what Text and Mixed are made of: the source text and the programs of the Go
+// installation.
 type material struct {
 	root     string
 	dirs     []textDir
@@ -26,7 +27,8 @@ type textDir struct {
 	files []string
 }
 
-// GoRoot is where the Go installation lies, as the go command tells it: programs built with -trimpath don't know.
+// GoRoot is the directory of the Go installation, as the go command reports it: programs built with
+// -trimpath do not know it.
 func GoRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -93,9 +95,10 @@ func (m *material) loadPrograms() error {
 	return nil
 }
 
-// text fills a directory with source text, a directory of the installation in each of its own, until it has written files files
-// or size bytes; a file ends at longest bytes. It returns how many bytes it wrote. from is the directory of the installation
-// to begin with, and where the next call goes on.
+// text fills a directory with source text, a directory of the installation in each of its own,
+// until it has written files files or size bytes; a file ends at longest bytes. It returns how many
+// bytes it wrote. from is the directory of the installation to begin with, and where the next call
+// goes on.
 func (m *material) text(into *maker, from *int, files int, size, longest int64) (written int64) {
 	for ; files > 0 && written < size && into.err == nil; *from++ {
 		d := m.dirs[*from%len(m.dirs)]

@@ -35,7 +35,8 @@ func (r *reader) top(dir string) error {
 	return r.list(os.NewFile(uintptr(fd), dir), "", 0)
 }
 
-// list reads what is in d, and closes it. Beyond maxOpen levels, d is closed while a directory in it is read.
+// list reads what is in d, and closes it. Beyond maxOpen levels, d is closed while a directory in
+// it is read.
 func (r *reader) list(d *os.File, path string, level int) error {
 	names, err := d.Readdirnames(-1)
 	if err != nil {

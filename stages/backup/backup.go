@@ -212,8 +212,8 @@ func (b *backup) putRow(ctx context.Context, key string, r record.Record, o stor
 	return nil
 }
 
-// saveState writes the fingerprint of a subtree whose archive is complete to the state file, so that
-// the next run need not read the subtree.
+// saveState writes the fingerprint of a subtree whose archive is complete to the state file, so
+// that the next run need not read the subtree.
 func (b *backup) saveState(s *subtree, md5 string, list catalogue.Place) {
 	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
 		return

@@ -32,7 +32,8 @@ type notebook struct {
 
 func catalogueOf(r *stagestest.Rig) notebook { return notebook{r.Catalogue(), r} }
 
-// whole checks that a run's lists tell of every entry of the tree once, and its lines of every object as it is stored. "" is any status.
+// whole checks that a run's lists tell of every entry of the tree once, and its lines of every
+// object as it is stored. "" is any status.
 func (n notebook) whole(status catalogue.Status) {
 	n.r.T.Helper()
 	run, lines := n.Last()
@@ -76,7 +77,8 @@ func (n notebook) places() map[string]catalogue.Place {
 	return places
 }
 
-// TestEachRunIsNoted follows a tree through runs in which it is new, unchanged, read again, and its state or its lists are lost.
+// TestEachRunIsNoted follows a tree through runs in which it is new, unchanged, read again, and its
+// state or its lists are lost.
 func TestEachRunIsNoted(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
@@ -225,7 +227,8 @@ func TestCatalogueThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// TestFailedBeforeItWasLookedUp: a subtree that failed before anybody asked what the store holds of it comes back as it was saved before.
+// TestFailedBeforeItWasLookedUp: a subtree that failed before anybody asked what the store holds of
+// it comes back as it was saved before.
 func TestFailedBeforeItWasLookedUp(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
@@ -246,7 +249,8 @@ func TestFailedBeforeItWasLookedUp(t *testing.T) {
 	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
 }
 
-// TestListWithoutRoom: a list that is larger than the whole spool is not kept, which is told once, and all is saved.
+// TestListWithoutRoom: a list that is larger than the whole spool is not kept, which is told once,
+// and all is saved.
 func TestListWithoutRoom(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)

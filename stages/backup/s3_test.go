@@ -27,8 +27,9 @@ import (
 	"firn/stages/store"
 )
 
-// The union of all archives, opened with openssl and tar alone, is the tree, and so is what is restored. Each
-// format and each depth has one run here: restore's own tests go through more pairs of them, on a disk.
+// The union of all archives, opened with openssl and tar alone, is the tree, and so is what is
+// restored. Each format and each depth has one run here: restore's own tests go through more pairs
+// of them, on a disk.
 func TestAwkwardTreeOnS3(t *testing.T) {
 	s := stagestest.NewSite(t)
 	for depth, name := range codec.Names() {

@@ -202,8 +202,8 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	return nil
 }
 
-// longestListed is the length in bytes up to which all keys of one tree have a common prefix: longer
-// keys may be shortened.
+// longestListed is the length in bytes up to which all keys of one tree have a common prefix:
+// longer keys may be shortened.
 const longestListed = 512
 
 // keySpace returns the prefixes of the keys of the tree.

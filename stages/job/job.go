@@ -68,8 +68,8 @@ type Job struct {
 }
 
 // Open opens the spool and the catalogue. The budget Blocks gets that many bytes of the memory
-// limit; reserved bytes of the spool limit are not for archives. Close must be called if Handle.Wait
-// is not.
+// limit; reserved bytes of the spool limit are not for archives. Close must be called if
+// Handle.Wait is not.
 func Open(m Means, blocks, reserved int64) (*Job, error) {
 	j := &Job{Means: m, Started: time.Now()}
 	j.Report = &report.Tee{Totals: m.Totals, To: m.Report}
@@ -106,15 +106,16 @@ const (
 	shelfShare = 8 // they may take an eighth of the spool limit, beside the spool
 )
 
-// Shelf keeps packs of lists: the archives of a run come in no order of their packs, and there may be
-// a pack of each earlier run. The caller closes it.
+// Shelf keeps packs of lists: the archives of a run come in no order of their packs, and there may
+// be a pack of each earlier run. The caller closes it.
 func (j *Job) Shelf() *ledger.Shelf { return j.Ledger.Shelf(shelfLeast, j.SpoolLimit/shelfShare) }
 
 const (
-	// volumes is how many volumes of the catalogue are on disk at most: a pack and a manifest that are
-	// being filled, one that is being stored, and one that is full.
+	// volumes is how many volumes of the catalogue are on disk at most: a pack and a manifest that
+	// are being filled, one that is being stored, and one that is full.
 	volumes = 4
-	// volumeMost is the largest size of a volume in bytes. A few make the catalogue of a million files.
+	// volumeMost is the largest size of a volume in bytes. A few make the catalogue of a million
+	// files.
 	volumeMost = 64 << 20
 )
 

@@ -27,8 +27,8 @@ func (a *Archive) Drop(error) {
 	}
 }
 
-// CheckKey finds a wrong key before the archive is fetched. A record of the old script has no key id,
-// and passes. Errors are Damages.
+// CheckKey finds a wrong key before the archive is fetched. A record of the old script has no key
+// id, and passes. Errors are Damages.
 func CheckKey(keys *encryption.Keys, r record.Record) error {
 	if r.Format == 0 {
 		return nil

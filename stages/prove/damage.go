@@ -13,8 +13,8 @@ import (
 // ErrDamaged: an archive is not what was saved. Nothing of it is restored.
 var ErrDamaged = errors.New("the archive is not what was saved")
 
-// A Damage is an error that says that an object in the store is not what was stored. All other errors
-// say that it could not be verified.
+// A Damage is an error that says that an object in the store is not what was stored. All other
+// errors say that it could not be verified.
 type Damage struct {
 	Problem report.Problem
 	Err     error

@@ -31,8 +31,8 @@ type Prover struct {
 	job     *job.Job
 }
 
-// New returns the prover of a job. The workers of fetchStage fetch ranges; decrypt is the stage that
-// calls Bring.
+// New returns the prover of a job. The workers of fetchStage fetch ranges; decrypt is the stage
+// that calls Bring.
 func New(j *job.Job, fetchStage, decrypt *pipeline.Stage) *Prover {
 	return &Prover{fetcher: fetch.New(j.Store, j.PartSize, j.Memory, fetchStage), stage: decrypt, job: j}
 }
@@ -45,8 +45,8 @@ func Enough(m job.Means) error {
 	return nil
 }
 
-// Bring fetches an archive, verifies it and keeps it in the spool. If it does not fit, Open fetches it
-// again.
+// Bring fetches an archive, verifies it and keeps it in the spool. If it does not fit, Open fetches
+// it again.
 func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 	if a.Object.Size > p.job.Spooled.Size() {
 		return p.verify(ctx, a, io.Discard)
@@ -171,8 +171,8 @@ type TarReader struct {
 // Close may be called before the end of the tar.
 func (t *TarReader) Close() error { return errors.Join(t.ReadCloser.Close(), t.archive.from.Close()) }
 
-// Blame returns an error in reading the tar as a Damage, unless the archive itself could not be read:
-// then it returns that error.
+// Blame returns an error in reading the tar as a Damage, unless the archive itself could not be
+// read: then it returns that error.
 func (t *TarReader) Blame(err error) error {
 	if t.archive.err != nil {
 		return OfArchive(t.archive.err)

@@ -356,7 +356,8 @@ func (q quiet) Event(e report.Event) {
 	}
 }
 
-// A bomb that nobody is known to have made is refused, with the flag that would let it pass; what is intact comes back.
+// A bomb that nobody is known to have made is refused, with the flag that would let it pass; what
+// is intact comes back.
 func TestBombOfAnUnknown(t *testing.T) {
 	r := stagestest.NewRig(t)
 	r.Plant(31)

@@ -27,7 +27,8 @@ import (
 	"firn/stages/store"
 )
 
-// TestEveryStateComesBack changes a tree over five runs, in a bucket with versions, and brings each state back by its run's id and by its time.
+// TestEveryStateComesBack changes a tree over five runs, in a bucket with versions, and brings each
+// state back by its run's id and by its time.
 func TestEveryStateComesBack(t *testing.T) {
 	s := stagestest.NewSite(t, harness.Versioning())
 	s.Plant(30)
@@ -89,7 +90,8 @@ func TestOneFileNeedsOneArchive(t *testing.T) {
 	}
 }
 
-// TestWhatIsInPlaceIsNotFetched restores over an intact target, over one that lacks a file, and over one whose directories a killed restore left unfinished.
+// TestWhatIsInPlaceIsNotFetched restores over an intact target, over one that lacks a file, and
+// over one whose directories a killed restore left unfinished.
 func TestWhatIsInPlaceIsNotFetched(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
@@ -148,8 +150,8 @@ func TestReplacedInAStoreWithoutVersions(t *testing.T) {
 	}
 }
 
-// TestReplacedByWhatNobodyVouchesFor: another archive's bytes under a key, without the metadata that would give them away, are no newer
-// state of it.
+// TestReplacedByWhatNobodyVouchesFor: another archive's bytes under a key, without the metadata
+// that would give them away, are no newer state of it.
 func TestReplacedByWhatNobodyVouchesFor(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
@@ -168,7 +170,7 @@ func TestReplacedByWhatNobodyVouchesFor(t *testing.T) {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	if _, err := os.Stat(filepath.Join(target, r.Tree, "d2")); err == nil {
-		t.Error("something was laid down")
+		t.Error("something was written")
 	}
 }
 
@@ -246,8 +248,8 @@ func TestOldArchivesBesideTheCatalogue(t *testing.T) {
 	}
 }
 
-// TestVersionsThatAreGone deletes the object of one subtree, and the very version of another: what S3 keeps under a delete marker comes
-// back, what is gone is named, and all else is restored.
+// TestVersionsThatAreGone deletes the object of one subtree, and the very version of another: what
+// S3 keeps under a delete marker comes back, what is gone is named, and all else is restored.
 func TestVersionsThatAreGone(t *testing.T) {
 	s := stagestest.NewSite(t, harness.Versioning())
 	s.Plant(37)

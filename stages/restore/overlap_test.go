@@ -14,8 +14,8 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// TestBackupPathWithinAnother saves a tree, and later what lies in one of its subtrees on its own: what the older archive holds of that comes
-// neither back nor in the way.
+// TestBackupPathWithinAnother saves a tree, and later what lies in one of its subtrees on its own:
+// what the older archive holds of that comes neither back nor in the way.
 func TestBackupPathWithinAnother(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
@@ -44,7 +44,8 @@ func TestBackupPathWithinAnother(t *testing.T) {
 	}
 }
 
-// TestBackupPathsWithoutName come back below the target: one that leads up, in directories that are named as its key has them.
+// TestBackupPathsWithoutName come back below the target: one that leads up, in directories that are
+// named as its key has them.
 func TestBackupPathsWithoutName(t *testing.T) {
 	for _, test := range []struct{ from, path, at string }{
 		{".", ".", "."},
@@ -84,8 +85,8 @@ func TestRootOfTheSystem(t *testing.T) {
 	}
 }
 
-// TestPrefixesBelowAPrefix have catalogues of their own: neither a restore nor a rebuild without them takes what lies there for a part of
-// what was saved without them.
+// TestPrefixesBelowAPrefix have catalogues of their own: neither a restore nor a rebuild without
+// them takes what lies there for a part of what was saved without them.
 func TestPrefixesBelowAPrefix(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)

@@ -78,7 +78,7 @@ func TestRestoreTwice(t *testing.T) {
 	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
 }
 
-// What is not what was saved is named, nothing of it is laid down, and all
+// What is not what was saved is named, nothing of it is written, and all
 // that is intact comes back.
 func TestRestoreRefusesWhatWasTamperedWith(t *testing.T) {
 	t.Parallel()
@@ -106,7 +106,7 @@ func TestRestoreRefusesWhatWasTamperedWith(t *testing.T) {
 				t.Fatalf("%v %v", o.Err, o.Events)
 			}
 			if _, err := os.Stat(filepath.Join(target, r.Tree, "d1")); err == nil {
-				t.Error("something of it was laid down")
+				t.Error("something of it was written")
 			}
 			r.Diff(filepath.Join(r.Tree, "d2"), filepath.Join(target, r.Tree, "d2"), tree.DiffOptions{})
 		})
@@ -136,8 +136,8 @@ func TestRestoreNamesAWrongKey(t *testing.T) {
 	}
 }
 
-// An archive that does not fit into the spool is fetched twice, and nothing of it is written before it was
-// verified.
+// An archive that does not fit into the spool is fetched twice, and nothing of it is written before
+// it was verified.
 func TestRestoreWithASmallSpool(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)

@@ -16,7 +16,8 @@ import (
 	"firn/stages/store"
 )
 
-// coldSite is a site whose archives are in a class that must be thawed, which on this server takes an hour, or until it is told otherwise.
+// coldSite is a site whose archives are in a class that must be thawed, which on this server takes
+// an hour, or until it is told otherwise.
 func coldSite(t *testing.T, class string) (*stagestest.Site, *thawRig) {
 	t.Helper()
 	s := stagestest.NewSite(t, harness.ThawDelay(time.Hour))
@@ -114,7 +115,8 @@ func TestExpiredOnS3(t *testing.T) {
 	}
 }
 
-// What S3 refuses: capacity passes, a store that can't thaw is told of once, and DEEP_ARCHIVE has no expedited tier.
+// What S3 refuses: capacity passes, a store that can't thaw is told of once, and DEEP_ARCHIVE has
+// no expedited tier.
 func TestThawRefusedOnS3(t *testing.T) {
 	s, r := coldSite(t, store.ClassGlacier)
 	refuse := func(status int, code string, n int) {
@@ -148,11 +150,11 @@ func TestDeepArchiveHasNoExpeditedTier(t *testing.T) {
 	s, r := coldSite(t, store.ClassDeepArchive)
 	o := r.thaw(soon(store.TierExpedited), on(s))
 	var lacks *restore.TierError
-	if !errors.As(o.Err, &lacks) || !strings.Contains(lacks.Error(), "no expedited thaw for 7 of the archives, which lie in DEEP_ARCHIVE") {
+	if !errors.As(o.Err, &lacks) || !strings.Contains(lacks.Error(), "no expedited thaw for 7 of the archives, which are in DEEP_ARCHIVE") {
 		t.Errorf("%v", o.Err)
 	}
 	checkAsked(s, 0)
 	if found, _ := filepath.Glob(filepath.Join(r.target, "*")); len(found) > 0 {
-		t.Errorf("laid down: %q", found)
+		t.Errorf("written: %q", found)
 	}
 }

@@ -199,7 +199,7 @@ func (s *search) hash(pack string, offset int64) uint64 {
 	return maphash.Comparable(s.seed, catalogue.Place{Pack: pack, Offset: offset})
 }
 
-// undecided reports whether only the list of a subtree tells whether an entry is picked.
+// undecided reports whether the list of a subtree is needed to decide whether an entry is picked.
 func (s *search) undecided(line *catalogue.Subtree) bool {
 	return line.List != nil && s.picks.MayHave(line.Path) && !s.picks.Has(line.Path)
 }

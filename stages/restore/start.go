@@ -64,12 +64,12 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 func (r *restore) begin(ctx context.Context) {
 	r.Begin(ctx, r.fault)
 	s, o := &r.stages, &r.options
-	s.find = r.Run.Stage("find", 1)
-	s.compare = r.Run.Stage("compare", o.Workers.Read).TakesNew()
-	s.lookup = r.Run.Stage("lookup", job.LookupWorkers).TakesNew()
-	s.fetch = r.Run.Stage("fetch", o.Workers.Fetch)
-	s.decrypt = r.Run.Stage("decrypt", o.Workers.Decrypt).TakesNew()
-	s.extract = r.Run.Stage("extract", o.Workers.Read)
+	s.find = r.Run.Stage(report.StageFind, 1)
+	s.compare = r.Run.Stage(report.StageCompare, o.Workers.Read).TakesNew()
+	s.lookup = r.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
+	s.fetch = r.Run.Stage(report.StageFetch, o.Workers.Fetch)
+	s.decrypt = r.Run.Stage(report.StageDecrypt, o.Workers.Decrypt).TakesNew()
+	s.extract = r.Run.Stage(report.StageExtract, o.Workers.Read)
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
 		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})

@@ -25,7 +25,8 @@ import (
 	"firn/stages/store"
 )
 
-// A glacier is a store whose objects are cold, by the clock of the bubble that it is used in. A thaw takes the most that its tier may.
+// A glacier is a store whose objects are cold, by the clock of the bubble that it is used in. A
+// thaw takes the most that its tier may.
 type glacier struct {
 	store.Store
 
@@ -450,7 +451,7 @@ func TestTierThatAClassLacks(t *testing.T) {
 			return store.ClassGlacier
 		}
 		o := r.thaw(restore.Thaw{Tier: store.TierExpedited, Wait: true})
-		if o.Err == nil || !strings.Contains(o.Err.Error(), "no expedited thaw for 1 of the archives, which lie in DEEP_ARCHIVE") || o.Totals.Restored.Load() != 0 {
+		if o.Err == nil || !strings.Contains(o.Err.Error(), "no expedited thaw for 1 of the archives, which are in DEEP_ARCHIVE") || o.Totals.Restored.Load() != 0 {
 			t.Errorf("%v: %v", o.Err, o.Events)
 		}
 		r.asked(0)

@@ -364,7 +364,7 @@ type TierError struct {
 }
 
 func (e *TierError) Error() string {
-	return fmt.Sprintf("there is no %s thaw for %d of the archives, which lie in %s; nothing was requested",
+	return fmt.Sprintf("there is no %s thaw for %d of the archives, which are in %s; nothing was requested",
 		strings.ToLower(string(e.Tier)), e.Archives, strings.Join(e.Classes, " and "))
 }
 

@@ -189,8 +189,8 @@ func TestThawerPrices(t *testing.T) {
 	})
 }
 
-// Looks that fail are repeated a few times; what another look would not mend is an error at once, and what was waited for and is
-// gone is reported.
+// Looks that fail are repeated a few times; what another look would not mend is an error at once,
+// and what was waited for and is gone is reported.
 func TestThawerMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Thaw{Tier: store.TierBulk, Wait: true})

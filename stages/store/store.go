@@ -37,9 +37,9 @@ type Store interface {
 	// Limits returns what sizes the store takes.
 	Limits() Limits
 
-	// Check asks whether the store is there and may be listed and, if use says so and it can be
-	// told, written to. Its error is marked with pipeline.Fatal and says what is wrong and what to
-	// do.
+	// Check asks whether the store exists and may be listed and, if use says so and there is a way
+	// to ask, written to. Its error is marked with pipeline.Fatal, and says what is wrong and what
+	// to do.
 	Check(ctx context.Context, use Use) error
 
 	// List calls fn for every object whose key begins with prefix (a plain string, "" for all), in
@@ -119,7 +119,8 @@ type Object struct {
 	HasCRC32C bool
 }
 
-// Describe returns r with what the store says of the object: its version, ETag, class, size and time.
+// Describe returns r with what the store says of the object: its version, ETag, class, size and
+// time.
 func (o Object) Describe(r record.Record) record.Record {
 	r.Version, r.ETag, r.Class, r.ObjectSize, r.Saved = o.Version, o.ETag, o.Class, o.Size, o.Modified
 	return r

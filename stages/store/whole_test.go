@@ -36,7 +36,8 @@ func TestPartSize(t *testing.T) {
 	}
 }
 
-// What is stored is what was read; after each possible fault nothing is there, not even an unfinished upload.
+// What is stored is what was read; after each possible fault nothing is there, not even an
+// unfinished upload.
 func TestPutWhole(t *testing.T) {
 	const partSize = 1 << 20 // PartSize rounds up to that
 	for _, size := range []int{0, 1, partSize, partSize + 1, 3 * partSize} {

@@ -85,13 +85,13 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 func (v *verify) begin(ctx context.Context) {
 	v.Begin(ctx, v.fault)
 	s, w := &v.stages, v.options.Workers
-	s.find = v.Run.Stage("find", 1)
-	s.lookup = v.Run.Stage("lookup", job.LookupWorkers).TakesNew()
-	s.fetch = v.Run.Stage("fetch", w.Fetch)
-	s.decrypt = v.Run.Stage("decrypt", w.Decrypt).TakesNew()
-	s.walk = v.Run.Stage("walk", w.Read)
-	s.catalogue = v.Run.Stage("catalogue", 1)
-	s.lists = v.Run.Stage("lists", 1).TakesNew()
+	s.find = v.Run.Stage(report.StageFind, 1)
+	s.lookup = v.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
+	s.fetch = v.Run.Stage(report.StageFetch, w.Fetch)
+	s.decrypt = v.Run.Stage(report.StageDecrypt, w.Decrypt).TakesNew()
+	s.walk = v.Run.Stage(report.StageWalk, w.Read)
+	s.catalogue = v.Run.Stage(report.StageCatalogue, 1)
+	s.lists = v.Run.Stage(report.StageLists, 1).TakesNew()
 	v.prover = prove.New(v.Job, s.fetch, s.decrypt)
 }
 

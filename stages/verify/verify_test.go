@@ -130,7 +130,7 @@ func TestVerifyNamesDamage(t *testing.T) {
 	}
 }
 
-// Without a catalogue an archive is held against its own metadata; swapped ones
+// Without a catalogue an archive is compared with its own metadata; swapped ones
 // are found by the HMAC, which covers the key.
 func TestVerifyWithoutACatalogue(t *testing.T) {
 	t.Parallel()
@@ -236,7 +236,8 @@ func TestVerifyOfUnknownAndReplaced(t *testing.T) {
 	}
 }
 
-// What a killed run has stored anew, and could not note, is proven when it is read, and till then is not said to be lost for certain.
+// What a killed run has stored anew, and could not note, is proven when it is read, and till then
+// is not said to be lost for certain.
 func TestVerifyAfterAKilledRun(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -160,7 +160,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestCutShort ends a list after every line and at every byte: none of it may be taken for the whole.
+// TestCutShort ends a list after every line and at every byte: none of it may be taken for the
+// whole.
 func TestCutShort(t *testing.T) {
 	var b bytes.Buffer
 	w := must(catalogue.NewList(&b, "p", "k"))(t)

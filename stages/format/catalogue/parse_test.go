@@ -11,7 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestParse reads back what append writes; only strings with JSON's escapes are left to encoding/json.
+// TestParse reads back what append writes; only strings with JSON's escapes are left to
+// encoding/json.
 func TestParse(t *testing.T) {
 	text := rapid.Custom(func(t *rapid.T) string {
 		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "ü", "雪", " ", "/", `"`, "\n", `\`, "\xff", "<"}), 0, 6).Draw(t, "text"), "")

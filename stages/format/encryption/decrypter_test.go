@@ -49,7 +49,8 @@ func TestDecryptRefuses(t *testing.T) {
 	}
 }
 
-// TestDecryptEveryTruncation: no prefix of an archive ends as an archive, but for those that happen to end in good padding.
+// TestDecryptEveryTruncation: no prefix of an archive ends as an archive, but for those that happen
+// to end in good padding.
 func TestDecryptEveryTruncation(t *testing.T) {
 	r := seeded(t, 8)
 	p := NewPassphrase([]byte(goldenPass))

@@ -13,7 +13,8 @@ import (
 	"testing/iotest"
 )
 
-// TestEncrypterGolden pins bytes that openssl 3.0.19 wrote with -S 0102030405060708 (and its header put before).
+// TestEncrypterGolden pins bytes that openssl 3.0.19 wrote with -S 0102030405060708 (and its header
+// put before).
 func TestEncrypterGolden(t *testing.T) {
 	p, salt := NewPassphrase([]byte(goldenPass)), Salt{1, 2, 3, 4, 5, 6, 7, 8}
 	for _, c := range []struct{ plain, want string }{
@@ -175,8 +176,8 @@ func TestSaltIsFresh(t *testing.T) {
 	}
 }
 
-// TestSourceFails: an error of what is read comes through at any place, and neither Encrypter nor Decrypter ends as if
-// all were well, or goes on.
+// TestSourceFails: an error of what is read comes through at any place, and neither Encrypter nor
+// Decrypter ends as if all were well, or goes on.
 func TestSourceFails(t *testing.T) {
 	boom := errors.New("boom")
 	p := NewPassphrase([]byte(goldenPass))

@@ -42,7 +42,8 @@ func FuzzDecrypter(f *testing.F) {
 	})
 }
 
-// FuzzDecrypterBody compares a Decrypter with a plain CBC decryption of the whole, by buffers of any size.
+// FuzzDecrypterBody compares a Decrypter with a plain CBC decryption of the whole, by buffers of
+// any size.
 func FuzzDecrypterBody(f *testing.F) {
 	block, err := aes.NewCipher(make([]byte, keySize))
 	if err != nil {
@@ -102,7 +103,8 @@ func FuzzKeyID(f *testing.F) {
 	})
 }
 
-// FuzzPassphrase compares what is taken of a key file with fgets, strchr and strlen, one byte at a time.
+// FuzzPassphrase compares what is taken of a key file with fgets, strchr and strlen, one byte at a
+// time.
 func FuzzPassphrase(f *testing.F) {
 	for _, s := range []string{"", "\n", "\x00", "a\r\n", "a\x00\n", "\n\x00", strings.Repeat("x", 1023) + "\n", strings.Repeat("x", 1024)} {
 		f.Add([]byte(s))

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestPBKDF2Vectors: the first is RFC 7914's (section 11), the others are RFC 6070's inputs with SHA-256.
+// TestPBKDF2Vectors: the first is RFC 7914's (section 11), the others are RFC 6070's inputs with
+// SHA-256.
 func TestPBKDF2Vectors(t *testing.T) {
 	for _, v := range []struct {
 		pass, salt string
@@ -71,7 +72,8 @@ func TestPRFNoticesAnotherSHA256(t *testing.T) {
 	}
 }
 
-// BenchmarkDerive is the price of each archive, however small. The other one is what it would be with crypto/pbkdf2.
+// BenchmarkDerive is the price of each archive, however small. The other one is what it would be
+// with crypto/pbkdf2.
 func BenchmarkDerive(b *testing.B) {
 	p := NewPassphrase(bytes.Repeat([]byte("k"), 64))
 	salt := make([]byte, SaltSize)

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnreadable looks at files with the rights of nobody, so that it sees the same when root runs it.
+// TestUnreadable looks at files with the rights of nobody, so that it sees the same when root runs
+// it.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")

@@ -100,8 +100,8 @@ func TestReadPassphraseWarns(t *testing.T) {
 	}
 }
 
-// TestReadPassphraseFromPipe: a pipe, as in --keyfile <(gpg -d …), may hand its bytes over one by one and stay open after
-// the line, and the modes it shows mean nothing.
+// TestReadPassphraseFromPipe: a pipe, as in --keyfile <(gpg -d …), may hand its bytes over one by
+// one and stay open after the line, and the modes it shows mean nothing.
 func TestReadPassphraseFromPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o666); err != nil {

@@ -50,7 +50,8 @@ func TestKeysGolden(t *testing.T) {
 	}
 }
 
-// TestKeysAsDocumented makes a key id and a MAC with openssl alone, from the formulas in the package comment.
+// TestKeysAsDocumented makes a key id and a MAC with openssl alone, from the formulas in the
+// package comment.
 func TestKeysAsDocumented(t *testing.T) {
 	r := seeded(t, 4)
 	run := func(stdin []byte, args ...string) string {

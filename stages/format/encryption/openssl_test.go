@@ -130,7 +130,8 @@ func TestOpensslBothWays(t *testing.T) {
 	}
 }
 
-// TestKeyfilesAsOpenssl holds every odd sort of key file to what openssl does: same refusals, same bytes.
+// TestKeyfilesAsOpenssl holds every odd sort of key file to what openssl does: same refusals, same
+// bytes.
 func TestKeyfilesAsOpenssl(t *testing.T) {
 	r := seeded(t, 2)
 	long := bytes.Repeat([]byte("0123456789abcdef"), 300)

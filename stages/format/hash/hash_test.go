@@ -24,7 +24,8 @@ func tool(t *testing.T, in []byte, name string, args ...string) string {
 	return strings.ToLower(strings.Fields(string(out))[0])
 }
 
-// TestAsTools compares with the programs a user would check an archive with, blocks cut at random, the sums side by side.
+// TestAsTools compares with the programs a user would check an archive with, blocks cut at random,
+// the sums side by side.
 func TestAsTools(t *testing.T) {
 	const seed = 1
 	t.Logf("seed %d", seed)

@@ -174,7 +174,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestRecordLength has records of every length around those where their own length takes one digit more.
+// TestRecordLength has records of every length around those where their own length takes one digit
+// more.
 func TestRecordLength(t *testing.T) {
 	for n := 1; n < 1100; n++ {
 		comment := strings.Repeat("c", n)

@@ -129,7 +129,8 @@ func FuzzHeader(f *testing.F) {
 		if _, err := e.Append(nil, &h); err != nil {
 			return
 		}
-		// archive/tar takes a regular file whose name ends in a slash for a directory; such names don't come from a file system.
+		// archive/tar takes a regular file whose name ends in a slash for a directory; such names
+		// don't come from a file system.
 		if typ != TypeDir && strings.HasSuffix(name, "/") {
 			return
 		}

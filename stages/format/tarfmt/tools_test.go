@@ -24,7 +24,8 @@ func list(t *testing.T, file string, command ...string) string {
 	return string(out)
 }
 
-// python prints each member's name, or its link's target where it has one, and its size where it has one.
+// python prints each member's name, or its link's target where it has one, and its size where it
+// has one.
 func python(mode string) []string {
 	return []string{"python3", "-c", `
 import os, sys, tarfile
@@ -33,7 +34,8 @@ for m in tarfile.open(sys.argv[2], sys.argv[1]):
 `, mode}
 }
 
-// TestToolsNames has other programs list names of every length around the limits, which no file system could hold.
+// TestToolsNames has other programs list names of every length around the limits, which no file
+// system could hold.
 func TestToolsNames(t *testing.T) {
 	var archive []byte
 	var gnu, bsd, py strings.Builder
@@ -103,7 +105,8 @@ func compare(t *testing.T, command []string, got, want string) {
 	}
 }
 
-// TestToolsHuge has members of more than 8 GiB, with and without holes, whose data are holes of the archive's own file.
+// TestToolsHuge has members of more than 8 GiB, with and without holes, whose data are holes of the
+// archive's own file.
 func TestToolsHuge(t *testing.T) {
 	const size = 9 << 30
 	f, err := os.Create(filepath.Join(t.TempDir(), "huge.tar"))

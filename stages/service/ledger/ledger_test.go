@@ -103,7 +103,8 @@ func write(t *testing.T, l *ledger.Ledger, limit int64, subtrees int) catalogue.
 	return runs[len(runs)-1]
 }
 
-// TestRoundTrip writes runs in few and in many volumes, and reads back every subtree and every list from its place.
+// TestRoundTrip writes runs in few and in many volumes, and reads back every subtree and every list
+// from its place.
 func TestRoundTrip(t *testing.T) {
 	for _, limit := range []int64{1, 300, 1 << 20} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
@@ -188,8 +189,8 @@ func unpack(t *testing.T, file, passphrase string) string {
 	return string(text)
 }
 
-// TestDamage flips bytes of each object in turn, cuts it short, and puts one object in another's place: nothing may be
-// read of it, and it must be said to be damaged.
+// TestDamage flips bytes of each object in turn, cuts it short, and puts one object in another's
+// place: nothing may be read of it, and it must be said to be damaged.
 func TestDamage(t *testing.T) {
 	l, root := open(t)
 	run := write(t, l, 1<<20, 3)
@@ -275,7 +276,8 @@ func TestOtherKey(t *testing.T) {
 	}
 }
 
-// TestNotStored lets each operation on the store fail in turn: a run that could not be written whole must not be seen.
+// TestNotStored lets each operation on the store fail in turn: a run that could not be written
+// whole must not be seen.
 func TestNotStored(t *testing.T) {
 	for n := 0; ; n++ {
 		l, _ := open(t)

@@ -8,7 +8,8 @@ import (
 	"firn/stages/format/catalogue"
 )
 
-// TestShelf asks for all lists of many packs from many goroutines; open checks that no scratch file is left.
+// TestShelf asks for all lists of many packs from many goroutines; open checks that no scratch file
+// is left.
 func TestShelf(t *testing.T) {
 	l, _ := open(t)
 	run := write(t, l, 1, 12) // a pack a list

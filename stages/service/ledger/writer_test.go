@@ -26,7 +26,8 @@ func (s slow) Put(ctx context.Context, key string, body []byte, o store.PutOptio
 	return s.Store.Put(ctx, key, body, o)
 }
 
-// TestFourVolumesAtTheMost are on disk, however many goroutines fill them faster than they can be stored.
+// TestFourVolumesAtTheMost are on disk, however many goroutines fill them faster than they can be
+// stored.
 func TestFourVolumesAtTheMost(t *testing.T) {
 	l, _ := open(t)
 	var mu sync.Mutex
@@ -72,7 +73,8 @@ func TestFourVolumesAtTheMost(t *testing.T) {
 	}
 }
 
-// TestShelfKeepsWhatHasRoom fetches each of many packs once where they have room together, and again where they have not.
+// TestShelfKeepsWhatHasRoom fetches each of many packs once where they have room together, and
+// again where they have not.
 func TestShelfKeepsWhatHasRoom(t *testing.T) {
 	l, _ := open(t)
 	run := write(t, l, 1, 12) // a pack a list

@@ -318,7 +318,7 @@ func files(t *testing.T, dir string) (found []string) {
 	return found
 }
 
-// What was tampered with is named, nothing of it is laid down, and the rest
+// What was tampered with is named, nothing of it is written, and the rest
 // comes back.
 func TestTamperedWithWithoutFirn(t *testing.T) {
 	t.Parallel()
@@ -344,7 +344,7 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 			t.Errorf("%s: %s", name, said)
 		}
 		if _, err := os.Stat(filepath.Join(target, r.Tree, "d1")); err == nil {
-			t.Errorf("%s: something of it was laid down", name)
+			t.Errorf("%s: something of it was written", name)
 		}
 		h.Diff(filepath.Join(r.Tree, "d2"), filepath.Join(target, r.Tree, "d2"), tree.DiffOptions{})
 		r.Replace(r.KeyOf("d1"), func([]byte) []byte { return sound }, r.KeyOf("d1"))

@@ -1,8 +1,8 @@
-// Package recovery stores two files beside the archives of a prefix that show how to open them without
-// firn: RECOVER.txt explains it, and restore.sh does it.
+// Package recovery stores two files beside the archives of a prefix that show how to open them
+// without firn: RECOVER.txt explains it, and restore.sh does it.
 //
-// It never replaces an object that firn did not make, nor one of a newer firn. Both files are the same
-// for every store and hold no secret.
+// It never replaces an object that firn did not make, nor one of a newer firn. Both files are the
+// same for every store and hold no secret.
 package recovery
 
 import (
@@ -19,8 +19,8 @@ import (
 	"firn/stages/store"
 )
 
-// Revision is raised when one of the files changes, so that an older firn does not replace the files
-// of a newer one.
+// Revision is raised when one of the files changes, so that an older firn does not replace the
+// files of a newer one.
 const Revision = 2
 
 const (
@@ -53,9 +53,9 @@ func Files() []File {
 // ErrForeign: an object that firn did not make has the key of one of the files. It is not replaced.
 var ErrForeign = errors.New("firn did not make it and leaves it as it is")
 
-// Leave stores those of the files that the store does not hold, below a prefix that ends in a slash or
-// is empty, in a class that can be read at once. If nothing is to be done it costs a Head for each
-// file. Both files are tried. Errors: ErrForeign, those of the store.
+// Leave stores those of the files that the store does not hold, below a prefix that ends in a slash
+// or is empty, in a class that can be read at once. If nothing is to be done it costs a Head for
+// each file. Both files are tried. Errors: ErrForeign, those of the store.
 func Leave(ctx context.Context, s store.Store, prefix string) (err error) {
 	for _, f := range Files() {
 		err = errors.Join(err, leave(ctx, s, prefix+f.Name, f.Body))
@@ -80,8 +80,8 @@ func leave(ctx context.Context, s store.Store, key string, body []byte) error {
 	return err
 }
 
-// isCurrent reports whether the store holds the file with this MD5, or a newer firn's. ErrForeign if
-// firn did not make the object.
+// isCurrent reports whether the store holds the file with this MD5, or a newer firn's. ErrForeign
+// if firn did not make the object.
 func isCurrent(ctx context.Context, s store.Store, held store.Object, md5 string) (bool, error) {
 	revision, err := strconv.Atoi(held.Meta[metaRevision])
 	if err != nil {

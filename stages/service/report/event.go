@@ -81,7 +81,8 @@ const (
 	ProblemUnfinishedRun Problem = "unfinished-run" // of Lost: an unfinished run may have stored the archive again
 )
 
-// An Event is one thing that happened. Which fields it has depends on its kind; the others are zero.
+// An Event is one thing that happened. Which fields it has depends on its kind; the others are
+// zero.
 type Event struct {
 	Kind   Kind
 	Path   string // of the entry or subtree, as the user would write it; "" for an event of the whole run

@@ -1,6 +1,6 @@
-// Package report is what a run reports: events as they happen, progress at any time, and a summary at
-// the end. It knows no terminal and no format; printers in cmd implement Reporter. Work never waits
-// for the screen: a printer reads the atomic counters on its own ticker.
+// Package report is what a run reports: events as they happen, progress at any time, and a summary
+// at the end. It knows no terminal and no format; printers in cmd implement Reporter. Work never
+// waits for the screen: a printer reads the atomic counters on its own ticker.
 package report
 
 import (
@@ -61,14 +61,14 @@ type Summary struct {
 	Err                   error // why the run ended early; nil if it did not
 }
 
-// Final tells whether the totals of what was found will not grow any more.
+// Final reports whether the totals of what was found will not grow any more.
 func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
 
-// Complete tells whether everything was saved, restored or verified without a fault. An entry that
-// changed while it was read counts as a fault. So does a cold archive, except in a dry run.
+// Complete reports whether everything was saved, restored or verified without a fault. An entry
+// that changed while it was read counts as a fault. So does a cold archive, except in a dry run.
 func (s *Summary) Complete(t *Totals) bool { return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun) }
 
-// OnlyCold tells whether nothing is missing but archives that must be thawed.
+// OnlyCold reports whether nothing is missing but archives that must be thawed.
 func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t) }
 
 func (s *Summary) whole(t *Totals) bool {

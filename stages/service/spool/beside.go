@@ -8,9 +8,9 @@ import (
 // inMemory is how many bytes a Beside keeps in memory. Most need no file.
 const inMemory = 32 << 10
 
-// A Beside keeps the list of an archive's entries, in the archive's share of the budget, until its File
-// is removed. It may be written at the same time as the File. A list that does not fit is not kept (see
-// Lost).
+// A Beside keeps the list of an archive's entries, in the archive's share of the budget, until its
+// File is removed. It may be written at the same time as the File. A list that does not fit is not
+// kept (see Lost).
 type Beside struct {
 	of   *File
 	mem  []byte

@@ -10,7 +10,8 @@ import (
 	"firn/stages/service/spool"
 )
 
-// TestBeside writes an archive and what lies beside it, in turn, into shares that fit both, one or none of them.
+// TestBeside writes an archive and what lies beside it, in turn, into shares that fit both, one or
+// none of them.
 func TestBeside(t *testing.T) {
 	const archive, beside = 300 << 10, 100 << 10
 	for _, test := range []struct {

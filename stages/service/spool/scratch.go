@@ -8,8 +8,8 @@ import (
 	"firn/pipeline"
 )
 
-// Scratch makes a file without a name in dir, or in the directory for temporary files if dir is "". The
-// system deletes it when it is closed. The caller bounds its size: no budget counts it.
+// Scratch makes a file without a name in dir, or in the directory for temporary files if dir is "".
+// The system deletes it when it is closed. The caller bounds its size: no budget counts it.
 func Scratch(dir string) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "*"+suffix)
 	if err == nil {
@@ -26,8 +26,8 @@ func Scratch(dir string) (*os.File, error) {
 // Scratch makes a file without a name in the spool.
 func (d *Dir) Scratch() (*os.File, error) { return Scratch(d.path) }
 
-// A WriteError says that something could not be written to the cache path. Its cause is syscall.ENOSPC
-// or EDQUOT if the disk is full.
+// A WriteError says that something could not be written to the cache path. Its cause is
+// syscall.ENOSPC or EDQUOT if the disk is full.
 type WriteError struct {
 	What string // that could not be written
 	Err  error

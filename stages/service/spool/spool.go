@@ -1,6 +1,6 @@
 // Package spool keeps archives in files under the cache path while they wait for the next stage. A
-// file is written once, and removed when it is no longer needed, by the next run if need be. All files
-// together stay inside a budget. Reading gives what was written, or an error.
+// file is written once, and removed when it is no longer needed, by the next run if need be. All
+// files together stay inside a budget. Reading gives what was written, or an error.
 package spool
 
 import (
@@ -58,7 +58,8 @@ func (d *Dir) Close() {
 	_ = os.Remove(d.path)
 }
 
-// A File is the spool of one archive: Write, then Seal, then Reader. Remove may be called at any time.
+// A File is the spool of one archive: Write, then Seal, then Reader. Remove may be called at any
+// time.
 type File struct {
 	dir      *Dir
 	file     *os.File
@@ -89,8 +90,8 @@ func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File
 	return &File{dir: d, file: file, path: path, share: share}, nil
 }
 
-// Write appends to the file. An archive that exceeds its share is not kept (see Overflow). A full disk
-// is a fault of the run.
+// Write appends to the file. An archive that exceeds its share is not kept (see Overflow). A full
+// disk is a fault of the run.
 func (f *File) Write(p []byte) (int, error) {
 	if f.overflow {
 		return len(p), nil
@@ -124,8 +125,8 @@ func (f *File) Seal() {
 // Size in bytes of what was written and kept.
 func (f *File) Size() int64 { return f.size }
 
-// Reader returns a new reader of the archive. It ends in ErrDamaged instead of io.EOF if the bytes are
-// not those that were written.
+// Reader returns a new reader of the archive. It ends in ErrDamaged instead of io.EOF if the bytes
+// are not those that were written.
 func (f *File) Reader() io.Reader {
 	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
 }

@@ -1,5 +1,5 @@
-// Package state keeps the state file of a cache path: for every key of a store, the fingerprint that
-// a subtree had when its archive got its MD5. A lost, old or damaged file costs time, not
+// Package state keeps the state file of a cache path: for every key of a store, the fingerprint
+// that a subtree had when its archive got its MD5. A lost, old or damaged file costs time, not
 // correctness: a fingerprint counts only with the record that the store holds.
 package state
 
@@ -28,8 +28,8 @@ var ErrLocked = errors.New("another firn is using it")
 const (
 	fileName = "firn-state.db"
 
-	// A commit costs two fsyncs. Small archives share one; the entry of an archive that took minutes
-	// is written at once.
+	// A commit costs two fsyncs. Small archives share one; the entry of an archive that took
+	// minutes is written at once.
 	flushItems = 512
 	flushAfter = 2 * time.Second
 
@@ -79,7 +79,8 @@ func Open(dir string) (db *DB, notice string, err error) {
 	return &DB{bolt: opened, now: time.Now, pending: map[name][]byte{}}, notice, nil
 }
 
-// open opens and checks the file. Where bbolt panics or faults on a bad page, open returns an error.
+// open opens and checks the file. Where bbolt panics or faults on a bad page, open returns an
+// error.
 func open(file string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverDamage(&err)
@@ -93,8 +94,8 @@ func open(file string) (db *bolt.DB, err error) {
 	return db, nil
 }
 
-// check finds a file that is shorter than its page count, before reading a missing page could fault.
-// Then bbolt checks all pages.
+// check finds a file that is shorter than its page count, before reading a missing page could
+// fault. Then bbolt checks all pages.
 func check(tx *bolt.Tx) (err error) {
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -116,7 +117,8 @@ func damaged(err error) bool {
 	return !errors.Is(err, bolterrors.ErrTimeout) && !errors.As(err, &path)
 }
 
-// recoverDamage turns panics of bbolt, and faults of its memory map (a truncated file), into errors.
+// recoverDamage turns panics of bbolt, and faults of its memory map (a truncated file), into
+// errors.
 func recoverDamage(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.Join(*err, fmt.Errorf("%w: %v", errDamaged, p))

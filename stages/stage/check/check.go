@@ -1,9 +1,9 @@
 // Package check decides what must be uploaded. An archive is not uploaded if the table or the store
 // proves that the same content is stored under the same passphrase.
 //
-// It sends few requests: one for many keys of a table, and no HEAD for a key that is not listed. A row
-// of a table counts only if the listing shows its ETag and size: it may be another store's, or older
-// than the object.
+// It sends few requests: one for many keys of a table, and no HEAD for a key that is not listed. A
+// row of a table counts only if the listing shows its ETag and size: it may be another store's, or
+// older than the object.
 package check
 
 import (
@@ -98,8 +98,8 @@ func (a *Asker) ours(r record.Record) bool {
 	return err == nil && mine
 }
 
-// Unchanged reports whether a subtree can be skipped without reading it: it has the fingerprint that
-// it had when its archive got the MD5 of the stored record.
+// Unchanged reports whether a subtree can be skipped without reading it: it has the fingerprint
+// that it had when its archive got the MD5 of the stored record.
 func Unchanged(known Known, seen state.Entry, fingerprint [32]byte) bool {
 	r := known.Record
 	return known.Stored && r.MD5 != "" && r.MD5 == seen.MD5 && seen.Fingerprint == fingerprint && (r.Format == 0 || known.Ours)

@@ -9,7 +9,8 @@ import (
 	"firn/stages/store"
 )
 
-// cutter lists some keys, and cancels the run when the first of them is asked for: the answer still comes.
+// cutter lists some keys, and cancels the run when the first of them is asked for: the answer still
+// comes.
 type cutter struct {
 	store.Store
 	keys   []string
@@ -32,7 +33,8 @@ func (c *cutter) Head(_ context.Context, key, _ string) (store.Object, error) {
 	return store.Object{Key: key}, nil
 }
 
-// A run that is cancelled while a store answers gets the cause, never a shorter list of answers without an error.
+// A run that is cancelled while a store answers gets the cause, never a shorter list of answers
+// without an error.
 func TestAskCancelledWhileTheStoreAnswers(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s := &cutter{keys: []string{"a.tar.gz", "b.tar.gz"}, cancel: cancel}

@@ -8,8 +8,8 @@ import (
 	"firn/stages/store/index"
 )
 
-// A Listing holds the keys that a store lists, in sixteen bytes each. A key that is taken for a listed
-// one (see package index) costs a request.
+// A Listing holds the keys that a store lists, in sixteen bytes each. A key that is taken for a
+// listed one (see package index) costs a request.
 type Listing struct {
 	done    chan struct{}
 	objects *index.Index[uint64] // hash of ETag and size

@@ -10,8 +10,8 @@ import (
 )
 
 // A block is a block of a tar, with the window: the bytes before it that the encoder needs. It has
-// three holders: the hash of the tar, the encoder, and the piece that it is encoded to. The last one
-// to be done releases its memory.
+// three holders: the hash of the tar, the encoder, and the piece that it is encoded to. The last
+// one to be done releases its memory.
 type block struct {
 	packer  *Packer
 	buf     []byte // the window, then the block

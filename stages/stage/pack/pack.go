@@ -1,6 +1,6 @@
 // Package pack makes the archive of a tar. Blocks of the tar are compressed on a pool that all
-// archives share, joined in order, hashed and written while the tar is still being made. The same tar
-// always gives the same archive.
+// archives share, joined in order, hashed and written while the tar is still being made. The same
+// tar always gives the same archive.
 //
 //	write ─▶ cutter ─┬▶ compress pool ─▶ join ─┬▶ MD5
 //	                 └▶ SHA-256 of the tar     ├▶ HMAC
@@ -61,8 +61,8 @@ type Sums struct {
 	TarSize   int64  // bytes
 }
 
-// Pack calls write once, in the caller's goroutine, and compresses what it writes to sink. mac is the
-// archive's keyed hash. The first error of write, sink or ctx ends it; sink is incomplete then.
+// Pack calls write once, in the caller's goroutine, and compresses what it writes to sink. mac is
+// the archive's keyed hash. The first error of write, sink or ctx ends it; sink is incomplete then.
 func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, write func(context.Context, io.Writer) error) (Sums, error) {
 	tar, sums := hash.NewTar(), hash.NewArchive(mac)
 	raw := pipeline.NewFan(ctx, 2, (*block).done, pipeline.Consumer[*block]{Stage: p.stages.Hash, Do: func(b *block) error {

@@ -11,7 +11,8 @@ import (
 
 func constant(f float64) func() float64 { return func() float64 { return f } }
 
-// What was just asked for is not looked at before it can be there; then looks become rarer, and frequent again when something has come.
+// What was just asked for is not looked at before it can be there; then looks become rarer, and
+// frequent again when something has come.
 func TestPlan(t *testing.T) {
 	pace := thaw.PaceOf("GLACIER", store.TierStandard)
 	if pace.First != 3*time.Hour {

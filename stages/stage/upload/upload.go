@@ -1,6 +1,6 @@
 // Package upload stores encrypted archives. The encrypt stage fills parts of equal size, and the
-// upload stage sends them, as many at a time as it has workers. An archive that fits into one part is
-// stored by one Put. Part buffers take their memory from a budget.
+// upload stage sends them, as many at a time as it has workers. An archive that fits into one part
+// is stored by one Put. Part buffers take their memory from a budget.
 //
 // An archive is stored completely or not at all: its last part completes the upload or aborts it.
 package upload
@@ -76,8 +76,8 @@ func (p *Part) String() string { return p.job.Item.String() }
 // Item returns what the part's object is stored for.
 func (p *Part) Item() Item { return p.job.Item }
 
-// Parts reads the job's object to its end and emits it in parts. After an error nothing is stored, and
-// the item is dropped with the last part.
+// Parts reads the job's object to its end and emits it in parts. After an error nothing is stored,
+// and the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
 	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
 	if err != nil {
@@ -237,8 +237,8 @@ func (j *Job) settle(ctx context.Context, parts int) {
 	}
 }
 
-// abort aborts the upload. A part that was cut off may be stored after that, which brings the upload
-// back (S3 API reference, AbortMultipartUpload), so abort looks again, later each time.
+// abort aborts the upload. A part that was cut off may be stored after that, which brings the
+// upload back (S3 API reference, AbortMultipartUpload), so abort looks again, later each time.
 func (j *Job) abort(ctx context.Context) error {
 	const first, last = 50 * time.Millisecond, 500 * time.Millisecond
 	for wait := first; ; wait *= 3 {

@@ -70,7 +70,8 @@ func TestBandwidthClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := piped(newDialer(1024, time.Hour))
 		go func() { _, _ = io.Copy(io.Discard, far) }()
-		// Half a second off the limiter's own ticks: closed at one of them, the write may fail as one to a closed pipe.
+		// Half a second off the limiter's own ticks: closed at one of them, the write may fail as
+		// one to a closed pipe.
 		time.AfterFunc(5500*time.Millisecond, func() { _ = near.Close() })
 		start := time.Now()
 		if _, err := near.Write(make([]byte, 1<<20)); !errors.Is(err, net.ErrClosed) || time.Since(start) > 6*time.Second {
@@ -111,7 +112,8 @@ func TestSilence(t *testing.T) {
 		}
 		_ = near.Close()
 	})
-	// An upload that takes longer than the allowed silence is not silent, and neither is the wait for its answer.
+	// An upload that takes longer than the allowed silence is not silent, and neither is the wait
+	// for its answer.
 	synctest.Test(t, func(t *testing.T) {
 		near, far := piped(newDialer(0, silence))
 		answer := make(chan error, 1)

@@ -68,8 +68,8 @@ func refusal(err error) string {
 	return text
 }
 
-// Brief shortens an SDK error to what a reader needs: the server's refusal, or the cause of a failed
-// connection. The whole chain stays behind it for errors.Is and errors.As.
+// Brief shortens an SDK error to what a reader needs: the server's refusal, or the cause of a
+// failed connection. The whole chain stays behind it for errors.Is and errors.As.
 func Brief(err error) error {
 	var send *smithyhttp.RequestSendError
 	var u *url.Error

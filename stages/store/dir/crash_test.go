@@ -29,7 +29,8 @@ var crashKeys = []string{"home/a.tar.gz", "home/a.tar.gz/b.tar.gz", "new/" + str
 
 func version(key string, n int) []byte { return storetest.Bytes(fmt.Sprint(key, n), 40_000) }
 
-// writeForEver replaces the keys by ever newer versions, by Put and by uploads in turn, and tells of each that is saved.
+// writeForEver replaces the keys by ever newer versions, by Put and by uploads in turn, and tells
+// of each that is saved.
 func writeForEver(root string) {
 	s, err := dir.Open(root)
 	for n := 1; err == nil; n++ {
@@ -67,8 +68,9 @@ func writeVersion(s store.Store, key string, n int) error {
 	return err
 }
 
-// TestKilled kills a writer at many moments: what is there is whole, described rightly, and not older than what was
-// said to be saved; the next writer is not hindered, and the leftovers are found and dropped.
+// TestKilled kills a writer at many moments: what is there is whole, described rightly, and not
+// older than what was said to be saved; the next writer is not hindered, and the leftovers are
+// found and dropped.
 func TestKilled(t *testing.T) {
 	root := t.TempDir() + "/store"
 	s, err := dir.Open(root)
@@ -104,7 +106,8 @@ func TestKilled(t *testing.T) {
 		}
 		dropUploads(t, s)
 	}
-	// A kill in the moment before a file says what it is to become leaves one that is found when it is old enough.
+	// A kill in the moment before a file says what it is to become leaves one that is found when it
+	// is old enough.
 	uploads := filepath.Join(root, ".firn-store/uploads")
 	long := time.Now().Add(-24 * time.Hour)
 	for _, name := range files(t, uploads) {
@@ -120,7 +123,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// runWriter lets a writer save so many objects, kills it, and returns the last version of the first key it has saved.
+// runWriter lets a writer save so many objects, kills it, and returns the last version of the first
+// key it has saved.
 func runWriter(t *testing.T, root string, objects int) int {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])

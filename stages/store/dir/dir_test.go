@@ -87,7 +87,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestStays: an object at an odd place stays there when its plain place becomes free, and is not there twice.
+// TestStays: an object at an odd place stays there when its plain place becomes free, and is not
+// there twice.
 func TestStays(t *testing.T) {
 	s, root := openRoot(t)
 	storetest.Put(t, s, "a/b", []byte("b"), store.PutOptions{})
@@ -103,7 +104,8 @@ func TestStays(t *testing.T) {
 	}
 }
 
-// TestFoldedNames: on a file system that takes Key and key for one name, neither object takes the other's place.
+// TestFoldedNames: on a file system that takes Key and key for one name, neither object takes the
+// other's place.
 func TestFoldedNames(t *testing.T) {
 	s, root := openRoot(t)
 	storetest.Put(t, s, "Key", []byte("upper"), store.PutOptions{})
@@ -192,7 +194,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestForeign: files that firn did not write are objects without metadata; what is no plain file is none.
+// TestForeign: files that firn did not write are objects without metadata; what is no plain file is
+// none.
 func TestForeign(t *testing.T) {
 	s, root := openRoot(t)
 	outside := t.TempDir()
@@ -313,7 +316,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestGone: a store whose disk is unmounted in mid-run stops the run, and is not made anew below the mount point.
+// TestGone: a store whose disk is unmounted in mid-run stops the run, and is not made anew below
+// the mount point.
 func TestGone(t *testing.T) {
 	s, root := openRoot(t)
 	storetest.Put(t, s, "k", nil, store.PutOptions{})

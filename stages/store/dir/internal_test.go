@@ -26,7 +26,8 @@ func TestFatal(t *testing.T) {
 	}
 }
 
-// TestPlainPlace: no key leaves the root, lands among the store's own files, or makes a name too long.
+// TestPlainPlace: no key leaves the root, lands among the store's own files, or makes a name too
+// long.
 func TestPlainPlace(t *testing.T) {
 	for _, key := range []string{"a", "a/b.tar.gz", ".hidden/x", "home/.firn/manifest", strings.Repeat("n", 244), "a/.firn-store/b"} {
 		if p, ok := plainPlace(key); !ok || p.data != key {

@@ -107,7 +107,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestForeignItems: the old script's items are records of format 0; what can't be understood is no record.
+// TestForeignItems: the old script's items are records of format 0; what can't be understood is no
+// record.
 func TestForeignItems(t *testing.T) {
 	s, _ := serve(t)
 	s.CreateTable(t, "old-table")
@@ -180,7 +181,8 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// unprocessed is a server that answers for a few keys of each request only; for none of every third request.
+// unprocessed is a server that answers for a few keys of each request only; for none of every third
+// request.
 func unprocessed(t *testing.T, atMost int, calls *atomic.Int64) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {

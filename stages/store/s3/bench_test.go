@@ -15,7 +15,8 @@ import (
 	"firn/stages/store/storetest"
 )
 
-// BenchmarkPart sends parts, several at once, to a real server and to one that only reads, which is the ceiling.
+// BenchmarkPart sends parts, several at once, to a real server and to one that only reads, which is
+// the ceiling.
 func BenchmarkPart(b *testing.B) {
 	b.Run("server", func(b *testing.B) {
 		s := serve(b)

@@ -195,7 +195,8 @@ type seen struct {
 	length int64
 }
 
-// TestOverTLS: with an authority of one's own, the payload is not hashed twice, and nothing is sent that wasn't asked for.
+// TestOverTLS: with an authority of one's own, the payload is not hashed twice, and nothing is sent
+// that wasn't asked for.
 func TestOverTLS(t *testing.T) {
 	localEnv(t)
 	var last seen

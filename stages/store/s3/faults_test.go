@@ -33,7 +33,8 @@ func uploaded(t *testing.T, s store.Store, key string) ([]byte, store.PutOptions
 	return body, o
 }
 
-// TestRetries: each kind of request gets through two failures of each passing kind, and is done once as far as anybody sees.
+// TestRetries: each kind of request gets through two failures of each passing kind, and is done
+// once as far as anybody sees.
 func TestRetries(t *testing.T) {
 	s := serve(t)
 	st := s.open(t, s.faulty)
@@ -149,7 +150,8 @@ func TestGetGoesOn(t *testing.T) {
 	}
 }
 
-// TestCompleteAnswerLost: the object was made though the link broke; who aborted it or overwrote it is told apart.
+// TestCompleteAnswerLost: the object was made though the link broke; who aborted it or overwrote it
+// is told apart.
 func TestCompleteAnswerLost(t *testing.T) {
 	s := serve(t)
 	st := s.open(t, s.faulty)

@@ -27,7 +27,8 @@ func TestBandwidth(t *testing.T) {
 	}
 }
 
-// TestSilentServer: a server that takes a request and says nothing is given up, and what gets through later is taken.
+// TestSilentServer: a server that takes a request and says nothing is given up, and what gets
+// through later is taken.
 func TestSilentServer(t *testing.T) {
 	s := serve(t)
 	st := s.open(t, s.faulty, func(o *s3.Options) { o.Silence, o.Attempts = 100*time.Millisecond, 3 })

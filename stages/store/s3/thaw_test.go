@@ -13,7 +13,8 @@ import (
 	"firn/stages/store/storetest"
 )
 
-// TestThawRefused: which refusals of a thaw are told apart, and that none of them is tried again at once.
+// TestThawRefused: which refusals of a thaw are told apart, and that none of them is tried again at
+// once.
 func TestThawRefused(t *testing.T) {
 	s := serve(t)
 	st := s.open(t, s.faulty)

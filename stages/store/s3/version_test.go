@@ -10,7 +10,8 @@ import (
 	"firn/stages/store/storetest"
 )
 
-// TestVersionsWithoutTheRight: who may not name versions reads the newest all the same, and is told what older ones need.
+// TestVersionsWithoutTheRight: who may not name versions reads the newest all the same, and is told
+// what older ones need.
 func TestVersionsWithoutTheRight(t *testing.T) {
 	s := serve(t, harness.Versioning())
 	st := s.open(t, s.faulty)
