@@ -1,11 +1,5 @@
 package codec
 
-// A Cutter is a Format whose blocks end where their content says; others' hold BlockSize bytes.
-type Cutter interface {
-	// NewCut returns the Cut of one archive.
-	NewCut() Cut
-}
-
 // A Cut finds where the blocks of one archive end. The result depends on the bytes alone, not on
 // how they are split between calls. It is not safe for concurrent use.
 type Cut interface {
@@ -15,14 +9,6 @@ type Cut interface {
 	Scan(p []byte) (n int, full bool)
 	// Room is how many bytes belong to the block whatever their values; perhaps 0.
 	Room() int
-}
-
-// NewCut returns what cuts an archive into f's blocks. The last block ends with the archive.
-func NewCut(f Format) Cut {
-	if c, ok := f.(Cutter); ok {
-		return c.NewCut()
-	}
-	return &equalCut{size: f.BlockSize(), left: f.BlockSize()}
 }
 
 // An equalCut makes blocks of one size.

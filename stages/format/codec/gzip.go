@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -64,11 +65,11 @@ func gzipPiece(data, block []byte) Piece {
 
 type fastGzipEncoder struct {
 	w   *flate.Writer
-	out sliceWriter
+	out bytes.Buffer
 }
 
 func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
-	e.out = sliceWriter(room(dst, deflate.Bound(len(block))))
+	e.out = *bytes.NewBuffer(room(dst, deflate.Bound(len(block))))
 	e.w.ResetDict(&e.out, window)
 	if _, err := e.w.Write(block); err != nil {
 		return Piece{}, err
@@ -76,8 +77,8 @@ func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
 	if err := e.w.Flush(); err != nil {
 		return Piece{}, err
 	}
-	p := gzipPiece(e.out, block)
-	e.out = nil
+	p := gzipPiece(e.out.Bytes(), block)
+	e.out = bytes.Buffer{} // the piece is the caller's
 	return p, nil
 }
 
@@ -85,14 +86,6 @@ type gzipJoiner struct{ gzip.Joiner }
 
 func (j *gzipJoiner) Join(dst []byte, p Piece) []byte {
 	return j.Joiner.Join(dst, p.Data, p.Raw, uint32(p.Sum))
-}
-
-// A sliceWriter appends what is written to it.
-type sliceWriter []byte
-
-func (s *sliceWriter) Write(p []byte) (int, error) {
-	*s = append(*s, p...)
-	return len(p), nil
 }
 
 // whole turns io.EOF, which would mean a regular end, into io.ErrUnexpectedEOF.
