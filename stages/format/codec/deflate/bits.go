@@ -19,6 +19,8 @@ func (w *bitWriter) add(v uint64, n uint) {
 	w.cnt += n
 }
 
+func (w *bitWriter) put(c code) { w.add(c.bits(), c.length()) }
+
 func (w *bitWriter) flush() {
 	binary.LittleEndian.PutUint64(w.out[w.n:], w.acc)
 	w.n += int(w.cnt >> 3)

@@ -25,7 +25,7 @@ type blockWriter struct {
 // write writes raw, which seqs describe. c counts their symbols without the end of the block.
 func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	c.literal[endOfBlock] = 1
-	fixedLength := fixedLengths()
+	fixedLength, fives := fixedLengths()
 	dynamic, fixed := 3+b.header.choose(c, &b.coder), 3
 	for i, n := range c.literal[:literals] {
 		extra := 0
@@ -47,7 +47,7 @@ func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	case fixed <= dynamic:
 		b.add(kindFixed<<1, 3)
 		canonical(b.literalCode[:], fixedLength[:])
-		canonical(b.distanceCode[:], fives())
+		canonical(b.distanceCode[:], fives[:])
 		b.sequences(by, raw, seqs)
 	default:
 		b.add(kindDynamic<<1, 3)
@@ -56,14 +56,6 @@ func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 		canonical(b.distanceCode[:distances], b.distanceLength[:])
 		b.sequences(by, raw, seqs)
 	}
-}
-
-func fives() []uint8 {
-	var lengths [32]uint8
-	for i := range lengths {
-		lengths[i] = 5
-	}
-	return lengths[:]
 }
 
 // stored writes raw as stored blocks.
@@ -92,15 +84,13 @@ func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 		raw = raw[len(run):]
 		for len(run) >= 4 {
 			for _, v := range run[:4] {
-				c := b.literalCode[v]
-				w.add(c.bits(), c.length())
+				w.put(b.literalCode[v])
 			}
 			w.flush()
 			run = run[4:]
 		}
 		for _, v := range run {
-			c := b.literalCode[v]
-			w.add(c.bits(), c.length())
+			w.put(b.literalCode[v])
 		}
 		if len(run) > 0 {
 			w.flush()
@@ -119,12 +109,10 @@ func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 		raw = raw[s.length()+minMatch:]
 	}
 	for _, v := range raw {
-		c := b.literalCode[v]
-		w.add(c.bits(), c.length())
+		w.put(b.literalCode[v])
 		w.flush()
 	}
-	end := b.literalCode[endOfBlock]
-	w.add(end.bits(), end.length())
+	w.put(b.literalCode[endOfBlock])
 	w.flush()
 	b.bitWriter = w
 }
