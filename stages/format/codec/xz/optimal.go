@@ -153,14 +153,10 @@ func (o *optimal) trace(cur int) {
 	for cur > 0 {
 		n := &o.nodes[cur]
 		from := int(n.from)
-		if n.tail {
-			distance := n.first.distance
-			if distance == 0 {
-				distance = o.nodes[from].reps[0] + 1
-				o.plan = append(o.plan, symbol{uint32(cur - from - 1), distance})
-			} else {
-				o.plan = append(o.plan, symbol{uint32(cur-from) - n.first.length - 1, distance}, symbol{length: 1})
-			}
+		if d := n.first.distance; n.tail && d == 0 {
+			o.plan = append(o.plan, symbol{uint32(cur - from - 1), o.nodes[from].reps[0] + 1})
+		} else if n.tail {
+			o.plan = append(o.plan, symbol{uint32(cur-from) - n.first.length - 1, d}, symbol{length: 1})
 		}
 		o.plan = append(o.plan, n.first)
 		cur = from

@@ -105,8 +105,8 @@ func (v interval) literal(in *chunkBytes, ps *literalModel) (interval, byte) {
 	return v, byte(at)
 }
 
-// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued the match:
-// as long as the bits agree with its, they select the probability too.
+// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued
+// the match: while the bits agree with its, they select the probability too.
 func (v interval) literalAfterMatch(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
 	at, offset := uint32(1), uint32(0x100)
 	for at < 0x100 {

@@ -90,18 +90,16 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 
 // decode is one worker.
 func (d *reader) decode() {
-	var u *chunkDecoder
+	u := sync.OnceValue(func() *chunkDecoder { return new(chunkDecoder) }) // most files have few blocks
 	for p := range d.work {
-		if u == nil {
-			u = new(chunkDecoder)
-		}
-		p.data, p.err = p.block.decode(u, d.raw.Get())
+		p.data, p.err = p.block.decode(u(), d.raw.Get())
 		d.packed.Put(p.block.data)
 		p.block = nil
 		close(p.ready)
 	}
 }
 
+// reserve waits until a block may take so many bytes, and gives a buffer for its data.
 func (d *reader) reserve(bytes int64) ([]byte, error) {
 	if d.memory.Acquire(d.ctx, bytes) != nil {
 		return nil, errClosed
@@ -109,6 +107,7 @@ func (d *reader) reserve(bytes int64) ([]byte, error) {
 	return d.packed.Get(), nil
 }
 
+// block takes a block for which room was reserved.
 func (d *reader) block(b *packedBlock) error {
 	p := &part{block: b, cost: b.header.raw + b.header.compressed, ready: make(chan struct{})}
 	select {
@@ -119,10 +118,7 @@ func (d *reader) block(b *packedBlock) error {
 	}
 }
 
-func (d *reader) spare() []byte { return d.raw.Get() }
-
-func (d *reader) data(data []byte) error { return d.pass(&part{data: data}) }
-
+// pass takes the next part in order, or fails when the reader is closed.
 func (d *reader) pass(p *part) error {
 	select {
 	case d.ordered <- p:
