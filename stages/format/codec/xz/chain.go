@@ -8,10 +8,6 @@ type chainFinder struct {
 	older []uint32 // for each place modulo the dictionary, the one before it in its chain
 }
 
-func newChainFinder(dict, nice, depth int) *chainFinder {
-	return &chainFinder{newSearch(dict, nice, depth), newTable(dict)}
-}
-
 func (f *chainFinder) find(ms []match, at int) []match {
 	limit := min(f.nice, len(f.buf)-at)
 	if limit < 4 {

@@ -45,9 +45,9 @@ type search struct {
 // newHeadBits is the logarithm of the number of heads of four bytes for a dictionary.
 func newHeadBits(dict int) int { return min(max(bits.Len(uint(dict-1))-2, 12), 20) }
 
-func newSearch(dict, nice, depth int) search {
-	n := newHeadBits(dict)
-	return search{dict: dict, nice: nice, depth: depth, four: newTable(1 << n), bits: n}
+func newSearch(l effort) search {
+	n := newHeadBits(l.dict)
+	return search{dict: l.dict, nice: l.nice, depth: l.depth, four: newTable(1 << n), bits: n}
 }
 
 func (h *search) begin(buf []byte) {

@@ -32,11 +32,6 @@ const renewal = 128
 
 const infinite = 1 << 30
 
-func newOptimal(f finder, nice int) *optimal {
-	return &optimal{prices: prices{priceTable: newPriceTable()}, finder: f, nice: nice}
-}
-
-// run codes the whole of a chunker's block.
 func (o *optimal) run(c *chunker) {
 	o.chunker = c
 	o.finder.begin(c.buf)

@@ -12,7 +12,6 @@ type parser struct {
 	check   check        // of the stream at hand
 }
 
-// run reads the whole file.
 func (p *parser) run() error {
 	for {
 		if err := p.stream(); err != nil {

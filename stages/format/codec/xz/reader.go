@@ -2,6 +2,7 @@ package xz
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"runtime"
@@ -57,15 +58,9 @@ type part struct {
 // Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
 // for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if o.Dictionary <= 0 {
-		o.Dictionary = 256 << 20
-	}
-	if o.Memory <= 0 {
-		o.Memory = int64(o.Workers+2) * 32 << 20
-	}
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Dictionary = cmp.Or(o.Dictionary, 256<<20)
+	o.Memory = cmp.Or(o.Memory, int64(o.Workers+2)*32<<20)
 	d := &reader{
 		memory:  semaphore.NewWeighted(o.Memory),
 		work:    make(chan *part, o.Workers),

@@ -10,10 +10,6 @@ type treeFinder struct {
 	sons []uint32 // two for each place modulo the dictionary: the roots of what is smaller and what is larger
 }
 
-func newTreeFinder(dict, nice, depth int) *treeFinder {
-	return &treeFinder{newSearch(dict, nice, depth), newTable(2 * dict)}
-}
-
 func (f *treeFinder) find(ms []match, at int) []match {
 	limit := min(f.nice, len(f.buf)-at)
 	if limit < 4 {
