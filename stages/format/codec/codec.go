@@ -54,6 +54,17 @@ type Format interface {
 	NewReader(r io.Reader) (io.ReadCloser, error)
 }
 
+// A Cut finds where the blocks of one archive end. The result depends on the bytes alone, not on
+// how they are split between calls. It is not safe for concurrent use.
+type Cut interface {
+	// Scan takes the next bytes and returns how many belong to the current block, and whether it
+	// ends there; the next call begins with the rest of p then. No block is empty or above
+	// BlockSize.
+	Scan(p []byte) (n int, full bool)
+	// Room is how many bytes belong to the block whatever their values; perhaps 0.
+	Room() int
+}
+
 // An Encoder compresses single blocks. It is one worker's and not safe for concurrent use.
 type Encoder interface {
 	// Encode appends the encoded block to dst and returns that as Piece.Data. block holds 1 to
@@ -166,6 +177,20 @@ func (p *params) BlockMemory() int64 { return p.blockMemory }
 
 // NewCut cuts into blocks of BlockSize; bzip2 alone cuts where the content says.
 func (p *params) NewCut() Cut { return &equalCut{size: p.blockSize, left: p.blockSize} }
+
+// An equalCut makes blocks of one size.
+type equalCut struct{ size, left int }
+
+func (c *equalCut) Room() int { return c.left }
+
+func (c *equalCut) Scan(p []byte) (n int, full bool) {
+	if len(p) < c.left {
+		c.left -= len(p)
+		return len(p), false
+	}
+	n, c.left = c.left, c.size
+	return n, true
+}
 
 // room returns dst with space for exactly n more bytes if it must grow: BlockMemory counts on that.
 func room(dst []byte, n int64) []byte {

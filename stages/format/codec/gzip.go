@@ -53,10 +53,7 @@ type gzipEncoder struct{ *deflate.Encoder }
 
 func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
 	data, err := e.Encoder.Encode(room(dst, deflate.Bound(len(block))), window, block)
-	if err != nil {
-		return Piece{}, err
-	}
-	return gzipPiece(data, block), nil
+	return gzipPiece(data, block), err
 }
 
 func gzipPiece(data, block []byte) Piece {

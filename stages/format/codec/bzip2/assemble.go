@@ -55,7 +55,6 @@ func (a *assembler) endBlock() error {
 	return nil
 }
 
-// advance takes the next segment.
 func (a *assembler) advance() error {
 	if a.missing != nil {
 		return a.missing

@@ -195,7 +195,7 @@ func (b *blockReader) readSymbols(r *bitReader, symbols int) (int, error) {
 				moved := uint64(2)<<(8*place+7) - 1
 				w0 = w0&^moved | (w0<<8|c)&moved
 			} else {
-				c = takeFar(&list, place)
+				c = list[place>>3&31] >> (place & 7 * 8) & 0xff
 				carry := w0 >> 56
 				w0 = w0<<8 | c
 				shiftFar(&list, place, carry)
@@ -206,10 +206,6 @@ func (b *blockReader) readSymbols(r *bitReader, symbols int) (int, error) {
 		}
 	}
 	return 0, orOver(r, "a block with fewer selectors than it needs")
-}
-
-func takeFar(list *[32]uint64, place uint) uint64 {
-	return list[place>>3&31] >> (place & 7 * 8) & 0xff
 }
 
 // shiftFar moves the bytes from the second word to place one back and puts carry before them.

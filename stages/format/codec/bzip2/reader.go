@@ -1,6 +1,7 @@
 package bzip2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -34,10 +35,7 @@ type reader struct {
 // Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
 // for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
-	workers := o.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	d := new(reader)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	inputs, blocks := make(free.List, 2*workers+2), make(free.List, 2*workers+2)

@@ -11,8 +11,6 @@ type bitWriter struct {
 	cnt uint // bits in acc, at most 7 after a flush
 }
 
-func newBitWriter(dst []byte) bitWriter { return bitWriter{out: dst[:cap(dst)], n: len(dst)} }
-
 // add appends the low n bits of v, whose other bits are 0: 56 bits at most between two flushes.
 func (w *bitWriter) add(v uint64, n uint) {
 	w.acc |= v << (w.cnt & 63)

@@ -58,7 +58,6 @@ func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	}
 }
 
-// stored writes raw as stored blocks.
 func (b *blockWriter) stored(raw []byte) {
 	for len(raw) > 0 {
 		part := raw[:min(len(raw), maxStored)]

@@ -30,7 +30,6 @@ const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
 
 // An Encoder deflates blocks. It is not safe for concurrent use.
 type Encoder struct {
-	effort effort
 	finder
 	slots
 	splitter
@@ -55,10 +54,10 @@ func levels() [MaxLevel + 1]effort {
 // NewEncoder returns an encoder for a level from MinLevel to MaxLevel.
 func NewEncoder(level int) *Encoder {
 	e := &Encoder{
-		effort: levels()[level], slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
+		slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
 		seqs: make([]sequence, 0, maxSequences),
 	}
-	e.deep, e.most = e.effort.deep, e.effort.plan
+	e.effort = levels()[level]
 	if e.effort.plan {
 		e.plan = make([]uint32, 0, horizon)
 	}
@@ -83,7 +82,7 @@ func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	}
 	e.rest()
 	e.splitter.split()
-	e.bitWriter = newBitWriter(dst)
+	e.bitWriter = bitWriter{out: dst[:cap(dst)], n: len(dst)}
 	raw, seqs := windowSize, 0
 	for _, c := range e.chunks {
 		e.write(&e.slots, e.buf[raw:c.raw], e.seqs[seqs:c.seqs], c.counts)
