@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -68,15 +69,11 @@ type fastGzipEncoder struct {
 func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
 	e.out = *bytes.NewBuffer(room(dst, deflate.Bound(len(block))))
 	e.w.ResetDict(&e.out, window)
-	if _, err := e.w.Write(block); err != nil {
-		return Piece{}, err
-	}
-	if err := e.w.Flush(); err != nil {
-		return Piece{}, err
-	}
+	_, err := e.w.Write(block)
+	err = errors.Join(err, e.w.Flush())
 	p := gzipPiece(e.out.Bytes(), block)
 	e.out = bytes.Buffer{} // the piece is the caller's
-	return p, nil
+	return p, err
 }
 
 type gzipJoiner struct{ gzip.Joiner }

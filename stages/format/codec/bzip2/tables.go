@@ -11,6 +11,8 @@ const (
 	maxTables = 6
 	groupLen  = 50 // symbols for which one table is chosen
 	passes    = 4
+	costBits  = 10
+	weightMax = 16 // the largest weight of a symbol
 
 	maxCodeLen = 17 // decoders take 20; bzip2 since 1.0.3 writes no more than 17
 	minWeight  = 1  // keeps a symbol that a table never meets codable
@@ -27,8 +29,6 @@ type tables struct {
 	// costs has a symbol's lengths in all tables, costBits each; 50 lengths of 17 stay below 1024.
 	costs [maxSymbols]uint64
 }
-
-const costBits = 10
 
 func tableCount(symbols int) int {
 	switch {
@@ -85,9 +85,6 @@ func (t *tables) guess(symbols []uint16) {
 		}
 	}
 }
-
-// weightMax is the largest weight of a symbol.
-const weightMax = 16
 
 func newTables(groups int) tables {
 	t := tables{selectors: make([]uint8, 0, groups)}

@@ -15,15 +15,14 @@ const (
 	MaxLevel = 9
 )
 
-// windowSize is where the block begins in a finder's buffer: a place of 16 bits reaches so far
-// back.
-const windowSize = 1 << 16
-
-// slack is what may be read behind the block.
-const slack = ahead + maxMatch + 14
-
-// chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
-const chunkSize = 4 << 10
+const (
+	// windowSize is where the block begins in a finder's buffer: as far as 16 bits reach back.
+	windowSize = 1 << 16
+	// slack is what may be read behind the block.
+	slack = ahead + maxMatch + 14
+	// chunkSize is the least input of a chunk, in bytes; it is at most a match or a run longer.
+	chunkSize = 4 << 10
+)
 
 // maxSequences bounds a block's sequences: all of the shortest matches, or all of runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2

@@ -1,7 +1,10 @@
 package xz
 
-// horizon is how many bytes one plan covers at most.
-const horizon = 4096
+const (
+	horizon  = 4096 // how many bytes one plan covers at most
+	renewal  = 128  // symbols that are coded between two renewals of the prices
+	infinite = 1 << 30
+)
 
 // A node is a place in a plan: the cheapest known way to it, and the model's state there.
 type node struct {
@@ -26,11 +29,6 @@ type optimal struct {
 	plan    []symbol
 	coded   int // symbols since the prices were renewed
 }
-
-// renewal is how many symbols are coded between two renewals of the prices.
-const renewal = 128
-
-const infinite = 1 << 30
 
 func (o *optimal) run(c *chunker) {
 	o.chunker = c
