@@ -39,8 +39,7 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	d := new(reader)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	inputs, blocks := make(free.List, 2*workers+2), make(free.List, 2*workers+2)
-	work := make(chan *segment, workers)
-	ordered := make(chan *segment, workers)
+	work, ordered := make(chan *segment, workers), make(chan *segment, workers)
 	d.assembler = assembler{segments: ordered, inputs: inputs, blocks: blocks, own: sync.OnceValue(newBlockReader)}
 
 	scan := newScanner(r, inputs, func(s *segment) bool {

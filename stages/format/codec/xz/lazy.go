@@ -12,7 +12,7 @@ type lazy struct {
 
 func (z *lazy) run(c *chunker) {
 	z.finder.begin(c.buf)
-	z.noise.begin()
+	z.noise.next = 0
 	here, gain := z.next(c)
 	for c.at < len(c.buf) {
 		if here.distance == 0 {

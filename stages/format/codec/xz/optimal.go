@@ -33,7 +33,7 @@ type optimal struct {
 func (o *optimal) run(c *chunker) {
 	o.chunker = c
 	o.finder.begin(c.buf)
-	o.noise.begin()
+	o.noise.next = 0
 	o.coded = renewal
 	for c.at < len(c.buf) {
 		if o.noise.store(c, o.finder) {
