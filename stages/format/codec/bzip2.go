@@ -29,10 +29,8 @@ func (e *bzip2Encoder) Encode(dst, _, block []byte) (Piece, error) {
 	return Piece{Data: p.Data, Bits: p.Bits, Raw: p.Raw, Count: p.Count, Sum: uint64(p.Sum)}, err
 }
 
-type bzip2Joiner struct{ join *bzip2.Joiner }
+type bzip2Joiner struct{ *bzip2.Joiner }
 
 func (j *bzip2Joiner) Join(dst []byte, p Piece) []byte {
-	return j.join.Join(dst, bzip2.Piece{Data: p.Data, Bits: p.Bits, Raw: p.Raw, Count: p.Count, Sum: uint32(p.Sum)})
+	return j.Joiner.Join(dst, bzip2.Piece{Data: p.Data, Bits: p.Bits, Raw: p.Raw, Count: p.Count, Sum: uint32(p.Sum)})
 }
-
-func (j *bzip2Joiner) Close(dst []byte) []byte { return j.join.Close(dst) }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"firn/stages/format/codec/xz"
@@ -36,13 +37,14 @@ type Format interface {
 	Ext() string
 	// Level is never [DefaultLevel].
 	Level() int
-	// BlockSize is the input in bytes of every block but the last; a [Cutter]'s blocks may be
-	// smaller.
+	// BlockSize is the largest input of a block, in bytes.
 	BlockSize() int
 	// Window is how many bytes before a block its encoder needs; 0 if blocks are independent.
 	Window() int
 	// BlockMemory bounds an encoder's scratch and one piece, in bytes.
 	BlockMemory() int64
+	// NewCut makes one archive's cut. The last block ends with the archive.
+	NewCut() Cut
 	// NewEncoder makes one worker's encoder, to be used for many blocks.
 	NewEncoder() Encoder
 	// NewJoiner makes one archive's joiner.
@@ -50,6 +52,17 @@ type Format interface {
 	// NewReader decodes any standard file of the format, also several streams in a row. Truncated
 	// or damaged data is an error, never io.EOF. Close does not close r.
 	NewReader(r io.Reader) (io.ReadCloser, error)
+}
+
+// A Cut finds where the blocks of one archive end. The result depends on the bytes alone, not on
+// how they are split between calls. It is not safe for concurrent use.
+type Cut interface {
+	// Scan takes the next bytes and returns how many belong to the current block, and whether it
+	// ends there; the next call begins with the rest of p then. No block is empty or above
+	// BlockSize.
+	Scan(p []byte) (n int, full bool)
+	// Room is how many bytes belong to the block whatever their values; perhaps 0.
+	Room() int
 }
 
 // An Encoder compresses single blocks. It is one worker's and not safe for concurrent use.
@@ -130,12 +143,8 @@ func New(name string, level int) (Format, error) {
 
 // HasExt reports whether a format has the extension ext (without a dot). It allocates nothing.
 func HasExt(ext string) bool {
-	for _, k := range kinds() {
-		if ext == k.ext {
-			return true
-		}
-	}
-	return false
+	all := kinds()
+	return slices.ContainsFunc(all[:], func(k kind) bool { return k.ext == ext })
 }
 
 // ByExt returns the format with the extension ext (without a dot), for reading, or [ErrUnknown].
@@ -165,6 +174,23 @@ func (p *params) Level() int         { return p.level }
 func (p *params) BlockSize() int     { return p.blockSize }
 func (p *params) Window() int        { return p.window }
 func (p *params) BlockMemory() int64 { return p.blockMemory }
+
+// NewCut cuts into blocks of BlockSize; bzip2 alone cuts where the content says.
+func (p *params) NewCut() Cut { return &equalCut{size: p.blockSize, left: p.blockSize} }
+
+// An equalCut makes blocks of one size.
+type equalCut struct{ size, left int }
+
+func (c *equalCut) Room() int { return c.left }
+
+func (c *equalCut) Scan(p []byte) (n int, full bool) {
+	if len(p) < c.left {
+		c.left -= len(p)
+		return len(p), false
+	}
+	n, c.left = c.left, c.size
+	return n, true
+}
 
 // room returns dst with space for exactly n more bytes if it must grow: BlockMemory counts on that.
 func room(dst []byte, n int64) []byte {

@@ -100,7 +100,7 @@ func parallel(t testing.TB, f codec.Format, data []byte, workers int) []byte {
 		piece         codec.Piece
 	}
 	var jobs []*job
-	cut := codec.NewCut(f)
+	cut := f.NewCut()
 	for at := 0; at < len(data); {
 		n, _ := cut.Scan(data[at:])
 		jobs = append(jobs, &job{window: data[max(0, at-f.Window()):at], block: data[at : at+n]})

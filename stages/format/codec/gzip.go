@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -52,10 +54,7 @@ type gzipEncoder struct{ *deflate.Encoder }
 
 func (e *gzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
 	data, err := e.Encoder.Encode(room(dst, deflate.Bound(len(block))), window, block)
-	if err != nil {
-		return Piece{}, err
-	}
-	return gzipPiece(data, block), nil
+	return gzipPiece(data, block), err
 }
 
 func gzipPiece(data, block []byte) Piece {
@@ -64,35 +63,23 @@ func gzipPiece(data, block []byte) Piece {
 
 type fastGzipEncoder struct {
 	w   *flate.Writer
-	out sliceWriter
+	out bytes.Buffer
 }
 
 func (e *fastGzipEncoder) Encode(dst, window, block []byte) (Piece, error) {
-	e.out = sliceWriter(room(dst, deflate.Bound(len(block))))
+	e.out = *bytes.NewBuffer(room(dst, deflate.Bound(len(block))))
 	e.w.ResetDict(&e.out, window)
-	if _, err := e.w.Write(block); err != nil {
-		return Piece{}, err
-	}
-	if err := e.w.Flush(); err != nil {
-		return Piece{}, err
-	}
-	p := gzipPiece(e.out, block)
-	e.out = nil
-	return p, nil
+	_, err := e.w.Write(block)
+	err = errors.Join(err, e.w.Flush())
+	p := gzipPiece(e.out.Bytes(), block)
+	e.out = bytes.Buffer{} // the piece is the caller's
+	return p, err
 }
 
 type gzipJoiner struct{ gzip.Joiner }
 
 func (j *gzipJoiner) Join(dst []byte, p Piece) []byte {
 	return j.Joiner.Join(dst, p.Data, p.Raw, uint32(p.Sum))
-}
-
-// A sliceWriter appends what is written to it.
-type sliceWriter []byte
-
-func (s *sliceWriter) Write(p []byte) (int, error) {
-	*s = append(*s, p...)
-	return len(p), nil
 }
 
 // whole turns io.EOF, which would mean a regular end, into io.ErrUnexpectedEOF.

@@ -24,7 +24,7 @@ func TestBlockMemory(t *testing.T) {
 		// comes later.
 		window, block := big(f.Window(), 61), make([]byte, f.BlockSize())
 		copy(block, big(min(len(block), 1<<20), 62))
-		n, _ := codec.NewCut(f).Scan(block)
+		n, _ := f.NewCut().Scan(block)
 		block = block[:n]
 		var enc codec.Encoder
 		var p codec.Piece

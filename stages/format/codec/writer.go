@@ -12,7 +12,7 @@ var errClosed = errors.New("codec: writer is closed")
 // NewWriter returns a writer that compresses to w in the caller's goroutine. Close ends the file
 // and does not close w. Errors are sticky.
 func NewWriter(f Format, w io.Writer) io.WriteCloser {
-	return &writer{f: f, w: w, cut: NewCut(f), enc: f.NewEncoder(), join: f.NewJoiner()}
+	return &writer{f: f, w: w, cut: f.NewCut(), enc: f.NewEncoder(), join: f.NewJoiner()}
 }
 
 type writer struct {

@@ -89,7 +89,7 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 	window := p.stages.Compress.Workers() + 2 // blocks of one archive between the cutter and the joiner
 	err := pipeline.Ordered(ctx, p.stages.Archive, p.pool, window,
 		func(ctx context.Context, emit func(*block) error) error {
-			cut := &cutter{ctx: ctx, packer: p, cut: codec.NewCut(p.format), emit: func(b *block) error {
+			cut := &cutter{ctx: ctx, packer: p, cut: p.format.NewCut(), emit: func(b *block) error {
 				if err := p.stages.Archive.Blocked(func() error { return raw.Send(b) }); err != nil {
 					b.Drop(err)
 					return err

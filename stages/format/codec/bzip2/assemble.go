@@ -1,7 +1,7 @@
 package bzip2
 
 import (
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +13,8 @@ import (
 // An assembler takes segments in order, checks that they form streams, and decodes the last stage.
 type assembler struct {
 	segments       <-chan *segment
-	stop           <-chan struct{}
 	inputs, blocks free.List
-	own            *blockReader // decodes what the workers could not
+	own            func() *blockReader // decodes what the workers could not
 
 	level int
 	sum   uint32 // of the stream's blocks so far
@@ -56,7 +55,6 @@ func (a *assembler) endBlock() error {
 	return nil
 }
 
-// advance takes the next segment.
 func (a *assembler) advance() error {
 	if a.missing != nil {
 		return a.missing
@@ -79,24 +77,20 @@ func (a *assembler) advance() error {
 	}
 }
 
+// next waits for the next segment and, if it is a block, for its decoder.
 func (a *assembler) next() (*segment, error) {
-	select {
-	case s, ok := <-a.segments:
-		if ok {
-			return s, nil
-		}
-	case <-a.stop:
+	s, ok := <-a.segments
+	if !ok {
+		return nil, errClosed
 	}
-	return nil, errClosed
+	if s.ready != nil {
+		<-s.ready
+	}
+	return s, nil
 }
 
 // ended is the error for an input that ends too early, with s.
-func (s *segment) ended() error {
-	if s.err != nil {
-		return s.err
-	}
-	return io.ErrUnexpectedEOF
-}
+func (s *segment) ended() error { return cmp.Or(s.err, io.ErrUnexpectedEOF) }
 
 // errNoHead: no stream's head is where one should be.
 var errNoHead = errors.New("no bzip2 stream begins here")
@@ -139,10 +133,7 @@ func (a *assembler) takeEnd(s *segment) error {
 	}
 	rest := s.data[(s.bit+markBits+32+7)/8:]
 	if len(rest) == 0 && s.last {
-		if s.err != nil {
-			return s.err
-		}
-		return io.EOF
+		return cmp.Or(s.err, io.EOF)
 	}
 	err := a.takeHead(s, rest)
 	if errors.Is(err, errNoHead) {
@@ -153,11 +144,6 @@ func (a *assembler) takeEnd(s *segment) error {
 
 // takeBlock makes a block the current one.
 func (a *assembler) takeBlock(s *segment) error {
-	select {
-	case <-s.ready:
-	case <-a.stop:
-		return errClosed
-	}
 	// A block that goes beyond its segment had a false mark in it.
 	for errors.Is(s.fault, io.ErrUnexpectedEOF) || s.fault == nil && s.block.bits > s.size {
 		a.blocks.Put(s.block.data)
@@ -166,10 +152,7 @@ func (a *assembler) takeBlock(s *segment) error {
 			return err
 		}
 		s = joined
-		if a.own == nil {
-			a.own = newBlockReader()
-		}
-		s.block, s.fault = a.own.read(newBlock(a.blocks), s.data, s.bit)
+		s.block, s.fault = a.own().read(newBlock(a.blocks), s.data, s.bit)
 	}
 	if s.fault != nil {
 		return s.fault
@@ -204,14 +187,7 @@ func (a *assembler) join(s *segment) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.ready != nil {
-		select {
-		case <-next.ready:
-			a.blocks.Put(next.block.data)
-		case <-a.stop:
-			return nil, errClosed
-		}
-	}
+	a.blocks.Put(next.block.data)
 	data := s.data
 	if next.bit > 0 {
 		data = data[:len(data)-1]
@@ -223,64 +199,4 @@ func (a *assembler) join(s *segment) (*segment, error) {
 	}
 	a.inputs.Put(next.data)
 	return joined, nil
-}
-
-// A runReader undoes the first stage.
-type runReader struct {
-	src   []byte
-	c     byte
-	count int // of c, still to be given out
-}
-
-// read fills dst as far as possible and returns how much; 0 only at the end.
-func (r *runReader) read(dst []byte) int {
-	w := 0
-	for w < len(dst) {
-		if r.count > 0 {
-			n := min(r.count, len(dst)-w)
-			fill(dst[w:w+n], r.c)
-			r.count -= n
-			w += n
-			continue
-		}
-		for len(r.src) >= 8 && len(dst)-w >= 8 {
-			word := binary.LittleEndian.Uint64(r.src)
-			binary.LittleEndian.PutUint64(dst[w:], word)
-			n := 5
-			start := runStarts(word)
-			if start != 0 {
-				n = bits.TrailingZeros64(start) / 8
-			}
-			r.src = r.src[n:]
-			w += n
-			if start != 0 {
-				break
-			}
-		}
-		if !r.takeRun() {
-			if len(r.src) == 0 {
-				break
-			}
-			if w < len(dst) {
-				dst[w] = r.src[0]
-				r.src = r.src[1:]
-				w++
-			}
-		}
-	}
-	return w
-}
-
-// takeRun takes a token if one is next. A block may end without the last one's count.
-func (r *runReader) takeRun() bool {
-	p := r.src
-	if len(p) < 4 || p[0] != p[1] || p[0] != p[2] || p[0] != p[3] {
-		return false
-	}
-	r.c, r.count = p[0], 4
-	if len(p) > 4 {
-		r.count += int(p[4])
-	}
-	r.src = p[min(len(p), tokenLen):]
-	return true
 }

@@ -6,10 +6,9 @@ import (
 	"math/bits"
 )
 
-// bzip2 takes each byte's highest bit first, IEEE CRC-32 the lowest, over the same polynomial. With
-// all bits mirrored, the fast code of hash/crc32 does both.
-
-// A checksum is the check value of a block's bytes before the run-length stage.
+// A checksum is the check value of a block's bytes before the run-length stage. bzip2 takes each
+// byte's highest bit first, IEEE CRC-32 the lowest, over the same polynomial: with all bits
+// mirrored, the fast code of hash/crc32 does both.
 type checksum struct {
 	mirrored uint32
 	scratch  [1024]byte // here, because what crc32.Update is given escapes

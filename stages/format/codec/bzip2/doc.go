@@ -8,7 +8,7 @@
 //
 // The stages of an Encoder are one file each: the run-length stage (rle.go), the sort of all
 // rotations of a block (sort.go and what it names), move to front with its runs of zeros (mtf.go),
-// up to six Huffman tables (tables.go, lengths.go) and the bits of a block (block.go).
+// up to six Huffman tables (tables.go) and the bits of a block (block.go).
 //
 // # Decoding
 //

@@ -33,7 +33,7 @@ func (j *Joiner) Join(dst []byte, p Piece) []byte {
 		data = data[1:]
 	}
 	j.sum = bits.RotateLeft32(j.sum, p.Count) ^ p.Sum
-	return j.release()
+	return j.w.dst
 }
 
 // Close appends the end of the stream to dst. The Joiner must not be used after it.
@@ -43,8 +43,7 @@ func (j *Joiner) Close(dst []byte) []byte {
 	j.w.put(streamMark>>24, 24)
 	j.w.put(streamMark&0xffffff, 24)
 	j.w.put(uint64(j.sum), 32)
-	j.w.dst = j.w.close()
-	return j.release()
+	return j.w.close()
 }
 
 func (j *Joiner) open() {
@@ -52,11 +51,4 @@ func (j *Joiner) open() {
 		j.opened = true
 		j.w.put('B'<<24|'Z'<<16|'h'<<8|uint64('0'+j.level), 32)
 	}
-}
-
-// release returns the bytes, which are the caller's from then on.
-func (j *Joiner) release() []byte {
-	dst := j.w.dst
-	j.w.dst = nil
-	return dst
 }

@@ -1,6 +1,8 @@
 package bzip2
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -22,8 +24,8 @@ var errClosed = errors.New("reading bzip2 data: the reader is closed")
 // A reader has a goroutine that cuts segments, and several that decode blocks.
 type reader struct {
 	assembler assembler
-	stop      chan struct{}
-	once      sync.Once
+	ctx       context.Context // done when the reader is closed
+	cancel    context.CancelFunc
 	running   sync.WaitGroup
 }
 
@@ -33,29 +35,26 @@ type reader struct {
 // Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
 // for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
-	workers := o.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	d := &reader{stop: make(chan struct{})}
+	workers := cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	d := new(reader)
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	inputs, blocks := make(free.List, 2*workers+2), make(free.List, 2*workers+2)
-	work := make(chan *segment, workers)
-	ordered := make(chan *segment, workers)
-	d.assembler = assembler{segments: ordered, stop: d.stop, inputs: inputs, blocks: blocks}
+	work, ordered := make(chan *segment, workers), make(chan *segment, workers)
+	d.assembler = assembler{segments: ordered, inputs: inputs, blocks: blocks, own: sync.OnceValue(newBlockReader)}
 
 	scan := newScanner(r, inputs, func(s *segment) bool {
 		if s.kind == blockStart {
 			s.ready = make(chan struct{})
 			select {
 			case work <- s:
-			case <-d.stop:
+			case <-d.ctx.Done():
 				return false
 			}
 		}
 		select {
 		case ordered <- s:
 			return true
-		case <-d.stop:
+		case <-d.ctx.Done():
 			return false
 		}
 	})
@@ -66,12 +65,9 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 	})
 	for range workers {
 		d.running.Go(func() {
-			var b *blockReader
+			b := sync.OnceValue(newBlockReader) // not for a worker without a block
 			for s := range work {
-				if b == nil {
-					b = newBlockReader()
-				}
-				s.block, s.fault = b.read(newBlock(blocks), s.data, s.bit)
+				s.block, s.fault = b().read(newBlock(blocks), s.data, s.bit)
 				close(s.ready)
 			}
 		})
@@ -80,16 +76,14 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 }
 
 func (d *reader) Read(p []byte) (int, error) {
-	select {
-	case <-d.stop:
+	if d.ctx.Err() != nil {
 		return 0, errClosed
-	default:
 	}
 	return d.assembler.read(p)
 }
 
 func (d *reader) Close() error {
-	d.once.Do(func() { close(d.stop) })
+	d.cancel()
 	d.running.Wait()
 	return nil
 }

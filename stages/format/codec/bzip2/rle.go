@@ -79,3 +79,63 @@ func runLength(p []byte) int {
 	}
 	return n
 }
+
+// A runReader undoes the first stage.
+type runReader struct {
+	src   []byte
+	c     byte
+	count int // of c, still to be given out
+}
+
+// read fills dst as far as possible and returns how much; 0 only at the end.
+func (r *runReader) read(dst []byte) int {
+	w := 0
+	for w < len(dst) {
+		if r.count > 0 {
+			n := min(r.count, len(dst)-w)
+			fill(dst[w:w+n], r.c)
+			r.count -= n
+			w += n
+			continue
+		}
+		for len(r.src) >= 8 && len(dst)-w >= 8 {
+			word := binary.LittleEndian.Uint64(r.src)
+			binary.LittleEndian.PutUint64(dst[w:], word)
+			n := 5
+			start := runStarts(word)
+			if start != 0 {
+				n = bits.TrailingZeros64(start) / 8
+			}
+			r.src = r.src[n:]
+			w += n
+			if start != 0 {
+				break
+			}
+		}
+		if !r.takeRun() {
+			if len(r.src) == 0 {
+				break
+			}
+			if w < len(dst) {
+				dst[w] = r.src[0]
+				r.src = r.src[1:]
+				w++
+			}
+		}
+	}
+	return w
+}
+
+// takeRun takes a token if one is next. A block may end without the last one's count.
+func (r *runReader) takeRun() bool {
+	p := r.src
+	if len(p) < 4 || p[0] != p[1] || p[0] != p[2] || p[0] != p[3] {
+		return false
+	}
+	r.c, r.count = p[0], 4
+	if len(p) > 4 {
+		r.count += int(p[4])
+	}
+	r.src = p[min(len(p), tokenLen):]
+	return true
+}

@@ -65,7 +65,6 @@ func newScanner(r io.Reader, buffers free.List, emit func(*segment) bool) *scann
 	return s
 }
 
-// run reads the whole file.
 func (s *scanner) run() {
 	s.current = &segment{kind: fileStart, data: s.buffers.Get()}
 	chunk := make([]byte, 64<<10)

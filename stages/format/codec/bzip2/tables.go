@@ -1,11 +1,21 @@
 package bzip2
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+
+	"firn/stages/format/codec/huffman"
+)
 
 const (
 	maxTables = 6
 	groupLen  = 50 // symbols for which one table is chosen
 	passes    = 4
+	costBits  = 10
+	weightMax = 16 // the largest weight of a symbol
+
+	maxCodeLen = 17 // decoders take 20; bzip2 since 1.0.3 writes no more than 17
+	minWeight  = 1  // keeps a symbol that a table never meets codable
 )
 
 // tables are two to six Huffman codes, and which of them codes each group of symbols.
@@ -19,8 +29,6 @@ type tables struct {
 	// costs has a symbol's lengths in all tables, costBits each; 50 lengths of 17 stay below 1024.
 	costs [maxSymbols]uint64
 }
-
-const costBits = 10
 
 func tableCount(symbols int) int {
 	switch {
@@ -77,9 +85,6 @@ func (t *tables) guess(symbols []uint16) {
 		}
 	}
 }
-
-// weightMax is the largest weight of a symbol.
-const weightMax = 16
 
 func newTables(groups int) tables {
 	t := tables{selectors: make([]uint8, 0, groups)}
@@ -153,4 +158,45 @@ func (t *tables) assign(symbols []uint16, alpha int) {
 		}
 	}
 	t.selectors = selectors
+}
+
+// codeLengths writes to lengths the lengths of a Huffman code for freq, none above maxCodeLen. A
+// code that comes out too long is made again from flatter weights.
+func codeLengths(lengths []uint8, freq []uint32) {
+	n := len(freq)
+	var leaves [maxSymbols]uint64 // weight << 16 | symbol
+	var depths [maxSymbols]uint8
+	var tree huffman.Tree
+	for i, f := range freq {
+		leaves[i] = uint64(max(f, minWeight))<<16 | uint64(i)
+	}
+	for {
+		slices.Sort(leaves[:n])
+		tree.Depths(depths[:n], leaves[:n])
+		if slices.Max(depths[:n]) <= maxCodeLen {
+			break
+		}
+		for i, w := range leaves[:n] {
+			leaves[i] = (w>>16/2+1)<<16 | w&0xffff
+		}
+	}
+	for i, w := range leaves[:n] {
+		lengths[w&0xffff] = depths[i]
+	}
+}
+
+// assignCodes makes canonical codes: rising with length, then symbol. A code is bits << 8 | length.
+func assignCodes(codes []uint32, lengths []uint8) {
+	var count [maxCodeLen + 2]uint32
+	for _, l := range lengths {
+		count[l+1]++
+	}
+	var next [maxCodeLen + 2]uint32
+	for l := 1; l <= maxCodeLen; l++ {
+		next[l+1] = (next[l] + count[l+1]) << 1
+	}
+	for s, l := range lengths {
+		codes[s] = next[l]<<8 | uint32(l)
+		next[l]++
+	}
 }

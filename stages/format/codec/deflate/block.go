@@ -25,7 +25,7 @@ type blockWriter struct {
 // write writes raw, which seqs describe. c counts their symbols without the end of the block.
 func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	c.literal[endOfBlock] = 1
-	fixedLength := fixedLengths()
+	fixedLength, fives := fixedLengths()
 	dynamic, fixed := 3+b.header.choose(c, &b.coder), 3
 	for i, n := range c.literal[:literals] {
 		extra := 0
@@ -47,7 +47,7 @@ func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	case fixed <= dynamic:
 		b.add(kindFixed<<1, 3)
 		canonical(b.literalCode[:], fixedLength[:])
-		canonical(b.distanceCode[:], fives())
+		canonical(b.distanceCode[:], fives[:])
 		b.sequences(by, raw, seqs)
 	default:
 		b.add(kindDynamic<<1, 3)
@@ -58,15 +58,6 @@ func (b *blockWriter) write(by *slots, raw []byte, seqs []sequence, c *counts) {
 	}
 }
 
-func fives() []uint8 {
-	var lengths [32]uint8
-	for i := range lengths {
-		lengths[i] = 5
-	}
-	return lengths[:]
-}
-
-// stored writes raw as stored blocks.
 func (b *blockWriter) stored(raw []byte) {
 	for len(raw) > 0 {
 		part := raw[:min(len(raw), maxStored)]
@@ -92,15 +83,13 @@ func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 		raw = raw[len(run):]
 		for len(run) >= 4 {
 			for _, v := range run[:4] {
-				c := b.literalCode[v]
-				w.add(c.bits(), c.length())
+				w.put(b.literalCode[v])
 			}
 			w.flush()
 			run = run[4:]
 		}
 		for _, v := range run {
-			c := b.literalCode[v]
-			w.add(c.bits(), c.length())
+			w.put(b.literalCode[v])
 		}
 		if len(run) > 0 {
 			w.flush()
@@ -119,12 +108,10 @@ func (b *blockWriter) sequences(by *slots, raw []byte, seqs []sequence) {
 		raw = raw[s.length()+minMatch:]
 	}
 	for _, v := range raw {
-		c := b.literalCode[v]
-		w.add(c.bits(), c.length())
+		w.put(b.literalCode[v])
 		w.flush()
 	}
-	end := b.literalCode[endOfBlock]
-	w.add(end.bits(), end.length())
+	w.put(b.literalCode[endOfBlock])
 	w.flush()
 	b.bitWriter = w
 }
@@ -135,4 +122,38 @@ func (b *blockWriter) sync() []byte {
 	b.align()
 	binary.LittleEndian.PutUint32(b.out[b.n:], 0xffff0000)
 	return b.out[:b.n+4]
+}
+
+// A bitWriter fills a slice from its length up to its capacity, lowest bit first (RFC 1951, section
+// 3.1.1). The caller makes room; flush writes up to 8 bytes beyond the end.
+type bitWriter struct {
+	out []byte // at its full capacity
+	n   int    // bytes of out that count
+	acc uint64
+	cnt uint // bits in acc, at most 7 after a flush
+}
+
+// add appends the low n bits of v, whose other bits are 0: 56 bits at most between two flushes.
+func (w *bitWriter) add(v uint64, n uint) {
+	w.acc |= v << (w.cnt & 63)
+	w.cnt += n
+}
+
+func (w *bitWriter) put(c code) { w.add(c.bits(), c.length()) }
+
+func (w *bitWriter) flush() {
+	binary.LittleEndian.PutUint64(w.out[w.n:], w.acc)
+	w.n += int(w.cnt >> 3)
+	w.acc >>= w.cnt & 56
+	w.cnt &= 7
+}
+
+// align fills the last byte with zeros.
+func (w *bitWriter) align() {
+	w.flush()
+	if w.cnt > 0 {
+		w.out[w.n] = byte(w.acc)
+		w.n++
+		w.acc, w.cnt = 0, 0
+	}
 }

@@ -15,22 +15,20 @@ const (
 	MaxLevel = 9
 )
 
-// windowSize is where the block begins in a finder's buffer: a place of 16 bits reaches so far
-// back.
-const windowSize = 1 << 16
-
-// slack is what may be read behind the block.
-const slack = ahead + maxMatch + 14
-
-// chunkSize is the input of a chunk at least, in bytes; a chunk is at most a match or a run longer.
-const chunkSize = 4 << 10
+const (
+	// windowSize is where the block begins in a finder's buffer: as far as 16 bits reach back.
+	windowSize = 1 << 16
+	// slack is what may be read behind the block.
+	slack = ahead + maxMatch + 14
+	// chunkSize is the least input of a chunk, in bytes; it is at most a match or a run longer.
+	chunkSize = 4 << 10
+)
 
 // maxSequences bounds a block's sequences: all of the shortest matches, or all of runs.
 const maxSequences = MaxBlock/minMatch + MaxBlock/maxRun + 2
 
 // An Encoder deflates blocks. It is not safe for concurrent use.
 type Encoder struct {
-	effort effort
 	finder
 	slots
 	splitter
@@ -55,10 +53,10 @@ func levels() [MaxLevel + 1]effort {
 // NewEncoder returns an encoder for a level from MinLevel to MaxLevel.
 func NewEncoder(level int) *Encoder {
 	e := &Encoder{
-		effort: levels()[level], slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
+		slots: newSlots(), splitter: newSplitter(MaxBlock/chunkSize + 1),
 		seqs: make([]sequence, 0, maxSequences),
 	}
-	e.deep, e.most = e.effort.deep, e.effort.plan
+	e.effort = levels()[level]
 	if e.effort.plan {
 		e.plan = make([]uint32, 0, horizon)
 	}
@@ -83,7 +81,7 @@ func (e *Encoder) Encode(dst, window, block []byte) ([]byte, error) {
 	}
 	e.rest()
 	e.splitter.split()
-	e.bitWriter = newBitWriter(dst)
+	e.bitWriter = bitWriter{out: dst[:cap(dst)], n: len(dst)}
 	raw, seqs := windowSize, 0
 	for _, c := range e.chunks {
 		e.write(&e.slots, e.buf[raw:c.raw], e.seqs[seqs:c.seqs], c.counts)

@@ -198,7 +198,7 @@ func TestMatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := mixture(rapid.IntRange(1, 80_000).Draw(t, "size"), rapid.Uint64().Draw(t, "seed"))
 		cut := rapid.IntRange(0, len(data)-1).Draw(t, "cut")
-		f := &finder{deep: rapid.Bool().Draw(t, "deep")}
+		f := &finder{effort: effort{deep: rapid.Bool().Draw(t, "deep")}}
 		for range 2 { // the tables are used again
 			f.begin(data[:cut], data[cut:])
 			for p := windowSize; p < f.end; p++ {

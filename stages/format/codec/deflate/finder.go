@@ -25,9 +25,7 @@ func (b bucket) add(pos uint16) bucket { return b<<16 | bucket(pos) }
 // A finder looks for earlier places that match. It enters a range of positions at a time and keeps
 // what was there before: a loop without branches.
 type finder struct {
-	deep bool // look in short, and in long by more bytes
-	most bool // look in mid
-
+	effort
 	start  int // where the window begins
 	end    int // where the block ends
 	filled int // positions below are in the tables
@@ -43,7 +41,6 @@ type finder struct {
 	lasts               [2 * ahead]uint16
 }
 
-// begin takes over a window and a block.
 func (f *finder) begin(window, block []byte) {
 	window = window[max(0, len(window)-maxDistance):]
 	f.start, f.end = windowSize-len(window), windowSize+len(block)
@@ -57,7 +54,7 @@ func (f *finder) begin(window, block []byte) {
 	if f.deep {
 		clear(f.short[:])
 	}
-	if f.most {
+	if f.plan {
 		clear(f.mid[:])
 	}
 	for f.filled < windowSize {
@@ -91,7 +88,7 @@ func (f *finder) fill() {
 	enter(&f.long, in, longs, at, mostBytes)
 	enter(&f.short, in, (*[ahead]bucket)(f.shorts[half:]), at, fourBytes)
 	enterLast(&f.last, in, (*[ahead]uint16)(f.lasts[half:]), at, threeBytes)
-	if f.most {
+	if f.plan {
 		enter(&f.mid, in, (*[ahead]bucket)(f.mids[half:]), at, sixBytes)
 	}
 }

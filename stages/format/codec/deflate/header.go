@@ -124,7 +124,7 @@ func (h *header) write(w *bitWriter) {
 	canonical(codes[:], h.precode[:])
 	for _, item := range h.items[:h.filled] {
 		symbol := int(item & 0xff)
-		w.add(codes[symbol].bits(), codes[symbol].length())
+		w.put(codes[symbol])
 		w.add(uint64(item>>8), uint(precodeExtra(symbol)))
 		w.flush()
 	}
@@ -132,18 +132,19 @@ func (h *header) write(w *bitWriter) {
 
 // fixedLengths are the code lengths of a block without a header (RFC 1951, section 3.2.6). Its
 // alphabets have extra symbols that never occur and sort last.
-func fixedLengths() (lengths [288]uint8) {
-	for i := range lengths {
+func fixedLengths() (literal [288]uint8, distance [32]uint8) {
+	for i := range literal {
 		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
+		case i >= 144 && i < 256:
+			literal[i] = 9
+		case i >= 256 && i < 280:
+			literal[i] = 7
 		default:
-			lengths[i] = 8
+			literal[i] = 8
 		}
 	}
-	return lengths
+	for i := range distance {
+		distance[i] = 5
+	}
+	return literal, distance
 }

@@ -18,6 +18,7 @@ type coder struct {
 // complete; fewer than two symbols get two codes of one bit, which some decoders need.
 func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	clear(code)
+	h.leaves[0] = 0
 	n := 0
 	for i, f := range freq {
 		if f != 0 {
@@ -27,9 +28,6 @@ func (h *coder) lengths(code []uint8, freq []uint32, limit int) {
 	}
 	if n < 2 {
 		only := int(h.leaves[0] & 0xffff)
-		if n == 0 {
-			only = 0
-		}
 		code[only] = 1
 		code[(only+1)%2] = 1
 		return
@@ -91,7 +89,7 @@ type code uint32
 func (c code) bits() uint64 { return uint64(c & 0xffff) }
 func (c code) length() uint { return uint(c >> 16) }
 
-// canonical computes the codes for lengths.
+// canonical computes the codes for lengths; that of an unused symbol is 0.
 func canonical(codes []code, lengths []uint8) {
 	var next [17]uint32
 	for _, l := range lengths {
@@ -103,10 +101,6 @@ func canonical(codes []code, lengths []uint8) {
 		next[l+1] <<= 1
 	}
 	for i, l := range lengths {
-		if l == 0 {
-			codes[i] = 0
-			continue
-		}
 		codes[i] = code(bits.Reverse16(uint16(next[l]))>>(16-l)) | code(l)<<16
 		next[l]++
 	}

@@ -2,8 +2,8 @@ package deflate
 
 // An effort is what a level stands for.
 type effort struct {
-	deep  bool // see finder
-	plan  bool // cut along the cheapest way; else lazily
+	deep  bool // look in the finder's short, and in long by more bytes
+	plan  bool // look in mid too, and cut along the cheapest way; else lazily
 	chunk int  // bytes of input in a chunk
 	nice  int  // a match of so many bytes is taken without a look at later positions
 }

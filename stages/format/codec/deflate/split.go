@@ -2,6 +2,7 @@ package deflate
 
 import (
 	"math/bits"
+	"slices"
 
 	"firn/stages/format/codec/huffman"
 )
@@ -50,22 +51,17 @@ func (s *splitter) weigh(n uint32) int64 {
 // price is the cost of a block of these symbols without extra bits, which no split changes.
 func (s *splitter) price(c *counts) int64 {
 	cost := int64(headerCost)
-	total := uint32(0)
-	for _, n := range c.literal {
-		if n != 0 {
-			total += n
-			cost += symbolCost - s.weigh(n)
+	for _, symbols := range [...][]uint32{c.literal[:], c.distance[:]} {
+		total := uint32(0)
+		for _, n := range symbols {
+			if n != 0 {
+				total += n
+				cost += symbolCost - s.weigh(n)
+			}
 		}
+		cost += s.weigh(total)
 	}
-	cost += s.weigh(total)
-	total = 0
-	for _, n := range c.distance {
-		if n != 0 {
-			total += n
-			cost += symbolCost - s.weigh(n)
-		}
-	}
-	return cost + s.weigh(total)
+	return cost
 }
 
 // begin makes room for the chunks of another block.
@@ -91,14 +87,14 @@ func (s *splitter) split() {
 	for i := range len(s.chunks) - 1 {
 		s.measure(i)
 	}
-	for {
-		best := -1
+	for len(s.chunks) > 1 {
+		best := 0
 		for i := range len(s.chunks) - 1 {
-			if g := s.chunks[i].gain; g > 0 && (best < 0 || g > s.chunks[best].gain) {
+			if s.chunks[i].gain > s.chunks[best].gain {
 				best = i
 			}
 		}
-		if best < 0 {
+		if s.chunks[best].gain <= 0 {
 			return
 		}
 		s.join(best)
@@ -118,7 +114,7 @@ func (s *splitter) join(i int) {
 	a.cost += b.cost - a.gain
 	a.counts.add(b.counts)
 	a.seqs, a.raw = b.seqs, b.raw
-	s.chunks = append(s.chunks[:i+1], s.chunks[i+2:]...)
+	s.chunks = slices.Delete(s.chunks, i+1, i+2)
 	if i+1 < len(s.chunks) {
 		s.measure(i)
 	}

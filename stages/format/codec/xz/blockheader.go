@@ -37,12 +37,10 @@ func readBlockHeader(s *source, first byte) (h blockHeader, err error) {
 	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(sum) {
 		return h, corrupt("a block's header that does not match its check value")
 	}
-	if err := h.parse(body[1], bytes.NewReader(body[2:])); err == io.EOF {
-		return h, corrupt("a block's header that is too short")
-	} else if err != nil {
-		return h, err
+	if err = h.parse(body[1], bytes.NewReader(body[2:])); err == io.EOF {
+		err = corrupt("a block's header that is too short")
 	}
-	return h, nil
+	return h, err
 }
 
 func (h *blockHeader) parse(flags byte, r *bytes.Reader) (err error) {
@@ -72,15 +70,10 @@ func (h *blockHeader) parse(flags byte, r *bytes.Reader) (err error) {
 	if h.dict, err = lastFilter(last); err != nil {
 		return err
 	}
-	for {
-		b, err := r.ReadByte()
-		if err == io.EOF {
-			return nil
-		}
-		if b != 0 {
-			return unsupported("a block's header with more in it than is known")
-		}
+	if rest, _ := io.ReadAll(r); !allZero(rest) {
+		return unsupported("a block's header with more in it than is known")
 	}
+	return nil
 }
 
 func optional(present bool, r io.ByteReader) (int64, error) {

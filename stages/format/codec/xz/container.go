@@ -30,9 +30,6 @@ const (
 // ecma is the table of the CRC-64 in use (ECMA-182). MakeTable returns the same table each time.
 func ecma() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
 
-// beginBlock appends room for a block header.
-func beginBlock(dst []byte) []byte { return append(dst, make([]byte, blockHeaderSize)...) }
-
 // endBlock fills in the header of the block in dst[start:], LZMA2 data made from raw, and appends
 // padding and check. unpadded is for the index.
 func endBlock(dst []byte, start int, raw []byte, dictSize uint32) (block []byte, unpadded int64) {

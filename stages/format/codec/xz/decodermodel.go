@@ -1,14 +1,10 @@
 package xz
 
-// maxPositionBits is the most bits of the position that select a probability.
-const maxPositionBits = 4
-
-// maxLiteralBits is the most bits of position and byte before that select a literal's
-// probabilities.
-const maxLiteralBits = 4
-
-// states are counted to 16 here, so that no index need be checked.
-const stateMask = 15
+const (
+	maxPositionBits = 4  // the most bits of the position that select a probability
+	maxLiteralBits  = 4  // the most bits of position and byte before that select a literal's
+	stateMask       = 15 // states are counted to 16 here, so that no index need be checked
+)
 
 type literalModel [0x300]prob
 

@@ -57,9 +57,10 @@ func NewEncoder(level int) *Encoder {
 	l := levels()[level]
 	e := &Encoder{level: l}
 	if l.optimal {
-		e.parser = newOptimal(newTreeFinder(l.dict, l.nice, l.depth), l.nice)
+		f := &treeFinder{newSearch(l), newTable(2 * l.dict)}
+		e.parser = &optimal{prices: prices{priceTable: newPriceTable()}, finder: f, nice: l.nice}
 	} else {
-		e.parser = newLazy(newChainFinder(l.dict, l.nice, l.depth), l.nice)
+		e.parser = &lazy{finder: &chainFinder{newSearch(l), newTable(l.dict)}, nice: l.nice}
 	}
 	return e
 }
@@ -70,7 +71,7 @@ func (e *Encoder) Encode(dst, raw []byte) (block []byte, unpadded int64, err err
 		return nil, 0, fmt.Errorf("encoding an xz block of %d bytes: the level takes 1 to %d", len(raw), e.level.block)
 	}
 	start := len(dst)
-	e.chunker.begin(beginBlock(dst), raw)
+	e.chunker.begin(append(dst, make([]byte, blockHeaderSize)...), raw)
 	e.parser.run(&e.chunker)
 	block, unpadded = endBlock(e.chunker.end(), start, raw, uint32(e.level.dict))
 	return block, unpadded, nil

@@ -3,6 +3,7 @@ package xz
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // The filters that may go before LZMA2 (section 5.3).
@@ -39,8 +40,8 @@ type filter interface {
 // newFilters makes a block's filters, in the order in which a decoder applies them.
 func newFilters(flags []filterFlags) ([]filter, error) {
 	var all []filter
-	for i := range flags {
-		f, err := newFilter(flags[len(flags)-1-i])
+	for _, flags := range slices.Backward(flags) {
+		f, err := newFilter(flags)
 		if err != nil {
 			return nil, err
 		}
@@ -77,10 +78,6 @@ func newFilter(f filterFlags) (filter, error) {
 type chain struct {
 	filters []filter
 	held    [][]byte
-}
-
-func newChain(filters []filter) *chain {
-	return &chain{filters: filters, held: make([][]byte, len(filters))}
 }
 
 // appendTo appends the decoded p to dst. last says that nothing follows.

@@ -1,6 +1,7 @@
 package xz
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -30,10 +31,6 @@ func (x *index) record(unpadded, size uint64) {
 	x.sum.Write(record[:])
 }
 
-func (x *index) equal(y *index) bool {
-	return x.blocks == y.blocks && string(x.sum.Sum(nil)) == string(y.sum.Sum(nil))
-}
-
 // read reads a stream's index after its first byte, compares it, and returns its size in bytes.
 func (x *index) read(s *source) (int64, error) {
 	start := s.read - 1
@@ -58,7 +55,7 @@ func (x *index) read(s *source) (int64, error) {
 		}
 		found.record(unpadded, size)
 	}
-	if !found.equal(x) {
+	if !bytes.Equal(found.sum.Sum(nil), x.sum.Sum(nil)) {
 		return 0, corrupt("an index that does not fit the blocks")
 	}
 	if err := padding(r, s.read-start); err != nil {

@@ -10,12 +10,9 @@ type lazy struct {
 	matches []match
 }
 
-func newLazy(f finder, nice int) *lazy { return &lazy{finder: f, nice: nice} }
-
-// run codes the whole of a chunker's block.
 func (z *lazy) run(c *chunker) {
 	z.finder.begin(c.buf)
-	z.noise.begin()
+	z.noise.next = 0
 	here, gain := z.next(c)
 	for c.at < len(c.buf) {
 		if here.distance == 0 {

@@ -46,7 +46,6 @@ func (c *chunker) open(dst []byte) {
 	c.rc.start(append(dst, make([]byte, chunkHeader)...))
 }
 
-// add codes one symbol.
 func (c *chunker) add(s symbol) {
 	used := len(c.rc.out) - c.head - chunkHeader + c.rc.pending()
 	if used > chunkOutput-symbolBound || c.at-c.start+int(s.length) > chunkInput {
@@ -104,7 +103,6 @@ func (c *chunker) keep(n int) {
 	c.open(c.store())
 }
 
-// end ends the block.
 func (c *chunker) end() []byte {
 	out := c.rc.out[:c.head]
 	if c.at > c.start {

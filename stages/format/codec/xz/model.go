@@ -201,20 +201,16 @@ func (m *model) encodeLiteral(rc *rangeCoder, buf []byte, at int) {
 }
 
 func (m *model) encodeRep(rc *rangeCoder, k, length uint32, position int) {
+	rc.bit(&m.isRepG0[m.state], min(k, 1))
 	if k == 0 {
-		rc.bit(&m.isRepG0[m.state], 0)
+		rc.bit(&m.isRep0Long[m.state][position], min(length-1, 1))
 		if length == 1 {
-			rc.bit(&m.isRep0Long[m.state][position], 0)
 			m.state = afterShortRep(m.state)
 			return
 		}
-		rc.bit(&m.isRep0Long[m.state][position], 1)
 	} else {
-		rc.bit(&m.isRepG0[m.state], 1)
-		if k == 1 {
-			rc.bit(&m.isRepG1[m.state], 0)
-		} else {
-			rc.bit(&m.isRepG1[m.state], 1)
+		rc.bit(&m.isRepG1[m.state], min(k-1, 1))
+		if k > 1 {
 			rc.bit(&m.isRepG2[m.state], k-2)
 		}
 		m.reps = promote(m.reps, k)

@@ -20,8 +20,6 @@ type noise struct {
 	counts [1 << literalContext][256]uint32
 }
 
-func (n *noise) begin() { n.next = 0 }
-
 // store writes noise that follows as stored chunks, and reports whether there was any.
 func (n *noise) store(c *chunker, f finder) bool {
 	from := c.at

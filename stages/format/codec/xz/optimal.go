@@ -1,7 +1,10 @@
 package xz
 
-// horizon is how many bytes one plan covers at most.
-const horizon = 4096
+const (
+	horizon  = 4096 // how many bytes one plan covers at most
+	renewal  = 128  // symbols that are coded between two renewals of the prices
+	infinite = 1 << 30
+)
 
 // A node is a place in a plan: the cheapest known way to it, and the model's state there.
 type node struct {
@@ -27,20 +30,10 @@ type optimal struct {
 	coded   int // symbols since the prices were renewed
 }
 
-// renewal is how many symbols are coded between two renewals of the prices.
-const renewal = 128
-
-const infinite = 1 << 30
-
-func newOptimal(f finder, nice int) *optimal {
-	return &optimal{prices: prices{priceTable: newPriceTable()}, finder: f, nice: nice}
-}
-
-// run codes the whole of a chunker's block.
 func (o *optimal) run(c *chunker) {
 	o.chunker = c
 	o.finder.begin(c.buf)
-	o.noise.begin()
+	o.noise.next = 0
 	o.coded = renewal
 	for c.at < len(c.buf) {
 		if o.noise.store(c, o.finder) {
@@ -153,14 +146,10 @@ func (o *optimal) trace(cur int) {
 	for cur > 0 {
 		n := &o.nodes[cur]
 		from := int(n.from)
-		if n.tail {
-			distance := n.first.distance
-			if distance == 0 {
-				distance = o.nodes[from].reps[0] + 1
-				o.plan = append(o.plan, symbol{uint32(cur - from - 1), distance})
-			} else {
-				o.plan = append(o.plan, symbol{uint32(cur-from) - n.first.length - 1, distance}, symbol{length: 1})
-			}
+		if d := n.first.distance; n.tail && d == 0 {
+			o.plan = append(o.plan, symbol{uint32(cur - from - 1), o.nodes[from].reps[0] + 1})
+		} else if n.tail {
+			o.plan = append(o.plan, symbol{uint32(cur-from) - n.first.length - 1, d}, symbol{length: 1})
 		}
 		o.plan = append(o.plan, n.first)
 		cur = from

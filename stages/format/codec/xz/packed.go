@@ -33,10 +33,8 @@ func (b *packedBlock) decode(u *chunkDecoder, dst []byte) ([]byte, error) {
 		return nil, errBlockSize()
 	}
 	end := len(b.data) - b.check.size()
-	for _, v := range b.data[h.compressed:end] {
-		if v != 0 {
-			return nil, corrupt("padding that is not zero")
-		}
+	if !allZero(b.data[h.compressed:end]) {
+		return nil, corrupt("padding that is not zero")
 	}
 	raw := u.buf[:u.pos]
 	u.buf = nil

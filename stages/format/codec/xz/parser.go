@@ -6,36 +6,21 @@ type parser struct {
 	s       *source
 	dict    int64 // the largest dictionary that is taken, in bytes
 	whole   int64 // the most that a block which is held as a whole may take, in bytes
-	out     outlet
+	out     *reader
 	window  chunkDecoder // for the blocks that are decoded here
 	records *index       // of the stream at hand
 	check   check        // of the stream at hand
 }
 
-// An outlet takes a parser's parts, in order. Its methods fail when the reader is closed.
-type outlet interface {
-	// reserve waits until a block may take so many bytes, and gives a buffer for its data.
-	reserve(bytes int64) ([]byte, error)
-	// block takes a block for which room was reserved.
-	block(*packedBlock) error
-	// spare gives a buffer of no bytes for decoded data.
-	spare() []byte
-	// data takes decoded data.
-	data([]byte) error
-}
-
-// run reads the whole file.
 func (p *parser) run() error {
-	for more := true; more; {
+	for {
 		if err := p.stream(); err != nil {
 			return err
 		}
-		var err error
-		if more, err = p.s.next(); err != nil {
+		if more, err := p.s.next(); err != nil || !more {
 			return err
 		}
 	}
-	return nil
 }
 
 func (p *parser) stream() (err error) {
@@ -105,10 +90,10 @@ func (p *parser) decode(h blockHeader, filters []filter) error {
 		size = h.raw
 	}
 	start, limit, sum := p.s.read, h.compressed, newDigest(p.check)
-	chain := newChain(filters)
+	chain := chain{filters: filters, held: make([][]byte, len(filters))}
 	u := &p.window
 	u.begin(u.buf, int(h.dict), size, true)
-	part, from := p.out.spare(), 0
+	out, from := p.out.raw.Get(), 0
 	for more := true; more; {
 		data, again, err := u.chunk(p.s)
 		if err != nil {
@@ -118,14 +103,14 @@ func (p *parser) decode(h blockHeader, filters []filter) error {
 			return errBlockSize()
 		}
 		more = again
-		part = chain.appendTo(part, data, !more)
-		sum.write(part[from:])
-		from = len(part)
+		out = chain.appendTo(out, data, !more)
+		sum.write(out[from:])
+		from = len(out)
 		if from >= streamed {
-			if err := p.out.data(part); err != nil {
+			if err := p.out.pass(&part{data: out}); err != nil {
 				return err
 			}
-			part, from = p.out.spare(), 0
+			out, from = p.out.raw.Get(), 0
 		}
 	}
 	if h.raw != unknown && u.left > 0 {
@@ -136,7 +121,7 @@ func (p *parser) decode(h blockHeader, filters []filter) error {
 	if err := p.finish(h.compressed, sum); err != nil {
 		return err
 	}
-	return p.out.data(part)
+	return p.out.pass(&part{data: out})
 }
 
 // finish reads what follows a block's data.

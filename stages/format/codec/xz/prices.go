@@ -10,7 +10,6 @@ type prices struct {
 	align      [1 << alignBits]uint32
 }
 
-// renew computes the tables.
 func (p *prices) renew(m *model) {
 	p.lengths(&p.match, &m.match)
 	p.lengths(&p.rep, &m.rep)

@@ -100,11 +100,10 @@ func (rc *rangeCoder) reverse(ps []prob, base, v uint32, n int) {
 	}
 }
 
-// priceBits is the number of binary places in a price, in bits of output.
-const priceBits = 5
-
-// 1<<priceShift probabilities share a price.
-const priceShift = 4
+const (
+	priceBits  = 5 // binary places of a price, in bits of output
+	priceShift = 4 // 1<<priceShift probabilities share a price
+)
 
 // A priceTable holds what a bit of a given probability costs.
 type priceTable [1 << (probBits - priceShift)]uint32

@@ -10,13 +10,10 @@ type interval struct {
 	at          uint32 // of the next byte in the chunk
 }
 
-// rangeStart is the number of bytes with which range coded data begin.
-const rangeStart = 5
-
-// begin reads the first bytes of a chunk. The first of them is a zero that every encoder writes.
+// begin reads the first five bytes of a chunk. The first is a zero that every encoder writes.
 func begin(in *chunkBytes) (v interval, ok bool) {
 	code := uint32(in[1])<<24 | uint32(in[2])<<16 | uint32(in[3])<<8 | uint32(in[4])
-	return interval{width: 1<<32 - 1, code: code, at: rangeStart}, in[0] == 0
+	return interval{width: 1<<32 - 1, code: code, at: 5}, in[0] == 0
 }
 
 // fill makes the interval wide enough for another bit.
@@ -105,8 +102,8 @@ func (v interval) literal(in *chunkBytes, ps *literalModel) (interval, byte) {
 	return v, byte(at)
 }
 
-// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued the match:
-// as long as the bits agree with its, they select the probability too.
+// literalAfterMatch decodes a byte that follows a match. like is the byte that would have continued
+// the match: while the bits agree with its, they select the probability too.
 func (v interval) literalAfterMatch(in *chunkBytes, ps *literalModel, like uint32) (interval, byte) {
 	at, offset := uint32(1), uint32(0x100)
 	for at < 0x100 {

@@ -2,6 +2,7 @@ package xz
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"runtime"
@@ -57,15 +58,9 @@ type part struct {
 // Another goroutine reads r ahead. Close waits for it, and does not close r. The reader is not safe
 // for concurrent use.
 func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if o.Dictionary <= 0 {
-		o.Dictionary = 256 << 20
-	}
-	if o.Memory <= 0 {
-		o.Memory = int64(o.Workers+2) * 32 << 20
-	}
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Dictionary = cmp.Or(o.Dictionary, 256<<20)
+	o.Memory = cmp.Or(o.Memory, int64(o.Workers+2)*32<<20)
 	d := &reader{
 		memory:  semaphore.NewWeighted(o.Memory),
 		work:    make(chan *part, o.Workers),
@@ -90,18 +85,16 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 
 // decode is one worker.
 func (d *reader) decode() {
-	var u *chunkDecoder
+	u := sync.OnceValue(func() *chunkDecoder { return new(chunkDecoder) }) // most files have few blocks
 	for p := range d.work {
-		if u == nil {
-			u = new(chunkDecoder)
-		}
-		p.data, p.err = p.block.decode(u, d.raw.Get())
+		p.data, p.err = p.block.decode(u(), d.raw.Get())
 		d.packed.Put(p.block.data)
 		p.block = nil
 		close(p.ready)
 	}
 }
 
+// reserve waits until a block may take so many bytes, and gives a buffer for its data.
 func (d *reader) reserve(bytes int64) ([]byte, error) {
 	if d.memory.Acquire(d.ctx, bytes) != nil {
 		return nil, errClosed
@@ -109,6 +102,7 @@ func (d *reader) reserve(bytes int64) ([]byte, error) {
 	return d.packed.Get(), nil
 }
 
+// block takes a block for which room was reserved.
 func (d *reader) block(b *packedBlock) error {
 	p := &part{block: b, cost: b.header.raw + b.header.compressed, ready: make(chan struct{})}
 	select {
@@ -119,10 +113,7 @@ func (d *reader) block(b *packedBlock) error {
 	}
 }
 
-func (d *reader) spare() []byte { return d.raw.Get() }
-
-func (d *reader) data(data []byte) error { return d.pass(&part{data: data}) }
-
+// pass takes the next part in order, or fails when the reader is closed.
 func (d *reader) pass(p *part) error {
 	select {
 	case d.ordered <- p:

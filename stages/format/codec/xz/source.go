@@ -94,9 +94,10 @@ func number(r io.ByteReader) (uint64, error) {
 	return 0, corrupt("a number of more than nine bytes")
 }
 
+func allZero(p []byte) bool { return len(bytes.Trim(p, "\x00")) == 0 }
+
 const headerMagic = "\xfd7zXZ\x00"
 
-// readHeader reads a stream's header.
 func (s *source) readHeader() (check, error) {
 	var h [streamHeaderSize]byte
 	for i := range h {
