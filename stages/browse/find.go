@@ -38,10 +38,7 @@ type Found struct {
 }
 
 // Find looks for the entries that picks name, in all of the runs, which are in the order of
-// Ledger.Runs. Errors are those of Entries.
-//
-// It goes pack by pack: each is fetched once, and each list in it that a run refers to is read
-// once.
+// Ledger.Runs. Errors are those of Entries. It fetches each pack, and reads each list, once.
 func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
 	s := &search{
 		c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{},

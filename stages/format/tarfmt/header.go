@@ -16,13 +16,6 @@ const (
 	TypeFifo    = '6'
 )
 
-// The bits of Header.Mode beside the nine of the permissions.
-const (
-	ModeSetuid = 0o4000
-	ModeSetgid = 0o2000
-	ModeSticky = 0o1000
-)
-
 // MaxRecords bounds an extended header in bytes: Go's archive/tar refuses more.
 const MaxRecords = 1 << 20
 

@@ -20,6 +20,12 @@ const (
 	tagOther    = 0x20
 )
 
+// aclTags are the tags by their names in the text form.
+var aclTags = map[string]uint16{
+	"user": tagUserObj, "group": tagGroupObj, "mask": tagMask, "other": tagOther,
+	"u": tagUserObj, "g": tagGroupObj, "m": tagMask, "o": tagOther,
+}
+
 var errACL = errors.New("not an ACL")
 
 type aclEntry struct {
@@ -79,17 +85,7 @@ func parseACLEntry(f []string) (aclEntry, error) {
 	if len(f) < 3 || len(f) > 4 {
 		return aclEntry{}, errACL
 	}
-	e := aclEntry{id: ^uint32(0)}
-	switch f[0] {
-	case "user", "u":
-		e.tag = tagUserObj
-	case "group", "g":
-		e.tag = tagGroupObj
-	case "mask", "m":
-		e.tag = tagMask
-	case "other", "o":
-		e.tag = tagOther
-	}
+	e := aclEntry{tag: aclTags[f[0]], id: ^uint32(0)}
 	for _, c := range f[2] {
 		bit, ok := map[rune]uint16{'r': 4, 'w': 2, 'x': 1, '-': 0}[c]
 		if !ok {

@@ -129,8 +129,7 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rest reads what follows the archive, so that who makes the stream comes to its end and can report
-// what is wrong with it.
+// rest reads what follows the archive, so that the stream can report faults at its end.
 func (t *tap) rest() error {
 	if t.zeros < endSize {
 		return fmt.Errorf("the archive is cut off after %d bytes: %w", t.n, io.ErrUnexpectedEOF)

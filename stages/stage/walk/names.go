@@ -3,7 +3,6 @@ package walk
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -67,9 +66,4 @@ func (t *Tree) done(n *names) {
 	if cap(n.bytes) <= 1<<20 && cap(n.at) <= 1<<16 {
 		t.lists.Put(n)
 	}
-}
-
-func (n *names) has(name string) bool {
-	_, found := slices.BinarySearchFunc(n.at, name, func(a nameAt, s string) int { return strings.Compare(string(n.raw(a)), s) })
-	return found
 }

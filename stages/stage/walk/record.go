@@ -120,9 +120,8 @@ func blocks(n int64) int64 {
 }
 
 // settled reports whether an entry changed long enough before now for any later change to show. A
-// time of change in the future comes of a clock set back: it may come again. A time of modification
-// in the future was set by hand and is no sign of a change; one close to now is a sign of it on
-// file systems that keep no time of change.
+// time of change in the future comes of a clock set back, and may come again; a time of modification
+// in the future was set by hand. One close to now counts on file systems without a time of change.
 func settled(now time.Time, st *unix.Stat_t) bool {
 	changed, modified := time.Unix(st.Ctim.Unix()), time.Unix(st.Mtim.Unix())
 	return now.Sub(changed) >= tick(changed) && now.Sub(modified).Abs() >= tick(modified)

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -62,14 +63,10 @@ func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_
 	return len(t.leaveAt) == 0 || !t.leaveAt[string(rel)+name], nil
 }
 
-// leavesOut reports whether a directory or path is left out whatever the patterns say.
-func (t *Tree) leavesOut() bool {
-	return len(t.leave)+len(t.leaveAt) > 0
-}
-
 // isCache reports whether a directory is marked as a cache.
 func isCache(d *dir, n *names) bool {
-	if !n.has(cacheTag) {
+	_, found := slices.BinarySearchFunc(n.at, []byte(cacheTag), func(a nameAt, tag []byte) int { return bytes.Compare(n.raw(a), tag) })
+	if !found {
 		return false
 	}
 	fd, err := openQuietly(d.fd, cacheTag, unix.O_NOFOLLOW)
