@@ -109,10 +109,3 @@ func (st *stream) findLink(m *member) (bool, error) {
 	}
 	return ok, nil
 }
-
-// remember keeps the name of a member just written, for the other names of its inode to link to.
-func (st *stream) remember(m *member) {
-	if m.id.nlink > 1 && m.header.Type != tarfmt.TypeLink && !st.links.add(m.id, m.header.Name) {
-		st.fault(m.path, Copied, fmt.Errorf("%s %w", m.path, ErrLinks))
-	}
-}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"firn/stages/format/tarfmt"
@@ -21,20 +22,18 @@ const (
 // stream is one archive being written; its scratch memory is reused by the next. Each entry is
 // prepared while the walk waits, and written after up to window others, in the same order.
 type stream struct {
-	ctx      context.Context
-	archiver *Archiver
-	w        io.Writer
-	observer Observer
-	listing  bool   // nothing is written, and no file opened
-	comment  string // for the next member
-	result   Result
-	links    links
-	user     lastName
-	group    lastName
+	ctx         context.Context
+	archiver    *Archiver
+	w           io.Writer
+	observer    Observer
+	listing     bool   // nothing is written, and no file opened
+	comment     string // for the next member
+	result      Result
+	links       links
+	user, group lastName
 
-	queue [window]member // a ring: count of them from head on
-	head  int
-	count int
+	queue       [window]member // a ring: count of them from head on
+	head, count int
 
 	encoder tarfmt.Encoder
 	block   []byte // an encoded header
@@ -114,7 +113,9 @@ func (st *stream) put(m *member) error {
 	if m.header.Type == tarfmt.TypeReg {
 		st.result.Files++
 	}
-	st.remember(m)
+	if m.id.nlink > 1 && m.header.Type != tarfmt.TypeLink && !st.links.add(m.id, m.header.Name) {
+		st.fault(m.path, Copied, fmt.Errorf("%s %w", m.path, ErrLinks))
+	}
 	if st.observer.Member == nil {
 		return nil
 	}

@@ -46,10 +46,8 @@ func (a acls) list() (list []xattr) {
 	return list
 }
 
-// parseACL turns an ACL in star's text form
-// ("user::rw-,user:joe:r--:1000,group::r--,mask::r--,other::---", with commas or newlines) into the
-// form that Linux keeps in an attribute. The number behind the permissions counts when the name is
-// unknown here.
+// parseACL turns an ACL in star's text form (items such as "user:joe:r--:1000" between commas or
+// newlines) into the form of Linux's attribute. The number counts when the name is unknown here.
 func parseACL(text string) (string, error) {
 	var entries []aclEntry
 	for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {

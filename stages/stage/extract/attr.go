@@ -229,8 +229,6 @@ func setTime(dirfd int, name string, t time.Time) error {
 	return doing("setting its time", err)
 }
 
-func modTime(st *unix.Stat_t) time.Time { return time.Unix(st.Mtim.Unix()) }
-
 // sameTime reports whether an entry has a time of modification, as far as its file system can keep
 // it: to the nanosecond, or cut to a unit of 100 ns (NTFS, SMB), 1 µs, 1 ms or 1 s.
 func sameTime(st *unix.Stat_t, t time.Time) bool {

@@ -88,8 +88,7 @@ func (d *dirs) forget(parent *node, name string) {
 	}
 }
 
-// keep records what a directory is to get in the end: all that an archive says (setAll), or its
-// mode alone (setMode) unless something is recorded already.
+// keep records what Finish sets of a directory: all (setAll), or the mode if nothing is recorded yet.
 func (d *dirs) keep(n *node, f final, a *acls, flag uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

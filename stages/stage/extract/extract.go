@@ -74,14 +74,13 @@ type Result struct {
 
 // An Extractor extracts archives, any number at once. Make one with New, and end with Finish.
 type Extractor struct {
-	o     Options
-	root  bool   // may give files away
-	euid  uint32 // who runs it
-	egid  uint32
-	own   string // begins the names of this run's unfinished files
-	temps atomic.Uint64
-	dirs  dirs
-	exact exactModes
+	o          Options
+	root       bool   // may give files away
+	euid, egid uint32 // who runs it
+	own        string // begins the names of this run's unfinished files
+	temps      atomic.Uint64
+	dirs       dirs
+	exact      exactModes
 
 	open    sync.Once
 	top     *os.File // the target

@@ -100,8 +100,7 @@ func (w *writer) read(p []byte, e *entry) error {
 	return nil
 }
 
-// sparse copies a file with holes. The tar reader doesn't say where they are, but it reads nothing
-// from the stream for them.
+// sparse copies a file with holes: where the tar reader reads nothing from the stream.
 func (w *writer) sparse(fd int, e *entry) error {
 	size := e.header.Size
 	if err := fsys.Retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {

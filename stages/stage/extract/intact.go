@@ -13,15 +13,14 @@ import (
 
 // Expected is what a list has for an entry of an archive.
 type Expected struct {
-	Name    string // as in the tar
-	Type    byte   // of archive/tar
-	Size    int64
-	ModTime time.Time
-	Mode    uint32 // the low twelve bits of st_mode
-	UID     uint32
-	GID     uint32
-	Link    string // target of a symbolic link, or name as in the tar of what a hard link repeats
-	Attrs   bool   // it has extended attributes or ACLs, which are not in the list
+	Name     string // as in the tar
+	Type     byte   // of archive/tar
+	Size     int64
+	ModTime  time.Time
+	Mode     uint32 // the low twelve bits of st_mode
+	UID, GID uint32
+	Link     string // target of a symbolic link, or name as in the tar of what a hard link repeats
+	Attrs    bool   // it has extended attributes or ACLs, which are not in the list
 }
 
 // Intact reports whether Extract would leave all entries of an archive below dir as they are, by

@@ -108,8 +108,7 @@ type tap struct {
 	zeros int   // how many of the last of them were zero, at most endSize
 }
 
-// endSize is how many zero bytes an archive ends with at least: one block. POSIX wants two, but
-// some writers make one.
+// endSize is how many zero bytes an archive ends with. POSIX wants two blocks, some writers make one.
 const endSize = 512
 
 func (t *tap) Read(p []byte) (int, error) {

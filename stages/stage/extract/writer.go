@@ -3,6 +3,7 @@ package extract
 import (
 	"archive/tar"
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -171,7 +172,7 @@ func (w *writer) mayReplace(st *unix.Stat_t, e *entry) bool {
 	case Always:
 		return true
 	case IfOlder:
-		return modTime(st).Before(e.header.ModTime) && !sameTime(st, e.header.ModTime)
+		return time.Unix(st.Mtim.Unix()).Before(e.header.ModTime) && !sameTime(st, e.header.ModTime)
 	}
 	return false
 }
@@ -208,21 +209,17 @@ func (w *writer) create(e *entry, ok isRight, mk func(at handle) error) (d *leve
 		return d, was, err
 	}
 	was, err = w.place(d, name, e, was, ok, func(over bool) error {
-		if over {
-			return w.swap(d, name, mk)
+		if !over {
+			return mk(handle{d.fd, name})
 		}
-		return mk(handle{d.fd, name})
+		temp := w.x.tempName()
+		if err := mk(handle{d.fd, temp}); err != nil {
+			return err
+		}
+		if err := renameat(d.fd, temp, name); err != nil {
+			return errors.Join(doing("renaming", err), unlinkat(d.fd, temp, 0))
+		}
+		return nil
 	})
 	return d, was, err
-}
-
-func (w *writer) swap(d *level, name string, mk func(at handle) error) error {
-	temp := w.x.tempName()
-	if err := mk(handle{d.fd, temp}); err != nil {
-		return err
-	}
-	if err := renameat(d.fd, temp, name); err != nil {
-		return errors.Join(doing("renaming", err), unlinkat(d.fd, temp, 0))
-	}
-	return nil
 }

@@ -44,7 +44,7 @@ type entryWalk struct {
 	descent
 	fn    func(*Entry) error
 	entry Entry
-	top   string // name in the archive of the subtree's own entry
+	top   string // the subtree's Base
 	base  int    // where in path the name in the archive begins; -1: path does not hold it
 }
 

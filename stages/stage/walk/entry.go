@@ -42,9 +42,8 @@ func (e *Entry) set(p place, st *unix.Stat_t) (err error) {
 // Type returns the type bits of Mode, such as unix.S_IFREG.
 func (e *Entry) Type() uint32 { return e.Mode & unix.S_IFMT }
 
-// Open opens the entry for reading, without following links and, where that is permitted, without
-// changing its time of last access. It fails when the name now leads to another file than lstat
-// saw. The caller closes the file.
+// Open opens the entry for reading, without following links and, where permitted, without changing
+// its time of last access. It fails when the name now leads to another file than lstat saw.
 func (e *Entry) Open() (*os.File, error) {
 	fd, err := e.open()
 	if err != nil {
@@ -75,8 +74,7 @@ func (e *Entry) open() (int, error) {
 }
 
 // Xattrs returns the entry's extended attributes, those that hold POSIX ACLs among them, by their
-// full names ("user.…", "system.posix_acl_access"); nil when it has none or the file system or the
-// platform knows none. What can be read is returned even when there is an error.
+// full names; nil when there are none. What can be read is returned even when there is an error.
 func (e *Entry) Xattrs() (map[string][]byte, error) {
 	attrs, err := fsys.Xattrs(e.place.dir.fd, e.place.name, e.place.follow)
 	if err == unix.ENOENT {

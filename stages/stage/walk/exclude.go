@@ -59,9 +59,8 @@ func (x *Exclude) Add(line string) error {
 	return nil
 }
 
-// AddFrom appends the patterns in a file in the format of .gitignore: one a line. Empty lines and
-// those that begin with '#' are skipped, and spaces at the end are dropped unless a backslash
-// comes before them. name is for messages.
+// AddFrom appends the patterns in a file in the format of .gitignore: one a line, without comments,
+// and without spaces at the end that no backslash quotes. name is for messages.
 func (x *Exclude) AddFrom(r io.Reader, name string) error {
 	const longest = 1 << 20
 	lines := bufio.NewScanner(r)

@@ -11,17 +11,15 @@ import (
 	"firn/stages/service/fsys"
 )
 
-// A change gets the time of the kernel's clock tick that it falls into. A tick lasts up to 10 ms,
-// or 2 s on a file system that keeps no fractions of a second. An entry younger than that may
-// change again and look the same.
+// An entry that is younger than a clock tick may change again and look the same. A tick lasts up to
+// 10 ms, or 2 s on a file system that keeps no fractions of a second.
 const (
 	margin       = 50 * time.Millisecond
 	coarseMargin = 2 * time.Second
 )
 
-// The tar of an entry: two headers, the PAX records (path and link target, and tarRecords bytes for
-// names, times, numbers and extended attributes), and the content. The archive ends with two blocks
-// of zeros, filled up to a record of twenty.
+// The tar of an entry: two headers, the PAX records (path, link target, and tarRecords bytes for the
+// rest), and the content. The archive ends with two blocks of zeros, filled up to twenty.
 const (
 	tarBlock   = 512
 	tarRecords = 1024

@@ -22,9 +22,8 @@ type Scan struct {
 	Sound bool
 	// Entries counts all entries, Files the regular files, Bytes their sizes.
 	Entries, Files, Bytes int64
-	// TarBound is the size in bytes that the uncompressed archive does not exceed, unless the tree
-	// grows before it is read, or has more than half a KiB of extended attributes an entry. Holes
-	// are left out on file systems whose st_blocks shows them.
+	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
+	// is read, or has more than half a KiB of extended attributes an entry.
 	TarBound int64
 }
 

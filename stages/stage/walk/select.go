@@ -21,8 +21,8 @@ func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
 }
 
 // read lists what is to be taken of a directory, as far as the listing alone decides that. rel is
-// the directory's path below the backup path with a slash at its end, "" for the backup path
-// itself. When listing stops with an error, the names read so far are returned as well.
+// the directory's path below the backup path, with a slash at its end unless it is "". With an
+// error, the names read so far are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)
