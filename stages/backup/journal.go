@@ -221,7 +221,7 @@ func (j *journal) cutFault(path string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = archive.Vanished
 	}
-	j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: kind.String(), Error: err.Error()})
+	j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: string(kind), Error: err.Error()})
 }
 
 // finish stores the catalogue, also of a run that ended early for the cause ended. It returns the

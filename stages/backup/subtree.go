@@ -168,7 +168,7 @@ func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 			return
 		}
 		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: f.What.String(), Error: f.Err.Error()}
+		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error()}
 		s.faultSize += len(fault.Path) + len(fault.Error)
 		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
 			s.faults = append(s.faults, fault)

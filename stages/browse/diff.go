@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -46,14 +45,12 @@ type Totals struct {
 }
 
 // Diff calls fn for every change from one run to another among the entries that picks name and
-// those below them, in the order of their paths. Errors are those of Entries, and that of a
-// manifest that can't be read: without it there is no answer.
+// those below them, in the order of their paths, whatever archives they are in. Errors are those of
+// Entries, and that of a manifest that can't be read.
 //
 // An entry counts as added or removed only if the other run is known not to have it: not if a list
-// of that run can't be read, or the run was stopped before it.
-//
-// Entries are compared by their paths, whatever archives they are in. Names of hard links are
-// compared by time, mode and owner: which of the names comes first in an archive is not a change.
+// of that run can't be read, or the run was stopped before it. Names of hard links are compared by
+// time, mode and owner: which of the names comes first in an archive is not a change.
 func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
 	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}
 	before, after, err := d.differing(ctx, from, to)
@@ -100,26 +97,17 @@ func (d *diff) unknown(ch Change) bool {
 type digest [16]byte
 
 func digestOf(s catalogue.Subtree) digest {
-	h := sha256.New()
-	field := func(text string) {
-		var size [8]byte
-		binary.LittleEndian.PutUint64(size[:], uint64(len(text)))
-		h.Write(size[:])
-		io.WriteString(h, text)
-	}
-	field(s.Path)
+	content := ""
 	switch {
 	case s.TarSHA256 != "":
-		field("tar")
-		field(s.TarSHA256)
+		content = "tar " + s.TarSHA256
 	case s.MD5 != "":
-		field("archive")
-		field(s.MD5)
+		content = "archive " + s.MD5
 	case s.List != nil:
-		field("list")
-		field(fmt.Sprintf("%d %s", s.List.Offset, s.List.Pack))
+		content = fmt.Sprintf("list %d %s", s.List.Offset, s.List.Pack)
 	}
-	return digest(h.Sum(nil))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", len(s.Path), s.Path, content))
+	return digest(sum[:16])
 }
 
 // differing returns the subtrees of each run that differ in the other. It reads the older manifest

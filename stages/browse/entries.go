@@ -10,8 +10,7 @@ import (
 )
 
 // Entries calls fn for every entry of a run that the picks name, and for those below, in the order
-// of their paths. An error of fn ends it and is returned as it is; any other error is one of the
-// store as a whole, or ctx's cause.
+// of their paths. Its error is one of fn, as it is, one of the whole store, or ctx's cause.
 func (c *Catalogue) Entries(ctx context.Context, run catalogue.Run, picks pick.Picks, fn func(Item) error) error {
 	var sources []source
 	err := c.Subtrees(ctx, run, func(s catalogue.Subtree) error {

@@ -38,10 +38,7 @@ type Found struct {
 }
 
 // Find looks for the entries that picks name, in all of the runs, which are in the order of
-// Ledger.Runs. Errors are those of Entries.
-//
-// It goes pack by pack: each is fetched once, and each list in it that a run refers to is read
-// once.
+// Ledger.Runs. Errors are those of Entries. It fetches each pack, and reads each list, once.
 func (c *Catalogue) Find(ctx context.Context, runs []catalogue.Run, picks pick.Picks) (Found, error) {
 	s := &search{
 		c: c, runs: runs, picks: picks, packs: map[string]uint32{}, refs: map[spot]span{},
@@ -100,8 +97,8 @@ type hit struct {
 // readers is how many manifests are read side by side.
 const readers = 4
 
-// eachRun reads the manifests of the runs in which, nil for all, side by side. fn is called for one
-// subtree at a time. What can't be read is a fault.
+// eachRun reads the manifests of the runs in which, nil for all, side by side, and calls fn for one
+// subtree at a time.
 func (s *search) eachRun(ctx context.Context, which map[int]bool, fault func(Fault), fn func(run int, t *catalogue.Subtree)) error {
 	locked := func(f Fault) {
 		s.mu.Lock()
@@ -240,9 +237,6 @@ func (s *search) lose(ctx context.Context, err error, spots ...spot) error {
 	return nil
 }
 
-// checkEvery is after how many entries a search looks whether it is still wanted.
-const checkEvery = 1024
-
 func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, at spot) error {
 	ref := s.refs[at]
 	list, err := pack.List(catalogue.Place{Pack: key, Offset: at.offset, Length: ref.length})
@@ -251,7 +245,7 @@ func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, 
 	}
 	paths := treepath.MembersOf(list.Head.Path)
 	for n := 1; ; n++ {
-		if n%checkEvery == 0 && ctx.Err() != nil {
+		if n%1024 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		e, err := list.Next()

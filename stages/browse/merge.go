@@ -42,8 +42,7 @@ type Item struct {
 const openPacks = 32
 
 // merged yields the entries of many subtrees in the order of their paths. A list is opened when its
-// subtree's turn comes, so that the open lists are those of nested subtrees: a
-// shell's, and one of a subtree in it.
+// subtree's turn comes, so that only lists of nested subtrees are open.
 type merged struct {
 	ctx     context.Context
 	shelf   *ledger.Shelf
@@ -53,8 +52,7 @@ type merged struct {
 	fault   func(*source, error)
 }
 
-// newMerged sorts sources in place. fault is called for lists that can't be read, or not to their
-// end.
+// newMerged sorts sources in place. fault is called for lists that can't be read to their end.
 func newMerged(ctx context.Context, shelf *ledger.Shelf, sources []source, fault func(*source, error)) *merged {
 	slices.SortFunc(sources, func(a, b source) int { return treepath.Compare(a.archive.Path, b.archive.Path) })
 	return &merged{ctx: ctx, shelf: shelf, sources: sources, fault: fault}
@@ -84,8 +82,7 @@ func (m *merged) next() (Item, error) {
 	}
 }
 
-// least returns the open list whose current entry comes first. There are few: one for each level of
-// nesting.
+// least returns the open list whose current entry comes first.
 func (m *merged) least() (least *cursor) {
 	for _, c := range m.open {
 		if least == nil || treepath.Compare(c.item.Path, least.item.Path) < 0 {

@@ -1,17 +1,14 @@
 // Package tarfmt encodes the bytes before the data of one member of a tar file.
 //
-// It exists beside the standard library's archive/tar for two reasons. The bytes of an archive
-// decide whether it is uploaded again, so they must depend on nothing but the member: not on a Go
-// release, a clock, a process id or a locale. And archive/tar can't write files with holes.
+// It exists because archive/tar can't write files with holes, and because the bytes of an archive,
+// which decide whether it is uploaded again, must not depend on a Go release.
 //
 // The format is POSIX pax (IEEE Std 1003.1-2017, pax, "ustar Interchange Format" and "pax
-// Interchange Format"): a plain ustar header wherever that can say everything exactly, and before
-// it an extended header with only those records that are needed. Records stand in a fixed order. To
-// the records of POSIX come those that GNU tar, libarchive and star have agreed on: GNU.sparse.*
-// (GNU tar's sparse format 1.0), SCHILY.xattr.*, SCHILY.acl.* and SCHILY.dev*.
+// Interchange Format"): a ustar header, and before it, where that can't say everything exactly, an
+// extended header with the records that are needed, in a fixed order. To the records of POSIX come
+// GNU.sparse.* (GNU tar's sparse format 1.0), SCHILY.xattr.*, SCHILY.acl.* and SCHILY.dev*.
 //
-// The package is pure: it opens nothing, writes nothing, and knows neither file systems nor
-// backups.
+// The package is pure: it opens nothing, writes nothing, and knows neither file systems nor backups.
 //
 // # Bytes that are not UTF-8
 //

@@ -203,8 +203,7 @@ func split(name string) (prefix, rest string, ok bool) {
 	if len(name) <= lenName {
 		return "", name, true
 	}
-	// The first slash that leaves at most 100 bytes after it. A directory's last slash does not
-	// count.
+	// The first slash that leaves at most 100 bytes after it, but not a directory's last slash.
 	for i := len(name) - lenName - 1; i < len(name)-1 && i <= lenPrefix; i++ {
 		if name[i] == '/' && i > 0 {
 			return name[:i], name[i+1:], true

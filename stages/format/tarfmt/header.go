@@ -16,13 +16,6 @@ const (
 	TypeFifo    = '6'
 )
 
-// The bits of Header.Mode beside the nine of the permissions.
-const (
-	ModeSetuid = 0o4000
-	ModeSetgid = 0o2000
-	ModeSticky = 0o1000
-)
-
 // MaxRecords bounds an extended header in bytes: Go's archive/tar refuses more.
 const MaxRecords = 1 << 20
 
@@ -31,20 +24,17 @@ const MaxSegments = 1 << 14
 
 // Header describes one member.
 type Header struct {
-	Name    string // raw bytes, no NUL; a directory's trailing slash is added by the encoder
-	Type    byte   // one of the Type constants
-	Link    string // target of a symbolic link, or the Name of the member that a hard link repeats
-	Mode    uint32 // the low twelve bits of st_mode
-	UID     uint32
-	GID     uint32
-	User    string // names of the ids, "" where unknown
-	Group   string
-	Size    int64 // of a regular file: its length, holes counted as what they read as
-	ModTime time.Time
-	Major   uint32 // device number of TypeChar and TypeBlock
-	Minor   uint32
-	Xattrs  []Xattr // in the order of their names
-	Comment string  // free text, "" for none
+	Name         string // raw bytes, no NUL; a directory's trailing slash is added by the encoder
+	Type         byte   // one of the Type constants
+	Link         string // target of a symbolic link, or the Name of the member that a hard link repeats
+	Mode         uint32 // the low twelve bits of st_mode
+	UID, GID     uint32
+	User, Group  string // names of the ids, "" where unknown
+	Size         int64  // of a regular file: its length, holes counted as what they read as
+	ModTime      time.Time
+	Major, Minor uint32  // device number of TypeChar and TypeBlock
+	Xattrs       []Xattr // in the order of their names
+	Comment      string  // free text, "" for none
 	// Sparse says where a regular file has data; nil: no holes; empty: one hole. At most
 	// MaxSegments, in order, not overlapping, none empty, all inside Size.
 	Sparse []Segment

@@ -46,6 +46,9 @@ func (e *Encoder) planXattrs(u *ustar, h *Header) error {
 // only before what looks like such an escape, as other readers undo nothing.
 var escapeKeyword = strings.NewReplacer("=", "%3D", "%3D", "%253D", "%25", "%2525")
 
+// aclTags are the text forms of an ACL entry's tags. 0x02 and 0x08 have an id.
+var aclTags = map[uint16]string{0x01: "user:", 0x02: "user:", 0x04: "group:", 0x08: "group:", 0x10: "mask:", 0x20: "other:"}
+
 // appendACL appends the text form of an ACL from Linux's attribute (linux/posix_acl_xattr.h:
 // version; tag, permissions, id of each entry; little-endian). ok is false for what is none.
 func appendACL(dst, value []byte) (_ []byte, ok bool) {
@@ -57,25 +60,13 @@ func appendACL(dst, value []byte) (_ []byte, ok bool) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		id := int64(-1)
-		switch binary.LittleEndian.Uint16(rest) {
-		case 0x01:
-			dst = append(dst, "user:"...)
-		case 0x02:
-			dst, id = append(dst, "user:"...), int64(binary.LittleEndian.Uint32(rest[4:]))
-		case 0x04:
-			dst = append(dst, "group:"...)
-		case 0x08:
-			dst, id = append(dst, "group:"...), int64(binary.LittleEndian.Uint32(rest[4:]))
-		case 0x10:
-			dst = append(dst, "mask:"...)
-		case 0x20:
-			dst = append(dst, "other:"...)
-		default:
+		tag := binary.LittleEndian.Uint16(rest)
+		if aclTags[tag] == "" {
 			return dst, false
 		}
-		if id >= 0 {
-			dst = strconv.AppendInt(dst, id, 10)
+		dst = append(dst, aclTags[tag]...)
+		if tag == 0x02 || tag == 0x08 {
+			dst = strconv.AppendUint(dst, uint64(binary.LittleEndian.Uint32(rest[4:])), 10)
 		}
 		dst = append(dst, ':')
 		for bit, c := range [3]byte{'r', 'w', 'x'} {

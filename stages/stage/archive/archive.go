@@ -1,15 +1,13 @@
 // Package archive writes the tar of one subtree: the tar half of the stage "tar-compress".
 //
 // It reads entries from a walk and files from the file system, and writes a stream. It knows
-// neither compression nor stores nor what a run is. The bytes it writes are a function of the
-// entries alone: the same tree gives the same tar, on any machine, with any writer, in any release
-// of Go (package tarfmt makes them).
+// neither compression nor stores nor what a run is. The bytes depend on the entries alone: the same
+// tree gives the same tar, on any machine, in any release of Go (package tarfmt makes them).
 //
 // It promises: a fault of a single entry is reported, and never stops the archive or makes it
 // malformed. A file that can't be opened is left out. One that shrinks or can't be read to its end
-// is filled up with zeros to the size in its header; one that grows is cut there. Only a fault of
-// the writer, or the context, ends the stream early. Memory grows only with hard links whose other
-// names are still to come (maxLinks).
+// is filled up with zeros to the size in its header; one that grows is cut there. Memory grows only
+// with hard links whose other names are still to come (maxLinks).
 package archive
 
 import (
@@ -23,9 +21,8 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// maxLinks bounds the inodes with several names that one archive remembers until it has seen all of
-// their names, which takes 150 MB at worst. Further ones are stored whole under each name and reported
-// as Copied.
+// maxLinks bounds the inodes with several names that one archive remembers, in 150 MB at worst.
+// Further ones are stored whole under each name and reported as Copied.
 const maxLinks = 1 << 20
 
 // Tree yields the entries of a subtree; *walk.Tree is one. Its errors don't name the subtree.
@@ -33,8 +30,7 @@ type Tree interface {
 	Entries(ctx context.Context, s walk.Subtree, fn func(*walk.Entry) error, fault func(path string, err error)) error
 }
 
-// Archiver writes archives. It keeps the names of users and groups, and scratch memory, from one
-// archive to the next. It is safe for concurrent use.
+// Archiver writes archives. It caches names of users and groups, and is safe for concurrent use.
 type Archiver struct {
 	maxLinks int
 	files    filesystem

@@ -9,37 +9,26 @@ import (
 )
 
 // Kind says what became of an entry that could not be archived as it was.
-type Kind int
+type Kind string
 
 // The kinds of fault, by what is in the archive.
 const (
 	// Unreadable: the entry, or what is in the directory, could not be read and is missing.
-	Unreadable Kind = iota + 1
+	Unreadable Kind = "unreadable"
 	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
-	Vanished
+	Vanished Kind = "vanished"
 	// Truncated: the file is there, but reading failed at some point; the rest is zeros.
-	Truncated
+	Truncated Kind = "truncated"
 	// Bare: the entry is there, but not all of its extended attributes.
-	Bare
-	// Copied: the file is there as a file of its own, not as a link to another name
-	// (maxLinks).
-	Copied
+	Bare Kind = "attributes missing"
+	// Copied: the file is there as a file of its own, not as a link to another name (maxLinks).
+	Copied Kind = "link stored as copy"
 	// Changed: the file is there as it was read, but it changed meanwhile. What it shrank by is zeros,
 	// what it grew by is missing.
-	Changed
+	Changed Kind = "changed while read"
 	// Skipped: a tar can't hold the entry: a socket.
-	Skipped
+	Skipped Kind = "skipped"
 )
-
-var kinds = [...]string{Unreadable: "unreadable", Vanished: "vanished", Truncated: "truncated", Bare: "attributes missing",
-	Copied: "link stored as copy", Changed: "changed while read", Skipped: "skipped"}
-
-func (k Kind) String() string {
-	if k < 1 || int(k) >= len(kinds) {
-		return fmt.Sprintf("Kind(%d)", int(k))
-	}
-	return kinds[k]
-}
 
 // Fault is the report of one entry.
 type Fault struct {

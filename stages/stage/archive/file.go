@@ -17,13 +17,11 @@ type file interface {
 	ReadAt(p []byte, offset int64) (int, error)
 	// State is what the file is at this moment.
 	State() (state, error)
-	// NextData and NextHole are lseek(2)'s SEEK_DATA and SEEK_HOLE: where the next data, or the next
-	// hole, begins at or after offset. NextData's error is errNoData behind the last data; any other
-	// error of the two means that holes can't be found.
+	// NextData and NextHole are lseek(2)'s SEEK_DATA and SEEK_HOLE. NextData's error is errNoData
+	// behind the last data; any other error of the two means that holes can't be found.
 	NextData(offset int64) (int64, error)
 	NextHole(offset int64) (int64, error)
-	// Xattrs returns names and values, nil where there are none. What could be read is returned along
-	// with an error. scratch is memory to work in; nothing that is returned is in it.
+	// Xattrs returns names and values, also those read before an error. scratch is memory to work in.
 	Xattrs(scratch []byte) (map[string][]byte, error)
 	// Ahead lets the system read the file's beginning into memory.
 	Ahead()

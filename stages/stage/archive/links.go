@@ -27,9 +27,8 @@ type linked struct {
 	left      uint64 // names not seen yet
 }
 
-// find returns the member that id is another name of. A file system may reuse the number of an
-// inode while the archive is being written: an inode of another size or time is another file, or
-// another state of it, and is stored whole.
+// find returns the member that id is another name of. An inode of another size or time is another
+// file of a reused number, or another state of the file, and is stored whole.
 func (l *links) find(id identity) (name string, ok bool) {
 	known, ok := l.known[id.inode]
 	switch {
@@ -47,8 +46,7 @@ func (l *links) find(id identity) (name string, ok bool) {
 	return known.dir + known.base, true
 }
 
-// add remembers name, just stored, for the other names of its inode. It returns false if it is
-// full.
+// add remembers name, just stored, for the other names of its inode. It returns false if full.
 func (l *links) add(id identity, name string) bool {
 	if len(l.known) >= l.limit {
 		return false

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"testing"
 
@@ -16,14 +15,14 @@ func named(name string, ino, nlink uint64, data string) *fake {
 }
 
 func TestLinks(t *testing.T) {
-	dir := newFake("d", fs.ModeDir|0o755, "")
+	dir := newFake("d", unix.S_IFDIR|0o755, "")
 	dir.Ino, dir.Nlink = 7, 2
-	dirToo := newFake("d/e", fs.ModeDir|0o755, "")
+	dirToo := newFake("d/e", unix.S_IFDIR|0o755, "")
 	dirToo.Ino, dirToo.Nlink = 7, 2
 	fifo := named("d/fifo", 9, 2, "")
-	fifo.Mode = fs.ModeNamedPipe | 0o644
+	fifo.Mode = unix.S_IFIFO | 0o644
 	fifoToo := named("d/fifo too", 9, 2, "")
-	fifoToo.Mode = fs.ModeNamedPipe | 0o644
+	fifoToo.Mode = unix.S_IFIFO | 0o644
 	otherDev := named("d/other", 1, 2, "other")
 	otherDev.Dev = 2
 	unreadable := named("d/u", 3, 3, "u")

@@ -3,7 +3,6 @@ package archive
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,28 +43,28 @@ func (st *stream) prepare(m *member, e *walk.Entry) (taken bool, err error) {
 	m.forget()
 	m.path, m.blocks, m.changeTime = e.Path, e.Blocks, e.ChangeTime
 	m.id = identity{inode{e.Dev, e.Ino}, e.Nlink, e.Size, e.ModTime.UnixNano()}
-	m.header = tarfmt.Header{Name: e.Name, Mode: modeBits(e.Mode), UID: e.UID, GID: e.GID, ModTime: e.ModTime}
+	m.header = tarfmt.Header{Name: e.Name, Mode: e.Mode & 0o7777, UID: e.UID, GID: e.GID, ModTime: e.ModTime}
 	h := &m.header
 	h.User = st.user.get(&st.archiver.owners, owner{e.UID, false})
 	h.Group = st.group.get(&st.archiver.owners, owner{e.GID, true})
-	switch e.Mode.Type() {
-	case 0:
+	switch e.Type() {
+	case unix.S_IFREG:
 		h.Type, h.Size = tarfmt.TypeReg, e.Size
-	case fs.ModeDir:
+	case unix.S_IFDIR:
 		h.Type, m.id.nlink = tarfmt.TypeDir, 1 // a directory's further names are its own "." and its children's ".."
-	case fs.ModeSymlink:
+	case unix.S_IFLNK:
 		h.Type, h.Link = tarfmt.TypeSymlink, e.Link
-	case fs.ModeNamedPipe:
+	case unix.S_IFIFO:
 		h.Type = tarfmt.TypeFifo
-	case fs.ModeDevice | fs.ModeCharDevice:
+	case unix.S_IFCHR:
 		h.Type, h.Major, h.Minor = tarfmt.TypeChar, unix.Major(e.Rdev), unix.Minor(e.Rdev)
-	case fs.ModeDevice:
+	case unix.S_IFBLK:
 		h.Type, h.Major, h.Minor = tarfmt.TypeBlock, unix.Major(e.Rdev), unix.Minor(e.Rdev)
-	case fs.ModeSocket:
+	case unix.S_IFSOCK:
 		st.fault(e.Path, Skipped, fmt.Errorf("%s %w", e.Path, ErrSocket))
 		return false, nil
 	default:
-		st.fault(e.Path, Skipped, fmt.Errorf("%s %w (%v)", e.Path, ErrType, e.Mode.Type()))
+		st.fault(e.Path, Skipped, fmt.Errorf("%s %w (mode %o)", e.Path, ErrType, e.Mode))
 		return false, nil
 	}
 	if m.id.nlink > 1 {
@@ -109,26 +108,4 @@ func (st *stream) findLink(m *member) (bool, error) {
 		h.Type, h.Link, h.Size, h.Major, h.Minor = tarfmt.TypeLink, name, 0, 0, 0
 	}
 	return ok, nil
-}
-
-// remember keeps the name of a member just written, for the other names of its inode to link to.
-func (st *stream) remember(m *member) {
-	if m.id.nlink > 1 && m.header.Type != tarfmt.TypeLink && !st.links.add(m.id, m.header.Name) {
-		st.fault(m.path, Copied, fmt.Errorf("%s %w", m.path, ErrLinks))
-	}
-}
-
-// modeBits returns the low twelve bits of st_mode.
-func modeBits(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		bits |= tarfmt.ModeSetuid
-	}
-	if m&fs.ModeSetgid != 0 {
-		bits |= tarfmt.ModeSetgid
-	}
-	if m&fs.ModeSticky != 0 {
-		bits |= tarfmt.ModeSticky
-	}
-	return bits
 }

@@ -18,8 +18,7 @@ type owner struct {
 	group bool
 }
 
-// name returns the name of a user or group, "" if there is none or it can't be found: the number is
-// what counts.
+// name returns the name of a user or group, "" if none is found: the number is what counts.
 func (o *owners) name(who owner) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -60,7 +59,7 @@ func (w boundedFrom) ReadFrom(r io.Reader) (n int64, err error) {
 func small() *fakes {
 	f := newFake("d/sparse", 0o644, strings.Repeat("\x00", 8192))
 	f.Blocks, f.segments = 0, []tarfmt.Segment{{Offset: 4096, Length: 4096}}
-	tree := &fakes{entries: []*fake{newFake("d", fs.ModeDir|0o755, ""), newFake("d/a", 0o644, "some data"), newFake("d/b", 0o644, strings.Repeat("b", 1000)), f, newFake("d/z", 0o644, "")}}
+	tree := &fakes{entries: []*fake{newFake("d", unix.S_IFDIR|0o755, ""), newFake("d/a", 0o644, "some data"), newFake("d/b", 0o644, strings.Repeat("b", 1000)), f, newFake("d/z", 0o644, "")}}
 	return tree
 }
 
@@ -233,17 +232,17 @@ func TestAnyTree(t *testing.T) {
 				f.readErr, f.failAt, expected = unix.EIO, int64(n), expected+1
 				want[name] = data[:n] + strings.Repeat("\x00", len(data)-n)
 			case 4:
-				f.Mode, f.data, f.Entry.Size = fs.ModeDir|0o755, "", 4096
+				f.Mode, f.data, f.Entry.Size = unix.S_IFDIR|0o755, "", 4096
 				delete(want, name)
 				want[name+"/"] = ""
 			case 5:
-				f.Mode, f.Link = fs.ModeSymlink|0o777, "to/"+name
+				f.Mode, f.Link = unix.S_IFLNK|0o777, "to/"+name
 				want[name] = "→ to/" + name
 			case 6:
-				f.Mode, expected = fs.ModeSocket, expected+1
+				f.Mode, expected = unix.S_IFSOCK, expected+1
 				delete(want, name)
 			case 7, 8:
-				if i == 0 || want[tree.entries[i-1].Name] == "" || tree.entries[i-1].Nlink != 1 || !tree.entries[i-1].Mode.IsRegular() || tree.entries[i-1].openErr != nil {
+				if i == 0 || want[tree.entries[i-1].Name] == "" || tree.entries[i-1].Nlink != 1 || tree.entries[i-1].Type() != unix.S_IFREG || tree.entries[i-1].openErr != nil {
 					break
 				}
 				first := tree.entries[i-1]

@@ -20,6 +20,12 @@ const (
 	tagOther    = 0x20
 )
 
+// aclTags are the tags by their names in the text form.
+var aclTags = map[string]uint16{
+	"user": tagUserObj, "group": tagGroupObj, "mask": tagMask, "other": tagOther,
+	"u": tagUserObj, "g": tagGroupObj, "m": tagMask, "o": tagOther,
+}
+
 var errACL = errors.New("not an ACL")
 
 type aclEntry struct {
@@ -40,10 +46,8 @@ func (a acls) list() (list []xattr) {
 	return list
 }
 
-// parseACL turns an ACL in star's text form
-// ("user::rw-,user:joe:r--:1000,group::r--,mask::r--,other::---", with commas or newlines) into the
-// form that Linux keeps in an attribute. The number behind the permissions counts when the name is
-// unknown here.
+// parseACL turns an ACL in star's text form (items such as "user:joe:r--:1000" between commas or
+// newlines) into the form of Linux's attribute. The number counts when the name is unknown here.
 func parseACL(text string) (string, error) {
 	var entries []aclEntry
 	for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {
@@ -79,17 +83,7 @@ func parseACLEntry(f []string) (aclEntry, error) {
 	if len(f) < 3 || len(f) > 4 {
 		return aclEntry{}, errACL
 	}
-	e := aclEntry{id: ^uint32(0)}
-	switch f[0] {
-	case "user", "u":
-		e.tag = tagUserObj
-	case "group", "g":
-		e.tag = tagGroupObj
-	case "mask", "m":
-		e.tag = tagMask
-	case "other", "o":
-		e.tag = tagOther
-	}
+	e := aclEntry{tag: aclTags[f[0]], id: ^uint32(0)}
 	for _, c := range f[2] {
 		bit, ok := map[rune]uint16{'r': 4, 'w': 2, 'x': 1, '-': 0}[c]
 		if !ok {

@@ -119,12 +119,11 @@ func (h handle) chmod(mode uint32) error {
 	return doing("setting its mode", fsys.Retry(func() error { return unix.Fchmod(h.fd, mode) }))
 }
 
-// setAttributes gives a new entry in d all but its time. It was made with the mode made. What can't
-// be done does not keep the rest from being done.
+// setAttributes sets all but the time of a new entry in d, made with the mode made. An error does
+// not keep the rest from being set.
 //
-// The order matters: giving a file away clears setuid, setgid and capabilities. An ACL comes after
-// the mode: where it has a mask, that is the mode's group bits, in a mode from stat(2); but
-// libarchive writes another mode beside an ACL, and then the ACL says more.
+// The order matters: chown clears setuid, setgid and capabilities. An ACL comes after the mode:
+// libarchive writes a mode whose group bits are not the ACL's mask, and then the ACL says more.
 func (x *Extractor) setAttributes(at handle, d *level, h *tar.Header, made uint32) error {
 	var errs []error
 	isFile := at.name == ""
@@ -199,8 +198,7 @@ func (e *exactModes) holds(fd int, mode uint32) bool {
 }
 
 // earned returns the mode of a file, without setuid or setgid if its user or group is not the one
-// that the bit was meant for: a program must not run as somebody else than its owner in the
-// archive.
+// in the archive: a program must not run as somebody else.
 func earned(fd int, h *tar.Header) (uint32, error) {
 	m := mode(h)
 	var st unix.Stat_t
@@ -223,17 +221,13 @@ func earned(fd int, h *tar.Header) (uint32, error) {
 // setTime sets the time of modification of name in a directory, or with "." of the directory, and
 // the time of access to now.
 func setTime(dirfd int, name string, t time.Time) error {
-	var ts [2]unix.Timespec
-	for i, t := range [2]time.Time{time.Now(), t} {
-		var err error
-		if ts[i], err = unix.TimeToTimespec(t); err != nil {
-			return doing("setting its time", err)
-		}
+	modified, err := unix.TimeToTimespec(t)
+	if err == nil {
+		ts := []unix.Timespec{unix.NsecToTimespec(time.Now().UnixNano()), modified}
+		err = fsys.Retry(func() error { return unix.UtimesNanoAt(dirfd, name, ts, unix.AT_SYMLINK_NOFOLLOW) })
 	}
-	return doing("setting its time", fsys.Retry(func() error { return unix.UtimesNanoAt(dirfd, name, ts[:], unix.AT_SYMLINK_NOFOLLOW) }))
+	return doing("setting its time", err)
 }
-
-func modTime(st *unix.Stat_t) time.Time { return time.Unix(st.Mtim.Unix()) }
 
 // sameTime reports whether an entry has a time of modification, as far as its file system can keep
 // it: to the nanosecond, or cut to a unit of 100 ns (NTFS, SMB), 1 µs, 1 ms or 1 s.

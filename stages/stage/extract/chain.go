@@ -11,10 +11,8 @@ import (
 )
 
 // chain is a directory that entries are written in, and those above it up to the target, each
-// opened from the one above without following links. Entries come directory by directory, so most
-// find theirs open. A path may be longer than any system call takes.
-//
-// Of a long chain, the directories in the middle are closed, and opened again on the way back.
+// opened from the one above without following links. A path may be longer than any system call
+// takes. Of a long chain, the levels in the middle are closed, and opened again on the way back.
 type chain struct {
 	x      *Extractor
 	levels []level // [0] is the target

@@ -88,8 +88,7 @@ func (d *dirs) forget(parent *node, name string) {
 	}
 }
 
-// keep records what a directory is to get in the end: all that an archive says (setAll), or its
-// mode alone (setMode) unless something is recorded already.
+// keep records what Finish sets of a directory: all (setAll), or the mode if nothing is recorded yet.
 func (d *dirs) keep(n *node, f final, a *acls, flag uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,8 +169,8 @@ func (x *Extractor) mkdir(parent *level, name string, mode uint32) error {
 	return nil
 }
 
-// implied makes a directory that an entry is in. It gets what the archive said of it, if it did,
-// though it was not selected; else the mode that any new directory gets.
+// implied makes a directory above a selected entry. It gets the attributes that the archive has for
+// it, or else the mode of any new directory.
 func (w *writer) implied(parent *level, path, name string) error {
 	if err := w.countEntry(); err != nil {
 		return stop{err}
@@ -280,8 +279,7 @@ func (x *Extractor) final(t time.Time, mode, uid, gid uint32) final {
 	return final{sec: t.Unix(), nsec: int32(t.Nanosecond()), mode: mode, uid: uid, gid: gid}
 }
 
-// passed are the directories above the current entry that the archive described but that were not
-// selected.
+// passed are the directories above the current entry that the archive has but nobody selected.
 type passed []*entry
 
 // maxPassed bounds them, and so the memory that an archive of deep names can claim.

@@ -6,18 +6,16 @@
 //
 // It promises:
 //
-//   - Nothing is made, changed or removed outside the target, whatever a stream holds: each
-//     directory is opened from the one above it without following links. An absolute name, "..", and a
-//     name that leads through a symbolic link (of the archive, or an older one) are refused.
-//   - A file gets its name only when it is whole: content, owner, attributes, mode and time. Until
-//     then its name begins with TempPrefix, and it is removed when there is an error. What a killed
-//     run left is removed when its directory is written to again.
+//   - Nothing is made, changed or removed outside the target: each directory is opened from the one
+//     above it without following links. An absolute name, "..", and a name that leads through a
+//     symbolic link, of the archive or an older one, are refused.
+//   - A file gets its name only when it is whole. Until then its name begins with TempPrefix. What
+//     a killed run left is removed when its directory is written to again.
 //   - A fault of an entry is reported and stops nothing. A stream ends early by its own fault, its
 //     context, its limits, or a fault of the whole target, which is marked pipeline.Fatal.
 //   - An entry that is there already, as the archive has it, is not written again.
-//   - Directories are open to their owner alone while they are filled; Finish gives them their
-//     owners, modes and times, over all streams of a run. That takes some 180 bytes and the length
-//     of its name for each directory; no other memory grows with the number of entries.
+//   - Directories are open to their owner alone until Finish sets their owners, modes and times.
+//     Only the memory for that, some 180 bytes and a name each, grows with the number of entries.
 package extract
 
 import (
@@ -50,8 +48,7 @@ const (
 
 // Options says where entries are written, and how. Target is needed.
 type Options struct {
-	// Target holds everything that is written. It belongs to the caller, and must be open until
-	// Finish.
+	// Target holds everything that is written. The caller closes it, after Finish.
 	Target    *os.Root
 	Overwrite Overwrite
 	// Owners gives entries their numeric owners, if root runs it; else they belong to who runs it.
@@ -77,14 +74,13 @@ type Result struct {
 
 // An Extractor extracts archives, any number at once. Make one with New, and end with Finish.
 type Extractor struct {
-	o     Options
-	root  bool   // may give files away
-	euid  uint32 // who runs it
-	egid  uint32
-	own   string // begins the names of this run's unfinished files
-	temps atomic.Uint64
-	dirs  dirs
-	exact exactModes
+	o          Options
+	root       bool   // may give files away
+	euid, egid uint32 // who runs it
+	own        string // begins the names of this run's unfinished files
+	temps      atomic.Uint64
+	dirs       dirs
+	exact      exactModes
 
 	open    sync.Once
 	top     *os.File // the target
@@ -112,12 +108,10 @@ func New(o Options) *Extractor {
 
 // Extract writes the archive that r yields below dir, a path relative to the target ("" or "." is
 // the target itself), which is made if it is missing. selected reports which entries are wanted, by
-// their names as in Members; nil wants all. Directories above a selected entry are made, as the
-// archive describes them if it does.
+// their names as in Members; nil wants all. Directories above a selected entry are made as well.
 //
-// The result counts what was done, also with an error: one of r (which may be damaged, or cut off),
-// a *LimitError, ctx's cause, or one marked pipeline.Fatal (TargetError). Without an error, r has
-// been read to its end, past the end of the archive.
+// The result counts what was done, also with an error: one of r, a *LimitError, ctx's cause, or one
+// marked pipeline.Fatal (TargetError). Without an error, r has been read to its end.
 func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string) bool, limits Limits) (Result, error) {
 	w, err := x.writer(ctx, r, dir)
 	if err != nil {

@@ -58,7 +58,7 @@ func (f *faults) report(x extract.Fault) {
 func (f *faults) String() string {
 	var b strings.Builder
 	for _, x := range f.all {
-		b.WriteString(x.What.String() + ": " + x.Err.Error() + "\n")
+		b.WriteString(string(x.What) + ": " + x.Err.Error() + "\n")
 	}
 	return b.String()
 }

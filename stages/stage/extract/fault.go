@@ -11,29 +11,20 @@ import (
 )
 
 // Kind says what became of an entry that was not restored whole.
-type Kind int
+type Kind string
 
 // The kinds of fault.
 const (
 	// Failed: the entry is not there.
-	Failed Kind = iota + 1
-	// Refused: the entry is not there, because it would have been written outside the target, or
-	// through a link. No tar of a tree has such entries: the archive was made to do harm.
-	Refused
+	Failed Kind = "not restored"
+	// Refused: the entry is not there, because it would have been written outside the target or
+	// through a link. No tar of a tree has such entries.
+	Refused Kind = "refused"
 	// Partial: the entry is there, but not with the owner, attributes, mode or time of the archive.
-	Partial
+	Partial Kind = "restored in part"
 	// Exists: something else was there, and stays because of Overwrite.
-	Exists
+	Exists Kind = "kept what is there"
 )
-
-var kinds = [...]string{Failed: "not restored", Refused: "refused", Partial: "restored in part", Exists: "kept what is there"}
-
-func (k Kind) String() string {
-	if k < 1 || int(k) >= len(kinds) {
-		return fmt.Sprintf("Kind(%d)", int(k))
-	}
-	return kinds[k]
-}
 
 // Fault is the report of one entry.
 type Fault struct {
@@ -61,9 +52,8 @@ var (
 	ErrType = errors.New("it is of a type that can't be restored")
 )
 
-// LinkError is why a further name of a file (a hard link) could not be made: its first name, which
-// alone has the content, is not there as the archive has it, because it was not selected or not
-// restored. To select Target too, in another run, is the remedy.
+// LinkError is why a hard link could not be made: Target, which alone has the content, was not
+// selected or not restored. To select Target too, in another run, is the remedy.
 type LinkError struct {
 	Target string // name in the archive of the entry that has the content
 	Err    error
@@ -76,8 +66,7 @@ func (e *LinkError) Error() string {
 // Unwrap returns the cause.
 func (e *LinkError) Unwrap() error { return e.Err }
 
-// LimitError ends an archive that holds more than Limits allows. For one that is trusted, a larger
-// limit is the remedy.
+// LimitError ends an archive that holds more than Limits allows.
 type LimitError struct {
 	What  string // "entries" or "bytes"
 	Limit int64
@@ -87,8 +76,7 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("the archive holds more than %d %s, which is the limit", e.Limit, e.What)
 }
 
-// TargetError is a fault of the target as a whole, which ends the run. Err says which: unix.ENOSPC
-// (no bytes or no inodes left), unix.EDQUOT or unix.EROFS.
+// TargetError is a fault of the whole target, which ends the run: ENOSPC, EDQUOT or EROFS.
 type TargetError struct {
 	Target string
 	Err    error

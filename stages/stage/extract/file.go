@@ -35,7 +35,13 @@ func (w *writer) file(e *entry) (verdict, error) {
 		return was, fmt.Errorf("making the file: %w", err)
 	}
 	if err = w.write(fd, made, d, temp, e); err == nil {
-		was, err = w.install(d, temp, name, e, was, ok)
+		was, err = w.place(d, name, e, was, ok, func(over bool) error {
+			rename := renameNew
+			if over {
+				rename = renameat
+			}
+			return doing("renaming", rename(d.fd, temp, name))
+		})
 	}
 	if err != nil || was == right {
 		return was, errors.Join(err, unlinkat(d.fd, temp, 0))
@@ -50,8 +56,7 @@ func isFile(st *unix.Stat_t, size int64, t time.Time) bool {
 	return fsys.Type(st) == unix.S_IFREG && st.Size == size && sameTime(st, t)
 }
 
-// write writes the content of e to the new file fd, named temp and made with the mode made, gives
-// it attributes and time, and closes it.
+// write writes e to the new file fd, named temp and made with the mode made, and closes it.
 func (w *writer) write(fd int, made uint32, d *level, temp string, e *entry) (err error) {
 	if isSparse(e.header) {
 		err = w.sparse(fd, e)
@@ -67,27 +72,6 @@ func (w *writer) write(fd int, made uint32, d *level, temp string, e *entry) (er
 	}
 	w.partial(e, problems, setTime(d.fd, temp, e.header.ModTime))
 	return nil
-}
-
-// install gives a finished file its name.
-func (w *writer) install(d *level, temp, name string, e *entry, was verdict, ok isRight) (verdict, error) {
-	for range maxTries {
-		rename := renameNew
-		if was == replace {
-			rename = renameat
-		}
-		switch err := rename(d.fd, temp, name); {
-		case err == nil:
-			return was, nil
-		case !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.EISDIR):
-			return was, fmt.Errorf("renaming: %w", err)
-		}
-		var err error
-		if was, err = w.look(d, name, e, ok); err != nil || was == right {
-			return was, err
-		}
-	}
-	return was, errUnsteady
 }
 
 // content copies a file without holes.
@@ -116,8 +100,7 @@ func (w *writer) read(p []byte, e *entry) error {
 	return nil
 }
 
-// sparse copies a file with holes. The tar reader doesn't say where they are, but it reads nothing
-// from the stream for them.
+// sparse copies a file with holes: where the tar reader reads nothing from the stream.
 func (w *writer) sparse(fd int, e *entry) error {
 	size := e.header.Size
 	if err := fsys.Retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {

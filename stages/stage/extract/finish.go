@@ -9,10 +9,9 @@ import (
 	"firn/pipeline"
 )
 
-// Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It is
-// called once, after the last Extract has returned, also when one failed or the run was cancelled:
-// directories are closed to others until then. What can't be set of a directory is reported as
-// Partial, and in no Result; the error is that of the whole target, marked pipeline.Fatal.
+// Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It must be
+// called once, after the last Extract has returned, also after errors. What can't be set is reported
+// as Partial, and in no Result; the error is that of the whole target, marked pipeline.Fatal.
 func (x *Extractor) Finish() error {
 	if x.top == nil {
 		return nil

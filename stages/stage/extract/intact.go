@@ -13,21 +13,19 @@ import (
 
 // Expected is what a list has for an entry of an archive.
 type Expected struct {
-	Name    string // as in the tar
-	Type    byte   // of archive/tar
-	Size    int64
-	ModTime time.Time
-	Mode    uint32 // the low twelve bits of st_mode
-	UID     uint32
-	GID     uint32
-	Link    string // target of a symbolic link, or name as in the tar of what a hard link repeats
-	Attrs   bool   // it has extended attributes or ACLs, which are not in the list
+	Name     string // as in the tar
+	Type     byte   // of archive/tar
+	Size     int64
+	ModTime  time.Time
+	Mode     uint32 // the low twelve bits of st_mode
+	UID, GID uint32
+	Link     string // target of a symbolic link, or name as in the tar of what a hard link repeats
+	Attrs    bool   // it has extended attributes or ACLs, which are not in the list
 }
 
-// Intact reports whether all entries of an archive are below dir as Extract would leave them, by
-// type, size, time of modification and target: what Extract goes by when it leaves an entry as it
-// is. Then Finish gives directories their modes, owners and times as if the archive had been
-// extracted. Nothing is made. The error is one that entries yields, or ctx's cause.
+// Intact reports whether Extract would leave all entries of an archive below dir as they are, by
+// type, size, time of modification and target. It makes nothing, but Finish then treats directories
+// as if they had been extracted. The error is one that entries yields, or ctx's cause.
 func (x *Extractor) Intact(ctx context.Context, dir string, entries iter.Seq2[Expected, error]) (bool, error) {
 	w, err := x.writer(ctx, nil, dir)
 	if err != nil {

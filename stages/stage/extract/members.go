@@ -108,8 +108,7 @@ type tap struct {
 	zeros int   // how many of the last of them were zero, at most endSize
 }
 
-// endSize is how many zero bytes an archive ends with at least: one block. POSIX wants two, but
-// some writers make one.
+// endSize is how many zero bytes an archive ends with. POSIX wants two blocks, some writers make one.
 const endSize = 512
 
 func (t *tap) Read(p []byte) (int, error) {
@@ -129,8 +128,7 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rest reads what follows the archive, so that who makes the stream comes to its end and can report
-// what is wrong with it.
+// rest reads what follows the archive, so that the stream can report faults at its end.
 func (t *tap) rest() error {
 	if t.zeros < endSize {
 		return fmt.Errorf("the archive is cut off after %d bytes: %w", t.n, io.ErrUnexpectedEOF)

@@ -153,7 +153,7 @@ func TestForeign(t *testing.T) {
 	r, f, err := lay(t, to, extract.Options{Owners: true}, b, "", nil)
 	var got []string
 	for _, one := range f.all {
-		got = append(got, one.Path+" "+one.What.String())
+		got = append(got, one.Path+" "+string(one.What))
 	}
 	if err != nil || r.Entries != 5 || strings.Join(got, ", ") != "null not restored, theirs restored in part, cap restored in part" {
 		t.Errorf("%+v, %v\n%v", r, err, f)

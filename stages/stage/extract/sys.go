@@ -80,9 +80,8 @@ func (x *Extractor) left(dirfd int, name string) bool {
 // clockSlack is how much too late a process may seem to have begun.
 const clockSlack = 2 * time.Second
 
-// lives reports whether a process that changed a file at a time still runs, by its number. One that
-// has ended but was not waited for does not, and neither does one whose number is another's now, as
-// after a restart of the system.
+// lives reports whether the process that changed a file at a time still runs: neither is it a
+// zombie, nor has a younger process its number.
 func lives(pid int, changed time.Time) bool {
 	if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return false

@@ -3,7 +3,7 @@ package extract
 import (
 	"archive/tar"
 	"errors"
-	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -172,7 +172,7 @@ func (w *writer) mayReplace(st *unix.Stat_t, e *entry) bool {
 	case Always:
 		return true
 	case IfOlder:
-		return modTime(st).Before(e.header.ModTime) && !sameTime(st, e.header.ModTime)
+		return time.Unix(st.Mtim.Unix()).Before(e.header.ModTime) && !sameTime(st, e.header.ModTime)
 	}
 	return false
 }
@@ -183,36 +183,43 @@ const maxTries = 4
 
 var errUnsteady = errors.New("others make and remove entries of that name all the time")
 
-// create makes an entry with one call of the system, mk: under its name if nothing is there, else
-// under another one that then replaces what is there. It returns the directory and what was there.
+// place calls put until nothing that others make comes in between. over says that put is to
+// replace what is there; without it, put fails with EEXIST.
+func (w *writer) place(d *level, name string, e *entry, was verdict, ok isRight, put func(over bool) error) (verdict, error) {
+	for range maxTries {
+		err := put(was == replace)
+		if !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.EISDIR) {
+			return was, err
+		}
+		if was, err = w.look(d, name, e, ok); err != nil || was == right {
+			return was, err
+		}
+	}
+	return was, errUnsteady
+}
+
+// create makes an entry with one system call, mk: under its name if nothing is there, else under
+// another name that then replaces what is there. It returns the directory and what was there.
 func (w *writer) create(e *entry, ok isRight, mk func(at handle) error) (d *level, was verdict, err error) {
 	dir, name := split(e.path)
 	if d, err = w.here.enter(dir, w.implied); err != nil {
 		return nil, absent, err
 	}
-	was, err = w.first(d, name, e, ok)
-	for range maxTries {
-		if err != nil || was == right {
-			return d, was, err
-		}
-		if was == replace {
-			return d, was, w.swap(d, name, mk)
-		}
-		if err = mk(handle{d.fd, name}); !errors.Is(err, unix.EEXIST) {
-			return d, was, err
-		}
-		was, err = w.look(d, name, e, ok)
+	if was, err = w.first(d, name, e, ok); err != nil || was == right {
+		return d, was, err
 	}
-	return d, was, errUnsteady
-}
-
-func (w *writer) swap(d *level, name string, mk func(at handle) error) error {
-	temp := w.x.tempName()
-	if err := mk(handle{d.fd, temp}); err != nil {
-		return err
-	}
-	if err := renameat(d.fd, temp, name); err != nil {
-		return errors.Join(fmt.Errorf("renaming: %w", err), unlinkat(d.fd, temp, 0))
-	}
-	return nil
+	was, err = w.place(d, name, e, was, ok, func(over bool) error {
+		if !over {
+			return mk(handle{d.fd, name})
+		}
+		temp := w.x.tempName()
+		if err := mk(handle{d.fd, temp}); err != nil {
+			return err
+		}
+		if err := renameat(d.fd, temp, name); err != nil {
+			return errors.Join(doing("renaming", err), unlinkat(d.fd, temp, 0))
+		}
+		return nil
+	})
+	return d, was, err
 }

@@ -9,10 +9,8 @@ import (
 
 // Cut emits every subtree: a directory's shell before what is in it, and the entries of one
 // directory in byte order of their names. fault is called for each directory above the depth that
-// can't be listed whole, and for each entry that vanished.
-//
-// It ends with an error when the backup path can't be read, when emit returns one, and when ctx
-// ends.
+// can't be listed whole, and for each entry that vanished. Any other error, one of emit, and ctx's
+// cause end it.
 func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(path string, err error)) error {
 	if t.o.Depth == 0 || t.file != "" {
 		return emit(t.subtree("", false))
@@ -20,7 +18,7 @@ func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(pat
 	if err := emit(t.subtree("", true)); err != nil {
 		return err
 	}
-	top, err := t.openTop()
+	top, err := openDirAt(t.root, ".")
 	if err != nil {
 		return fmt.Errorf("opening the backup path %s: %w", t.path, err)
 	}
@@ -45,7 +43,7 @@ func (c *cutter) cut(d *dir, n *names, i int, _ take) error {
 	name := n.name(i)
 	c.path = append(c.path, name...)
 	// At the depth, what the directory's listing says is enough for most entries.
-	if !atDepth || n.at[i].kind == kindUnknown || t.leavesOut() {
+	if !atDepth || n.at[i].kind == kindUnknown || len(t.leave)+len(t.leaveAt) > 0 {
 		taken, err := t.look(d, n, i, rel, takeAll, &st)
 		if err != nil {
 			c.fault(c.here(), err)

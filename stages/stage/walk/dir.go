@@ -109,7 +109,7 @@ func (p place) lstat(st *unix.Stat_t) error {
 // find opens the directory that holds a path below the backup path. The backup path's own directory
 // is found as "." in itself. The caller closes the directory.
 func (t *Tree) find(rel string) (place, error) {
-	d, err := t.openTop()
+	d, err := openDirAt(t.root, ".")
 	switch {
 	case err != nil:
 		return place{}, err
@@ -129,9 +129,4 @@ func (t *Tree) find(rel string) (place, error) {
 		d, rel = next, rest
 	}
 	return place{}, err
-}
-
-// openTop opens the root directory for one walk.
-func (t *Tree) openTop() (*dir, error) {
-	return openDirAt(t.root, ".")
 }

@@ -10,10 +10,8 @@ import (
 
 // Entries streams the entries of a subtree: a directory before what is in it, and the entries of
 // one directory in byte order of their names. fault is called for each entry that could not be read
-// whole, with its path for messages; a directory that can't be listed has been given to fn before.
-//
-// It ends with an error when the subtree's own entry can't be read, when fn returns one, and when
-// ctx ends. The caller adds the subtree's path.
+// whole; a directory that can't be listed has been given to fn before. An error of the subtree's own
+// entry, to which the caller adds the path, one of fn, and ctx's cause end it.
 func (t *Tree) Entries(ctx context.Context, s Subtree, fn func(*Entry) error, fault func(path string, err error)) error {
 	p, err := t.find(s.Path)
 	if err != nil {
@@ -46,7 +44,7 @@ type entryWalk struct {
 	descent
 	fn    func(*Entry) error
 	entry Entry
-	top   string // name in the archive of the subtree's own entry
+	top   string // the subtree's Base
 	base  int    // where in path the name in the archive begins; -1: path does not hold it
 }
 

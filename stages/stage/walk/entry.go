@@ -13,40 +13,37 @@ import (
 // Entry is one entry of a subtree as lstat shows it, ready to be archived. It is valid inside the
 // callback that it is given to, and reused after that; its strings may be kept.
 type Entry struct {
-	Name                  string      // in the archive: the subtree's Base and the path below it; no trailing slash
-	Path                  string      // for messages: the backup path joined with the entry's path
-	Mode                  fs.FileMode // type, permissions, setuid, setgid, sticky
-	Size                  int64       // bytes, as st_size
+	Name                  string // in the archive: the subtree's Base and the path below it; no trailing slash
+	Path                  string // for messages: the backup path joined with the entry's path
+	Mode                  uint32 // as st_mode
+	Size                  int64  // bytes, as st_size
 	UID, GID              uint32
 	ModTime, ChangeTime   time.Time
 	Dev, Ino, Nlink, Rdev uint64
 	Blocks                int64  // 512-byte blocks in use (st_blocks): fewer than Size with holes or compression
 	Link                  string // target of a symbolic link
 
-	dirfd  int
-	name   string
-	follow bool
+	place place
 }
 
 // set fills in everything but the names.
-func (e *Entry) set(p place, st *unix.Stat_t) error {
-	e.dirfd, e.name, e.follow = p.dir.fd, p.name, p.follow
-	e.Mode, e.Size, e.Blocks = fileMode(st), st.Size, int64(st.Blocks)
+func (e *Entry) set(p place, st *unix.Stat_t) (err error) {
+	e.place, e.Mode, e.Size, e.Blocks = p, uint32(st.Mode), st.Size, int64(st.Blocks)
 	e.UID, e.GID = st.Uid, st.Gid
 	e.ModTime, e.ChangeTime = time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())
 	e.Dev, e.Ino, e.Nlink, e.Rdev = uint64(st.Dev), uint64(st.Ino), uint64(st.Nlink), uint64(st.Rdev)
 	e.Link = ""
-	if e.Mode&fs.ModeSymlink == 0 {
-		return nil
+	if e.Type() == unix.S_IFLNK {
+		e.Link, err = readlinkat(p.dir.fd, p.name, st.Size)
 	}
-	var err error
-	e.Link, err = readlinkat(e.dirfd, e.name, st.Size)
 	return err
 }
 
-// Open opens the entry for reading, without following links and, where that is permitted, without
-// changing its time of last access. It fails when the name now leads to another file than lstat
-// saw. The caller closes the file.
+// Type returns the type bits of Mode, such as unix.S_IFREG.
+func (e *Entry) Type() uint32 { return e.Mode & unix.S_IFMT }
+
+// Open opens the entry for reading, without following links and, where permitted, without changing
+// its time of last access. It fails when the name now leads to another file than lstat saw.
 func (e *Entry) Open() (*os.File, error) {
 	fd, err := e.open()
 	if err != nil {
@@ -57,16 +54,16 @@ func (e *Entry) Open() (*os.File, error) {
 
 func (e *Entry) open() (int, error) {
 	flags := unix.O_NOFOLLOW
-	if e.follow {
+	if e.place.follow {
 		flags = 0
 	}
-	fd, err := openQuietly(e.dirfd, e.name, flags)
+	fd, err := openQuietly(e.place.dir.fd, e.place.name, flags)
 	if err != nil {
 		return -1, vanished(err)
 	}
 	var st unix.Stat_t
 	err = fsys.Fstat(fd, &st)
-	if err == nil && (idOf(&st) != inode{e.Dev, e.Ino} || fileMode(&st).Type() != e.Mode.Type()) {
+	if err == nil && (idOf(&st) != inode{e.Dev, e.Ino} || fsys.Type(&st) != e.Type()) {
 		err = ErrVanished
 	}
 	if err != nil {
@@ -77,10 +74,9 @@ func (e *Entry) open() (int, error) {
 }
 
 // Xattrs returns the entry's extended attributes, those that hold POSIX ACLs among them, by their
-// full names ("user.…", "system.posix_acl_access"); nil when it has none or the file system or the
-// platform knows none. What can be read is returned even when there is an error.
+// full names; nil when there are none. What can be read is returned even when there is an error.
 func (e *Entry) Xattrs() (map[string][]byte, error) {
-	attrs, err := fsys.Xattrs(e.dirfd, e.name, e.follow)
+	attrs, err := fsys.Xattrs(e.place.dir.fd, e.place.name, e.place.follow)
 	if err == unix.ENOENT {
 		return e.xattrsOpen()
 	}
@@ -89,7 +85,7 @@ func (e *Entry) Xattrs() (map[string][]byte, error) {
 
 // xattrsOpen is for a system without /proc: it reads the attributes of what can be opened.
 func (e *Entry) xattrsOpen() (map[string][]byte, error) {
-	if !e.Mode.IsRegular() && !e.Mode.IsDir() {
+	if e.Type() != unix.S_IFREG && e.Type() != unix.S_IFDIR {
 		return nil, nil
 	}
 	fd, err := e.open()

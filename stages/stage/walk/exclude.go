@@ -10,12 +10,10 @@ import (
 	"strings"
 )
 
-// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path. The
-// last pattern that matches an entry decides. A nil or zero Exclude matches nothing. What is in a
-// directory that is left out is left out as well: no pattern takes it in again. The backup path
-// itself is never left out.
-//
-// It must not be changed once a tree uses it.
+// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path, which
+// itself is never left out. The last pattern that matches an entry decides; no pattern takes in again
+// what is in a directory that is left out. A nil or zero Exclude matches nothing. It must not be
+// changed once a tree uses it.
 type Exclude struct {
 	patterns []pattern
 	lines    []string
@@ -61,9 +59,8 @@ func (x *Exclude) Add(line string) error {
 	return nil
 }
 
-// AddFrom appends the patterns in a file in the format of .gitignore: one a line. Empty lines and
-// those that begin with '#' are skipped, and spaces at the end are dropped unless a backslash
-// comes before them. name is for messages.
+// AddFrom appends the patterns in a file in the format of .gitignore: one a line, without comments,
+// and without spaces at the end that no backslash quotes. name is for messages.
 func (x *Exclude) AddFrom(r io.Reader, name string) error {
 	const longest = 1 << 20
 	lines := bufio.NewScanner(r)
@@ -104,9 +101,8 @@ func trimSpaces(s string) string {
 	return s[:end]
 }
 
-// matchIn reports whether a pattern leaves out an entry. Its path below the backup path is in two parts:
-// the directory, with a slash at its end unless it is "", and the name. The directories above are not
-// looked at.
+// matchIn reports whether a pattern leaves out the entry name in the directory rel, which ends in a
+// slash unless it is "". The directories above are not looked at.
 func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
 	if x == nil {
 		return false

@@ -3,7 +3,6 @@ package walk
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -44,21 +43,15 @@ func (n *names) name(i int) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// sort brings the names into byte order. A name that a directory listed twice, because it changed
-// while it was read, is kept once.
-func (n *names) sort() {
-	slices.SortFunc(n.at, func(a, b nameAt) int { return bytes.Compare(n.raw(a), n.raw(b)) })
-	n.at = slices.CompactFunc(n.at, func(a, b nameAt) bool { return bytes.Equal(n.raw(a), n.raw(b)) })
-}
-
-// list returns the sorted names in d. When reading stops with an error, it returns those read so
-// far.
+// list returns the sorted names in d; with an error, those read so far.
 func (t *Tree) list(d *dir) (*names, error) {
 	n, buf := t.lists.Get().(*names), t.buffers.Get().(*[64 << 10]byte)
 	n.bytes, n.at = n.bytes[:0], n.at[:0]
 	err := readNames(d.fd, buf[:], n)
 	t.buffers.Put(buf)
-	n.sort()
+	slices.SortFunc(n.at, func(a, b nameAt) int { return bytes.Compare(n.raw(a), n.raw(b)) })
+	// A directory that changes while it is read may list a name twice.
+	n.at = slices.CompactFunc(n.at, func(a, b nameAt) bool { return bytes.Equal(n.raw(a), n.raw(b)) })
 	return n, err
 }
 
@@ -67,9 +60,4 @@ func (t *Tree) done(n *names) {
 	if cap(n.bytes) <= 1<<20 && cap(n.at) <= 1<<16 {
 		t.lists.Put(n)
 	}
-}
-
-func (n *names) has(name string) bool {
-	_, found := slices.BinarySearchFunc(n.at, name, func(a nameAt, s string) int { return strings.Compare(string(n.raw(a)), s) })
-	return found
 }

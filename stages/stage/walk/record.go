@@ -11,17 +11,15 @@ import (
 	"firn/stages/service/fsys"
 )
 
-// A change gets the time of the kernel's clock tick that it falls into. A tick lasts up to 10 ms,
-// or 2 s on a file system that keeps no fractions of a second. An entry younger than that may
-// change again and look the same.
+// An entry that is younger than a clock tick may change again and look the same. A tick lasts up to
+// 10 ms, or 2 s on a file system that keeps no fractions of a second.
 const (
 	margin       = 50 * time.Millisecond
 	coarseMargin = 2 * time.Second
 )
 
-// The tar of an entry: two headers, the PAX records (path and link target, and tarRecords bytes for
-// names, times, numbers and extended attributes), and the content. The archive ends with two blocks
-// of zeros, filled up to a record of twenty.
+// The tar of an entry: two headers, the PAX records (path, link target, and tarRecords bytes for the
+// rest), and the content. The archive ends with two blocks of zeros, filled up to twenty.
 const (
 	tarBlock   = 512
 	tarRecords = 1024
@@ -120,9 +118,8 @@ func blocks(n int64) int64 {
 }
 
 // settled reports whether an entry changed long enough before now for any later change to show. A
-// time of change in the future comes of a clock set back: it may come again. A time of modification
-// in the future was set by hand and is no sign of a change; one close to now is a sign of it on
-// file systems that keep no time of change.
+// time of change in the future comes of a clock set back, and may come again; a time of modification
+// in the future was set by hand. One close to now counts on file systems without a time of change.
 func settled(now time.Time, st *unix.Stat_t) bool {
 	changed, modified := time.Unix(st.Ctim.Unix()), time.Unix(st.Mtim.Unix())
 	return now.Sub(changed) >= tick(changed) && now.Sub(modified).Abs() >= tick(modified)

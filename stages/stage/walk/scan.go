@@ -17,15 +17,13 @@ type Scan struct {
 	// another file system begins, but not st_dev, which depends on the order of mounts.
 	Fingerprint [sha256.Size]byte
 	// Sound is false when something could not be read, or was changed so recently that a later
-	// change might leave it the same time of change: then an equal fingerprint does not prove an
-	// unchanged tree, and must not be kept. lstat does not show every change: of stores through
-	// mmap, only the first to a page since it was last written back.
+	// change might not show: then the fingerprint must not be kept. Of stores through mmap, lstat
+	// shows only the first to a page since it was last written back.
 	Sound bool
 	// Entries counts all entries, Files the regular files, Bytes their sizes.
 	Entries, Files, Bytes int64
-	// TarBound is the size in bytes that the uncompressed archive does not exceed, unless the tree
-	// grows before it is read, or has more than half a KiB of extended attributes an entry. Holes
-	// are left out on file systems whose st_blocks shows them.
+	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
+	// is read, or has more than half a KiB of extended attributes an entry.
 	TarBound int64
 }
 
@@ -70,10 +68,9 @@ type scanWalk struct {
 	ctx context.Context
 }
 
-// dir scans what is in the directory at p. The digest covers the data of all entries in order of
-// their names, then the digests of the directories among them in the same order; one that can't be
-// read has a zero Scan. rel is as in Tree.read; nameLen is the length of what the names in the
-// archive begin with.
+// dir scans what is in the directory at p. The digest covers all entries in order of their names,
+// then the digests of the directories among them; one that can't be read has a zero Scan. rel is as
+// in Tree.read; nameLen is the length of what the names in the archive begin with.
 func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan {
 	d, err := p.dir.openDir(p.name, id)
 	if err != nil {
@@ -130,9 +127,8 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 	return subdirs
 }
 
-// descend scans the directories found in d. Idle workers get some of them as long as d is one of
-// the levels that stay open; this goroutine scans the rest, so that nothing is queued and no
-// deadlock is possible.
+// descend scans the directories found in d. Idle workers get some of them while d stays open; this
+// goroutine scans the rest, so that nothing is queued and no deadlock is possible.
 func (w *scanWalk) descend(d *dir, n *names, subdirs []subdir, rel []byte, nameLen int) {
 	var others sync.WaitGroup
 	defer others.Wait()

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +21,8 @@ func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
 }
 
 // read lists what is to be taken of a directory, as far as the listing alone decides that. rel is
-// the directory's path below the backup path with a slash at its end, "" for the backup path
-// itself. When listing stops with an error, the names read so far are returned as well.
+// the directory's path below the backup path, with a slash at its end unless it is "". With an
+// error, the names read so far are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)
@@ -62,14 +63,10 @@ func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_
 	return len(t.leaveAt) == 0 || !t.leaveAt[string(rel)+name], nil
 }
 
-// leavesOut reports whether a directory or path is left out whatever the patterns say.
-func (t *Tree) leavesOut() bool {
-	return len(t.leave)+len(t.leaveAt) > 0
-}
-
 // isCache reports whether a directory is marked as a cache.
 func isCache(d *dir, n *names) bool {
-	if !n.has(cacheTag) {
+	_, found := slices.BinarySearchFunc(n.at, []byte(cacheTag), func(a nameAt, tag []byte) int { return bytes.Compare(n.raw(a), tag) })
+	if !found {
 		return false
 	}
 	fd, err := openQuietly(d.fd, cacheTag, unix.O_NOFOLLOW)

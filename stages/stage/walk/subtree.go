@@ -12,8 +12,8 @@ import (
 type Subtree struct {
 	// Path is below the backup path, which is "" itself.
 	Path string
-	// Base is what names in the archive start with: the last segment of the backup path joined with
-	// Path; "." where that has no name of its own ("/", "." and anything that ends in "..").
+	// Base is what names in the archive start with: the last segment of the entry's path; "." for
+	// "/", "." and anything that ends in "..".
 	Base string
 	// Shell marks a directory above the depth, alone: its own entry and its children that are no
 	// directories. Just above the depth, the children are subtrees, and a shell is the entry only.

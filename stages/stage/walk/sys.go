@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"io/fs"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -41,38 +40,6 @@ func idOf(st *unix.Stat_t) inode {
 }
 
 func isDir(st *unix.Stat_t) bool { return fsys.Type(st) == unix.S_IFDIR }
-
-// fileMode turns st_mode into Go's bits.
-func fileMode(st *unix.Stat_t) fs.FileMode {
-	mode := fs.FileMode(st.Mode & 0o777)
-	switch fsys.Type(st) {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		mode |= fs.ModeDir
-	case unix.S_IFLNK:
-		mode |= fs.ModeSymlink
-	case unix.S_IFIFO:
-		mode |= fs.ModeNamedPipe
-	case unix.S_IFSOCK:
-		mode |= fs.ModeSocket
-	case unix.S_IFCHR:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case unix.S_IFBLK:
-		mode |= fs.ModeDevice
-	default:
-		mode |= fs.ModeIrregular
-	}
-	if st.Mode&unix.S_ISUID != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if st.Mode&unix.S_ISGID != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if st.Mode&unix.S_ISVTX != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode
-}
 
 // readlinkat returns the target of the link name in dirfd. size is its st_size, which some file
 // systems leave 0.

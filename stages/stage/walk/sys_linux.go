@@ -58,16 +58,12 @@ func openQuietly(dirfd int, name string, flags int) (int, error) {
 }
 
 // blocksShowHoles reports whether fd is on a file system known to count in st_blocks all that is
-// not a hole. Others count compressed sizes (ZFS, bcachefs), count late, or repeat what another
-// system reports.
+// not a hole. Others count compressed sizes (ZFS, bcachefs), or count late.
 func blocksShowHoles(fd int) bool {
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil {
+	if unix.Fstatfs(fd, &fs) != nil {
 		return false
 	}
-	switch uint32(fs.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
-		return true
-	}
-	return false
+	t := uint32(fs.Type)
+	return t == unix.EXT4_SUPER_MAGIC || t == unix.XFS_SUPER_MAGIC || t == unix.TMPFS_MAGIC
 }

@@ -5,11 +5,10 @@
 // It promises:
 //
 //   - Each entry of the tree that is not excluded is in exactly one subtree.
-//   - Everything is opened relative to a directory that is already open, without following links:
-//     neither the length of a path nor a link put in the place of a directory changes what is read.
-//     Only the backup path itself may be a link.
-//   - Memory holds the names in the directories on the way down, and nothing that grows with the
-//     tree. Each walk keeps at most maxOpen directories open.
+//   - Everything is opened relative to a directory that is already open, without following links,
+//     so that paths may have any length. Only the backup path itself may be a link.
+//   - Memory holds the names in the directories on the way down. Each walk keeps at most maxOpen
+//     directories open.
 //   - Order and results depend on the tree alone, not on scheduling or the number of workers.
 //   - What can't be read is reported with its path, and the walk goes on.
 //
@@ -49,12 +48,11 @@ type Options struct {
 	// OneFileSystem leaves out what is in a directory on another file system than the backup path.
 	// The directory's own entry, the mount point, is kept.
 	OneFileSystem bool
-	// LeaveOut are paths that are never taken: the cache path, a directory store inside the backup
-	// path. A directory is recognized by its device and inode, whatever path leads to it; anything
-	// else, and what does not exist yet, by its path.
+	// LeaveOut are paths that are never taken, such as the cache path. A directory is recognized by
+	// its device and inode; anything else, and what does not exist yet, by its path.
 	LeaveOut []string
-	// Workers bounds how many goroutines look at entries for all scans together, beside those that
-	// call Scan; 0 means twice GOMAXPROCS: they wait for the disk more than they compute.
+	// Workers bounds the goroutines of all scans together, beside those that call Scan; 0 means
+	// twice GOMAXPROCS, as they mostly wait for the disk.
 	Workers int
 	// Now is the clock for Scan.Sound; nil means time.Now.
 	Now func() time.Time
@@ -82,9 +80,8 @@ type Tree struct {
 // inode identifies an entry while the tree is open.
 type inode struct{ dev, ino uint64 }
 
-// Open opens a backup path: a directory or a plain file, or a link to one of them. Keys and names
-// in archives are made from the path as given, cleaned; it is an error when that leads elsewhere,
-// by a ".." after a link. The Tree must be closed.
+// Open opens a backup path: a directory, a plain file, or a link to one. Keys and names in archives
+// are made from the cleaned path, which must not lead elsewhere by a ".." after a link.
 func Open(name string, o Options) (*Tree, error) {
 	if name == "" {
 		return nil, errors.New("opening the backup path: it is empty; name a directory or a file")
