@@ -32,7 +32,7 @@ type jsonEntry struct {
 func jsonOf(kind, path string, e *catalogue.Entry) jsonEntry {
 	return jsonEntry{
 		Kind: kind, text: textOf(path), Type: e.Type, Size: e.Size, ModTime: e.ModTime.UTC(), Mode: e.Mode,
-		UID: e.UID, GID: e.GID, Target: e.Target, RawTarget: raw(e.Target),
+		UID: e.UID, GID: e.GID, Target: e.Target, RawTarget: ui.Base64(e.Target),
 	}
 }
 

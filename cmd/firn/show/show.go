@@ -7,13 +7,11 @@ package show
 import (
 	"bufio"
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
@@ -135,15 +133,7 @@ type text struct {
 	Raw  string `json:"path_base64,omitempty"`
 }
 
-func textOf(path string) text { return text{path, raw(path)} }
-
-// raw is s in base64, "" if s is UTF-8.
-func raw(s string) string {
-	if utf8.ValidString(s) {
-		return ""
-	}
-	return base64.StdEncoding.EncodeToString([]byte(s))
-}
+func textOf(path string) text { return text{path, ui.Base64(path)} }
 
 // name is a path of the catalogue as the user would write it.
 func name(run catalogue.Run, path string) string {
