@@ -64,7 +64,7 @@ func (r *rebuildFlags) run(p *program) error {
 		open: func(ctx context.Context, m *means) error { return r.open(ctx, m, store.ToWrite) },
 		start: func(ctx context.Context, m *means) (*job.Handle, error) {
 			return rebuild.Start(ctx, rebuild.Options{
-				Means: m.Means, ReadData: r.readData, Workers: r.workers(), Host: hostname(), Firn: versionText(),
+				Means: m.Means, ReadData: r.readData, Workers: r.fetch.Workers, Host: hostname(), Firn: versionText(),
 			})
 		},
 	})

@@ -43,7 +43,7 @@ func (m *means) close() error {
 func awsOptions(s *flags.Store) awsconf.Options {
 	return awsconf.Options{
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
-		Bandwidth: int64(s.Bandwidth), Connections: defaultUploads, Version: versionText(),
+		Bandwidth: int64(s.Bandwidth), Version: versionText(),
 	}
 }
 

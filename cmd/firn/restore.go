@@ -88,13 +88,12 @@ func (t *targetFlags) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&t.noOwner, "no-owner", false, "keep the restoring user as owner, also as root")
 }
 
-func (t *targetFlags) Validate(*pflag.FlagSet) (err error) {
+func (t *targetFlags) Validate(*pflag.FlagSet) error {
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
-	rule, ok := rules[t.overwrite]
-	if !ok {
+	var ok bool
+	if t.rule, ok = rules[t.overwrite]; !ok {
 		return fmt.Errorf("--overwrite %q: choose never, if-older or always", t.overwrite)
 	}
-	t.rule = rule
 	return nil
 }
 
@@ -131,8 +130,8 @@ func (r *restoreFlags) run(p *program) error {
 		},
 		start: func(ctx context.Context, m *means) (*job.Handle, error) {
 			return restore.Start(ctx, restore.Options{
-				Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.parsed, Limits: r.limits.parsed,
-				Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.workers(),
+				Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.Thaw, Limits: r.limits.parsed,
+				Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.fetch.Workers,
 			})
 		},
 	})

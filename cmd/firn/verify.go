@@ -118,12 +118,8 @@ func (v *verifyFlags) run(p *program) error {
 			return verify.Start(ctx, verify.Options{
 				Means: m.Means, Moment: v.choice.Moment, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
 				Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
-				Workers: v.workers(),
+				Workers: v.fetch.Workers,
 			})
 		},
 	})
-}
-
-func (r *readFlags) workers() job.Workers {
-	return job.Workers{Fetch: r.fetch.Workers, Decrypt: r.fetch.Decrypt(), Read: r.fetch.Unpack()}
 }
