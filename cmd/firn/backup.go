@@ -123,7 +123,7 @@ func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	}
 	for _, pattern := range t.exclude {
 		if err := w.Exclude.Add(pattern); err != nil {
-			return w, usageError{fmt.Errorf("--exclude: %w", err)}
+			return w, usageError(fmt.Errorf("--exclude: %w", err))
 		}
 	}
 	for _, file := range t.excludeFrom {
@@ -233,20 +233,16 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 }
 
 func (b *backupFlags) run(p *program) error {
-	var w walk.Options
-	return p.operate(operation{
-		words: ui.Backup(), output: &b.output, dryRun: b.dryRun,
-		open: func(ctx context.Context, m *means) (err error) {
-			w, err = b.open(ctx, m)
-			return err
-		},
-		start: func(ctx context.Context, m *means) (*job.Handle, error) {
-			return backup.Start(ctx, backup.Options{
-				Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-				Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
-				Host: hostname(), Firn: versionText(),
-			})
-		},
+	return p.operate(ui.Backup(), &b.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+		w, err := b.open(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		return backup.Start(ctx, backup.Options{
+			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
+			Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+			Host: hostname(), Firn: versionText(),
+		})
 	})
 }
 

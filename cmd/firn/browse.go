@@ -43,7 +43,7 @@ func (b *browseFlags) command(p *program, cmd *cobra.Command, notes string, own 
 	args := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, words []string) error {
 		if err := args(cmd, words); err != nil {
-			return usageError{err}
+			return usageError(err)
 		}
 		return nil
 	}
@@ -138,7 +138,7 @@ func (c *opened) nothing(ctx context.Context, faults []ledger.Fault) error {
 		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
 			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, c.flags.key.File)
 		}
-		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), errUnreadable{faults[0].Err})
+		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), marked{faults[0].Err, errUnreadable})
 	}
 	where := s.URL()
 	if prefix != "" {
@@ -161,11 +161,11 @@ func (c *opened) end(err error) error {
 	if flush := c.show.Flush(); flush != nil {
 		err = fmt.Errorf("writing the answer: %w", flush)
 		if errors.Is(flush, syscall.EPIPE) { // the reader has seen enough
-			return printedError{err}
+			return printedError(err)
 		}
 	}
 	if err == nil && c.show.Faults() > 0 {
-		return printedError{errIncomplete}
+		return printedError(errIncomplete)
 	}
 	return err
 }
@@ -177,19 +177,4 @@ func (c *opened) one(id string) (catalogue.Run, error) {
 		return catalogue.Run{}, err
 	}
 	return runs[0], nil
-}
-
-// flushEvery is after how many entries what is printed is flushed: then a reader that has gone is
-// noticed.
-const flushEvery = 1000
-
-// flushing calls Flush for every flushEvery-th call of the function that it returns.
-func (c *opened) flushing() func() error {
-	n := 0
-	return func() error {
-		if n++; n%flushEvery == 0 {
-			return c.show.Flush()
-		}
-		return nil
-	}
 }

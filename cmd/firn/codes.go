@@ -32,17 +32,17 @@ var (
 	errInterrupted = errors.New("interrupted")
 )
 
-// usageError marks err as one of the command line without changing its text.
-type usageError struct{ error }
+// A marked error is also another one, of which its text says nothing.
+type marked struct {
+	error
+	mark error
+}
 
-func (usageError) Is(target error) bool { return target == errUsage }
-func (e usageError) Unwrap() error      { return e.error }
+func (m marked) Is(target error) bool { return target == m.mark }
+func (m marked) Unwrap() error        { return m.error }
 
-// printedError marks err as one that a printer has printed.
-type printedError struct{ error }
-
-func (printedError) Is(target error) bool { return target == errPrinted }
-func (e printedError) Unwrap() error      { return e.error }
+func usageError(err error) error   { return marked{err, errUsage} }
+func printedError(err error) error { return marked{err, errPrinted} }
 
 func exitCode(err error) int {
 	switch {

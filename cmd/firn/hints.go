@@ -125,7 +125,7 @@ var hints = []func(error) string{
 	is(store.ErrTooLarge, "a larger --depth makes smaller archives"),
 	is(store.ErrPartMemory, "raise --memory-limit, or use a larger --depth"),
 
-	is(errUnreadable{}, "'firn catalogue rebuild' makes the catalogue again from what the store holds"),
+	is(errUnreadable, "'firn catalogue rebuild' makes the catalogue again from what the store holds"),
 	is(errNoCatalogue, "'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix"),
 	is(errEmptyStore, "check --bucket-name and --prefix for a typo"),
 	is(ledger.ErrNoRun, "'firn list' shows the runs"),
@@ -172,13 +172,8 @@ func withHelp(err error, cmd *cobra.Command) error {
 var (
 	errNoCatalogue = errors.New("there is no catalogue")
 	errEmptyStore  = errors.New("there is nothing")
+	errUnreadable  = errors.New("unreadable") // marks the first fault of a catalogue without a readable run
 )
-
-// errUnreadable is the first fault of a catalogue that cannot be read at all.
-type errUnreadable struct{ error }
-
-func (errUnreadable) Is(target error) bool { _, ok := target.(errUnreadable); return ok }
-func (e errUnreadable) Unwrap() error      { return e.error }
 
 // A cacheError says that the cache path cannot be used.
 type cacheError struct {

@@ -57,7 +57,7 @@ func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, acl str
 		opened, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: s.Bucket, ACL: acl, Prefix: key.Prefix(s.Prefix)})
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError(err)
 	}
 	return opened, nil
 }
@@ -69,7 +69,7 @@ func openTable(ctx context.Context, aws awsconf.Options, endpoint, name string) 
 	aws.Endpoint = endpoint
 	table, err := dynamodb.Open(ctx, dynamodb.Options{Options: aws, Table: name})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError(err)
 	}
 	return table, nil
 }
@@ -173,9 +173,6 @@ func inside(path, dir string) bool {
 
 // hostname is the name of the machine, "" if it has none.
 func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
+	name, _ := os.Hostname()
 	return name
 }

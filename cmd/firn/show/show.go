@@ -48,6 +48,13 @@ func New(o Options) *Printer {
 // Flush writes what is buffered. It returns the first error of any line.
 func (p *Printer) Flush() error { return p.out.Flush() }
 
+// Err is the error of a line that could not be written: a reader that has gone is noticed when the
+// buffer is full.
+func (p *Printer) Err() error {
+	_, err := p.out.Write(nil)
+	return err
+}
+
 // Faults is how many faults there were.
 func (p *Printer) Faults() int { return p.faults }
 

@@ -26,7 +26,6 @@ type Options struct {
 	JSON      bool // one event a line on Stdout, nothing on Stderr
 	Quiet     bool // warnings and faults only
 	Verbose   bool // also each archive
-	DryRun    bool
 	// Hint says what to do about what an event reports; "" if that is unknown; nil: no hints.
 	Hint func(report.Event) string
 
