@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/service/ledger"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 )
 
@@ -100,18 +102,14 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 
 // scratch makes a file without a name, so that nothing of it is left however the run ends.
 func (t *tempFlags) scratch() (*os.File, error) {
-	dir := t.path
-	if dir == "" {
-		dir = os.TempDir()
-	} else if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, err})
+	if t.path != "" {
+		if err := os.MkdirAll(t.path, 0o700); err != nil {
+			return nil, pipeline.Fatal(&cacheError{t.path, err})
+		}
 	}
-	f, err := os.CreateTemp(dir, "firn-*")
+	f, err := spool.Scratch(t.path)
 	if err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, err})
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, errors.Join(err, f.Close())})
+		return nil, pipeline.Fatal(&cacheError{cmp.Or(t.path, os.TempDir()), err})
 	}
 	return f, nil
 }

@@ -55,21 +55,17 @@ changed. Every archive can be opened with openssl and tar alone.`,
 
 // flagError is an error of the command line, with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
 		return usageError(err)
 	}
 	if meant := nearest(cmd.Flags(), unknown.GetSpecifiedName()); meant != "" {
 		return usageError(fmt.Errorf("%w: did you mean --%s?", err, meant))
 	}
-	command := cmd.CommandPath()
-	switch {
-	case !cmd.HasParent():
-		command = "firn backup"
-	case cmd.HasSubCommands():
-		return usageError(fmt.Errorf("%w: it has commands, and they take the flags: '%s --help' lists them", err, command))
+	if cmd.HasParent() && cmd.HasSubCommands() {
+		return usageError(fmt.Errorf("%w: it has commands, and they take the flags: '%s --help' lists them", err, cmd.CommandPath()))
 	}
-	return usageError(fmt.Errorf("%w: '%s --help' lists the flags", err, command))
+	return usageError(fmt.Errorf("%w: '%s --help' lists the flags", err, pathOf(cmd)))
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
