@@ -18,6 +18,7 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
+	"firn/stages/job"
 	"firn/stages/service/ledger"
 	"firn/stages/service/spool"
 	"firn/stages/store"
@@ -77,25 +78,12 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	c := &opened{flags: b, show: show.New(show.Options{
 		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
 	})}
-	pass, warnings, err := encryption.ReadPassphrase(b.key.File, encryption.KeyfileOptions{AllowWeak: b.key.AllowWeak})
-	if err != nil {
+	m := &means{Means: job.Means{Report: c.show}}
+	r := &readFlags{store: b.store, key: b.key}
+	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
-		c.show.Warning(w)
-	}
-	s, err := openStore(ctx, &b.store, awsOptions(&b.store), "")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Check(ctx, store.ToRead); err != nil {
-		return nil, err
-	}
-	keys, err := encryption.NewKeys(pass, nil)
-	if err != nil {
-		return nil, err
-	}
-	l := &ledger.Ledger{Store: s, Prefix: b.store.Prefix, Passphrase: pass, Keys: keys, Scratch: b.temp.scratch}
+	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: b.temp.scratch}
 	c.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { c.show.Fault(f, "") }}
 	return c, c.readRuns(ctx)
 }

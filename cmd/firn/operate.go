@@ -42,8 +42,9 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 	printer := ui.New(ui.Options{
 		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals)
-	p.signals.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
 	m := &means{Means: job.Means{Report: printer, Totals: totals}}
+	tell := func(text string) { m.warn(text) }
+	p.signals.tell.Store(&tell)
 	defer func() { err = errors.Join(err, m.close()) }()
 	running, err := start(ctx, m)
 	if err != nil {
@@ -52,13 +53,14 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 		}
 		return err
 	}
-	p.signals.onFirst(func() {
+	stop := func() {
 		m.notice("stopping: %s; once more cancels it", words.Stopping)
 		running.Stop()
-	})
+	}
+	p.signals.soft.Store(&stop)
 	printer.Start(running.Progress)
 	summary := running.Wait()
-	p.signals.onFirst(nil)
+	p.signals.soft.Store(nil)
 	if err := m.close(); err != nil {
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}

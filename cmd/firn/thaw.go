@@ -54,7 +54,6 @@ func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 type limitFlags struct {
 	entries int
 	bytes   flags.Size
-	parsed  restore.Limits // set by Validate
 }
 
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
@@ -66,6 +65,5 @@ func (l *limitFlags) Validate(*pflag.FlagSet) error {
 	if l.entries < 0 {
 		return fmt.Errorf("--max-entries %d is negative: 0 is no limit", l.entries)
 	}
-	l.parsed = restore.Limits{Entries: int64(l.entries), Bytes: int64(l.bytes)}
 	return nil
 }

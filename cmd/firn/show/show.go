@@ -16,6 +16,7 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
+	"firn/stages/service/report"
 )
 
 // Options say what to print, and where.
@@ -117,12 +118,12 @@ func (p *Printer) Notice(said string) {
 	}
 }
 
-// Warning prints something that may be wrong.
-func (p *Printer) Warning(said string) {
+// Event prints a warning: there are no other events before the answer.
+func (p *Printer) Event(e report.Event) {
 	if p.o.JSON {
-		p.object(jsonMessage{"warning", said})
+		p.object(jsonMessage{"warning", e.Text})
 	} else {
-		p.say("warning: " + said)
+		p.say("warning: " + e.Text)
 	}
 }
 
