@@ -222,7 +222,7 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 	part := int64(m.partSize)
 	need := flags.Size(backup.MemoryNeeded(*m.format, part))
 	if !f.Changed("memory-limit") {
-		m.memoryLimit = max(need, min(flags.Size(backup.DefaultMemory(*m.format, part, w)), halfOfMemory()))
+		m.memoryLimit = max(need, flags.Size(min(backup.DefaultMemory(*m.format, part, w), halfOfMemory())))
 	}
 	if m.memoryLimit < need {
 		need = (need + flags.MiB - 1) / flags.MiB * flags.MiB // a round number is easier to type

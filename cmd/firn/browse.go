@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/show"
@@ -28,17 +27,10 @@ import (
 type browseFlags struct {
 	store  flags.Store
 	key    flags.Key
-	temp   tempFlags
+	temp   string // where parts of the catalogue are kept while they are read
 	choice flags.Select
 	answer flags.Answer
 	long   bool
-}
-
-// tempFlags say where parts of the catalogue are kept while they are read.
-type tempFlags struct{ path string }
-
-func (t *tempFlags) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&t.path, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
 }
 
 // command is a command that reads the catalogue. run gets the opened catalogue.
@@ -50,8 +42,9 @@ func (b *browseFlags) command(p *program, cmd *cobra.Command, notes string, own 
 		}
 		return nil
 	}
-	groups := append(own, flags.NewGroup("Where the catalogue is", &b.store, &b.key, &b.temp))
-	return newCommand(cmd, []string{"bucket-name", "keyfile"}, groups, notes+codesNote(cmd.Name()), func(args []string) error {
+	where := flags.NewGroup("Where the catalogue is", &b.store, &b.key)
+	where.StringVar(&b.temp, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
+	return newCommand(cmd, []string{"bucket-name", "keyfile"}, append(own, where), notes+codesNote(cmd.Name()), func(args []string) error {
 		ctx := p.signals.ctx
 		c, err := b.open(ctx, p)
 		if err == nil {
@@ -83,21 +76,21 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err
 	}
-	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: b.temp.scratch}
+	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: b.scratch}
 	c.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { c.show.Fault(f, "") }}
 	return c, c.readRuns(ctx)
 }
 
 // scratch makes a file without a name, so that nothing of it is left however the run ends.
-func (t *tempFlags) scratch() (*os.File, error) {
-	if t.path != "" {
-		if err := os.MkdirAll(t.path, 0o700); err != nil {
-			return nil, pipeline.Fatal(&cacheError{t.path, err})
+func (b *browseFlags) scratch() (*os.File, error) {
+	if b.temp != "" {
+		if err := os.MkdirAll(b.temp, 0o700); err != nil {
+			return nil, pipeline.Fatal(&cacheError{b.temp, err})
 		}
 	}
-	f, err := spool.Scratch(t.path)
+	f, err := spool.Scratch(b.temp)
 	if err != nil {
-		return nil, pipeline.Fatal(&cacheError{cmp.Or(t.path, os.TempDir()), err})
+		return nil, pipeline.Fatal(&cacheError{cmp.Or(b.temp, os.TempDir()), err})
 	}
 	return f, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -99,6 +100,15 @@ func (m *means) openCache(c *flags.Cache) (err error) {
 		m.SpoolLimit = defaultSpool(c.Path)
 	}
 	return nil
+}
+
+// defaultSpool is half of the free bytes at path, and no limit where that is unknown.
+func defaultSpool(path string) int64 {
+	free, err := freeBytes(path)
+	if err != nil || free > math.MaxInt64 {
+		return math.MaxInt64 / 2
+	}
+	return max(int64(free/2), flags.MiB)
 }
 
 func (m *means) warn(texts ...string) {
