@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,7 +97,7 @@ type treeFlags struct {
 
 func (t *treeFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.path, "backup-path", "", "`path` of the directory or file to save")
-	flags.Number(f, &t.depth, "depth", 0, "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
+	flags.Number(f, &t.depth, "depth", "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
 	f.StringArrayVar(&t.exclude, "exclude", nil, "skip what matches this `pattern` (gitignore syntax, relative to the backup path); may be repeated")
 	f.StringArrayVar(&t.excludeFrom, "exclude-from", nil, "read such patterns from a `file`, one a line; may be repeated")
 	f.BoolVar(&t.excludeCaches, "exclude-caches", false, "skip the content of directories that hold a CACHEDIR.TAG")
@@ -124,7 +123,7 @@ func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	}
 	for _, pattern := range t.exclude {
 		if err := w.Exclude.Add(pattern); err != nil {
-			return w, usageError{fmt.Errorf("--exclude: %w", err)}
+			return w, usageError(fmt.Errorf("--exclude: %w", err))
 		}
 	}
 	for _, file := range t.excludeFrom {
@@ -153,7 +152,7 @@ type archiveFlags struct {
 
 func (a *archiveFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.algorithm, "compression-algorithm", "bzip2", "compress with this `algorithm`: "+strings.Join(codec.Names(), ", ")+" (lzma makes .xz); another one than before stores everything again, under other names")
-	flags.Number(f, &a.level, "compression-level", 0, "`level` of the algorithm; 0 is its default: "+defaultLevels())
+	flags.Number(f, &a.level, "compression-level", "`level` of the algorithm; 0 is its default: "+defaultLevels())
 }
 
 // defaultLevels names each algorithm with its default level.
@@ -189,9 +188,6 @@ func (r *remoteFlags) Validate(*pflag.FlagSet) error {
 	return nil
 }
 
-// defaultUploads is how many parts are uploaded at the same time.
-const defaultUploads = 8
-
 // machineFlags are the resources of a backup.
 type machineFlags struct {
 	workers               backup.Workers
@@ -200,17 +196,13 @@ type machineFlags struct {
 }
 
 func (m *machineFlags) AddFlags(f *pflag.FlagSet) {
-	cpus := runtime.GOMAXPROCS(0)
-	worker := func(n *int, name string, usual int, described, usage string) {
-		flags.Number(f, n, name, usual, usage)
-		flags.SetDefault(f, name, described)
-	}
+	m.workers = backup.DefaultWorkers()
 	w := &m.workers
-	worker(&w.Walk, "walk-workers", max(4, 2*cpus), "2 per processor, at least 4", "subtrees scanned at the same time: limits requests to the disk")
-	worker(&w.Archive, "archive-workers", cpus+2, "processors + 2", "subtrees read at the same time: limits open files and half-filled blocks")
-	worker(&w.Compress, "compress-workers", cpus, "processors", "blocks compressed at the same time, over all archives: limits processor use")
-	worker(&w.Encrypt, "encrypt-workers", max(2, cpus), "processors, at least 2", "archives encrypted at the same time: limits processor use and half-filled parts")
-	worker(&w.Upload, "upload-workers", defaultUploads, fmt.Sprint(defaultUploads), "parts uploaded at the same time, over all archives: limits connections")
+	flags.Number(f, &w.Walk, "walk-workers", "subtrees scanned at the same time: limits requests to the disk")
+	flags.Number(f, &w.Archive, "archive-workers", "subtrees read at the same time: limits open files and half-filled blocks")
+	flags.Number(f, &w.Compress, "compress-workers", "blocks compressed at the same time, over all archives: limits processor use")
+	flags.Number(f, &w.Encrypt, "encrypt-workers", "archives encrypted at the same time: limits processor use and half-filled parts")
+	flags.Number(f, &w.Upload, "upload-workers", "parts uploaded at the same time, over all archives: limits connections")
 	f.Var(&m.memoryLimit, "memory-limit", "use at most this many bytes for blocks and parts in flight; firn needs some 100MiB more; default: what keeps all workers busy, at most half of the memory")
 	m.partSize = 8 * flags.MiB
 	f.Var(&m.partSize, "part-size", "bytes of one part of an upload, from 5MiB to 5GiB; an object of more than 10,000 parts gets larger ones")
@@ -230,7 +222,7 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 	part := int64(m.partSize)
 	need := flags.Size(backup.MemoryNeeded(*m.format, part))
 	if !f.Changed("memory-limit") {
-		m.memoryLimit = max(need, min(flags.Size(backup.DefaultMemory(*m.format, part, w)), halfOfMemory()))
+		m.memoryLimit = max(need, flags.Size(min(backup.DefaultMemory(*m.format, part, w), halfOfMemory())))
 	}
 	if m.memoryLimit < need {
 		need = (need + flags.MiB - 1) / flags.MiB * flags.MiB // a round number is easier to type
@@ -241,20 +233,16 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 }
 
 func (b *backupFlags) run(p *program) error {
-	var w walk.Options
-	return p.operate(operation{
-		words: ui.Backup(), output: &b.output, dryRun: b.dryRun,
-		open: func(ctx context.Context, m *means) (err error) {
-			w, err = b.open(ctx, m)
-			return err
-		},
-		start: func(ctx context.Context, m *means) (*job.Handle, error) {
-			return backup.Start(ctx, backup.Options{
-				Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-				Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
-				Host: hostname(), Firn: versionText(),
-			})
-		},
+	return p.operate(ui.Backup(), &b.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+		w, err := b.open(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		return backup.Start(ctx, backup.Options{
+			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
+			Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+			Host: hostname(), Firn: versionText(),
+		})
 	})
 }
 

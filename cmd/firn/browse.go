@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/show"
@@ -17,7 +17,9 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
+	"firn/stages/job"
 	"firn/stages/service/ledger"
+	"firn/stages/service/spool"
 	"firn/stages/store"
 )
 
@@ -25,17 +27,10 @@ import (
 type browseFlags struct {
 	store  flags.Store
 	key    flags.Key
-	temp   tempFlags
+	temp   string // where parts of the catalogue are kept while they are read
 	choice flags.Select
 	answer flags.Answer
 	long   bool
-}
-
-// tempFlags say where parts of the catalogue are kept while they are read.
-type tempFlags struct{ path string }
-
-func (t *tempFlags) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&t.path, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
 }
 
 // command is a command that reads the catalogue. run gets the opened catalogue.
@@ -43,12 +38,13 @@ func (b *browseFlags) command(p *program, cmd *cobra.Command, notes string, own 
 	args := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, words []string) error {
 		if err := args(cmd, words); err != nil {
-			return usageError{err}
+			return usageError(err)
 		}
 		return nil
 	}
-	groups := append(own, flags.NewGroup("Where the catalogue is", &b.store, &b.key, &b.temp))
-	return newCommand(cmd, []string{"bucket-name", "keyfile"}, groups, notes+codesNote(cmd.Name()), func(args []string) error {
+	where := flags.NewGroup("Where the catalogue is", &b.store, &b.key)
+	where.StringVar(&b.temp, "cache-path", "", "`directory` for parts of the catalogue while they are read; default: the temporary directory of the system")
+	return newCommand(cmd, []string{"bucket-name", "keyfile"}, append(own, where), notes+codesNote(cmd.Name()), func(args []string) error {
 		ctx := p.signals.ctx
 		c, err := b.open(ctx, p)
 		if err == nil {
@@ -75,43 +71,26 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	c := &opened{flags: b, show: show.New(show.Options{
 		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
 	})}
-	pass, warnings, err := encryption.ReadPassphrase(b.key.File, encryption.KeyfileOptions{AllowWeak: b.key.AllowWeak})
-	if err != nil {
+	m := &means{Means: job.Means{Report: c.show}}
+	r := &readFlags{store: b.store, key: b.key}
+	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
-		c.show.Warning(w)
-	}
-	s, err := openStore(ctx, &b.store, awsOptions(&b.store), "")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Check(ctx, store.ToRead); err != nil {
-		return nil, err
-	}
-	keys, err := encryption.NewKeys(pass, nil)
-	if err != nil {
-		return nil, err
-	}
-	l := &ledger.Ledger{Store: s, Prefix: b.store.Prefix, Passphrase: pass, Keys: keys, Scratch: b.temp.scratch}
+	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: b.scratch}
 	c.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { c.show.Fault(f, "") }}
 	return c, c.readRuns(ctx)
 }
 
 // scratch makes a file without a name, so that nothing of it is left however the run ends.
-func (t *tempFlags) scratch() (*os.File, error) {
-	dir := t.path
-	if dir == "" {
-		dir = os.TempDir()
-	} else if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, err})
+func (b *browseFlags) scratch() (*os.File, error) {
+	if b.temp != "" {
+		if err := os.MkdirAll(b.temp, 0o700); err != nil {
+			return nil, pipeline.Fatal(&cacheError{b.temp, err})
+		}
 	}
-	f, err := os.CreateTemp(dir, "firn-*")
+	f, err := spool.Scratch(b.temp)
 	if err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, err})
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, pipeline.Fatal(&cacheError{dir, errors.Join(err, f.Close())})
+		return nil, pipeline.Fatal(&cacheError{cmp.Or(b.temp, os.TempDir()), err})
 	}
 	return f, nil
 }
@@ -138,7 +117,7 @@ func (c *opened) nothing(ctx context.Context, faults []ledger.Fault) error {
 		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
 			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, c.flags.key.File)
 		}
-		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), errUnreadable{faults[0].Err})
+		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), marked{faults[0].Err, errUnreadable})
 	}
 	where := s.URL()
 	if prefix != "" {
@@ -161,11 +140,11 @@ func (c *opened) end(err error) error {
 	if flush := c.show.Flush(); flush != nil {
 		err = fmt.Errorf("writing the answer: %w", flush)
 		if errors.Is(flush, syscall.EPIPE) { // the reader has seen enough
-			return printedError{err}
+			return printedError(err)
 		}
 	}
 	if err == nil && c.show.Faults() > 0 {
-		return printedError{errIncomplete}
+		return printedError(errIncomplete)
 	}
 	return err
 }
@@ -177,19 +156,4 @@ func (c *opened) one(id string) (catalogue.Run, error) {
 		return catalogue.Run{}, err
 	}
 	return runs[0], nil
-}
-
-// flushEvery is after how many entries what is printed is flushed: then a reader that has gone is
-// noticed.
-const flushEvery = 1000
-
-// flushing calls Flush for every flushEvery-th call of the function that it returns.
-func (c *opened) flushing() func() error {
-	n := 0
-	return func() error {
-		if n++; n%flushEvery == 0 {
-			return c.show.Flush()
-		}
-		return nil
-	}
 }

@@ -59,13 +59,12 @@ type rebuildFlags struct {
 }
 
 func (r *rebuildFlags) run(p *program) error {
-	return p.operate(operation{
-		words: ui.Rebuild(), output: &r.output,
-		open: func(ctx context.Context, m *means) error { return r.open(ctx, m, store.ToWrite) },
-		start: func(ctx context.Context, m *means) (*job.Handle, error) {
-			return rebuild.Start(ctx, rebuild.Options{
-				Means: m.Means, ReadData: r.readData, Workers: r.workers(), Host: hostname(), Firn: versionText(),
-			})
-		},
+	return p.operate(ui.Rebuild(), &r.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+		if err := r.open(ctx, m, store.ToWrite); err != nil {
+			return nil, err
+		}
+		return rebuild.Start(ctx, rebuild.Options{
+			Means: m.Means, ReadData: r.readData, Workers: r.fetch.Workers, Host: hostname(), Firn: versionText(),
+		})
 	})
 }

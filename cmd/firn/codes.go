@@ -32,17 +32,17 @@ var (
 	errInterrupted = errors.New("interrupted")
 )
 
-// usageError marks err as one of the command line without changing its text.
-type usageError struct{ error }
+// A marked error is also another one, of which its text says nothing.
+type marked struct {
+	error
+	mark error
+}
 
-func (usageError) Is(target error) bool { return target == errUsage }
-func (e usageError) Unwrap() error      { return e.error }
+func (m marked) Is(target error) bool { return target == m.mark }
+func (m marked) Unwrap() error        { return m.error }
 
-// printedError marks err as one that a printer has printed.
-type printedError struct{ error }
-
-func (printedError) Is(target error) bool { return target == errPrinted }
-func (e printedError) Unwrap() error      { return e.error }
+func usageError(err error) error   { return marked{err, errUsage} }
+func printedError(err error) error { return marked{err, errPrinted} }
 
 func exitCode(err error) int {
 	switch {
@@ -66,32 +66,26 @@ type meaning struct {
 	text string
 }
 
-// meanings are the exit codes of a command: done and incomplete are its own texts for 0 and 3, more
-// are codes that others do not have.
-func meanings(done, failed, incomplete, interrupted string, more ...meaning) []meaning {
-	all := []meaning{{exitDone, done}, {exitFailed, failed}, {exitUsage, "wrong usage"}, {exitIncomplete, incomplete}}
-	return append(append(all, more...), meaning{exitInterrupted, interrupted})
-}
-
-// outcomes are the exit codes of all commands that have more than 0, 1 and 2.
+// outcomes are the exit codes of a command that has more than 0, 1 and 2.
 func outcomes(command string) []meaning {
-	const failed, interrupted = "the run failed", "interrupted"
+	done, failed, interrupted := "done", "the run failed", "interrupted"
+	incomplete := "some of the catalogue could not be read; it is named"
+	var cold []meaning
 	switch command {
 	case "backup":
-		return meanings("everything is saved", failed, "some entries or subtrees were not saved completely; they are named",
-			"interrupted: the first ^C finishes work in flight, the second cancels it")
+		done, incomplete = "everything is saved", "some entries or subtrees were not saved completely; they are named"
+		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"
 	case "restore":
-		return meanings("everything asked for is restored", "the run failed, or --max-cost refused it",
-			"some archives or entries were not restored completely; they are named", interrupted,
-			meaning{exitCold, "nothing is missing but archives that must thaw first"})
+		done, failed = "everything asked for is restored", "the run failed, or --max-cost refused it"
+		incomplete = "some archives or entries were not restored completely; they are named"
+		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
 	case "verify":
-		return meanings("everything that was verified is intact", failed,
-			"something is damaged, or could not be verified; it is named", interrupted)
+		done, incomplete = "everything that was verified is intact", "something is damaged, or could not be verified; it is named"
 	case "catalogue rebuild":
-		return meanings("every archive is in the catalogue", failed,
-			"archives are damaged, unreadable, or of another key file: they are named", interrupted)
+		done, incomplete = "every archive is in the catalogue", "archives are damaged, unreadable, or of another key file: they are named"
 	}
-	return meanings("done", failed, "some of the catalogue could not be read; it is named", interrupted)
+	all := []meaning{{exitDone, done}, {exitFailed, failed}, {exitUsage, "wrong usage"}, {exitIncomplete, incomplete}}
+	return append(append(all, cold...), meaning{exitInterrupted, interrupted})
 }
 
 // codesNote is the end of the help of a command.

@@ -51,10 +51,9 @@ func (c *opened) diff(ctx context.Context, args []string) error {
 	}
 	c.show.Heading(from)
 	c.show.Heading(to)
-	flush := c.flushing()
 	totals, err := c.Diff(ctx, from, to, c.flags.choice.Picks, func(change browse.Change) error {
 		c.show.Change(to, change)
-		return flush()
+		return c.show.Err()
 	})
 	if err != nil {
 		return err

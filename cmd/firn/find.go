@@ -49,7 +49,7 @@ read at once: no archive is thawed or fetched.`,
 func (c *opened) find(ctx context.Context, args []string) error {
 	picks, err := pick.Parse(args)
 	if err != nil {
-		return usageError{err}
+		return usageError(err)
 	}
 	runs := c.runs
 	if c.flags.choice.HasMoment() {

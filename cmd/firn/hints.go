@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -101,8 +102,8 @@ var hints = []func(error) string{
 	as(always[*spool.WriteError]("free some space, name another --cache-path, or lower --spool-limit"), full...),
 	is(spool.ErrDamaged, "check that disk, or name another --cache-path"),
 
-	as(always[*treeError]("check --backup-path for a typo, or mount the disk that it is on"), fs.ErrNotExist),
-	as(always[*treeError]("run firn as a user who may read it"), fs.ErrPermission),
+	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
+	is(errTree, "run firn as a user who may read it", fs.ErrPermission),
 	is(backup.ErrChanging, "raise --spool-limit, use a larger --depth, or save it while nothing writes to it"),
 
 	is(encryption.ErrOtherKey, "name the key file it was made with as --keyfile"),
@@ -125,7 +126,7 @@ var hints = []func(error) string{
 	is(store.ErrTooLarge, "a larger --depth makes smaller archives"),
 	is(store.ErrPartMemory, "raise --memory-limit, or use a larger --depth"),
 
-	is(errUnreadable{}, "'firn catalogue rebuild' makes the catalogue again from what the store holds"),
+	is(errUnreadable, "'firn catalogue rebuild' makes the catalogue again from what the store holds"),
 	is(errNoCatalogue, "'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix"),
 	is(errEmptyStore, "check --bucket-name and --prefix for a typo"),
 	is(ledger.ErrNoRun, "'firn list' shows the runs"),
@@ -162,23 +163,23 @@ func withHelp(err error, cmd *cobra.Command) error {
 	if !errors.Is(err, flags.ErrMissing) {
 		return err
 	}
-	path := cmd.CommandPath()
+	return fmt.Errorf("%w; '%s --help' explains them", err, pathOf(cmd))
+}
+
+// pathOf is the command whose help lists the flags of cmd.
+func pathOf(cmd *cobra.Command) string {
 	if !cmd.HasParent() {
-		path = "firn backup"
+		return "firn backup"
 	}
-	return fmt.Errorf("%w; '%s --help' explains them", err, path)
+	return cmd.CommandPath()
 }
 
 var (
 	errNoCatalogue = errors.New("there is no catalogue")
 	errEmptyStore  = errors.New("there is nothing")
+	errTree        = errors.New("unreadable tree") // marks the error of a backup path that cannot be read
+	errUnreadable  = errors.New("unreadable")      // marks the first fault of a catalogue without a readable run
 )
-
-// errUnreadable is the first fault of a catalogue that cannot be read at all.
-type errUnreadable struct{ error }
-
-func (errUnreadable) Is(target error) bool { _, ok := target.(errUnreadable); return ok }
-func (e errUnreadable) Unwrap() error      { return e.error }
 
 // A cacheError says that the cache path cannot be used.
 type cacheError struct {
@@ -202,16 +203,6 @@ func (e *cacheError) Error() string {
 	return fmt.Sprintf("the cache path %s can't be used: %v", e.path, e.err)
 }
 
-// A treeError says that the backup path cannot be read. It has the text of its cause.
-type treeError struct{ error }
-
-func (e *treeError) Unwrap() error { return e.error }
-
 func isOneOf(err error, causes []error) bool {
-	for _, cause := range causes {
-		if errors.Is(err, cause) {
-			return true
-		}
-	}
-	return len(causes) == 0
+	return len(causes) == 0 || slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) })
 }

@@ -81,11 +81,11 @@ func (c *opened) list(ctx context.Context, args []string) error {
 
 // entries prints the entries of a run.
 func (c *opened) entries(ctx context.Context, r catalogue.Run) error {
-	none, flush := true, c.flushing()
+	none := true
 	err := c.Entries(ctx, r, c.flags.choice.Picks, func(i browse.Item) error {
 		none = false
 		c.show.Entry(r, i)
-		return flush()
+		return c.show.Err()
 	})
 	if err == nil && none {
 		c.show.Notice("the run holds nothing of that name")

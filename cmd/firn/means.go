@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,7 +44,7 @@ func (m *means) close() error {
 func awsOptions(s *flags.Store) awsconf.Options {
 	return awsconf.Options{
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
-		Bandwidth: int64(s.Bandwidth), Connections: defaultUploads, Version: versionText(),
+		Bandwidth: int64(s.Bandwidth), Version: versionText(),
 	}
 }
 
@@ -57,7 +58,7 @@ func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, acl str
 		opened, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: s.Bucket, ACL: acl, Prefix: key.Prefix(s.Prefix)})
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError(err)
 	}
 	return opened, nil
 }
@@ -69,7 +70,7 @@ func openTable(ctx context.Context, aws awsconf.Options, endpoint, name string) 
 	aws.Endpoint = endpoint
 	table, err := dynamodb.Open(ctx, dynamodb.Options{Options: aws, Table: name})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError(err)
 	}
 	return table, nil
 }
@@ -99,6 +100,15 @@ func (m *means) openCache(c *flags.Cache) (err error) {
 		m.SpoolLimit = defaultSpool(c.Path)
 	}
 	return nil
+}
+
+// defaultSpool is half of the free bytes at path, and no limit where that is unknown.
+func defaultSpool(path string) int64 {
+	free, err := freeBytes(path)
+	if err != nil || free > math.MaxInt64 {
+		return math.MaxInt64 / 2
+	}
+	return max(int64(free/2), flags.MiB)
 }
 
 func (m *means) warn(texts ...string) {
@@ -173,9 +183,6 @@ func inside(path, dir string) bool {
 
 // hostname is the name of the machine, "" if it has none.
 func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
+	name, _ := os.Hostname()
 	return name
 }

@@ -2,11 +2,7 @@
 
 package main
 
-import (
-	"math"
-
-	"firn/cmd/firn/flags"
-)
+import "math"
 
 // halfOfMemory is unknown here: no limit.
-func halfOfMemory() flags.Size { return math.MaxInt64 }
+func halfOfMemory() int64 { return math.MaxInt64 }

@@ -28,50 +28,39 @@ func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, note
 	cmd.SetHelpFunc(help(notes))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := groups.Validate(cmd.Flags(), required); err != nil {
-			return usageError{withHelp(err, cmd)}
+			return usageError(withHelp(err, cmd))
 		}
 		return run(args)
 	}
 	return cmd
 }
 
-// operation is what operate needs to know of an operation.
-type operation struct {
-	words  ui.Operation
-	output *flags.Output
-	dryRun bool
-	open   func(context.Context, *means) error
-	start  func(context.Context, *means) (*job.Handle, error)
-}
-
-// operate runs an operation from its first file to its exit code.
-func (p *program) operate(o operation) (err error) {
+// operate runs an operation from its first file to its exit code. start opens what it works with, and
+// starts it.
+func (p *program) operate(words ui.Operation, o *flags.Output, start func(context.Context, *means) (*job.Handle, error)) (err error) {
 	ctx, totals := p.signals.ctx, new(report.Totals)
 	printer := ui.New(ui.Options{
-		Operation: o.words, JSON: o.output.JSON, Quiet: o.output.Quiet, Verbose: o.output.Verbose, DryRun: o.dryRun,
-		Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
+		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals)
-	p.signals.tellWith(func(text string) { printer.Event(report.Event{Kind: report.Warning, Text: text}) })
 	m := &means{Means: job.Means{Report: printer, Totals: totals}}
+	tell := func(text string) { m.warn(text) }
+	p.signals.tell.Store(&tell)
 	defer func() { err = errors.Join(err, m.close()) }()
-	err = o.open(ctx, m)
-	var running *job.Handle
-	if err == nil {
-		running, err = o.start(ctx, m)
-	}
+	running, err := start(ctx, m)
 	if err != nil {
 		if c := context.Cause(ctx); c != nil { // what failed, failed because of it
-			return fmt.Errorf("%w before anything was %s", c, o.words.Effect)
+			return fmt.Errorf("%w before anything was %s", c, words.Effect)
 		}
 		return err
 	}
-	p.signals.onFirst(func() {
-		m.notice("stopping: %s; once more cancels it", o.words.Stopping)
+	stop := func() {
+		m.notice("stopping: %s; once more cancels it", words.Stopping)
 		running.Stop()
-	})
+	}
+	p.signals.soft.Store(&stop)
 	printer.Start(running.Progress)
 	summary := running.Wait()
-	p.signals.onFirst(nil)
+	p.signals.soft.Store(nil)
 	if err := m.close(); err != nil {
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}
@@ -86,11 +75,11 @@ func (p *program) operate(o operation) (err error) {
 func outcome(s report.Summary, t *report.Totals) error {
 	switch {
 	case s.Err != nil:
-		return printedError{s.Err}
+		return printedError(s.Err)
 	case s.OnlyCold(t):
-		return printedError{errCold}
+		return printedError(errCold)
 	case !s.Complete(t):
-		return printedError{errIncomplete}
+		return printedError(errIncomplete)
 	}
 	return nil
 }

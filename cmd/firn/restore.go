@@ -88,20 +88,19 @@ func (t *targetFlags) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&t.noOwner, "no-owner", false, "keep the restoring user as owner, also as root")
 }
 
-func (t *targetFlags) Validate(*pflag.FlagSet) (err error) {
+func (t *targetFlags) Validate(*pflag.FlagSet) error {
 	rules := map[string]extract.Overwrite{"never": extract.Never, "if-older": extract.IfOlder, "always": extract.Always}
-	rule, ok := rules[t.overwrite]
-	if !ok {
+	var ok bool
+	if t.rule, ok = rules[t.overwrite]; !ok {
 		return fmt.Errorf("--overwrite %q: choose never, if-older or always", t.overwrite)
 	}
-	t.rule = rule
 	return nil
 }
 
 // open makes the target if it is missing.
 func (t *targetFlags) open(m *means) (*os.Root, error) {
 	if dir := storeDir(m.Store); dir != "" && inside(t.path, dir) {
-		return nil, usageError{fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", t.path)}
+		return nil, usageError(fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", t.path))
 	}
 	if err := os.MkdirAll(t.path, 0o700); err != nil {
 		return nil, fmt.Errorf("making the target: %w; name another --target", err)
@@ -120,20 +119,17 @@ func (r *restoreFlags) run(p *program) error {
 			_ = target.Close() // a directory that was only read from
 		}
 	}()
-	return p.operate(operation{
-		words: ui.Restore(), output: &r.output, dryRun: r.dryRun,
-		open: func(ctx context.Context, m *means) (err error) {
-			if err := r.open(ctx, m, store.ToRead); err != nil {
-				return err
-			}
-			target, err = r.target.open(m)
-			return err
-		},
-		start: func(ctx context.Context, m *means) (*job.Handle, error) {
-			return restore.Start(ctx, restore.Options{
-				Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.parsed, Limits: r.limits.parsed,
-				Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.workers(),
-			})
-		},
+	return p.operate(ui.Restore(), &r.output, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
+		if err := r.open(ctx, m, store.ToRead); err != nil {
+			return nil, err
+		}
+		if target, err = r.target.open(m); err != nil {
+			return nil, err
+		}
+		return restore.Start(ctx, restore.Options{
+			Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.Thaw,
+			Limits: restore.Limits{Entries: int64(r.limits.entries), Bytes: int64(r.limits.bytes)},
+			Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.fetch.Workers,
+		})
 	})
 }

@@ -55,21 +55,17 @@ changed. Every archive can be opened with openssl and tar alone.`,
 
 // flagError is an error of the command line, with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return usageError{err}
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return usageError(err)
 	}
 	if meant := nearest(cmd.Flags(), unknown.GetSpecifiedName()); meant != "" {
-		return usageError{fmt.Errorf("%w: did you mean --%s?", err, meant)}
+		return usageError(fmt.Errorf("%w: did you mean --%s?", err, meant))
 	}
-	command := cmd.CommandPath()
-	switch {
-	case !cmd.HasParent():
-		command = "firn backup"
-	case cmd.HasSubCommands():
-		return usageError{fmt.Errorf("%w: it has commands, and they take the flags: '%s --help' lists them", err, command)}
+	if cmd.HasParent() && cmd.HasSubCommands() {
+		return usageError(fmt.Errorf("%w: it has commands, and they take the flags: '%s --help' lists them", err, cmd.CommandPath()))
 	}
-	return usageError{fmt.Errorf("%w: '%s --help' lists the flags", err, command)}
+	return usageError(fmt.Errorf("%w: '%s --help' lists the flags", err, pathOf(cmd)))
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
@@ -79,16 +75,16 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if f := cmd.Flags(); !cmd.HasParent() && !f.Changed("backup-path") && !f.Changed("depth") { // else it is a backup
 		return unknownCommand(cmd, args[0])
 	}
-	return usageError{fmt.Errorf("unexpected argument %q: %s takes flags only; put quotes around a value with spaces", args[0], cmd.CommandPath())}
+	return usageError(fmt.Errorf("unexpected argument %q: %s takes flags only; put quotes around a value with spaces", args[0], cmd.CommandPath()))
 }
 
 // unknownCommand is the error for a word that is no command of cmd, with the one that was probably
 // meant.
 func unknownCommand(cmd *cobra.Command, word string) error {
 	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
-		return usageError{fmt.Errorf("unknown command %q: did you mean '%s %s'?", word, cmd.CommandPath(), meant[0])}
+		return usageError(fmt.Errorf("unknown command %q: did you mean '%s %s'?", word, cmd.CommandPath(), meant[0]))
 	}
-	return usageError{fmt.Errorf("unknown command %q: '%s --help' lists the commands", word, cmd.CommandPath())}
+	return usageError(fmt.Errorf("unknown command %q: '%s --help' lists the commands", word, cmd.CommandPath()))
 }
 
 // newHelp is firn help COMMAND, which is firn COMMAND --help.

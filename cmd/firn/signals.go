@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -18,14 +18,14 @@ type signals struct {
 	ch     chan os.Signal
 	done   chan struct{}
 
-	mu   sync.Mutex
-	soft func()
-	tell func(text string)
+	soft atomic.Pointer[func()]            // what the next signal does; nil: it cancels
+	tell atomic.Pointer[func(text string)] // prints a message about a signal
 }
 
 func catchSignals(stderr io.Writer) *signals {
 	s := &signals{ch: make(chan os.Signal, 3), done: make(chan struct{})}
-	s.tell = func(text string) { fmt.Fprintln(stderr, "\nfirn:", text) }
+	tell := func(text string) { fmt.Fprintln(stderr, "\nfirn:", text) }
+	s.tell.Store(&tell)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	signal.Notify(s.ch, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
@@ -39,33 +39,15 @@ func catchSignals(stderr io.Writer) *signals {
 func (s *signals) watch() {
 	defer close(s.done)
 	for range s.ch {
-		s.mu.Lock()
-		soft, tell := s.soft, s.tell
-		s.soft = nil
-		s.mu.Unlock()
-		if soft != nil {
-			soft()
+		if soft := s.soft.Swap(nil); soft != nil {
+			(*soft)()
 			continue
 		}
 		signal.Stop(s.ch) // the next one kills
-		tell("cancelled: clearing up; once more kills firn")
+		(*s.tell.Load())("cancelled: clearing up; once more kills firn")
 		s.cancel(errInterrupted)
 		return
 	}
-}
-
-// onFirst sets what the first signal does; nil makes it cancel.
-func (s *signals) onFirst(soft func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.soft = soft
-}
-
-// tellWith sets how a message about a signal is printed.
-func (s *signals) tellWith(tell func(text string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tell = tell
 }
 
 func (s *signals) end() {

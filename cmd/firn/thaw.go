@@ -15,42 +15,38 @@ import (
 
 // thawFlags say what to do with cold archives.
 type thawFlags struct {
-	tier    string
-	days    int
-	wait    bool
-	every   time.Duration
-	maxCost *float64
-	parsed  restore.Thaw // set by Validate
+	tier string
+	restore.Thaw
 }
 
 func (t *thawFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.tier, "thaw", "", "request the thaw of the cold archives that are needed, in this `tier`: expedited, standard or bulk; expedited is the fastest and the most expensive")
-	flags.Number(f, &t.days, "thaw-days", 7, "`days` that thawed archives stay readable; for these days they are also billed as STANDARD")
-	flags.Dollars(f, &t.maxCost, "max-cost", "request nothing if all thaws together cost more `dollars` than this, by estimate")
-	f.BoolVar(&t.wait, "wait", false, "wait for thaws, and restore each archive as soon as it can be read")
-	flags.Interval(f, &t.every, "wait-interval", "`time` between two looks at thawing archives, such as 10m; default: depends on the class and the tier")
+	t.Days = 7
+	flags.Number(f, &t.Days, "thaw-days", "`days` that thawed archives stay readable; for these days they are also billed as STANDARD")
+	flags.Dollars(f, &t.MaxCost, "max-cost", "request nothing if all thaws together cost more `dollars` than this, by estimate")
+	f.BoolVar(&t.Wait, "wait", false, "wait for thaws, and restore each archive as soon as it can be read")
+	flags.Interval(f, &t.Every, "wait-interval", "`time` between two looks at thawing archives, such as 10m; default: depends on the class and the tier")
 }
 
 func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 	tiers := map[string]store.Tier{"expedited": store.TierExpedited, "standard": store.TierStandard, "bulk": store.TierBulk}
-	tier, ok := tiers[strings.ToLower(t.tier)]
+	t.Tier = tiers[strings.ToLower(t.tier)]
 	switch {
-	case f.Changed("thaw") && !ok:
+	case f.Changed("thaw") && t.Tier == "":
 		return fmt.Errorf("--thaw %q: choose expedited, standard or bulk", t.tier)
-	case t.every != 0 && t.every < 100*time.Millisecond:
-		return fmt.Errorf("--wait-interval %v is too short: at least 100ms", t.every)
-	case t.every != 0 && !t.wait:
+	case t.Every != 0 && t.Every < 100*time.Millisecond:
+		return fmt.Errorf("--wait-interval %v is too short: at least 100ms", t.Every)
+	case t.Every != 0 && !t.Wait:
 		return errors.New("--wait-interval says how often --wait looks: give both or none")
 	}
-	if err := flags.Between("thaw-days", t.days, 1, 10_000); err != nil {
+	if err := flags.Between("thaw-days", t.Days, 1, 10_000); err != nil {
 		return err
 	}
 	for _, name := range []string{"thaw-days", "max-cost"} {
-		if f.Changed(name) && tier == "" {
+		if f.Changed(name) && t.Tier == "" {
 			return fmt.Errorf("--%s needs --thaw: give both or none", name)
 		}
 	}
-	t.parsed = restore.Thaw{Tier: tier, Days: t.days, Wait: t.wait, Every: t.every, MaxCost: t.maxCost}
 	return nil
 }
 
@@ -58,11 +54,10 @@ func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 type limitFlags struct {
 	entries int
 	bytes   flags.Size
-	parsed  restore.Limits // set by Validate
 }
 
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
-	flags.Number(f, &l.entries, "max-entries", 0, "refuse an archive with more `entries`; 0 is no limit")
+	flags.Number(f, &l.entries, "max-entries", "refuse an archive with more `entries`; 0 is no limit")
 	f.Var(&l.bytes, "max-bytes", "refuse an archive that unpacks to more bytes, holes included; default: no limit for archives that firn made with this key file, else 1,000 times the archive's size and 1GiB")
 }
 
@@ -70,6 +65,5 @@ func (l *limitFlags) Validate(*pflag.FlagSet) error {
 	if l.entries < 0 {
 		return fmt.Errorf("--max-entries %d is negative: 0 is no limit", l.entries)
 	}
-	l.parsed = restore.Limits{Entries: int64(l.entries), Bytes: int64(l.bytes)}
 	return nil
 }

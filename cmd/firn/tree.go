@@ -31,7 +31,7 @@ func checkTree(path, cache string, o walk.Options) (err error) {
 		err = readable(path)
 	}
 	if err != nil {
-		return &treeError{err}
+		return marked{err, errTree}
 	}
 	return nil
 }

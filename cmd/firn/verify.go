@@ -111,19 +111,14 @@ func (l *levelFlags) Validate(f *pflag.FlagSet) (err error) {
 }
 
 func (v *verifyFlags) run(p *program) error {
-	return p.operate(operation{
-		words: ui.Verify(), output: &v.output,
-		open: func(ctx context.Context, m *means) error { return v.open(ctx, m, store.ToRead) },
-		start: func(ctx context.Context, m *means) (*job.Handle, error) {
-			return verify.Start(ctx, verify.Options{
-				Means: m.Means, Moment: v.choice.Moment, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
-				Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
-				Workers: v.workers(),
-			})
-		},
+	return p.operate(ui.Verify(), &v.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+		if err := v.open(ctx, m, store.ToRead); err != nil {
+			return nil, err
+		}
+		return verify.Start(ctx, verify.Options{
+			Means: m.Means, Moment: v.choice.Moment, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
+			Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
+			Workers: v.fetch.Workers,
+		})
 	})
-}
-
-func (r *readFlags) workers() job.Workers {
-	return job.Workers{Fetch: r.fetch.Workers, Decrypt: r.fetch.Decrypt(), Read: r.fetch.Unpack()}
 }

@@ -36,12 +36,14 @@ const (
 
 // Totals sum up a Diff.
 type Totals struct {
-	Added, Removed, Changed int64 // entries
-	AddedBytes              int64 // of regular files
-	RemovedBytes            int64
-	Same                    int64 // entries looked at that are the same in both
-	SameSubtrees            int64 // subtrees not looked into: their archives are the same
-	NotCompared             int64 // entries in one run only, where the other could not be read
+	Added        int64 `json:"added"` // entries
+	Removed      int64 `json:"removed"`
+	Changed      int64 `json:"changed"`
+	AddedBytes   int64 `json:"added_bytes"` // of regular files
+	RemovedBytes int64 `json:"removed_bytes"`
+	Same         int64 `json:"same"`          // entries looked at that are the same in both
+	SameSubtrees int64 `json:"same_subtrees"` // subtrees not looked into: their archives are the same
+	NotCompared  int64 `json:"not_compared"`  // entries in one run only, where the other could not be read
 }
 
 // Diff calls fn for every change from one run to another among the entries that picks name and

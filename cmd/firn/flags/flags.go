@@ -48,7 +48,7 @@ func (all Groups) AddTo(f *pflag.FlagSet, required []string) {
 	f.SortFlags = false
 	add := func(flag *pflag.Flag, title string) {
 		if flag != nil && f.Lookup(flag.Name) == nil {
-			annotate(flag, groupAnnotation, title)
+			flag.Annotations = map[string][]string{groupAnnotation: {title}}
 			f.AddFlag(flag)
 		}
 	}
@@ -124,32 +124,5 @@ func Between(name string, n, least, most int) error {
 	return nil
 }
 
-// Annotations of a flag.
-const (
-	groupAnnotation   = "firn_group"
-	defaultAnnotation = "firn_default"
-)
-
-func annotate(flag *pflag.Flag, key, text string) {
-	if flag.Annotations == nil {
-		flag.Annotations = map[string][]string{}
-	}
-	flag.Annotations[key] = []string{text}
-}
-
-// SetDefault describes a default that depends on the machine, for the reference.
-func SetDefault(f *pflag.FlagSet, name, text string) {
-	annotate(f.Lookup(name), defaultAnnotation, text)
-}
-
-// Default is the default of a flag as the reference shows it, "" for none.
-func Default(flag *pflag.Flag) string {
-	if text := flag.Annotations[defaultAnnotation]; len(text) > 0 {
-		return text[0]
-	}
-	switch flag.DefValue {
-	case "false", "[]", "0":
-		return ""
-	}
-	return flag.DefValue
-}
+// groupAnnotation is the annotation of a flag with the title of its group.
+const groupAnnotation = "firn_group"

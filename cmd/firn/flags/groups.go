@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/spf13/pflag"
 
 	"firn/stages/format/pick"
+	"firn/stages/job"
 	"firn/stages/service/ledger"
 )
 
@@ -107,22 +107,19 @@ func (a *Answer) Validate(*pflag.FlagSet) error {
 const RangeSize = 8 * MiB
 
 // Fetch is how many workers read archives.
-type Fetch struct{ Workers int }
+type Fetch struct{ Workers job.Workers }
 
 func (r *Fetch) AddFlags(f *pflag.FlagSet) {
-	Number(f, &r.Workers, "fetch-workers", 8, "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
+	r.Workers = job.DefaultWorkers()
+	Number(f, &r.Workers.Fetch, "fetch-workers", "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
 }
 
-func (r *Fetch) Validate(*pflag.FlagSet) error { return Between("fetch-workers", r.Workers, 1, 1000) }
-
-// Decrypt is how many archives are decrypted at the same time.
-func (r *Fetch) Decrypt() int { return max(2, runtime.GOMAXPROCS(0)) }
-
-// Unpack is how many archives are decompressed at the same time.
-func (r *Fetch) Unpack() int { return runtime.GOMAXPROCS(0) }
+func (r *Fetch) Validate(*pflag.FlagSet) error {
+	return Between("fetch-workers", r.Workers.Fetch, 1, 1000)
+}
 
 // Memory is how many bytes the ranges in flight take.
-func (r *Fetch) Memory() int64 { return int64(r.Workers+r.Decrypt()) * RangeSize }
+func (r *Fetch) Memory() int64 { return int64(r.Workers.Fetch+r.Workers.Decrypt) * RangeSize }
 
 // Select chooses a state and what of it: --run, --at and --path. A flag without a usage is not
 // defined.

@@ -11,14 +11,13 @@ import (
 // (SI); a single letter is binary, as in most tools of the field.
 type Size int64
 
-func units() []struct {
+type unit struct {
 	suffix string
 	bytes  float64
-} {
-	return []struct {
-		suffix string
-		bytes  float64
-	}{
+}
+
+func units() []unit {
+	return []unit{
 		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
 		{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"KB", 1e3},
 		{"T", 1 << 40}, {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"B", 1}, {"", 1},

@@ -11,69 +11,48 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A value is a flag whose text a function reads into *to.
-type value[T any] struct {
-	to   *T
-	kind string // what help calls the argument
-	read func(string) (T, error)
-	text func(T) string
-}
+// number is a whole number as a flag.
+type number int
 
 // Set implements pflag.Value.
-func (v value[T]) Set(text string) error {
-	read, err := v.read(strings.TrimSpace(text))
-	if err == nil {
-		*v.to = read
+func (n *number) Set(text string) error {
+	i, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return errors.New("write a whole number")
 	}
-	return err
+	*n = number(i)
+	return nil
 }
 
 // String implements pflag.Value.
-func (v value[T]) String() string { return v.text(*v.to) }
+func (n *number) String() string { return strconv.Itoa(int(*n)) }
 
-// Type implements pflag.Value.
-func (v value[T]) Type() string { return v.kind }
+// Type implements pflag.Value: what help calls the argument.
+func (n *number) Type() string { return "number" }
 
-// Number defines a flag that is a whole number.
-func Number(f *pflag.FlagSet, n *int, name string, usual int, usage string) {
-	*n = usual
-	f.Var(value[int]{n, "number", func(text string) (int, error) {
-		i, err := strconv.Atoi(text)
-		if err != nil {
-			return 0, errors.New("write a whole number")
-		}
-		return i, nil
-	}, strconv.Itoa}, name, usage)
-}
+// Number defines a flag that is a whole number. Its default is *n.
+func Number(f *pflag.FlagSet, n *int, name, usage string) { f.Var((*number)(n), name, usage) }
 
 // Interval defines a flag that is a span of time; 0 is none.
-func Interval(f *pflag.FlagSet, d *time.Duration, name, usage string) {
-	f.Var(value[time.Duration]{d, "time", func(text string) (time.Duration, error) {
-		d, err := time.ParseDuration(text)
+func Interval(f *pflag.FlagSet, to *time.Duration, name, usage string) {
+	f.Func(name, usage, func(text string) error {
+		d, err := time.ParseDuration(strings.TrimSpace(text))
 		if err != nil {
-			return 0, fmt.Errorf("%q is not a span of time: write a number and a unit, such as 90s, 10m or 2h", text)
+			return fmt.Errorf("%q is not a span of time: write a number and a unit, such as 90s, 10m or 2h", text)
 		}
-		return d, nil
-	}, func(d time.Duration) string {
-		if d == 0 {
-			return ""
-		}
-		return d.String()
-	}}, name, usage)
+		*to = d
+		return nil
+	})
 }
 
 // Dollars defines a flag that is an amount of money; nil is no limit.
-func Dollars(f *pflag.FlagSet, amount **float64, name, usage string) {
-	f.Var(value[*float64]{amount, "dollars", func(text string) (*float64, error) {
-		n, err := strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64)
+func Dollars(f *pflag.FlagSet, to **float64, name, usage string) {
+	f.Func(name, usage, func(text string) error {
+		n, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(text), "$"), 64)
 		if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			return nil, fmt.Errorf("%q is not an amount: write dollars, such as 12.50", text)
+			return fmt.Errorf("%q is not an amount: write dollars, such as 12.50", text)
 		}
-		return &n, nil
-	}, func(n *float64) string {
-		if n == nil {
-			return ""
-		}
-		return strconv.FormatFloat(*n, 'f', 2, 64)
-	}}, name, usage)
+		*to = &n
+		return nil
+	})
 }

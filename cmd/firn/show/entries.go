@@ -32,7 +32,7 @@ type jsonEntry struct {
 func jsonOf(kind, path string, e *catalogue.Entry) jsonEntry {
 	return jsonEntry{
 		Kind: kind, text: textOf(path), Type: e.Type, Size: e.Size, ModTime: e.ModTime.UTC(), Mode: e.Mode,
-		UID: e.UID, GID: e.GID, Target: e.Target, RawTarget: raw(e.Target),
+		UID: e.UID, GID: e.GID, Target: e.Target, RawTarget: ui.Base64(e.Target),
 	}
 }
 
@@ -198,26 +198,15 @@ func aspect(a browse.Aspect, x, y *catalogue.Entry) string {
 	return string(a)
 }
 
-type jsonTotals struct {
-	Added        int64 `json:"added"`
-	Removed      int64 `json:"removed"`
-	Changed      int64 `json:"changed"`
-	AddedBytes   int64 `json:"added_bytes"`
-	RemovedBytes int64 `json:"removed_bytes"`
-	Same         int64 `json:"same"`
-	SameSubtrees int64 `json:"same_subtrees"`
-	NotCompared  int64 `json:"not_compared"`
-}
-
 type jsonSum struct {
 	Kind string `json:"kind"`
-	jsonTotals
+	browse.Totals
 }
 
 // Totals prints the sums of the changes.
 func (p *Printer) Totals(t browse.Totals) {
 	if p.o.JSON {
-		p.object(jsonSum{"totals", jsonTotals(t)})
+		p.object(jsonSum{"totals", t})
 		return
 	}
 	if p.o.Quiet {

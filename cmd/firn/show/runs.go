@@ -24,7 +24,7 @@ func (p *Printer) Runs(runs []catalogue.Run) {
 	for _, r := range runs {
 		if p.o.JSON {
 			r.Started, r.Ended = r.Started.UTC(), r.Ended.UTC()
-			p.object(jsonRun{"run", r, raw(r.BackupPath)})
+			p.object(jsonRun{"run", r, ui.Base64(r.BackupPath)})
 		} else {
 			p.longRun(r)
 		}

@@ -7,17 +7,16 @@ package show
 import (
 	"bufio"
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
+	"firn/stages/service/report"
 )
 
 // Options say what to print, and where.
@@ -49,6 +48,13 @@ func New(o Options) *Printer {
 
 // Flush writes what is buffered. It returns the first error of any line.
 func (p *Printer) Flush() error { return p.out.Flush() }
+
+// Err is the error of a line that could not be written: a reader that has gone is noticed when the
+// buffer is full.
+func (p *Printer) Err() error {
+	_, err := p.out.Write(nil)
+	return err
+}
 
 // Faults is how many faults there were.
 func (p *Printer) Faults() int { return p.faults }
@@ -112,12 +118,12 @@ func (p *Printer) Notice(said string) {
 	}
 }
 
-// Warning prints something that may be wrong.
-func (p *Printer) Warning(said string) {
+// Event prints a warning: there are no other events before the answer.
+func (p *Printer) Event(e report.Event) {
 	if p.o.JSON {
-		p.object(jsonMessage{"warning", said})
+		p.object(jsonMessage{"warning", e.Text})
 	} else {
-		p.say("warning: " + said)
+		p.say("warning: " + e.Text)
 	}
 }
 
@@ -135,15 +141,7 @@ type text struct {
 	Raw  string `json:"path_base64,omitempty"`
 }
 
-func textOf(path string) text { return text{path, raw(path)} }
-
-// raw is s in base64, "" if s is UTF-8.
-func raw(s string) string {
-	if utf8.ValidString(s) {
-		return ""
-	}
-	return base64.StdEncoding.EncodeToString([]byte(s))
-}
+func textOf(path string) text { return text{path, ui.Base64(path)} }
 
 // name is a path of the catalogue as the user would write it.
 func name(run catalogue.Run, path string) string {

@@ -10,6 +10,7 @@ import (
 
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
+	"firn/stages/service/report"
 )
 
 func TestModes(t *testing.T) {
@@ -59,7 +60,7 @@ func TestNothingMovesTheCursor(t *testing.T) {
 		p.Fault(browse.Fault{Archive: archive, Run: hostile, Err: errors.New(hostile)}, "")
 		p.Fault(browse.Fault{Err: errors.New(hostile)}, hostile)
 		p.Notice(hostile)
-		p.Warning(hostile)
+		p.Event(report.Event{Text: hostile})
 		if err := p.Flush(); err != nil || p.Faults() != 2 {
 			t.Errorf("%v, %d faults", err, p.Faults())
 		}

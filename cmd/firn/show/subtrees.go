@@ -41,7 +41,7 @@ func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
 	path := name(r, s.Path)
 	if p.o.JSON {
 		s.Path = path
-		p.object(jsonSubtree{"subtree", r.ID, s, raw(path)})
+		p.object(jsonSubtree{"subtree", r.ID, s, ui.Base64(path)})
 		return
 	}
 	shown := ui.Quote(path)

@@ -50,35 +50,22 @@ type jsonEvent struct {
 	Dollars  *float64       `json:"dollars,omitempty" doc:"estimated price of the thaw"`
 	From     *float64       `json:"from_seconds,omitempty" doc:"a thaw takes at least this long"`
 	To       *float64       `json:"to_seconds,omitempty" doc:"a thaw takes at most this long; 0 if that is unknown"`
-	Since    *time.Time     `json:"since,omitempty" doc:"when the wait began"`
-	Next     *time.Time     `json:"next_look,omitempty" doc:"when firn looks again; missing during a look"`
+	Since    time.Time      `json:"since,omitzero" doc:"when the wait began"`
+	Next     time.Time      `json:"next_look,omitzero" doc:"when firn looks again; missing during a look"`
 }
 
+// jsonWaits has the fields of report.Waits, so that one can be converted to the other.
 type jsonWaits struct {
-	Archives int64      `json:"archives"`
-	Bytes    int64      `json:"stored_bytes"`
-	Since    time.Time  `json:"since"`
-	Next     *time.Time `json:"next_look,omitempty"`
-}
-
-func newJSONWaits(w *report.Waits) *jsonWaits {
-	if w == nil {
-		return nil
-	}
-	j := &jsonWaits{Archives: w.Archives, Bytes: w.Bytes, Since: w.Since}
-	if !w.Next.IsZero() {
-		j.Next = &w.Next
-	}
-	return j
+	Archives int64     `json:"archives"`
+	Bytes    int64     `json:"stored_bytes"`
+	Since    time.Time `json:"since"`
+	Next     time.Time `json:"next_look,omitzero"`
 }
 
 func (p *jsonPrinter) Event(e report.Event) {
 	j := jsonEvent{
 		Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored,
-		Class: e.Class, Tier: e.Tier, Problem: e.Problem, Run: e.Run,
-	}
-	if !utf8.ValidString(e.Path) {
-		j.RawPath = base64.StdEncoding.EncodeToString([]byte(e.Path))
+		Class: e.Class, Tier: e.Tier, Problem: e.Problem, Run: e.Run, RawPath: Base64(e.Path),
 	}
 	if e.Err != nil {
 		j.Error = JoinHint(e.Err.Error(), p.o.hint(e))
@@ -89,8 +76,8 @@ func (p *jsonPrinter) Event(e report.Event) {
 		from, to := x.From.Seconds(), x.To.Seconds()
 		j.Archives, j.Stored, j.Dollars, j.From, j.To = x.Objects, x.Bytes, &x.Dollars, &from, &to
 	}
-	if w := newJSONWaits(e.Waits); w != nil {
-		j.Archives, j.Stored, j.Since, j.Next = w.Archives, w.Bytes, &w.Since, w.Next
+	if w := e.Waits; w != nil {
+		j.Archives, j.Stored, j.Since, j.Next = w.Archives, w.Bytes, w.Since, w.Next
 	}
 	p.print(j)
 }
@@ -99,6 +86,14 @@ func (p *jsonPrinter) print(v any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = p.out.Encode(v) // a reader that has gone must not end a backup
+}
+
+// Base64 is a name as a field of its own in JSON: in base64, "" if it is UTF-8.
+func Base64(name string) string {
+	if utf8.ValidString(name) {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString([]byte(name))
 }
 
 type jsonStage struct {
@@ -158,7 +153,9 @@ func (p *jsonPrinter) checks() *jsonChecks {
 	}
 }
 
-type jsonTotals struct {
+type jsonProgress struct {
+	Time         time.Time   `json:"time" doc:"when it was printed (RFC 3339)"`
+	Event        string      `json:"event" doc:"progress or summary"`
 	Seconds      float64     `json:"seconds" doc:"time since the start"`
 	Subtrees     int64       `json:"subtrees" doc:"subtrees or archives found so far"`
 	Entries      int64       `json:"entries" doc:"entries in them"`
@@ -188,20 +185,14 @@ type jsonTotals struct {
 func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 	t := p.totals
 	done, found := progressOf(now, t)
-	return jsonProgress{p.now(), event, jsonTotals{
-		Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
+	return jsonProgress{
+		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
-		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: newJSONWaits(now.Waits), Checks: p.checks(),
+		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
 		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
-	}}
-}
-
-type jsonProgress struct {
-	Time  time.Time `json:"time" doc:"when it was printed (RFC 3339)"`
-	Event string    `json:"event" doc:"progress or summary"`
-	jsonTotals
+	}
 }
 
 type jsonSummary struct {

@@ -10,17 +10,11 @@ import (
 	"firn/stages/service/report"
 )
 
-// display shows progress between the lines of a text printer.
+// display shows progress between the lines of a text printer. Without updates it shows nothing.
 type display interface {
 	update(report.Progress)
 	clear() // makes room for a line, or for the summary
 }
-
-// nothing shows no progress.
-type nothing struct{}
-
-func (nothing) update(report.Progress) {}
-func (nothing) clear()                 {}
 
 // text prints events and the summary for people.
 type text struct {

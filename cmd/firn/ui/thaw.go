@@ -2,9 +2,11 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/service/report"
 	"firn/stages/stage/thaw"
 )
@@ -76,15 +78,9 @@ func waiting(w report.Waits, now time.Time) string {
 
 // idle tells whether a restore does nothing but wait.
 func idle(p report.Progress) bool {
-	if p.Waits == nil {
-		return false
-	}
-	for _, c := range p.Stages {
-		if c.InFlight > 0 && c.Stage != report.StageFind {
-			return false
-		}
-	}
-	return true
+	return p.Waits != nil && !slices.ContainsFunc(p.Stages, func(c pipeline.Counters) bool {
+		return c.InFlight > 0 && c.Stage != report.StageFind
+	})
 }
 
 // coldRow is the row of the summary for archives that are still cold.
@@ -103,12 +99,12 @@ func coldRow(t *report.Totals) string {
 // coldVerdict is the last line of a run that restored everything but cold archives.
 func coldVerdict(t *report.Totals) string {
 	cold, left := t.Cold.Load(), t.Left.Load()
-	n := Count(cold, "archive")
+	verdict := "not done yet: " + Count(cold, "archive") + " must thaw first; "
 	switch {
 	case left == 0:
-		return "not done yet: " + n + " must thaw first; the same command goes on when they have, or waits with --wait"
+		return verdict + "the same command goes on when they have, or waits with --wait"
 	case left < cold:
-		return "not done yet: " + n + " must thaw first; ask for what is named above with --thaw, or give the same command again later"
+		return verdict + "ask for what is named above with --thaw, or give the same command again later"
 	}
-	return "not done yet: " + n + " must thaw first; ask for them with --thaw bulk, standard or expedited"
+	return verdict + "ask for them with --thaw bulk, standard or expedited"
 }

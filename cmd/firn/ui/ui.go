@@ -26,7 +26,6 @@ type Options struct {
 	JSON      bool // one event a line on Stdout, nothing on Stderr
 	Quiet     bool // warnings and faults only
 	Verbose   bool // also each archive
-	DryRun    bool
 	// Hint says what to do about what an event reports; "" if that is unknown; nil: no hints.
 	Hint func(report.Event) string
 
@@ -50,15 +49,16 @@ type Printer interface {
 
 // New returns the printer that suits the options and where the output goes.
 func New(o Options, t *report.Totals) Printer {
-	switch {
-	case o.JSON:
+	if o.JSON {
 		return newJSON(o, t)
-	case o.Quiet:
-		return &text{o: o, totals: t, show: nothing{}}
-	case isTerminal(o.Stderr):
-		return &text{o: o, totals: t, show: newBar(o.Stderr, t), every: barEvery}
 	}
-	return &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery}
+	p := &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery}
+	if o.Quiet {
+		p.every = 0
+	} else if isTerminal(o.Stderr) {
+		p.show, p.every = newBar(o.Stderr, t), barEvery
+	}
+	return p
 }
 
 const (
