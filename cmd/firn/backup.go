@@ -41,7 +41,7 @@ backup: a subtree that did not change is not read again.
 The tree is cut --depth levels down. Each entry at that level becomes one archive,
 files and hidden entries too. Each directory above it becomes an archive of its own
 entry and its plain files. With --depth 1, /srv/data/photos is stored as
-srv/data/photos.tar.bz2. For S3, a depth that gives archives of some GB is best.`,
+srv/data/photos.tar.bz2. For S3, archives of some MB to some GB are best.`,
 		Example: `  firn backup --backup-path /srv/data --cache-path /var/cache/firn \
     --bucket-name my-bucket --depth 1 --keyfile /root/firn.key`,
 		Args: noArguments,

@@ -175,7 +175,7 @@ func absolute(path string) string {
 	return path
 }
 
-// inside tells whether path is dir or lies below it.
+// inside reports whether path is dir or lies below it.
 func inside(path, dir string) bool {
 	rel, err := filepath.Rel(absolute(dir), absolute(path))
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator))

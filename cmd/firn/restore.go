@@ -43,10 +43,10 @@ func newRestore(p *program) *cobra.Command {
 		Use:   "restore",
 		Short: "Restore a tree: fetch, verify and extract archives",
 		Long: `Restore saved trees below a directory, at the paths they were saved from: with
---target /mnt/r, /srv/data/photos becomes /mnt/r/srv/data/photos. The state is that of
-the newest run that was completed, or another one (--run, --at). An archive is verified
-before anything of it is extracted. Run it again after an interruption: what is already
-there, as it was saved, is not fetched again.`,
+--target /mnt/r, /srv/data/photos becomes /mnt/r/srv/data/photos. Without --run and --at,
+the newest completed run is restored. Each archive is verified before it is extracted.
+Run the same command again after an interruption: it does not fetch again what is
+already there as it was saved.`,
 		Example: `  firn restore --bucket-name my-bucket --keyfile /root/firn.key \
     --cache-path /var/cache/firn-restore --target /mnt/restored \
     --path /srv/data/photos`,

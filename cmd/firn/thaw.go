@@ -25,7 +25,7 @@ func (t *thawFlags) AddFlags(f *pflag.FlagSet) {
 	flags.Number(f, &t.Days, "thaw-days", "`days` that thawed archives stay readable; for these days they are also billed as STANDARD")
 	flags.Dollars(f, &t.MaxCost, "max-cost", "request nothing if all thaws together cost more `dollars` than this, by estimate")
 	f.BoolVar(&t.Wait, "wait", false, "wait for thaws, and restore each archive as soon as it can be read")
-	flags.Interval(f, &t.Every, "wait-interval", "`time` between two looks at thawing archives, such as 10m; default: depends on the class and the tier")
+	flags.Interval(f, &t.Every, "wait-interval", "how often --wait asks whether the archives have thawed: a `time` such as 10m; default: depends on the class and the tier")
 }
 
 func (t *thawFlags) Validate(f *pflag.FlagSet) error {
@@ -58,7 +58,7 @@ type limitFlags struct {
 
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
 	flags.Number(f, &l.entries, "max-entries", "refuse an archive with more `entries`; 0 is no limit")
-	f.Var(&l.bytes, "max-bytes", "refuse an archive that unpacks to more bytes, holes included; default: no limit for archives that firn made with this key file, else 1,000 times the archive's size and 1GiB")
+	f.Var(&l.bytes, "max-bytes", "refuse an archive that unpacks to more bytes, holes included; default: no limit for archives that firn made with this key file, else 1,000 times the size of the archive plus 1GiB")
 }
 
 func (l *limitFlags) Validate(*pflag.FlagSet) error {

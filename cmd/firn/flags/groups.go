@@ -77,7 +77,7 @@ type Output struct {
 
 func (o *Output) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a line on standard output")
-	f.BoolVar(&o.Quiet, "quiet", false, "print warnings and faults only")
+	f.BoolVar(&o.Quiet, "quiet", false, "print warnings and errors only")
 	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
 }
 
@@ -153,8 +153,8 @@ func (s *Select) Validate(*pflag.FlagSet) (err error) {
 	return err
 }
 
-// HasMoment tells whether --run or --at is given.
+// HasMoment reports whether --run or --at is given.
 func (s *Select) HasMoment() bool { return s.run+s.at != "" }
 
-// HasPaths tells whether --path is given.
+// HasPaths reports whether --path is given.
 func (s *Select) HasPaths() bool { return len(s.paths) > 0 }

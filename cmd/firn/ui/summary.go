@@ -37,7 +37,7 @@ func (p *text) summary(s report.Summary) []string {
 	return append(lines, last)
 }
 
-// foundNothing tells whether a run failed before it found anything: then there are no counters to
+// foundNothing reports whether a run failed before it found anything: then there are no counters to
 // show.
 func foundNothing(s report.Summary, t *report.Totals) bool {
 	found := t.Subtrees.Load() + t.Bytes.Load() + t.Failed.Load() + t.Cold.Load() + t.Checks.Catalogue.Load()

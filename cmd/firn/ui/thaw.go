@@ -76,7 +76,7 @@ func waiting(w report.Waits, now time.Time) string {
 	return said + "; looking"
 }
 
-// idle tells whether a restore does nothing but wait.
+// idle reports whether a restore does nothing but wait.
 func idle(p report.Progress) bool {
 	return p.Waits != nil && !slices.ContainsFunc(p.Stages, func(c pipeline.Counters) bool {
 		return c.InFlight > 0 && c.Stage != report.StageFind

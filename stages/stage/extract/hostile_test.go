@@ -165,7 +165,7 @@ func TestDirIsPlain(t *testing.T) {
 	x := extract.New(extract.Options{Target: root})
 	for _, place := range []string{"l", "l/d", "..", "a/../..", "/", "/etc", "f", "f/d", "a\x00b"} {
 		if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, reg("x"))), place, nil, extract.Limits{}); err == nil || !strings.Contains(err.Error(), "restor") && !strings.Contains(err.Error(), "extracting") {
-			t.Errorf("laid down in %q: %v", place, err)
+			t.Errorf("extracted into %q: %v", place, err)
 		}
 	}
 	if err := x.Finish(); err != nil {

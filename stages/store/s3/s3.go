@@ -101,7 +101,7 @@ func CheckBucket(name string) error {
 	case strings.HasPrefix(name, "s3://"):
 		return fmt.Errorf("bucket name %q: write the name alone, without s3://, and a path in it as the prefix", name)
 	case strings.HasPrefix(name, "/"), strings.HasPrefix(name, "."):
-		return fmt.Errorf("bucket name %q: a directory is named as file:///path", name)
+		return fmt.Errorf("bucket name %q: write a directory as file:///path", name)
 	case strings.Contains(name, "/"):
 		return fmt.Errorf("bucket name %q: a bucket's name has no /; give what follows it as the prefix", name)
 	case len(name) < 3 || len(name) > 63:
