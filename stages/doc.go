@@ -33,13 +33,14 @@
 //	ledger     the catalogue in the store
 //	report     events, totals, progress, summary
 //	recovery   RECOVER.txt and restore.sh, beside the archives
+//	fsys       system calls on open directories, extended attributes
 //
 // The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which
-// those that use AWS share), the suite that each driver passes (storetest) and faults on purpose
-// (fault).
+// those that use AWS share), listings in few bytes a key (index), the suite that each driver passes
+// (storetest) and faults on purpose (fault).
 //
 // Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,
-// record, catalogue, pick, treepath, tarfmt.
+// record, catalogue, pick, treepath, tarfmt, crc.
 //
 // Imports point one way: cmd → operations → job, prove → stages → services, store → formats.
 // TestDependenciesPointOneWay holds it.
