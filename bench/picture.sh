@@ -9,7 +9,7 @@ command -v tmux >/dev/null || { echo "$0: tmux is missing" >&2; exit 1; }
 root=$PWD
 work=$(mktemp -d)
 screen=(tmux -u -L "firn-picture-$$" -f /dev/null)
-trap '"${screen[@]}" kill-server 2>/dev/null || true; rm -rf "$work"' EXIT
+trap '"${screen[@]}" kill-server 2>/dev/null || true; rm -rf "$work" || { sleep 1; rm -rf "$work"; }' EXIT
 
 mkdir -p "$work/bin"
 CGO_ENABLED=0 go build -buildvcs=false -trimpath -o "$work/bin/firn" ./cmd/firn

@@ -292,7 +292,7 @@ func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
 	case created && b.dryRun:
 		m.notice("there is no key file %s yet: the run itself would make it", file)
 	case created:
-		m.warn(fmt.Sprintf("made a new key file, %s: without it nothing that is saved can ever be opened; keep a copy of it elsewhere", file))
+		m.warn(fmt.Sprintf("made a new key file, %s: copy it elsewhere; without it nothing can be opened", file))
 	}
 	if inside(file, b.tree.path) {
 		m.notice("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(file))
