@@ -87,6 +87,3 @@ func (m Members) Path(name string) string {
 	}
 	return m.before + strings.TrimPrefix(name, "./")
 }
-
-// Member returns the path of one member of the archive of subtree. See [Members.Path].
-func Member(subtree, name string) string { return MembersOf(subtree).Path(name) }

@@ -71,7 +71,7 @@ func TestMember(t *testing.T) {
 			t.Errorf("HasName(%q) is not %t", c.subtree, c.named)
 		}
 		for name, want := range c.member {
-			got := treepath.Member(c.subtree, name)
+			got := treepath.MembersOf(c.subtree).Path(name)
 			if got != want {
 				t.Errorf("Member(%q, %q) = %q, not %q", c.subtree, name, got, want)
 			}
