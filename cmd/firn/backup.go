@@ -15,6 +15,7 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
 	"firn/stages/format/codec"
+	"firn/stages/format/exclude"
 	"firn/stages/job"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
@@ -115,7 +116,7 @@ func (t *treeFlags) Validate(*pflag.FlagSet) error {
 // walk are the options of the walk over the tree, which skips the cache path and a directory store.
 func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	w := walk.Options{
-		Depth: t.depth, Prefix: m.Prefix, Exclude: new(walk.Exclude), ExcludeCaches: t.excludeCaches,
+		Depth: t.depth, Prefix: m.Prefix, Exclude: new(exclude.List), ExcludeCaches: t.excludeCaches,
 		OneFileSystem: t.oneFileSystem, LeaveOut: []string{cache},
 	}
 	if dir := storeDir(m.Store); dir != "" {
@@ -134,7 +135,7 @@ func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	return w, nil
 }
 
-func addPatterns(x *walk.Exclude, file string) (err error) {
+func addPatterns(x *exclude.List, file string) (err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("reading --exclude-from: %w", err)

@@ -10,8 +10,8 @@ import (
 	"firn/bench/tree"
 	"firn/stages/backup"
 	"firn/stages/format/codec"
+	"firn/stages/format/exclude"
 	"firn/stages/service/report"
-	"firn/stages/stage/walk"
 )
 
 // TestBackupPathWithinAnother saves a tree, and later what lies in one of its subtrees on its own:
@@ -74,7 +74,7 @@ func TestBackupPathsWithoutName(t *testing.T) {
 func TestRootOfTheSystem(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	all := new(walk.Exclude)
+	all := new(exclude.List)
 	r.Must(all.Add("*"))
 	saved := r.Backup(func(b *backup.Options) { b.Path, b.Walk.Exclude = "/", all })
 	if len(saved.Of(report.Saved)) != 1 {

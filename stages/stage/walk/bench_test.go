@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/bench/tree"
+	"firn/stages/format/exclude"
 )
 
 // manyFiles is how many files the benchmarks walk; the tree is made where TMPDIR says.
@@ -51,13 +52,13 @@ func cpu(b *testing.B) float64 {
 
 func BenchmarkWalk(b *testing.B) {
 	dir, n := benchTree(b)
-	patterns := &Exclude{}
+	patterns := &exclude.List{}
 	if err := patterns.AddFrom(strings.NewReader("*.o\n*.tmp\nnode_modules/\n/build/\n**/cache/*.db\n"), ""); err != nil {
 		b.Fatal(err)
 	}
 	ctx := context.Background()
 	for _, workers := range []int{1, 2, 4, 8} {
-		for name, x := range map[string]*Exclude{"": nil, "-exclude": patterns} {
+		for name, x := range map[string]*exclude.List{"": nil, "-exclude": patterns} {
 			b.Run(fmt.Sprintf("Scan%s/workers=%d", name, workers), func(b *testing.B) {
 				b.ReportAllocs()
 				tr := openBench(b, dir, Options{Workers: workers, Exclude: x})

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"firn/bench/tree"
+	"firn/stages/format/exclude"
 )
 
 // gitKeeps asks git which entries of a tree the patterns leave in.
@@ -62,7 +63,7 @@ func checkExclude(t tb, dir, patterns string) {
 	}
 	paths = paths[1:]
 	want := append([]string{""}, gitKeeps(t, dir, patterns, paths)...)
-	x := &Exclude{}
+	x := &exclude.List{}
 	// A line that is refused is one that git never matches.
 	_ = x.AddFrom(strings.NewReader(patterns), "patterns")
 	for depth := range 4 {
@@ -123,55 +124,4 @@ func TestExcludeAsGitAtRandom(t *testing.T) {
 		}
 		checkExclude(t, dir, strings.Join(rapid.SliceOfN(piece, 1, 10).Draw(t, "patterns"), ""))
 	})
-}
-
-func TestExcludeErrors(t *testing.T) {
-	for _, line := range []string{"", "/", "!", "!/", "[", "[a", "[]", "a\\", "[a\\", "[[:nope:]]", "[[:a", "[a-\\"} {
-		x := &Exclude{}
-		if err := x.Add(line); err == nil {
-			t.Errorf("Add(%q) takes what can never match", line)
-		}
-	}
-	x := &Exclude{}
-	err := x.AddFrom(strings.NewReader("a\n[\n# [\n\nb\nc\\"), "my file")
-	if err == nil || !strings.Contains(err.Error(), "my file:2:") || !strings.Contains(err.Error(), "my file:6:") || len(x.patterns) != 2 {
-		t.Errorf("AddFrom: %v, %d patterns", err, len(x.patterns))
-	}
-	// On the command line there are no comments, and a space is a space.
-	if err := x.Add("#x "); err != nil || !x.Match("d/#x ", false) || x.Match("#x", false) {
-		t.Errorf("Add of a pattern that looks like a comment: %v", err)
-	}
-	var none *Exclude
-	if none.Match("a", true) || (&Exclude{}).Match("a", true) {
-		t.Error("no patterns match something")
-	}
-}
-
-func TestExcludeTakesNoLongerThanItMust(t *testing.T) {
-	// Backtracking would take longer than the universe has.
-	x := &Exclude{}
-	if err := x.Add(strings.Repeat("a*", 30) + "b/" + strings.Repeat("**/a*/", 30) + "b"); err != nil {
-		t.Fatal(err)
-	}
-	if x.Match(strings.Repeat("a", 250)+"b/"+strings.Repeat("a/", 1000)+"c", false) {
-		t.Error("matches")
-	}
-}
-
-func FuzzExclude(f *testing.F) {
-	for _, p := range []string{"*.o", "a/**/b", "[!a-z]", "[[:alpha:]]", "\\", "**/", "!a"} {
-		f.Add(p, "a/b.o")
-	}
-	f.Fuzz(func(t *testing.T, pattern, path string) {
-		x := &Exclude{}
-		if x.Add(pattern) == nil {
-			x.Match(path, true)
-		}
-	})
-}
-
-// Match is matchIn for a whole path.
-func (x *Exclude) Match(path string, dir bool) bool {
-	i := strings.LastIndexByte(path, '/') + 1
-	return x.matchIn([]byte(path[:i]), []byte(path[i:]), dir)
 }

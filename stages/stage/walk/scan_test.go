@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"firn/bench/tree"
+	"firn/stages/format/exclude"
 )
 
 func scan(t tb, tr *Tree, s Subtree) Scan {
@@ -104,7 +105,7 @@ func TestFingerprintTellsNothingElse(t *testing.T) {
 		write(t, filepath.Join(dir, p), "content")
 	}
 	write(t, dir+"/tags/CACHEDIR.TAG", cacheSignature+"\n")
-	x := &Exclude{}
+	x := &exclude.List{}
 	if err := errors.Join(x.Add("*.o"), x.Add("cache/x")); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
 	tagged := t.o.ExcludeCaches && isCache(d, n)
-	if !tagged && tk == takeAll && t.o.Exclude == nil {
+	if !tagged && tk == takeAll && t.o.Exclude.Empty() {
 		return n, err
 	}
 	kept := n.at[:0]
@@ -35,7 +35,7 @@ func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 		switch {
 		case tagged && string(name) != cacheTag:
 		case tk == takeFiles && a.kind == kindDir:
-		case a.kind != kindUnknown && t.o.Exclude.matchIn(rel, name, a.kind == kindDir):
+		case a.kind != kindUnknown && t.o.Exclude.MatchIn(rel, name, a.kind == kindDir):
 		default:
 			kept = append(kept, a)
 		}
@@ -54,7 +54,7 @@ func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_
 	if tk == takeFiles && isdir {
 		return false, nil
 	}
-	if n.at[i].kind == kindUnknown && t.o.Exclude.matchIn(rel, []byte(name), isdir) {
+	if n.at[i].kind == kindUnknown && t.o.Exclude.MatchIn(rel, []byte(name), isdir) {
 		return false, nil
 	}
 	if isdir && t.leave[idOf(st)] {

@@ -31,6 +31,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"firn/stages/format/exclude"
 	"firn/stages/format/key"
 	"firn/stages/service/fsys"
 )
@@ -42,7 +43,7 @@ type Options struct {
 	// Prefix and Ext ("tar.bz2") go into the subtrees' keys (package key).
 	Prefix, Ext string
 	// Exclude leaves out what its patterns match; nil leaves out nothing.
-	Exclude *Exclude
+	Exclude *exclude.List
 	// ExcludeCaches leaves out what is in a directory with a CACHEDIR.TAG, but for the tag.
 	ExcludeCaches bool
 	// OneFileSystem leaves out what is in a directory on another file system than the backup path.

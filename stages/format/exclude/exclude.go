@@ -1,4 +1,6 @@
-package walk
+// Package exclude decides by patterns what of a tree is left out. It knows patterns and paths, and no
+// file system: package walk asks it about what it meets, and package ledger about what a run met.
+package exclude
 
 import (
 	"bufio"
@@ -10,22 +12,25 @@ import (
 	"strings"
 )
 
-// Exclude is a list of patterns in the syntax of gitignore(5), relative to the backup path, which
+// List is a list of patterns in the syntax of gitignore(5), relative to the backup path, which
 // itself is never left out. The last pattern that matches an entry decides; no pattern takes in again
-// what is in a directory that is left out. A nil or zero Exclude matches nothing. It must not be
-// changed once a tree uses it.
-type Exclude struct {
+// what is in a directory that is left out. A nil or zero List matches nothing. It must not be changed
+// once it is used.
+type List struct {
 	patterns []pattern
 	lines    []string
 }
 
 // Lines returns the patterns as they were given, in order.
-func (x *Exclude) Lines() []string {
+func (x *List) Lines() []string {
 	if x == nil {
 		return nil
 	}
 	return slices.Clone(x.lines)
 }
+
+// Empty reports whether there is no pattern.
+func (x *List) Empty() bool { return x == nil || len(x.patterns) == 0 }
 
 // pattern is one line.
 type pattern struct {
@@ -37,7 +42,7 @@ type pattern struct {
 
 // Add appends one pattern, written as a line of a .gitignore file; but '#' at its beginning and
 // spaces at its end are part of the pattern. A pattern that can never match is an error.
-func (x *Exclude) Add(line string) error {
+func (x *List) Add(line string) error {
 	p := pattern{}
 	text := line
 	if rest, ok := strings.CutPrefix(text, "!"); ok {
@@ -61,7 +66,7 @@ func (x *Exclude) Add(line string) error {
 
 // AddFrom appends the patterns in a file in the format of .gitignore: one a line, without comments,
 // and without spaces at the end that no backslash quotes. name is for messages.
-func (x *Exclude) AddFrom(r io.Reader, name string) error {
+func (x *List) AddFrom(r io.Reader, name string) error {
 	const longest = 1 << 20
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longest)
@@ -101,10 +106,10 @@ func trimSpaces(s string) string {
 	return s[:end]
 }
 
-// matchIn reports whether a pattern leaves out the entry name in the directory rel, which ends in a
+// MatchIn reports whether a pattern leaves out the entry name in the directory rel, which ends in a
 // slash unless it is "". The directories above are not looked at.
-func (x *Exclude) matchIn(rel, name []byte, dir bool) bool {
-	if x == nil {
+func (x *List) MatchIn(rel, name []byte, dir bool) bool {
+	if x.Empty() {
 		return false
 	}
 	var short [512]byte
