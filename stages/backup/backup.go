@@ -50,7 +50,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		b.cutFaults.Store(path, true)
 		b.journal.cutFault(path, err)
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
-	})
+	}, b.journal.leftOut)
 	if err == nil {
 		b.Totals.Cut.Store(true)
 	}
@@ -65,6 +65,7 @@ func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error
 	b.Totals.Entries.Add(s.scan.Entries)
 	b.Totals.Files.Add(s.scan.Files)
 	b.Totals.Bytes.Add(s.scan.Bytes)
+	b.journal.scanned(&s.scan)
 	return emit(s)
 }
 

@@ -1,10 +1,14 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,10 +18,12 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/format/tarfmt"
+	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
+	"firn/stages/stage/walk"
 	"firn/stages/store"
 )
 
@@ -41,11 +47,16 @@ type journal struct {
 
 	lines     atomic.Int64
 	cutFaults []catalogue.Fault // appended to by the stage cut alone
+
+	leaving   sync.Mutex // guards what follows
+	left      map[catalogue.Left]bool
+	leftBytes int
+	leftMore  bool
 }
 
 // openJournal lists the packs in the store, so that no manifest refers to one that is gone.
 func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
-	j := &journal{backup: b, ctx: ctx}
+	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}}
 	if b.options.DryRun {
 		return j, nil
 	}
@@ -166,6 +177,7 @@ func (j *journal) failed(s *subtree, why error) {
 	}
 	line := j.line(s, catalogue.Failed, r, object)
 	line.Error = why.Error()
+	j.leave(catalogue.Left{Path: line.Path, Why: unsaved(&line), Shell: s.Shell})
 	var list catalogue.Place
 	if seen, ok := j.options.State.Get(j.stateName, s.Key); ok && seen.MD5 == line.MD5 && j.packs[seen.List.Pack] {
 		list = seen.List
@@ -224,6 +236,53 @@ func (j *journal) cutFault(path string, err error) {
 	j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: string(kind), Error: err.Error()})
 }
 
+// unsaved is why a subtree whose line is that of a failure is not in this run's archives.
+func unsaved(line *catalogue.Subtree) catalogue.Why {
+	if line.HasObject() {
+		return catalogue.Kept
+	}
+	return catalogue.Unsaved
+}
+
+// leftOut keeps a directory whose content the walk left out, for the run.
+func (j *journal) leftOut(l walk.Left) {
+	why := catalogue.OtherSystem
+	if l.Cache {
+		why = catalogue.InCache
+	}
+	j.leave(catalogue.Left{Path: key.Clean(l.Path), Why: why})
+}
+
+// scanned keeps what a scan left out, for the run.
+func (j *journal) scanned(s *walk.Scan) {
+	for _, l := range s.Left {
+		j.leftOut(l)
+	}
+	if s.LeftMore {
+		j.leaving.Lock()
+		defer j.leaving.Unlock()
+		j.leftMore = true
+	}
+}
+
+// leftBytes bounds what a run says of what it left out: paths may be long.
+const leftBytes = 4 << 20
+
+// leave keeps what is not in this run's archives, for the run. It may be named more than once.
+func (j *journal) leave(l catalogue.Left) {
+	j.leaving.Lock()
+	defer j.leaving.Unlock()
+	if j.left[l] {
+		return
+	}
+	if len(j.left) == catalogue.MaxLeft || j.leftBytes+len(l.Path) > leftBytes {
+		j.leftMore = true
+		return
+	}
+	j.left[l] = true
+	j.leftBytes += len(l.Path)
+}
+
 // finish stores the catalogue, also of a run that ended early for the cause ended. It returns the
 // id of the run, "" if the run is not in the catalogue. The error is a fault of the run.
 func (j *journal) finish(ended error) (id string, err error) {
@@ -260,6 +319,8 @@ func (j *journal) runLine() catalogue.Run {
 		Exclude: j.walking.Exclude.Lines(), ExcludeCaches: j.walking.ExcludeCaches, OneFileSystem: j.walking.OneFileSystem, ForceRead: o.ForceRead,
 		Subtrees: j.lines.Load(), Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),
 		Faults: t.Faults.Load(), Changed: t.Changed.Load(), Entries: t.Entries.Load(), Bytes: t.Bytes.Load(), Stored: t.Stored.Load(),
-		CutFaults: j.cutFaults,
+		CutFaults: j.cutFaults, Left: slices.SortedFunc(maps.Keys(j.left), func(x, y catalogue.Left) int {
+			return cmp.Or(treepath.Compare(x.Path, y.Path), strings.Compare(string(x.Why), string(y.Why)))
+		}), LeftMore: j.leftMore,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/hash"
+	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -166,6 +167,9 @@ func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 		}
 		if _, reported := b.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
 			return
+		}
+		if f.What == archive.Unreadable {
+			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
 		}
 		s.allFaults++
 		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error()}

@@ -11,6 +11,7 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/pick"
 	"firn/stages/format/treepath"
+	"firn/stages/service/ledger"
 )
 
 // A Change is an entry that is not the same in two runs.
@@ -54,7 +55,7 @@ type Totals struct {
 // of that run can't be read, or the run was stopped before it. Names of hard links are compared by
 // time, mode and owner: which of the names comes first in an archive is not a change.
 func (c *Catalogue) Diff(ctx context.Context, from, to catalogue.Run, picks pick.Picks, fn func(Change) error) (Totals, error) {
-	d := &diff{c: c, picks: picks, fn: fn, holes: newArea()}
+	d := &diff{c: c, picks: picks, fn: fn, holes: new(ledger.Area)}
 	before, after, err := d.differing(ctx, from, to)
 	if err != nil {
 		return Totals{}, err
@@ -72,15 +73,15 @@ type diff struct {
 	c        *Catalogue
 	picks    pick.Picks
 	fn       func(Change) error
-	holes    *area // what can't be read in one of the runs
-	from, to *area // what a stopped run saved; nil for one that is complete
+	holes    *ledger.Area // what can't be read in one of the runs
+	from, to *ledger.Area // what a stopped run saved; nil for one that is complete
 	totals   Totals
 }
 
 // fault reports a list that can't be read, and records what can't be compared because of it.
 func (d *diff) fault(run catalogue.Run) func(*source, error) {
 	return func(s *source, err error) {
-		d.holes.add(run, s.archive.Path, s.archive.Shell)
+		d.holes.Add(run, s.archive.Path, s.archive.Shell)
 		d.c.Fault(Fault{Archive: s.archive, Run: run.ID, Err: err})
 	}
 }
@@ -92,7 +93,7 @@ func (d *diff) unknown(ch Change) bool {
 		other, e = d.to, ch.Old
 	}
 	isDir := e.Type == catalogue.Directory
-	return other != nil && !other.has(ch.Path, isDir) || d.holes.has(ch.Path, isDir)
+	return other != nil && !other.Has(ch.Path, isDir) || d.holes.Has(ch.Path, isDir)
 }
 
 // digest identifies a subtree's content. Subtrees of the same digest have the same entries.
@@ -116,17 +117,17 @@ func digestOf(s catalogue.Subtree) digest {
 // twice, and holds 16 bytes for each of its subtrees; of a stopped run, all paths.
 func (d *diff) differing(ctx context.Context, from, to catalogue.Run) (before, after []source, err error) {
 	lonely := map[digest]struct{}{}
-	reached := [2]*area{}
+	reached := [2]*ledger.Area{}
 	each := func(i int, run catalogue.Run, fn func(catalogue.Subtree)) error {
 		if !run.Complete && reached[i] == nil {
-			reached[i] = newArea()
+			reached[i] = new(ledger.Area)
 		}
 		err := d.c.Ledger.Subtrees(ctx, run, func(s catalogue.Subtree) error {
 			if !d.picks.MayHave(s.Path) {
 				return nil
 			}
 			if reached[i] != nil {
-				reached[i].add(run, s.Path, s.Shell)
+				reached[i].Add(run, s.Path, s.Shell)
 			}
 			fn(s)
 			return nil

@@ -8,13 +8,13 @@ import (
 	"io"
 	"iter"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/treepath"
+	"firn/stages/service/ledger"
 	"firn/stages/stage/extract"
 )
 
@@ -59,20 +59,20 @@ func (a *item) dir() string {
 }
 
 // selected decides which entries of an archive are restored, by their names in the tar; nil is all.
-func (r *restore) selected(a *item) func(name string) bool {
+func (r *restore) selected(a *item) func(name string, dir bool) bool {
 	all := r.options.Picks == nil || r.options.Picks.Has(a.Line.Path)
-	if all && len(a.except) == 0 {
+	if all && len(a.newer) == 0 {
 		return nil
 	}
 	members := treepath.MembersOf(a.Line.Path)
-	return func(name string) bool {
+	return func(name string, dir bool) bool {
 		at := members.Path(name)
-		return (all || r.options.Picks.Has(at)) && !slices.ContainsFunc(a.except, func(other string) bool { return treepath.Within(other, at) })
+		return (all || r.options.Picks.Has(at)) && !ledger.Shown(a.newer, a.of, at, dir)
 	}
 }
 
 // expected yields the selected entries of a list.
-func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[extract.Expected, error] {
+func expected(list *catalogue.ListReader, selected func(string, bool) bool) iter.Seq2[extract.Expected, error] {
 	return func(yield func(extract.Expected, error) bool) {
 		for {
 			e, err := list.Next()
@@ -82,7 +82,7 @@ func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[
 			case err != nil:
 				yield(extract.Expected{}, err)
 				return
-			case selected != nil && !selected(e.Path):
+			case selected != nil && !selected(e.Path, e.Type == catalogue.Directory):
 				continue
 			}
 			mode, err := strconv.ParseUint(e.Mode, 8, 12)

@@ -5,13 +5,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"firn/bench/stagestest"
 	"firn/bench/tree"
 	"firn/stages/backup"
+	"firn/stages/format/catalogue"
 	"firn/stages/format/codec"
 	"firn/stages/format/exclude"
+	"firn/stages/format/key"
+	"firn/stages/format/treepath"
 	"firn/stages/service/report"
+	"firn/stages/verify"
 )
 
 // TestBackupPathWithinAnother saves a tree, and later what lies in one of its subtrees on its own:
@@ -41,6 +46,68 @@ func TestBackupPathWithinAnother(t *testing.T) {
 		if o := r.RestoreInto(target, r.Keyfile, picks...); o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Restored.Load() > 0 {
 			t.Errorf("%q, once more: %v %v", picks, o.Err, o.Events)
 		}
+	}
+}
+
+// TestLeftOutOfACoveringRun saves a part of a tree, and then the tree without it, or without
+// something in it: that is still the newest of the run that has it. What a run of the same backup
+// path leaves out is gone.
+func TestLeftOutOfACoveringRun(t *testing.T) {
+	t.Parallel()
+	pattern := func(p string) func(*backup.Options) {
+		return func(b *backup.Options) {
+			b.Walk.Exclude = new(exclude.List)
+			if err := b.Walk.Exclude.Add(p); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		leaveOut func(*backup.Options)
+		whole    bool // the inner tree is left out as a whole
+	}{
+		"pattern":           {pattern("/d1/vm"), true},
+		"directory pattern": {pattern("vm/"), true},
+		"pattern of a name": {pattern("*.img"), false},
+		"pattern of a path": {pattern("/d1/vm/deep/*.img"), false},
+		"cache":             {func(b *backup.Options) { b.Walk.ExcludeCaches = true }, true},
+		"cache, cut deeper": {func(b *backup.Options) { b.Walk.ExcludeCaches = true; b.Walk.Depth = 3 }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := stagestest.NewRig(t)
+			vm := filepath.Join(r.Tree, "d1", "vm")
+			stagestest.Write(t, filepath.Join(vm, "CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n")
+			stagestest.Write(t, filepath.Join(vm, "deep", "disk.img"), "image of the inner run")
+			stagestest.Write(t, filepath.Join(vm, "deep", "note"), "note of the inner run")
+			inner := *r
+			inner.Tree, inner.Cache = vm, t.TempDir()
+			inner.Backup()
+			image, note := "image of the inner run", "note of the inner run"
+			stagestest.Write(t, filepath.Join(vm, "deep", "disk.img"), "image that nobody saved")
+			stagestest.Write(t, filepath.Join(vm, "deep", "note"), "note of the outer run")
+			if !test.whole {
+				note = "note of the outer run"
+			}
+			r.Backup(test.leaveOut)
+			for _, picks := range [][]string{nil, {"disk.img", "note"}} {
+				target, o := r.Restore(picks...)
+				if o.Err != nil || !o.Complete(&o.Totals) {
+					t.Errorf("%q: %v %v", picks, o.Err, o.Events)
+				}
+				for file, want := range map[string]string{"disk.img": image, "note": note} {
+					if got, err := os.ReadFile(filepath.Join(target, vm, "deep", file)); string(got) != want {
+						t.Errorf("%q: %s holds %q, not %q: %v", picks, file, got, want, err)
+					}
+				}
+				if o := r.RestoreInto(target, r.Keyfile, picks...); picks != nil && (o.Err != nil || o.Totals.Restored.Load() > 0) {
+					t.Errorf("%q, once more: %v %v", picks, o.Err, o.Events)
+				}
+			}
+			r.Replace(inner.KeyOf("deep"), stagestest.Flip(100), inner.KeyOf("deep"))
+			if o := r.Verify(func(v *verify.Options) { v.Level = verify.ReadData }); len(o.Of(report.Damaged)) != 1 {
+				t.Errorf("verify does not look at the inner run's archive: %v", o.Events)
+			}
+		})
 	}
 }
 
@@ -144,4 +211,37 @@ func TestTwoAlgorithmsWithoutACatalogue(t *testing.T) {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+}
+
+// TestUnlistedDirectoryOfTheLastRun comes from the run before it, which is told; if no run has it,
+// that is a fault.
+func TestUnlistedDirectoryOfTheLastRun(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Plant(46)
+	r.Backup()
+	unlisted := filepath.Join(r.Tree, "d1")
+	again := func(id, path string) {
+		run, lines := r.Lines()
+		w := r.Ledger().Begin(id, 1<<20)
+		for _, line := range lines {
+			if !treepath.Within(key.Clean(path), line.Path) {
+				r.Must(w.Add(t.Context(), line))
+			}
+		}
+		run.Started = run.Started.Add(time.Second)
+		run.CutFaults = append(run.CutFaults, catalogue.Fault{Path: path, Kind: "unreadable", Error: "permission denied"})
+		r.Must(w.Finish(t.Context(), run))
+	}
+	again("20991231T000000Z-00000001", unlisted)
+	again("20991231T000000Z-00000002", unlisted) // of which the run before knows no more
+	target, o := r.Restore()
+	if o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Warning)) != 1 {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+	again("20991231T000000Z-00000003", filepath.Join(r.Tree, "never"))
+	if _, o := r.Restore(); o.Err != nil || o.Complete(&o.Totals) || len(o.Of(report.Entry)) != 1 {
+		t.Errorf("nobody has it: %v %v", o.Err, o.Events)
+	}
 }

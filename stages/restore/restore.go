@@ -28,8 +28,9 @@ func (r *restore) flow() {
 // An item is an archive on its way through a restore.
 type item struct {
 	prove.Archive
-	catalogued bool     // Record is that of the catalogue: verified, and of the run that is restored
-	except     []string // paths that a newer run covers: they are not restored from this archive
+	catalogued bool            // Record is that of the catalogue: verified, and of the run that is restored
+	of         string          // backup path of the run that it is of
+	newer      []*ledger.Reach // what these runs show is not restored from this archive
 	cold       cold
 }
 

@@ -146,7 +146,7 @@ func TestRestoreWithASmallSpool(t *testing.T) {
 	small := func(o *restore.Options) { o.SpoolLimit = 1 << 20 }
 	target := t.TempDir()
 	o := r.RestoreWith(target, r.Keyfile, small)
-	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Restored.Load() != stagestest.Planted {
+	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Restored.Load()+o.Totals.Intact.Load() != stagestest.Planted { // a directory may be in place when its turn comes
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})

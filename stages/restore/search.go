@@ -29,13 +29,16 @@ type search struct {
 	moment ledger.Moment
 	event  func(report.Event) // reports; not in every pass
 
-	runs     []catalogue.Run // whose manifests are read, the newest first; see ledger.Choose
-	pathless map[string]bool // keys in the manifests from which no path can be read
+	runs       []*ledger.Reach // whose manifests are read, the newest first; see ledger.Choose
+	unfinished []catalogue.Run // the newest of backup paths without a complete run
+	pathless   map[string]bool // keys in the manifests from which no path can be read
+	gaps       gaps
 
-	// What the lists decide where a path does not. Places of lists are hashed.
+	// What the lists decide where a path does not. Lists are hashed, with the run that refers to one.
 	seed   maphash.Seed
-	picked map[uint64]bool // lists that must be read; true: an entry is picked
-	unread map[string]bool // packs that can't be read: their archives may hold anything
+	asked  map[uint64][]int // runs that refer to a list that must be read
+	picked map[uint64]bool  // an entry of it is wanted
+	unread map[string]bool  // packs that can't be read: their archives may hold anything
 }
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
@@ -45,18 +48,31 @@ func (s *search) begin(ctx context.Context) error {
 		return err
 	}
 	s.reportFaults(faults)
-	if s.runs, err = ledger.Choose(all, s.moment); err != nil {
+	chosen, err := ledger.Choose(all, s.moment)
+	if err != nil {
 		return pipeline.Fatal(err)
 	}
+	s.runs = ledger.Reaches(chosen)
 	if s.moment == (ledger.Moment{}) {
 		s.warnOfUnfinished(all)
 	}
 	return s.readManifests(ctx)
 }
 
-// covered reports whether a path lies within the backup path of one of the runs.
-func covered(by []catalogue.Run, path string) bool {
-	return slices.ContainsFunc(by, func(run catalogue.Run) bool { return treepath.Within(run.Path, path) })
+// shown reports whether a run shows what becomes of an archive that no run lists. It was stored by
+// an unfinished run, or before there was a catalogue.
+func (s *search) shown(path string) bool {
+	by := slices.IndexFunc(s.unfinished, func(run catalogue.Run) bool { return treepath.Within(run.Path, path) })
+	for _, r := range s.runs {
+		of := r.Run.Path
+		if by >= 0 {
+			of = s.unfinished[by].Path
+		}
+		if r.Has(of, path, true) || r.Run.Path == "." && treepath.Within(".", path) {
+			return true
+		}
+	}
+	return false
 }
 
 // warnOfUnfinished names backup paths without a complete run. What the store holds of them is
@@ -64,10 +80,15 @@ func covered(by []catalogue.Run, path string) bool {
 func (s *search) warnOfUnfinished(all []catalogue.Run) {
 	seen := map[string]bool{}
 	for _, run := range slices.Backward(all) {
-		if covered(s.runs, run.Path) || seen[run.Path] || !s.picks.MayHave(run.Path) {
+		if seen[run.Path] || run.Complete {
+			seen[run.Path] = true
 			continue
 		}
 		seen[run.Path] = true
+		if ledger.Shown(s.runs, run.Path, run.Path, true) || !s.picks.MayHave(run.Path) {
+			continue
+		}
+		s.unfinished = append(s.unfinished, run)
 		s.event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("no backup of %s is complete (the newest, %s: %s): what the store holds of it is restored, and may be incomplete", run.BackupPath, run.ID, run.Error)})
 	}
 }
@@ -89,24 +110,11 @@ func (s *search) reportFaults(faults []ledger.Fault) {
 	}
 }
 
-// An UnlistedError says that a run could not list a directory: nothing in it is restored.
-type UnlistedError struct{ Run, Cause string }
-
-func (e *UnlistedError) Error() string {
-	return fmt.Sprintf("run %s could not list this directory (%s): nothing in it is restored", e.Run, e.Cause)
-}
-
 // warn reports what a run could not save.
 func (s *search) warn(run catalogue.Run) {
 	switch {
 	case !run.Complete:
 		s.event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("run %s of %s is not complete (%s): what it did not reach is not restored", run.ID, run.BackupPath, run.Error)})
-	case len(run.CutFaults) > 0:
-		for _, f := range run.CutFaults {
-			if s.picks.MayHave(key.Clean(f.Path)) {
-				s.event(report.Event{Kind: report.Entry, Path: f.Path, Err: &UnlistedError{run.ID, f.Error}})
-			}
-		}
 	case run.Faults > 0 || run.Changed > 0:
 		s.event(report.Event{
 			Kind: report.Warning, Problem: report.ProblemRunFaults, Run: run.ID,
@@ -117,13 +125,8 @@ func (s *search) warn(run catalogue.Run) {
 
 // each calls fn for every archive that may hold what is picked. An error of fn ends it.
 func (s *search) each(ctx context.Context, fn func(*item) error) error {
-	for i, run := range s.runs {
-		err := s.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-			if ledger.Covered(s.runs[:i], line.Path) {
-				return nil
-			}
-			return s.offer(&line, s.runs[:i], fn)
-		})
+	for i, r := range s.runs {
+		err := s.Ledger.Subtrees(ctx, r.Run, func(line catalogue.Subtree) error { return s.offer(i, &line, fn) })
 		if err != nil {
 			return err
 		}
@@ -134,7 +137,7 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 	return s.EachArchive(ctx, job.Listing{
 		Wanted: func(k string) bool {
 			saved, _, ok := key.Path(s.Prefix, k)
-			return !s.pathless[k] && (!ok || !covered(s.runs, saved) && s.picks.MayHave(saved))
+			return !s.pathless[k] && (!ok || !s.shown(saved) && s.picks.MayHave(saved))
 		},
 		Emit: func(o store.Object) error { return s.offerUnlisted(o, fn) },
 		Older: func(o store.Object) {
@@ -146,25 +149,40 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 	})
 }
 
-// newerIn are the backup paths of runs that lie within a subtree.
-func newerIn(subtree string, runs []catalogue.Run) (paths []string) {
-	for _, run := range runs {
-		if run.Path != "." && run.Path != subtree && subtree != "." && treepath.Within(subtree, run.Path) {
-			paths = append(paths, run.Path)
+// newer returns the runs that are newer than an archive and may show some of it. all says that one
+// of them shows all of it; decided, that what they show does not depend on its entries.
+func (s *search) newer(i int, line *catalogue.Subtree) (newer []*ledger.Reach, all, decided bool) {
+	of := s.runs[i].Run.Path
+	decided = true
+	for j, r := range s.runs {
+		switch {
+		case j == i || line.Status != catalogue.Failed && j > i:
+			continue
+		case line.Status == catalogue.Failed && j > i && (r.Run.Path == of || !r.Run.Started.After(line.Stored)):
+			continue // its object is older than the run i, and may be older than other runs
+		}
+		switch r.Of(of, line.Path) {
+		case ledger.All:
+			return nil, true, true
+		case ledger.Part:
+			newer = append(newer, r)
+			decided = decided && !treepath.Within(r.Run.Path, line.Path)
 		}
 	}
-	return paths
+	return newer, false, decided
 }
 
-// offer passes the archive of a line on if it may hold what is picked. newer are the runs that take
-// precedence over the line's own.
-func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*item) error) error {
-	if !s.mayHave(line) {
+// offer passes the archive of a line of the run i on if it may hold what is wanted.
+func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) error {
+	newer, all, decided := s.newer(i, line)
+	if all || !s.mayHave(i, line, decided) {
 		return nil
 	}
 	switch {
 	case !line.HasObject():
-		s.event(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("that run did not save it, and no run did before: %s", line.Error)})
+		if !s.gaps.filled(line.Path) {
+			s.event(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("that run did not save it, and no run did before: %s", line.Error)})
+		}
 		return nil
 	case line.Status == catalogue.Failed:
 		s.event(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("that run did not save it (%s): the archive of %s is restored", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
@@ -174,7 +192,7 @@ func (s *search) offer(line *catalogue.Subtree, newer []catalogue.Run, fn func(*
 			Line: *line, Record: line.Record(),
 			Object: store.Object{Key: line.Key, Version: line.Version, Size: line.ObjectSize, Class: line.Class},
 		},
-		catalogued: true, except: newerIn(line.Path, newer),
+		catalogued: true, of: s.runs[i].Run.Path, newer: newer,
 	})
 }
 
@@ -186,7 +204,13 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 	saved, _, ok := key.Path(s.Prefix, o.Key)
 	switch {
 	case ok:
-		return fn(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, except: newerIn(saved, s.runs)})
+		var newer []*ledger.Reach
+		for _, r := range s.runs {
+			if r.Of("", saved) == ledger.Part {
+				newer = append(newer, r)
+			}
+		}
+		return fn(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, newer: newer})
 	case len(s.runs) == 0:
 		s.event(report.Event{Kind: report.Failed, Key: o.Key, Path: o.Key, Err: ErrNoPath})
 	default:
@@ -195,19 +219,29 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 	return nil
 }
 
-func (s *search) hash(pack string, offset int64) uint64 {
-	return maphash.Comparable(s.seed, catalogue.Place{Pack: pack, Offset: offset})
+func (s *search) hash(pack string, offset int64, run int) uint64 {
+	return maphash.Comparable(s.seed, spot{pack, offset, run})
 }
 
-// undecided reports whether the list of a subtree is needed to decide whether an entry is picked.
-func (s *search) undecided(line *catalogue.Subtree) bool {
-	return line.List != nil && s.picks.MayHave(line.Path) && !s.picks.Has(line.Path)
+// A spot is a list that a run refers to.
+type spot struct {
+	pack   string
+	offset int64
+	run    int
 }
 
-// mayHave reports whether an archive may have a picked entry.
-func (s *search) mayHave(line *catalogue.Subtree) bool {
-	if s.undecided(line) {
-		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset)]
+const anyRun = -1
+
+// undecided reports whether the list of a subtree is needed to decide whether an entry is wanted.
+// decided says that newer runs do not matter for this.
+func (s *search) undecided(line *catalogue.Subtree, decided bool) bool {
+	return line.List != nil && s.picks.MayHave(line.Path) && !(decided && s.picks.Has(line.Path))
+}
+
+// mayHave reports whether an archive of the run i may have a wanted entry.
+func (s *search) mayHave(i int, line *catalogue.Subtree, decided bool) bool {
+	if s.undecided(line, decided) {
+		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset, i)]
 	}
 	return s.picks.MayHave(line.Path)
 }
@@ -226,35 +260,33 @@ func (e *ManifestError) Error() string {
 func (e *ManifestError) Unwrap() error { return e.Err }
 
 // readManifests drops the runs whose manifest can't be read, and reads the lists of the others'
-// subtrees where the path alone does not decide whether an entry is picked. Each pack is fetched
+// subtrees where the path alone does not decide whether an entry is wanted. Each pack is fetched
 // once.
 func (s *search) readManifests(ctx context.Context) error {
-	s.seed, s.picked, s.unread, s.pathless = maphash.MakeSeed(), map[uint64]bool{}, map[string]bool{}, map[string]bool{}
+	s.seed, s.asked, s.picked = maphash.MakeSeed(), map[uint64][]int{}, map[uint64]bool{}
+	s.unread, s.pathless = map[string]bool{}, map[string]bool{}
 	packs := map[string]bool{}
-	var readable []catalogue.Run
-	for _, run := range s.runs {
-		err := s.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-			if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
-				s.pathless[line.Key] = true
-			}
-			if s.undecided(&line) {
-				s.picked[s.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = false, true
-			}
+	for i := 0; i < len(s.runs); {
+		run := &s.runs[i].Run
+		err := s.Ledger.Subtrees(ctx, *run, func(line catalogue.Subtree) error {
+			s.readLine(i, &line, packs)
 			return nil
 		})
 		switch {
 		case err == nil:
-			s.warn(run)
-			readable = append(readable, run)
+			s.warn(*run)
+			s.gaps.add(run)
+			i++
+			continue
 		case ctx.Err() != nil || pipeline.IsFatal(err):
 			return err
 		case s.moment != (ledger.Moment{}):
 			return pipeline.Fatal(&ManifestError{run.ID, err})
-		default:
-			s.event(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%w; the newest archives below %s are restored instead", &ManifestError{run.ID, err}, run.BackupPath)})
 		}
+		s.event(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%w; the newest archives below %s are restored instead", &ManifestError{run.ID, err}, run.BackupPath)})
+		s.runs = slices.Delete(s.runs, i, i+1)
 	}
-	s.runs = readable
+	s.tellGaps()
 	for pack := range packs {
 		err := s.readPack(ctx, pack)
 		if ctx.Err() != nil || pipeline.IsFatal(err) {
@@ -268,6 +300,25 @@ func (s *search) readManifests(ctx context.Context) error {
 	return nil
 }
 
+// readLine notes what the line of a subtree in the run i tells of the search.
+func (s *search) readLine(i int, line *catalogue.Subtree, packs map[string]bool) {
+	if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
+		s.pathless[line.Key] = true
+	}
+	_, all, decided := s.newer(i, line)
+	if all {
+		return
+	}
+	if line.HasObject() {
+		s.gaps.fill(&s.runs[i].Run, line.Path, line.Shell)
+	}
+	if s.undecided(line, decided) {
+		h := s.hash(line.List.Pack, line.List.Offset, anyRun)
+		s.asked[h], packs[line.List.Pack] = append(s.asked[h], i), true
+	}
+}
+
+// readPack finds out which of its lists have a wanted entry.
 func (s *search) readPack(ctx context.Context, key string) error {
 	pack, err := s.Ledger.Pack(ctx, key)
 	if err != nil {
@@ -278,12 +329,9 @@ func (s *search) readPack(ctx context.Context, key string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		place := s.hash(key, at.Offset)
-		if _, asked := s.picked[place]; !asked {
-			return nil
-		}
+		waiting := s.asked[s.hash(key, at.Offset, anyRun)]
 		members := treepath.MembersOf(list.Head.Path)
-		for {
+		for len(waiting) > 0 {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -291,10 +339,18 @@ func (s *search) readPack(ctx context.Context, key string) error {
 			if err != nil {
 				return err
 			}
-			if s.picks.Has(members.Path(e.Path)) {
-				s.picked[place] = true
-				return nil
+			path := members.Path(e.Path)
+			if !s.picks.Has(path) {
+				continue
 			}
+			waiting = slices.DeleteFunc(slices.Clone(waiting), func(i int) bool {
+				shown := ledger.Shown(s.runs[:i], s.runs[i].Run.Path, path, e.Type == catalogue.Directory)
+				if !shown {
+					s.picked[s.hash(key, at.Offset, i)] = true
+				}
+				return !shown
+			})
 		}
+		return nil
 	})
 }

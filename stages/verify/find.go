@@ -25,6 +25,7 @@ import (
 type runs struct {
 	all     []catalogue.Run // the oldest first
 	checked []catalogue.Run // whose archives are checked, the newest first
+	reaches []*ledger.Reach // of those
 	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
 }
 
@@ -129,6 +130,7 @@ func (v *verify) choose(ctx context.Context) error {
 		v.runs.checked = []catalogue.Run{newest}
 		v.Report.Event(report.Event{Kind: report.Warning, Text: "no run is complete: the archives of the newest, " + newest.ID + ", are checked"})
 	}
+	v.runs.reaches = ledger.Reaches(v.runs.checked)
 	return nil
 }
 
@@ -156,7 +158,7 @@ func (v *verify) wants(i int, s *catalogue.Subtree) bool {
 		v.runs.emitted[h] = true
 		return !again
 	}
-	return !ledger.Covered(v.runs.checked[:i], s.Path)
+	return !slices.ContainsFunc(v.runs.reaches[:i], func(r *ledger.Reach) bool { return r.Of(v.runs.checked[i].Path, s.Path) == ledger.All })
 }
 
 // eachSubtree calls fn for the lines of a run's manifest. Volumes that can't be read are reported.

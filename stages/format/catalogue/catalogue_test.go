@@ -148,6 +148,7 @@ func TestRun(t *testing.T) {
 	want := catalogue.Run{
 		Format: 1, ID: "20261123T203000Z-1a2b3c4d", Started: time.Unix(1e9, 0).UTC(), Ended: time.Unix(2e9, 5).UTC(), BackupPath: "./\xff", Path: "\xff",
 		Exclude: []string{"*.o", "\xfe"}, Complete: true, Manifest: []string{"a", "b"}, CutFaults: []catalogue.Fault{{Path: `a\b`}},
+		Left: []catalogue.Left{{Path: "\xff/a", Why: catalogue.InCache}, {Path: `b\`, Why: catalogue.Unsaved, Shell: true}}, LeftMore: true,
 	}
 	var b bytes.Buffer
 	check(t, catalogue.WriteRun(&b, want))

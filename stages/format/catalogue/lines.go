@@ -46,9 +46,34 @@ type Run struct {
 	Stored    int64 `json:"stored"`  // bytes of the objects that this run uploaded
 
 	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
+	Left      []Left   `json:"left,omitempty"`       // what is not in its archives, though no pattern excludes it: the first MaxLeft
+	LeftMore  bool     `json:"left_more,omitempty"`  // there is more of that
 	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
 	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
 }
+
+// MaxLeft is how much of what it left out a run names.
+const MaxLeft = 10_000
+
+// A Left is a part of a tree that is not in the archives that a run made, though it is below the
+// backup path and no pattern excludes it. CutFaults are not repeated.
+type Left struct {
+	Path  string `json:"path"` // as in keys
+	Why   Why    `json:"why"`
+	Shell bool   `json:"shell,omitempty"` // of a failed subtree
+}
+
+// Why something was left out.
+type Why string
+
+// The reasons. Of the first two, the directory itself is in an archive.
+const (
+	InCache     Why = "cache"       // what is in the directory, but for its CACHEDIR.TAG
+	OtherSystem Why = "file_system" // what is in the directory
+	Unreadable  Why = "unreadable"  // the entry, and what is below it
+	Unsaved     Why = "unsaved"     // the subtree; no object of it is known
+	Kept        Why = "kept"        // the subtree; its object is an earlier run's
+)
 
 // Status of a subtree in a run.
 type Status string
@@ -117,9 +142,12 @@ const MaxFaults = 1000
 // A Fault is an entry that is not in an archive as it was on disk.
 type Fault struct {
 	Path  string `json:"path"`
-	Kind  string `json:"kind"`
+	Kind  string `json:"kind"` // such as FaultVanished
 	Error string `json:"error"`
 }
+
+// FaultVanished is the kind of an entry that was gone when its turn came: it is no loss.
+const FaultVanished = "vanished"
 
 // A Place is the place of a list: a gzip member of a pack before the pack's encryption.
 type Place struct {

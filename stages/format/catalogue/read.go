@@ -137,6 +137,11 @@ func ReadRun(r io.Reader) (Run, error) {
 			return Run{}, err
 		}
 	}
+	for i := range run.Left {
+		if err := unescape(&run.Left[i].Path); err != nil {
+			return Run{}, err
+		}
+	}
 	var err error
 	if run.CutFaults, err = rewritten(run.CutFaults, Unescape); err != nil {
 		return Run{}, err

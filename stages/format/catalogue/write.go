@@ -42,6 +42,12 @@ func WriteRun(w io.Writer, r Run) error {
 		exclude[i] = Escape(pattern)
 	}
 	r.Exclude = exclude
+	left := make([]Left, len(r.Left))
+	for i, l := range r.Left {
+		l.Path = Escape(l.Path)
+		left[i] = l
+	}
+	r.Left = left
 	return errors.Join(s.json.Encode(r), s.zip.Close())
 }
 

@@ -129,3 +129,32 @@ func (x *List) MatchIn(rel, name []byte, dir bool) bool {
 	}
 	return false
 }
+
+// LeavesOut reports whether a pattern leaves out an entry or a directory above it. The path is
+// relative to the backup path, which is "".
+func (x *List) LeavesOut(path string, dir bool) bool {
+	if x.Empty() || path == "" {
+		return false
+	}
+	for from := 0; ; {
+		n := strings.IndexByte(path[from:], '/')
+		if n < 0 {
+			return x.MatchIn([]byte(path[:from]), []byte(path[from:]), dir)
+		}
+		if x.MatchIn([]byte(path[:from]), []byte(path[from:from+n]), true) {
+			return true
+		}
+		from += n + 1
+	}
+}
+
+// MayLeaveOutBelow reports whether a pattern could leave out something below a directory. The path
+// is relative to the backup path, which is "".
+func (x *List) MayLeaveOutBelow(path string) bool {
+	if x.Empty() {
+		return false
+	}
+	return slices.ContainsFunc(x.patterns, func(p pattern) bool {
+		return !p.negated && (p.nameOnly || path == "" || p.glob.matchesBelow([]byte(path+"/")))
+	})
+}

@@ -38,6 +38,27 @@ func TestTakesNoLongerThanItMust(t *testing.T) {
 	}
 }
 
+// A pattern that may leave out something below a directory is told from one that can't.
+func TestBelow(t *testing.T) {
+	for _, test := range []struct {
+		pattern, dir string
+		above, below bool // the directory is left out itself; something below it may be
+	}{
+		{"/vm", "vm", true, false}, {"/vm", "vm/disk", true, false}, {"/vm", "v", false, false}, {"/vm", "", false, true}, {"/vm", "home", false, false},
+		{"/home/vm", "home", false, true}, {"/home/vm", "home/v", false, false}, {"/h*/vm", "home", false, true}, {"/h*/vm", "srv", false, false},
+		{"a/**/b", "a/x/y", false, true}, {"a/**/b", "c", false, false}, {"vm/", "vm", true, true}, {"*.o", "x", false, true}, {"*.o", "x.o/y", true, true},
+		{"!x", "y", false, false}, {"**/x", "y/z", false, true}, {"/vm/*", "vm", false, true}, {"/vm/*", "vm/a", true, false},
+	} {
+		x := &List{}
+		if err := x.Add(test.pattern); err != nil {
+			t.Fatal(err)
+		}
+		if above, below := x.LeavesOut(test.dir, true), x.MayLeaveOutBelow(test.dir); above != test.above || below != test.below {
+			t.Errorf("%q at %q: %v, below %v", test.pattern, test.dir, above, below)
+		}
+	}
+}
+
 func FuzzExclude(f *testing.F) {
 	for _, p := range []string{"*.o", "a/**/b", "[!a-z]", "[[:alpha:]]", "\\", "**/", "!a"} {
 		f.Add(p, "a/b.o")

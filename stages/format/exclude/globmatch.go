@@ -1,6 +1,9 @@
 package exclude
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // match reports whether the whole of s matches.
 func (g *glob) match(s []byte) bool {
@@ -18,15 +21,28 @@ func (g *glob) match(s []byte) bool {
 	if g.star {
 		return bytes.IndexByte(s[:head], '/') < 0
 	}
-	return g.run(s)
+	var short states
+	end := g.run(s, &short)
+	return end != nil && end[len(g.rest)]
 }
+
+// matchesBelow reports whether something that begins with dir, which ends in a slash, could match.
+func (g *glob) matchesBelow(dir []byte) bool {
+	if len(dir) <= len(g.prefix) {
+		return strings.HasPrefix(g.prefix, string(dir))
+	}
+	rest, ok := bytes.CutPrefix(dir, []byte(g.prefix))
+	return ok && g.run(rest, new(states)) != nil
+}
+
+// states are room for those of most patterns.
+type states [2][128]bool
 
 // run follows all ways through the pattern at once, so that no pattern takes longer than its length
 // times that of s. State i is alive when the tokens before i match what has been read of s; state
-// len(rest) is the end.
-func (g *glob) run(s []byte) bool {
+// len(rest) is the end. run returns the states after s; nil if none is alive.
+func (g *glob) run(s []byte, short *states) []bool {
 	n := len(g.rest) + 1
-	var short [2][128]bool
 	now, next := short[0][:], short[1][:]
 	if n > len(now) {
 		now, next = make([]bool, n), make([]bool, n)
@@ -47,12 +63,12 @@ func (g *glob) run(s []byte) bool {
 			alive = alive || stay || pass
 		}
 		if !alive {
-			return false
+			return nil
 		}
 		now, next = next, now
 	}
 	g.skipEmpty(now)
-	return now[n-1]
+	return now
 }
 
 // skipEmpty passes the tokens that may match nothing.

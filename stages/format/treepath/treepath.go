@@ -6,6 +6,7 @@
 package treepath
 
 import (
+	"iter"
 	"path"
 	"strings"
 )
@@ -86,4 +87,23 @@ func (m Members) Path(name string) string {
 		return m.subtree
 	}
 	return m.before + strings.TrimPrefix(name, "./")
+}
+
+// Parent is the directory that a path is in; "." at the top, where it is itself.
+func Parent(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i > 0 {
+		return name[:i]
+	}
+	return "."
+}
+
+// Above yields the directories above a path, the nearest first, up to ".".
+func Above(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for up := Parent(name); up != name; name, up = up, Parent(up) {
+			if !yield(up) {
+				return
+			}
+		}
+	}
 }

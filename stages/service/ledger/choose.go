@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"firn/stages/format/catalogue"
-	"firn/stages/format/treepath"
 )
 
 // A Moment says as of when a tree is wanted; the zero value is as of the newest complete run.
@@ -21,7 +20,7 @@ type Moment struct {
 var ErrNoRun = errors.New("no such run in the catalogue")
 
 // Choose returns the runs that show the state at a moment, the newest first: the newest complete
-// run of every backup path that no newer run covers. A run that is named is returned as it is. all
+// run of every backup path, and older ones that hold what newer ones left out (see Reach). A run that is named is returned as it is. all
 // is in the order of Ledger.Runs. Errors: ErrNoRun, unless the moment is zero.
 func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 	if m.Run != "" {
@@ -32,12 +31,13 @@ func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 		return []catalogue.Run{run}, nil
 	}
 	var chosen []catalogue.Run
+	var newer []*Reach
 	for _, run := range slices.Backward(all) {
 		if !run.Complete || !m.At.IsZero() && run.Started.After(m.At) {
 			continue
 		}
-		if !slices.ContainsFunc(chosen, func(newer catalogue.Run) bool { return supersedes(newer, run) }) {
-			chosen = append(chosen, run)
+		if !superseded(run, newer) {
+			chosen, newer = append(chosen, run), append(newer, NewReach(run))
 		}
 	}
 	if len(chosen) == 0 && !m.At.IsZero() {
@@ -61,15 +61,4 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 		return catalogue.Run{}, fmt.Errorf("%w: %q", ErrNoRun, id)
 	}
 	return catalogue.Run{}, fmt.Errorf("%w: %q could be %s or %s; give more of the id", ErrNoRun, id, found[0].ID, found[1].ID)
-}
-
-// supersedes reports whether a newer run covers all that an older one covers.
-func supersedes(newer, older catalogue.Run) bool {
-	return newer.Path == older.Path || older.Path != "." && Covered([]catalogue.Run{newer}, older.Path)
-}
-
-// Covered reports whether a path lies within the backup path of one of the runs. The relative
-// backup path "." covers nothing here: its keys look like those of any other path.
-func Covered(by []catalogue.Run, path string) bool {
-	return slices.ContainsFunc(by, func(run catalogue.Run) bool { return run.Path != "." && treepath.Within(run.Path, path) })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"firn/stages/format/catalogue"
 	"firn/stages/stage/walk"
 )
 
@@ -16,7 +17,7 @@ const (
 	// Unreadable: the entry, or what is in the directory, could not be read and is missing.
 	Unreadable Kind = "unreadable"
 	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
-	Vanished Kind = "vanished"
+	Vanished Kind = catalogue.FaultVanished
 	// Truncated: the file is there, but reading failed at some point; the rest is zeros.
 	Truncated Kind = "truncated"
 	// Bare: the entry is there, but not all of its extended attributes.

@@ -245,7 +245,7 @@ func TestConcurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		var cut []walk.Subtree
-		if err := w.Cut(context.Background(), func(s walk.Subtree) error { cut = append(cut, s); return nil }, func(p string, err error) { t.Error(p, err) }); err != nil {
+		if err := w.Cut(context.Background(), func(s walk.Subtree) error { cut = append(cut, s); return nil }, func(p string, err error) { t.Error(p, err) }, func(walk.Left) {}); err != nil {
 			t.Fatal(err)
 		}
 		w.Close()

@@ -112,7 +112,7 @@ func New(o Options) *Extractor {
 //
 // The result counts what was done, also with an error: one of r, a *LimitError, ctx's cause, or one
 // marked pipeline.Fatal (TargetError). Without an error, r has been read to its end.
-func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string) bool, limits Limits) (Result, error) {
+func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string, dir bool) bool, limits Limits) (Result, error) {
 	w, err := x.writer(ctx, r, dir)
 	if err != nil {
 		return Result{}, err

@@ -82,7 +82,11 @@ func lay(t testing.TB, dir string, o extract.Options, b []byte, below string, se
 	f := &faults{}
 	o.Target, o.Report = target(t, dir), f.report
 	x := extract.New(o)
-	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, selected, append(limits, extract.Limits{})[0])
+	var wanted func(string, bool) bool
+	if selected != nil {
+		wanted = func(name string, _ bool) bool { return selected(name) }
+	}
+	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, wanted, append(limits, extract.Limits{})[0])
 	if err := x.Finish(); err != nil {
 		t.Error(err)
 	}

@@ -16,7 +16,7 @@ type writer struct {
 	in       tap
 	tar      *tar.Reader
 	base     string // clean; where the archive's top is, relative to the target
-	selected func(string) bool
+	selected func(name string, dir bool) bool
 	limits   Limits
 	result   Result
 	entries  int64
@@ -59,7 +59,7 @@ func (w *writer) entry(h *tar.Header) error {
 		e.path = below(w.base, name)
 	}
 	isDir := isDirectory(h)
-	if w.selected != nil && !w.selected(name) {
+	if w.selected != nil && !w.selected(name, isDir) {
 		if isDir {
 			w.passed.add(e)
 		}

@@ -91,7 +91,7 @@ func BenchmarkWalk(b *testing.B) {
 			report := perEntry(b, count)
 			for b.Loop() {
 				count = 0
-				if err := tr.Cut(ctx, func(Subtree) error { count++; return nil }, noFault(b)); err != nil {
+				if err := tr.Cut(ctx, func(Subtree) error { count++; return nil }, noFault(b), noLeft); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -9,9 +9,9 @@ import (
 
 // Cut emits every subtree: a directory's shell before what is in it, and the entries of one
 // directory in byte order of their names. fault is called for each directory above the depth that
-// can't be listed whole, and for each entry that vanished. Any other error, one of emit, and ctx's
-// cause end it.
-func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(path string, err error)) error {
+// can't be listed whole, and for each entry that vanished; left for each directory above the depth
+// whose content is left out. Any other error, one of emit, and ctx's cause end it.
+func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(path string, err error), left func(Left)) error {
 	if t.o.Depth == 0 || t.file != "" {
 		return emit(t.subtree("", false))
 	}
@@ -23,7 +23,7 @@ func (t *Tree) Cut(ctx context.Context, emit func(Subtree) error, fault func(pat
 		return fmt.Errorf("opening the backup path %s: %w", t.path, err)
 	}
 	defer top.close()
-	c := &cutter{descent: descent{t: t, ctx: ctx, fault: fault, path: []byte(t.within)}, emit: emit}
+	c := &cutter{descent: descent{t: t, ctx: ctx, fault: fault, left: left, path: []byte(t.within)}, emit: emit}
 	c.child = c.cut
 	return c.list(top, takeAll)
 }
@@ -59,8 +59,12 @@ func (c *cutter) cut(d *dir, n *names, i int, _ take) error {
 	if !isDir(&st) {
 		return nil
 	}
-	if err := c.emit(t.subtree(string(c.rel()), true)); err != nil || !t.enters(&st, takeAll) {
+	if err := c.emit(t.subtree(string(c.rel()), true)); err != nil {
 		return err
+	}
+	if t.otherFileSystem(&st) {
+		c.left(Left{c.here(), false})
+		return nil
 	}
 	c.path = append(c.path, '/')
 	return c.into(place{dir: d, name: name}, &st, takeAll)

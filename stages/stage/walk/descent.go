@@ -13,7 +13,8 @@ type descent struct {
 	t     *Tree
 	ctx   context.Context
 	fault func(path string, err error)
-	path  []byte // of the current entry or, with a slash at its end, of the current directory
+	left  func(Left) // may be nil
+	path  []byte     // of the current entry or, with a slash at its end, of the current directory
 	// child takes the entry i of n, the names in d. It appends to path, which is cut back after it.
 	child func(d *dir, n *names, i int, tk take) error
 }
@@ -32,6 +33,9 @@ func (w *descent) list(d *dir, tk take) error {
 	defer w.t.done(n)
 	if err != nil {
 		w.fault(w.here(), fmt.Errorf("listing the directory: %w", err))
+	}
+	if n.tagged && w.left != nil {
+		w.left(Left{w.here(), true})
 	}
 	end := len(w.path)
 	for i := range n.at {

@@ -18,8 +18,9 @@ const (
 // names are the names in one directory, in byte order, in one piece of memory and 16 bytes for
 // each.
 type names struct {
-	bytes []byte
-	at    []nameAt
+	bytes  []byte
+	at     []nameAt
+	tagged bool // the directory is marked as a cache, whose content is left out
 }
 
 type nameAt struct {
@@ -46,7 +47,7 @@ func (n *names) name(i int) string {
 // list returns the sorted names in d; with an error, those read so far.
 func (t *Tree) list(d *dir) (*names, error) {
 	n, buf := t.lists.Get().(*names), t.buffers.Get().(*[64 << 10]byte)
-	n.bytes, n.at = n.bytes[:0], n.at[:0]
+	n.bytes, n.at, n.tagged = n.bytes[:0], n.at[:0], false
 	err := readNames(d.fd, buf[:], n)
 	t.buffers.Put(buf)
 	slices.SortFunc(n.at, func(a, b nameAt) int { return bytes.Compare(n.raw(a), n.raw(b)) })

@@ -163,21 +163,22 @@ func TestOpenRoot(t *testing.T) {
 	if got := names0(t, tr, all[i]); got != "proc" {
 		t.Errorf("proc, which is mounted, holds %.100q", got)
 	}
-	if sc := scan(t, tr, all[i]); sc.Entries != 1 {
-		t.Errorf("proc, which is mounted, has %d entries", sc.Entries)
+	if sc := scan(t, tr, all[i]); sc.Entries != 1 || !slices.Equal(sc.Left, []Left{{Path: "/proc"}}) {
+		t.Errorf("proc, which is mounted, has %d entries; left out are %v", sc.Entries, sc.Left)
 	}
 	// Above the depth, a mount point is a shell with nothing beneath.
 	deeper := open(t, "/", Options{Depth: 2, OneFileSystem: true})
 	defer closeTree(t, deeper)
 	n := 0
+	var left []Left
 	err := deeper.Cut(context.Background(), func(s Subtree) error {
 		if s.Path == "proc" || strings.HasPrefix(s.Path, "proc/") {
 			n++
 		}
 		return nil
-	}, func(string, error) {})
-	if err != nil || n != 1 {
-		t.Errorf("at depth 2, proc is cut into %d subtrees, %v", n, err)
+	}, func(string, error) {}, func(l Left) { left = append(left, l) })
+	if err != nil || n != 1 || !slices.Contains(left, Left{Path: "/proc"}) {
+		t.Errorf("at depth 2, proc is cut into %d subtrees, left out are %v, %v", n, left, err)
 	}
 }
 
@@ -211,6 +212,26 @@ func TestExcludeCaches(t *testing.T) {
 		return slices.Contains([]string{"cache/x", "cache/d", "cache/d/y", "cache/A", "deep/er/x"}, p)
 	})
 	checkTaken(t, dir, Options{ExcludeCaches: true}, want)
+
+	// Whatever the depth, each is told.
+	for depth := range 4 {
+		tr := open(t, dir, Options{ExcludeCaches: true, Depth: depth})
+		told := map[Left]bool{}
+		var all []Subtree
+		err := tr.Cut(t.Context(), func(s Subtree) error { all = append(all, s); return nil }, noFault(t), func(l Left) { told[l] = true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			for _, l := range scan(t, tr, s).Left {
+				told[l] = true
+			}
+		}
+		if len(told) != 2 || !told[Left{dir + "/cache", true}] || !told[Left{dir + "/deep/er", true}] {
+			t.Errorf("depth %d: left out are %v", depth, told)
+		}
+		closeTree(t, tr)
+	}
 }
 
 // checkTaken compares what is taken at several depths.

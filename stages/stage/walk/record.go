@@ -132,6 +132,15 @@ func tick(t time.Time) time.Duration {
 	return margin
 }
 
+// leave records a directory whose content is left out.
+func (r *recorder) leave(path string, cache bool) {
+	if len(r.sum.Left) == maxLeft {
+		r.sum.LeftMore = true
+		return
+	}
+	r.sum.Left = append(r.sum.Left, Left{path, cache})
+}
+
 func (r *recorder) flush() {
 	r.hash.Write(r.buf)
 	r.buf = r.buf[:0]
@@ -145,6 +154,10 @@ func (r *recorder) addDigest(s *Scan) {
 	r.sum.Files += s.Files
 	r.sum.Bytes += s.Bytes
 	r.sum.TarBound += s.TarBound
+	r.sum.LeftMore = r.sum.LeftMore || s.LeftMore
+	for _, l := range s.Left {
+		r.leave(l.Path, l.Cache)
+	}
 }
 
 func (r *recorder) result() Scan {

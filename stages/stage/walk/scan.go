@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,10 @@ type Scan struct {
 	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
 	// is read, or has more than half a KiB of extended attributes an entry.
 	TarBound int64
+	// Left are the directories whose content is left out, in the order of their paths; LeftMore says
+	// that there are more.
+	Left     []Left
+	LeftMore bool
 }
 
 // fingerprintVersion begins every fingerprint: a new version makes all older ones unequal.
@@ -45,6 +50,9 @@ func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
 		return Scan{}, fmt.Errorf("scanning %s: %w", t.full(s.Path), vanished(err))
 	}
 	r.add(s.Base, len(s.Base), &st)
+	if t.otherFileSystem(&st) {
+		r.leave(t.full(s.Path), false)
+	}
 	if tk := t.takes(s); t.enters(&st, tk) {
 		w := &scanWalk{t: t, ctx: ctx}
 		rel := []byte(s.Path)
@@ -87,6 +95,9 @@ func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan
 	if err != nil {
 		r.sum.Sound = false
 	}
+	if n.tagged {
+		r.leave(w.t.full(strings.TrimSuffix(string(rel), "/")), true)
+	}
 	subdirs := w.entries(d, n, rel, nameLen, tk, &r)
 	w.descend(d, n, subdirs, rel, nameLen)
 	for i := range subdirs {
@@ -120,8 +131,11 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 		}
 		name := n.name(i)
 		r.add(name, nameLen+len(name), &st)
-		if w.t.enters(&st, takeAll) {
+		switch {
+		case w.t.enters(&st, takeAll):
 			subdirs = append(subdirs, subdir{at: i, id: idOf(&st)})
+		case w.t.otherFileSystem(&st):
+			r.leave(w.t.full(string(rel)+name), false)
 		}
 	}
 	return subdirs

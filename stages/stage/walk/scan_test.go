@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -200,7 +201,7 @@ func TestScanIsTheSameForAnyWorkers(t *testing.T) {
 	}
 	for _, workers := range []int{1, 2, 8, 64} {
 		for range 5 {
-			if got := scanDir(t, dir, Options{Workers: workers, Now: later}); got != first {
+			if got := scanDir(t, dir, Options{Workers: workers, Now: later}); !reflect.DeepEqual(got, first) {
 				t.Fatalf("%d workers: %+v, one: %+v", workers, got, first)
 			}
 		}
@@ -217,7 +218,7 @@ func TestScanIsTheSameForAnyWorkers(t *testing.T) {
 	for range 3 {
 		go func() {
 			for i, s := range all {
-				if got, err := tr.Scan(context.Background(), s); err != nil || got != want[i] {
+				if got, err := tr.Scan(context.Background(), s); err != nil || !reflect.DeepEqual(got, want[i]) {
 					t.Errorf("%q: %+v, %v; alone %+v", s.Path, got, err, want[i])
 				}
 			}

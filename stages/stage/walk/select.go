@@ -17,23 +17,37 @@ const (
 
 // enters reports whether an entry is a directory that is opened for what is in it.
 func (t *Tree) enters(st *unix.Stat_t, tk take) bool {
-	return isDir(st) && tk != takeNone && !(t.o.OneFileSystem && uint64(st.Dev) != t.id.dev)
+	return isDir(st) && tk != takeNone && !t.otherFileSystem(st)
 }
+
+// otherFileSystem reports whether what is in an entry is left out because of its file system.
+func (t *Tree) otherFileSystem(st *unix.Stat_t) bool {
+	return t.o.OneFileSystem && uint64(st.Dev) != t.id.dev && isDir(st)
+}
+
+// A Left is a directory whose content is left out, though no pattern says so.
+type Left struct {
+	Path  string // as a user would write it
+	Cache bool   // it has a CACHEDIR.TAG, which is taken; else it is on another file system
+}
+
+// maxLeft bounds what a Scan says of what it leaves out.
+const maxLeft = 1000
 
 // read lists what is to be taken of a directory, as far as the listing alone decides that. rel is
 // the directory's path below the backup path, with a slash at its end unless it is "". With an
 // error, the names read so far are returned as well.
 func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 	n, err := t.list(d)
-	tagged := t.o.ExcludeCaches && isCache(d, n)
-	if !tagged && tk == takeAll && t.o.Exclude.Empty() {
+	n.tagged = t.o.ExcludeCaches && isCache(d, n)
+	if !n.tagged && tk == takeAll && t.o.Exclude.Empty() {
 		return n, err
 	}
 	kept := n.at[:0]
 	for _, a := range n.at {
 		name := n.raw(a)
 		switch {
-		case tagged && string(name) != cacheTag:
+		case n.tagged && string(name) != cacheTag:
 		case tk == takeFiles && a.kind == kindDir:
 		case a.kind != kindUnknown && t.o.Exclude.MatchIn(rel, name, a.kind == kindDir):
 		default:

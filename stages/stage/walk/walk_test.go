@@ -51,10 +51,12 @@ func noFault(t tb) func(string, error) {
 	return func(path string, err error) { t.Errorf("fault at %q: %v", path, err) }
 }
 
+func noLeft(Left) {}
+
 func cut(t tb, tr *Tree) []Subtree {
 	t.Helper()
 	var all []Subtree
-	err := tr.Cut(context.Background(), func(s Subtree) error { all = append(all, s); return nil }, noFault(t))
+	err := tr.Cut(context.Background(), func(s Subtree) error { all = append(all, s); return nil }, noFault(t), noLeft)
 	if err != nil {
 		t.Fatalf("cutting: %v", err)
 	}
@@ -260,7 +262,7 @@ func TestCutStops(t *testing.T) {
 			}
 			return nil
 		}
-		if err := tr.Cut(context.Background(), emit, noFault(t)); err != stop || count != n+1 {
+		if err := tr.Cut(context.Background(), emit, noFault(t), noLeft); err != stop || count != n+1 {
 			t.Errorf("stopped at subtree %d: %v after %d", n, err, count)
 		}
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -270,7 +272,7 @@ func TestCutStops(t *testing.T) {
 				cancel(stop)
 			}
 			return nil
-		}, noFault(t))
+		}, noFault(t), noLeft)
 		if count > n+1 || err != stop && n+1 < len(all) {
 			t.Errorf("cancelled at subtree %d: %v after %d", n, err, count)
 		}
@@ -318,7 +320,7 @@ func TestUnreadableIsReported(t *testing.T) {
 				faults = append(faults, strings.TrimPrefix(p, dir+"/"))
 			}
 			var all []Subtree
-			if err := tr.Cut(context.Background(), func(s Subtree) error { all = append(all, s); return nil }, fault); err != nil {
+			if err := tr.Cut(context.Background(), func(s Subtree) error { all = append(all, s); return nil }, fault, noLeft); err != nil {
 				t.Fatal(err)
 			}
 			if got := strings.Join(faults, " "); got != want {
