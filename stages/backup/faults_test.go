@@ -244,3 +244,22 @@ func TestNothingReadStoresNothing(t *testing.T) {
 		}
 	}
 }
+
+// An object that is shorter than its archive is no archive, whatever its metadata say: it is stored
+// again.
+func TestTruncatedObjectIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	for _, name := range []string{"d1", "d2"} {
+		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), 5, 1000)
+	}
+	r.Backup()
+	r.Replace(r.KeyOf("d1"), func(b []byte) []byte { return b[:len(b)-16] }, r.KeyOf("d1"))
+	for _, saved := range []int64{1, 0} {
+		if o := r.Backup(); o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Saved.Load() != saved {
+			t.Errorf("%d saved: %v %v", o.Totals.Saved.Load(), o.Err, o.Events)
+		}
+	}
+	r.CheckArchives()
+}
