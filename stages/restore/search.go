@@ -32,11 +32,19 @@ type search struct {
 	runs     []catalogue.Run // whose manifests are read, the newest first; see ledger.Choose
 	pathless map[string]bool // keys in the manifests from which no path can be read
 
-	// What the lists decide where a path does not. Places of lists are hashed.
-	seed   maphash.Seed
-	picked map[uint64]bool // lists that must be read; true: an entry is picked
-	unread map[string]bool // packs that can't be read: their archives may hold anything
+	// What the lists decide where a path does not. Places and owners of lists are hashed.
+	seed  maphash.Seed
+	lists map[uint64]verdict
 }
+
+// A verdict says whether a list has an entry that is picked.
+type verdict int8
+
+const (
+	unread verdict = iota // it can't be read, or is not at its place: its archive may hold anything
+	picked
+	notPicked
+)
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
 func (s *search) begin(ctx context.Context) error {
@@ -195,19 +203,20 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 	return nil
 }
 
-func (s *search) hash(pack string, offset int64) uint64 {
-	return maphash.Comparable(s.seed, catalogue.Place{Pack: pack, Offset: offset})
+func (s *search) hash(at catalogue.Place, of catalogue.Owner) uint64 {
+	return maphash.Comparable(s.seed, struct {
+		at catalogue.Place
+		of catalogue.Owner
+	}{at, of})
 }
 
-// undecided reports whether the list of a subtree is needed to decide whether an entry is picked.
-func (s *search) undecided(line *catalogue.Subtree) bool {
-	return line.List != nil && s.picks.MayHave(line.Path) && !s.picks.Has(line.Path)
-}
+// undecided reports whether the list of a subtree decides whether an entry is picked.
+func (s *search) undecided(path string) bool { return s.picks.MayHave(path) && !s.picks.Has(path) }
 
 // mayHave reports whether an archive may have a picked entry.
 func (s *search) mayHave(line *catalogue.Subtree) bool {
-	if s.undecided(line) {
-		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset)]
+	if line.List != nil && s.undecided(line.Path) {
+		return s.lists[s.hash(*line.List, line.Owner())] != notPicked
 	}
 	return s.picks.MayHave(line.Path)
 }
@@ -229,16 +238,21 @@ func (e *ManifestError) Unwrap() error { return e.Err }
 // subtrees where the path alone does not decide whether an entry is picked. Each pack is fetched
 // once.
 func (s *search) readManifests(ctx context.Context) error {
-	s.seed, s.picked, s.unread, s.pathless = maphash.MakeSeed(), map[uint64]bool{}, map[string]bool{}, map[string]bool{}
-	packs := map[string]bool{}
+	s.seed, s.lists, s.pathless = maphash.MakeSeed(), map[uint64]verdict{}, map[string]bool{}
+	packs := map[string]int{} // how many lists of each are needed
 	var readable []catalogue.Run
 	for _, run := range s.runs {
 		err := s.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
 			if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
 				s.pathless[line.Key] = true
 			}
-			if s.undecided(&line) {
-				s.picked[s.hash(line.List.Pack, line.List.Offset)], packs[line.List.Pack] = false, true
+			if line.List == nil || !s.undecided(line.Path) {
+				return nil
+			}
+			list := s.hash(*line.List, line.Owner())
+			if _, again := s.lists[list]; !again {
+				s.lists[list] = unread
+				packs[line.List.Pack]++
 			}
 			return nil
 		})
@@ -255,46 +269,54 @@ func (s *search) readManifests(ctx context.Context) error {
 		}
 	}
 	s.runs = readable
-	for pack := range packs {
-		err := s.readPack(ctx, pack)
+	for pack, needed := range packs {
+		err := s.readPack(ctx, pack, needed)
 		if ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {
-			s.unread[pack] = true
 			s.event(report.Event{Kind: report.NoCatalogue, Key: pack, Err: fmt.Errorf("lists of entries can't be read, so their archives are read whole: %w", err)})
 		}
 	}
 	return nil
 }
 
-func (s *search) readPack(ctx context.Context, key string) error {
+// readPack reads the lists in a pack that are needed. An error says that some remain unread.
+func (s *search) readPack(ctx context.Context, key string, needed int) error {
 	pack, err := s.Ledger.Pack(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer pack.Close()
-	return pack.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
+	err = pack.Lists(func(list ledger.PackedList) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		place := s.hash(key, at.Offset)
-		if _, asked := s.picked[place]; !asked {
+		if !s.undecided(list.Head.Path) {
 			return nil
 		}
-		members := treepath.MembersOf(list.Head.Path)
+		members, found := treepath.MembersOf(list.Head.Path), notPicked
 		for {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
-				return nil
+				break
 			}
 			if err != nil {
 				return err
 			}
-			if s.picks.Has(members.Path(e.Path)) {
-				s.picked[place] = true
-				return nil
+			if found != picked && s.picks.Has(members.Path(e.Path)) {
+				found = picked
 			}
 		}
+		at := s.hash(list.Place(), list.Owner())
+		if v, ok := s.lists[at]; ok && v == unread {
+			s.lists[at] = found
+			needed--
+		}
+		return nil
 	})
+	if err == nil && needed > 0 {
+		err = ledger.MisplacedError(needed)
+	}
+	return err
 }

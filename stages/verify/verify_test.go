@@ -375,3 +375,19 @@ func TestVerifyOfAnotherLevel(t *testing.T) {
 		t.Errorf("%d archives were read for lists that are there", o.Totals.Checks.Read.Load())
 	}
 }
+
+// Lists that are not where a run says are told of, and the archives are sound.
+func TestVerifyOfMisplacedLists(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.MisplaceAll()
+	for _, l := range []verify.Level{verify.Default, verify.ReadData} {
+		o := r.Verify(level(l))
+		if got := o.Problems(); o.Err != nil || o.Complete(&o.Totals) || !slices.Equal(got, []string{"lists unproven"}) {
+			t.Errorf("level %d: %q %v", l, got, o.Events)
+		}
+		if n := o.Totals.Checks.Verified.Load(); n != 6 {
+			t.Errorf("level %d: %d archives are sound", l, n)
+		}
+	}
+}
