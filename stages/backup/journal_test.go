@@ -166,7 +166,11 @@ func TestCancelledRunsAreNoted(t *testing.T) {
 	r.Plant(22)
 	sound := r.Store
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r.Store = cancelling{sound, fault.CreateUpload, func() { cancel(errors.New("second signal")) }}
+	r.Store = cancelling{sound, func(op fault.Op) {
+		if op == fault.CreateUpload {
+			cancel(errors.New("second signal"))
+		}
+	}}
 	if _, err := r.TryBackup(ctx); err != nil {
 		t.Fatal(err)
 	}

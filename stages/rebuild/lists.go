@@ -34,7 +34,7 @@ func (r *rebuild) readPacks(ctx context.Context) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(packs)) {
 		err := r.readPack(ctx, key)
-		if ctx.Err() != nil || pipeline.IsFatal(err) {
+		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {

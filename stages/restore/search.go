@@ -271,7 +271,7 @@ func (s *search) readManifests(ctx context.Context) error {
 	s.runs = readable
 	for pack, needed := range packs {
 		err := s.readPack(ctx, pack, needed)
-		if ctx.Err() != nil || pipeline.IsFatal(err) {
+		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {

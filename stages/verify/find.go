@@ -168,7 +168,7 @@ func (v *verify) eachSubtree(ctx context.Context, run catalogue.Run, fn func(cat
 			own = fn(s)
 			return own
 		})
-		if own != nil || ctx.Err() != nil || pipeline.IsFatal(err) {
+		if own != nil || err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {

@@ -216,7 +216,7 @@ func (v *verify) readLater(ctx context.Context) (map[[2]uint64]int, error) {
 				later[v.objectHash(s.Key, s.ETag)] = at
 				return nil
 			})
-			if ctx.Err() != nil || pipeline.IsFatal(err) {
+			if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 				return nil, err
 			}
 		}
