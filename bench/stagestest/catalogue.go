@@ -3,13 +3,16 @@ package stagestest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/service/ledger"
+	"firn/stages/service/state"
 )
 
 // A Notebook is the catalogue of a rig, read whole.
@@ -89,7 +92,7 @@ func (r *Rig) List(s catalogue.Subtree) (found []catalogue.Entry) {
 	pack, err := r.Ledger().Pack(context.Background(), s.List.Pack)
 	r.Must(err)
 	defer pack.Close()
-	list, err := pack.List(*s.List)
+	list, err := pack.List(*s.List, s.Owner())
 	r.Must(err)
 	for {
 		e, err := list.Next()
@@ -113,4 +116,37 @@ func (r *Rig) Entries(s catalogue.Subtree) map[string]catalogue.Entry {
 		found[e.Path] = e
 	}
 	return found
+}
+
+// Misplace makes the next backup take the list of a subtree to be at another place, as the state
+// file of a run with a defect would.
+func (r *Rig) Misplace(name string, change func(*catalogue.Place)) {
+	r.T.Helper()
+	db, _, err := state.Open(r.Cache)
+	r.Must(err)
+	e, ok := db.Get(r.Store.URL(), r.KeyOf(name))
+	if !ok || e.List == (catalogue.Place{}) {
+		r.T.Fatalf("the state file has no list of %s", name)
+	}
+	change(&e.List)
+	r.Must(errors.Join(db.Put(r.Store.URL(), r.KeyOf(name), e), db.Close()))
+}
+
+// MisplaceAll backs up a tree of d0 to d4, each with a file f1 and one more, and then again with
+// wrong places of the lists of all but d4.
+func (r *Rig) MisplaceAll() {
+	r.T.Helper()
+	for i := range 5 {
+		Noise(r.T, filepath.Join(r.Tree, fmt.Sprint("d", i), "f1"), int64(i), 300)
+		Noise(r.T, filepath.Join(r.Tree, fmt.Sprint("d", i), "f2"), int64(i), 200)
+	}
+	r.Change = Settled
+	r.Backup()
+	_, lines := r.Lines()
+	other := *lines[r.KeyOf("d4")].List
+	r.Misplace("d0", func(p *catalogue.Place) { *p = other })
+	r.Misplace("d1", func(p *catalogue.Place) { p.Offset++ })
+	r.Misplace("d2", func(p *catalogue.Place) { p.Length-- })
+	r.Misplace("d3", func(p *catalogue.Place) { p.Length++ })
+	r.Backup()
 }

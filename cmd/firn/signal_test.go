@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -301,6 +303,70 @@ func TestInterruptedTwice(t *testing.T) {
 	release()
 	s.run(exitDone)
 	s.whole()
+}
+
+// Whenever two signals come among many unchanged archives and a changed one, firn ends in order and
+// leaves nothing behind. FIRN_LONG=1 tries it 200 times, over 1,500 archives.
+func TestInterruptedTwiceAtRandom(t *testing.T) {
+	archives, trials, seed := 60, 4, rand.Int63()
+	if os.Getenv("FIRN_LONG") != "" {
+		archives, trials = 1500, 200
+	}
+	if text := os.Getenv("FIRN_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("FIRN_SEED=%d", seed)
+	rng := rand.New(rand.NewSource(seed))
+	s := newSite(t)
+	for i := range archives {
+		if err := os.MkdirAll(filepath.Join(s.tree(), "many", strconv.Itoa(i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run(exitDone, "--depth", "2")
+	for range trials {
+		body := make([]byte, 6<<20)
+		rng.Read(body)
+		if err := os.WriteFile(filepath.Join(s.tree(), "a big", "noise"), body, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		first := 1 + rng.Intn(archives+20) // of requests: one for each archive, and some
+		second := first + 1 + rng.Intn(20)
+		var count atomic.Int64
+		p := s.start("--depth", "2")
+		s.proxy.SetRule(func(harness.Call) harness.Fault {
+			switch int(count.Add(1)) {
+			case first, second:
+				_ = p.cmd.Process.Signal(os.Interrupt) // it may have ended
+			}
+			return harness.Fault{}
+		})
+		code := p.end()
+		s.proxy.SetRule(nil)
+		if code != exitDone && code != exitInterrupted || strings.Contains(p.said.String(), "panic") {
+			t.Fatalf("interrupted in requests %d and %d, firn ended with code %d:\n%s", first, second, code, p.said.String())
+		}
+		if s.clean(); t.Failed() {
+			t.Fatalf("interrupted in requests %d and %d:\n%s", first, second, p.said.String())
+		}
+	}
+	s.run(exitDone, "--depth", "2")
+	s.restored()
+}
+
+// restored makes sure that a restore gives the tree back.
+func (s *site) restored() {
+	s.t.Helper()
+	into := filepath.Join(s.dir, "restored")
+	cmd := exec.Command("firn", "restore", "--bucket-name", s.server.Bucket, "--keyfile", s.key(), "--cache-path", s.cache(), "--target", into)
+	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	s.pipe(nil, "diff", "-r", s.tree(), filepath.Join(into, s.tree()))
 }
 
 // Before anything is stored, one signal is enough.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"firn/bench/stagestest"
@@ -67,17 +68,10 @@ func TestEveryFaultOfTheStore(t *testing.T) {
 	}
 }
 
-// cancelling is a store that cancels the run in the middle of an operation.
+// cancelling is a store that calls on before each operation, for a run that is cancelled there.
 type cancelling struct {
 	store.Store
-	op     fault.Op
-	cancel func()
-}
-
-func (c cancelling) on(op fault.Op) {
-	if c.op == op {
-		c.cancel()
-	}
+	on func(op fault.Op)
 }
 
 func (c cancelling) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
@@ -85,9 +79,19 @@ func (c cancelling) List(ctx context.Context, prefix string, fn func(store.Objec
 	return c.Store.List(ctx, prefix, fn)
 }
 
+func (c cancelling) Head(ctx context.Context, key, version string) (store.Object, error) {
+	c.on(fault.Head)
+	return c.Store.Head(ctx, key, version)
+}
+
 func (c cancelling) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
 	c.on(fault.Put)
 	return c.Store.Put(ctx, key, body, o)
+}
+
+func (c cancelling) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
+	c.on(fault.Uploads)
+	return c.Store.Uploads(ctx, prefix, fn)
 }
 
 func (c cancelling) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
@@ -102,9 +106,7 @@ type cancellingUpload struct {
 }
 
 func (u cancellingUpload) Part(ctx context.Context, number int, body []byte, crc uint32) (store.Part, error) {
-	if number == 2 {
-		u.c.on(fault.Part)
-	}
+	u.c.on(fault.Part)
 	return u.Upload.Part(ctx, number, body, crc)
 }
 
@@ -113,31 +115,57 @@ func (u cancellingUpload) Complete(ctx context.Context, parts []store.Part, crc 
 	return u.Upload.Complete(ctx, parts, crc)
 }
 
+// A run that is cancelled in any operation of the store, among subtrees that changed and others that
+// did not, ends with the cause, and leaves no upload and nothing in the spool. FIRN_LONG=1 tries all
+// of them.
 func TestCancelledRunIsNotDone(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(2)
-	sound := r.Store
-	for _, op := range []fault.Op{fault.List, fault.Put, fault.CreateUpload, fault.Part, fault.Complete} {
-		t.Run(string(op), func(t *testing.T) {
-			r := *r
-			r.T = t
-			ctx, cancel := context.WithCancelCause(context.Background())
-			cause := errors.New("second signal")
-			r.Store = cancelling{sound, op, func() { cancel(cause) }}
-			o, err := r.TryBackup(ctx, func(b *backup.Options) { b.ForceRead = true })
-			r.Store = sound
-			if err == nil {
-				err = o.Err
-			}
-			if !errors.Is(err, cause) {
-				t.Errorf("cancelled in %s: %v", op, err)
-			}
-			if n := r.UnfinishedUploads(); n != 0 {
-				t.Errorf("%d unfinished uploads", n)
-			}
-		})
+	r.PlantSmall(2, 100<<10)
+	r.Change = func(b *backup.Options) { // two parts all the same
+		stagestest.Settled(b)
+		b.PartSize = 64 << 10
 	}
+	sound, cause := r.Store, errors.New("second signal")
+	r.Backup()
+	next := int64(100)
+	// cancelled runs a backup that is cancelled in the operation with that number, and returns how
+	// many operations there were.
+	cancelled := func(at int64) int64 {
+		for _, name := range []string{"big", "d1", "d2"} {
+			next++
+			stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), next, 100<<10)
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		var count atomic.Int64
+		var last atomic.Value
+		r.Store = cancelling{sound, func(op fault.Op) {
+			if count.Add(1) == at {
+				last.Store(op)
+				cancel(cause)
+			}
+		}}
+		o, err := r.TryBackup(ctx)
+		r.Store = sound
+		if err == nil {
+			err = o.Err
+		}
+		if at > 0 && !errors.Is(err, cause) || errors.As(err, new(*pipeline.PanicError)) {
+			t.Errorf("cancelled in operation %d (%v): %v", at, last.Load(), err)
+		}
+		if n := r.UnfinishedUploads(); n != 0 {
+			t.Errorf("cancelled in operation %d (%v): %d unfinished uploads", at, last.Load(), n)
+		}
+		return count.Load()
+	}
+	total, step := cancelled(0), int64(5)
+	if os.Getenv("FIRN_LONG") != "" {
+		step = 1
+	}
+	for at := int64(1); at <= total; at += step {
+		cancelled(at)
+	}
+	t.Logf("%d operations", total)
 	r.Backup()
 	r.CheckArchives()
 }
@@ -243,4 +271,23 @@ func TestNothingReadStoresNothing(t *testing.T) {
 			t.Errorf("%s was replaced by %d bytes", key, object.Size)
 		}
 	}
+}
+
+// An object that is shorter than its archive is no archive, whatever its metadata say: it is stored
+// again.
+func TestTruncatedObjectIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	for _, name := range []string{"d1", "d2"} {
+		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), 5, 1000)
+	}
+	r.Backup()
+	r.Replace(r.KeyOf("d1"), func(b []byte) []byte { return b[:len(b)-16] }, r.KeyOf("d1"))
+	for _, saved := range []int64{1, 0} {
+		if o := r.Backup(); o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Saved.Load() != saved {
+			t.Errorf("%d saved: %v %v", o.Totals.Saved.Load(), o.Err, o.Events)
+		}
+	}
+	r.CheckArchives()
 }

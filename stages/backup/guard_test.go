@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"firn/bench/stagestest"
 	"firn/stages/backup"
@@ -185,3 +186,25 @@ type elsewhere struct {
 }
 
 func (e elsewhere) URL() string { return e.name }
+
+// TestUnfinishedRecoveryFiles: what a run left that was killed while it stored one of the recovery
+// files is cleared once it can't be a live run's.
+func TestUnfinishedRecoveryFiles(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Backup()
+	left := func(id, key string, age time.Duration) {
+		t.Helper()
+		name := filepath.Join(r.Root(), ".firn-store", "uploads", id)
+		stagestest.Write(t, name+".json", fmt.Sprintf(`{"key":%q,"initiated":%q}`, key, time.Now().Add(-age).Format(time.RFC3339)))
+		stagestest.Write(t, name+".data", "half of it")
+	}
+	left("old1", "RECOVER.txt", 25*time.Hour)
+	left("old2", "restore.sh", 25*time.Hour)
+	left("young", "RECOVER.txt", time.Hour)
+	left("foreign", "other/RECOVER.txt", 25*time.Hour)
+	o := r.Backup()
+	if n := o.Totals.UploadsAborted.Load(); n != 2 || r.UnfinishedUploads() != 2 {
+		t.Errorf("%d aborted, %d left: %v", n, r.UnfinishedUploads(), o.Events)
+	}
+}

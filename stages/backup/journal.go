@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -90,7 +91,7 @@ func (s *subtree) savedPath() string { return key.Clean(s.String()) }
 
 // saved writes the line of a subtree whose archive was stored, and returns the place of its list.
 func (j *journal) saved(ctx context.Context, s *subtree) catalogue.Place {
-	place := j.addList(ctx, s)
+	place := j.addList(ctx, s, s.record.MD5)
 	j.add(ctx, j.line(s, catalogue.Saved, s.record, &s.object), place)
 	return place
 }
@@ -101,7 +102,7 @@ func (j *journal) identical(ctx context.Context, s *subtree) catalogue.Place {
 	seen, ok := j.options.State.Get(j.stateName, s.Key)
 	place := seen.List
 	if !ok || seen.MD5 != s.known.Record.MD5 || !j.packs[place.Pack] {
-		place = j.addList(ctx, s)
+		place = j.addList(ctx, s, s.known.Record.MD5)
 	}
 	j.add(ctx, j.line(s, catalogue.Identical, s.known.Record, s.known.Object), place)
 	return place
@@ -140,11 +141,12 @@ func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.
 	if now, err := j.tree.Scan(ctx, s.Subtree); err != nil || now.Fingerprint != s.scan.Fingerprint {
 		return catalogue.Place{}
 	}
-	return j.addList(ctx, &again)
+	return j.addList(ctx, &again, md5)
 }
 
-// addList adds the list of s to a pack. The place is zero if there is none.
-func (j *journal) addList(ctx context.Context, s *subtree) catalogue.Place {
+// addList adds the list of s to a pack, as that of the stored archive, which has the MD5. The place
+// is zero if there is none.
+func (j *journal) addList(ctx context.Context, s *subtree, md5 string) catalogue.Place {
 	if s.list.Lost() {
 		j.warnOnce(report.Event{
 			Problem: report.ProblemNoList, Path: s.String(), Key: s.Key,
@@ -152,12 +154,35 @@ func (j *journal) addList(ctx context.Context, s *subtree) catalogue.Place {
 		})
 		return catalogue.Place{}
 	}
-	place, err := j.writer.AddList(ctx, s.list)
+	add := func() (catalogue.Place, error) { return j.writer.AddList(ctx, s.list) }
+	if md5 != s.record.MD5 {
+		add = func() (catalogue.Place, error) { return j.addCopy(ctx, s, md5) }
+	}
+	place, err := add()
 	if err != nil {
 		j.fail(ctx, err)
 		return catalogue.Place{}
 	}
 	return place
+}
+
+// addCopy adds the list of s for a stored archive with the same tar and another MD5: it is
+// compressed at another level. The copy lasts until it is in the pack, and no budget counts it: to
+// wait for a share while s has one could be for ever.
+func (j *journal) addCopy(ctx context.Context, s *subtree, md5 string) (place catalogue.Place, err error) {
+	file, err := j.Spool.Scratch()
+	if err != nil {
+		return catalogue.Place{}, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := catalogue.CopyList(file, io.NewSectionReader(s.list, 0, s.list.Size()), md5); err != nil {
+		return catalogue.Place{}, err
+	}
+	size, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return catalogue.Place{}, err
+	}
+	return j.writer.AddList(ctx, io.NewSectionReader(file, 0, size))
 }
 
 // failed writes the line of a subtree that was not saved, with the object of an earlier run: the

@@ -165,8 +165,8 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	return errors.Join(end, err, b.tree.Close())
 }
 
-// abortUploads aborts the uploads of archives and of the catalogue that interrupted runs left
-// unfinished.
+// abortUploads aborts the uploads of archives, of the catalogue and of the recovery files that
+// interrupted runs left unfinished.
 func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
@@ -187,6 +187,11 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	if err == nil {
 		var n int
 		n, err = b.Ledger.Clean(ctx, b.Started)
+		aborted += n
+	}
+	if err == nil {
+		var n int
+		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix), b.Started)
 		aborted += n
 	}
 	if pipeline.IsFatal(err) || ctx.Err() != nil {

@@ -422,3 +422,44 @@ func TestCancelled(t *testing.T) {
 		}
 	}
 }
+
+// TestMisplacedLists: a list that is not where a run says, or is another archive's, is none.
+func TestMisplacedLists(t *testing.T) {
+	h := newHistory(t, newKeys(t), t.TempDir())
+	state := tree{"home/me": directory(1)}
+	for _, name := range []string{"a", "b", "c"} {
+		state["home/me/"+name], state["home/me/"+name+"/x"] = directory(1), file(1, 1)
+	}
+	h.save(t, "home/me", state, 1)
+	var right *catalogue.Place
+	for _, s := range h.places {
+		if s.Path == "home/me/c" {
+			right = s.List
+		}
+	}
+	for sum, s := range h.places {
+		switch s.Path {
+		case "home/me/a": // the list of another subtree
+			s.List = right
+		case "home/me/b": // the list of another state of it
+			s.MD5 = strings.Repeat("0", 32)
+		}
+		h.places[sum] = s
+	}
+	h.save(t, "home/me", state, 1)
+	run := h.runs(t)[1]
+
+	c, faults := h.asked()
+	picks, err := pick.Parse([]string{"c/x", "a/x"})
+	check(t, err)
+	found, err := c.Find(t.Context(), []catalogue.Run{run}, picks)
+	check(t, err)
+	if len(found.Versions) != 1 || found.Versions[0].Archive.Key != "home/me/c.tar.gz" || len(*faults) != 2 {
+		t.Errorf("found %+v, faults %+v", found.Versions, *faults)
+	}
+	c, faults = h.asked()
+	check(t, c.Entries(t.Context(), run, nil, func(browse.Item) error { return nil }))
+	if len(*faults) != 2 {
+		t.Errorf("faults: %+v", *faults)
+	}
+}

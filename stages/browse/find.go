@@ -69,10 +69,16 @@ type search struct {
 	more     bool
 }
 
-// A spot is where a list is.
+// A spot is where the list of an archive is.
 type spot struct {
 	pack   uint32
 	offset int64
+	of     catalogue.Owner
+}
+
+// spotOf returns the spot of a line that has a list.
+func (s *search) spotOf(t *catalogue.Subtree) spot {
+	return spot{s.packs[t.List.Pack], t.List.Offset, t.Owner()}
 }
 
 type loss struct {
@@ -139,12 +145,10 @@ func (s *search) refer(ctx context.Context) error {
 			}
 			return
 		}
-		number, ok := s.packs[t.List.Pack]
-		if !ok {
-			number = uint32(len(s.packs))
-			s.packs[t.List.Pack] = number
+		if _, ok := s.packs[t.List.Pack]; !ok {
+			s.packs[t.List.Pack] = uint32(len(s.packs))
 		}
-		at := spot{number, t.List.Offset}
+		at := s.spotOf(t)
 		own.length = t.List.Length
 		s.refs[at] = s.refs[at].with(own)
 	})
@@ -172,7 +176,7 @@ func (s *search) borrow(ctx context.Context) error {
 			return
 		}
 		u, ok := s.unlisted[objectOf(t)]
-		at := spot{s.packs[t.List.Pack], t.List.Offset}
+		at := s.spotOf(t)
 		if ref, known := s.refs[at]; ok && known {
 			s.refs[at], s.borrowed[at] = ref.with(u.span), archiveOf(*t)
 			delete(s.unlisted, objectOf(t))
@@ -239,7 +243,7 @@ func (s *search) lose(ctx context.Context, err error, spots ...spot) error {
 
 func (s *search) searchList(ctx context.Context, pack *ledger.Pack, key string, at spot) error {
 	ref := s.refs[at]
-	list, err := pack.List(catalogue.Place{Pack: key, Offset: at.offset, Length: ref.length})
+	list, err := pack.List(catalogue.Place{Pack: key, Offset: at.offset, Length: ref.length}, at.of)
 	if err != nil {
 		return err
 	}
@@ -309,7 +313,7 @@ func (s *search) resolve(ctx context.Context) error {
 		if t.List == nil {
 			return
 		}
-		at := spot{s.packs[t.List.Pack], t.List.Offset}
+		at := s.spotOf(t)
 		if a := wanted[at]; a != nil && s.refs[at].last == uint32(run) {
 			*a = archiveOf(*t)
 		}

@@ -185,7 +185,7 @@ func (h *history) contents(t tb, run catalogue.Run) tree {
 		pack, err := h.l.Pack(contextOf(t), s.List.Pack)
 		check(t, err)
 		defer pack.Close()
-		list, err := pack.List(*s.List)
+		list, err := pack.List(*s.List, s.Owner())
 		check(t, err)
 		for {
 			e, err := list.Next()

@@ -16,11 +16,12 @@ import (
 type source struct {
 	archive Archive
 	place   *catalogue.Place // nil: there is none, for the reason err
+	owner   catalogue.Owner
 	err     error
 }
 
 func sourceOf(s catalogue.Subtree) source {
-	src := source{archive: archiveOf(s), place: s.List}
+	src := source{archive: archiveOf(s), place: s.List, owner: s.Owner()}
 	switch {
 	case s.List != nil:
 	case s.HasObject():
@@ -101,16 +102,11 @@ func (m *merged) openNext() error {
 	}
 	c := &cursor{source: src, paths: treepath.MembersOf(src.archive.Path)}
 	var err error
-	if c.list, err = m.shelf.Open(m.ctx, *src.place); err != nil {
+	if c.list, err = m.shelf.Open(m.ctx, *src.place, src.owner); err != nil {
 		if end := ending(m.ctx, err); end != nil {
 			return end
 		}
 		m.fault(src, err)
-		return nil
-	}
-	if of := c.list.Head.Path; of != src.archive.Path {
-		c.list.Release()
-		m.fault(src, fmt.Errorf("%w: at byte %d of %s is the list of %q", catalogue.ErrFormat, src.place.Offset, src.place.Pack, of))
 		return nil
 	}
 	c.item.Archive = &src.archive

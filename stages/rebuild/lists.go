@@ -3,7 +3,6 @@ package rebuild
 import (
 	"archive/tar"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
+	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
 )
@@ -25,12 +25,6 @@ type foundList struct {
 	path  string          // if the key does not give it
 }
 
-// listHash stands for an archive's key and MD5.
-func listHash(key, md5 string) [16]byte {
-	sum := sha256.Sum256([]byte(key + "\x00" + md5))
-	return [16]byte(sum[:16])
-}
-
 // readPacks finds the lists that the store still has. A pack that can't be read costs its lists, no
 // more.
 func (r *rebuild) readPacks(ctx context.Context) error {
@@ -40,7 +34,7 @@ func (r *rebuild) readPacks(ctx context.Context) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(packs)) {
 		err := r.readPack(ctx, key)
-		if ctx.Err() != nil || pipeline.IsFatal(err) {
+		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {
@@ -56,15 +50,8 @@ func (r *rebuild) readPack(ctx context.Context, pack string) error {
 		return err
 	}
 	defer p.Close()
-	var last *foundList // ends where the next one begins
-	end := func(at int64) {
-		if last != nil {
-			last.place.Length = at - last.place.Offset
-		}
-	}
-	err = p.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
-		end(at.Offset)
-		last = &foundList{place: catalogue.Place{Pack: pack, Offset: at.Offset}}
+	return p.Lists(func(list ledger.PackedList) error {
+		found := &foundList{}
 		for {
 			e, err := list.Next()
 			if errors.Is(err, io.EOF) {
@@ -73,20 +60,15 @@ func (r *rebuild) readPack(ctx context.Context, pack string) error {
 			if err != nil {
 				return fmt.Errorf("reading the list of %s: %w", list.Head.Key, err)
 			}
-			last.add(&e)
+			found.add(&e)
 		}
 		if _, _, ok := key.Path(r.Prefix, list.Head.Key); !ok {
-			last.path = list.Head.Path
+			found.path = list.Head.Path
 		}
-		r.lists[listHash(list.Head.Key, list.MD5())] = last
+		found.place = list.Place()
+		r.lists[list.Owner()] = found
 		return nil
 	})
-	if err != nil {
-		maps.DeleteFunc(r.lists, func(_ [16]byte, l *foundList) bool { return l == last }) // its end is not known
-		return err
-	}
-	end(p.Size())
-	return nil
 }
 
 // list writes the list of an archive's entries to the catalogue.

@@ -83,7 +83,7 @@ func (r *rebuild) look(ctx context.Context, a *item, emit func(*item) error) (er
 	}
 	a.Line.Status = catalogue.Unchanged
 	a.Line.SetRecord(object.Describe(a.Record))
-	if list := r.lists[listHash(a.Line.Key, a.Line.MD5)]; list != nil {
+	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)
 		if a.pathless && list.path != "" {
 			a.Line.Path, a.pathless = list.path, false

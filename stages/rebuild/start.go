@@ -30,7 +30,7 @@ type rebuild struct {
 	options Options
 	prover  *prove.Prover
 	writer  *ledger.Writer
-	lists   map[[16]byte]*foundList // by listHash; set by find before it emits anything
+	lists   map[catalogue.Owner]*foundList // set by find before it emits anything
 
 	mu     sync.Mutex
 	run    catalogue.Run // with the sums of its lines
@@ -52,7 +52,7 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &rebuild{Job: j, options: o, lists: map[[16]byte]*foundList{}}
+	r := &rebuild{Job: j, options: o, lists: map[catalogue.Owner]*foundList{}}
 	// Every path, for the run has all archives in the store.
 	r.run = catalogue.Run{Started: o.Now().UTC(), Host: o.Host, Firn: o.Firn, Rebuilt: true, BackupPath: "/", Path: "/"}
 	if err := r.reportRuns(ctx); err != nil {

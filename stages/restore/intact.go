@@ -27,10 +27,7 @@ func (r *restore) intact(ctx context.Context, a *item) (intact bool, err error) 
 	if _, err := r.options.Target.Lstat(cmp.Or(a.place(), ".")); err != nil {
 		return false, nil // it does not exist, or extract meets the error again
 	}
-	err = r.shelf.List(ctx, *a.Line.List, func(list *catalogue.ListReader) error {
-		if list.Head.Key != a.Line.Key {
-			return fmt.Errorf("%w: it is the list of %s, not of %s", catalogue.ErrFormat, list.Head.Key, a.Line.Key)
-		}
+	err = r.shelf.List(ctx, *a.Line.List, a.Line.Owner(), func(list *catalogue.ListReader) error {
 		intact, err = r.extractor.Intact(ctx, a.dir(), expected(list, r.selected(a)))
 		return err
 	})

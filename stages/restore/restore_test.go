@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -159,4 +160,30 @@ func TestRestoreWithASmallSpool(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(target, r.Tree, "big")); err == nil {
 		t.Error("something of it was written")
 	}
+}
+
+// An archive whose list is not at its place may hold anything: it is read whole, and that is told.
+func TestRestoreWithMisplacedLists(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.MisplaceAll()
+	target, o := r.Restore("f1")
+	if o.Err != nil || o.Complete(&o.Totals) || len(o.Of(report.NoCatalogue)) != 1 || o.Totals.Restored.Load() != 5 {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	for i := range 5 {
+		dir := filepath.Join(target, r.Tree, fmt.Sprint("d", i))
+		if _, err := os.Stat(filepath.Join(dir, "f1")); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "f2")); err == nil {
+			t.Errorf("%s has more than was picked", dir)
+		}
+	}
+	for range 2 { // the second time, what is there is compared
+		if o := r.RestoreInto(target, r.Keyfile); o.Err != nil || !o.Complete(&o.Totals) {
+			t.Errorf("%v %v", o.Err, o.Events)
+		}
+	}
+	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
 }

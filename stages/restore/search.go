@@ -34,12 +34,21 @@ type search struct {
 	pathless   map[string]bool // keys in the manifests from which no path can be read
 	gaps       gaps
 
-	// What the lists decide where a path does not. Lists are hashed, with the run that refers to one.
-	seed   maphash.Seed
-	asked  map[uint64][]int // runs that refer to a list that must be read
-	picked map[uint64]bool  // an entry of it is wanted
-	unread map[string]bool  // packs that can't be read: their archives may hold anything
+	// What the lists decide where a path does not. Lists are hashed, with their owner and the run that
+	// refers to one.
+	seed  maphash.Seed
+	lists map[uint64]verdict
+	asked map[uint64]bool // the spots of those lists
 }
+
+// A verdict says whether a list has an entry that is picked.
+type verdict int8
+
+const (
+	unread verdict = iota // it can't be read, or is not at its place: its archive may hold anything
+	picked
+	notPicked
+)
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
 func (s *search) begin(ctx context.Context) error {
@@ -219,18 +228,19 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 	return nil
 }
 
-func (s *search) hash(pack string, offset int64, run int) uint64 {
-	return maphash.Comparable(s.seed, spot{pack, offset, run})
+func (s *search) hash(at catalogue.Place, of catalogue.Owner, run int) uint64 {
+	return maphash.Comparable(s.seed, struct {
+		at  catalogue.Place
+		of  catalogue.Owner
+		run int
+	}{at, of, run})
 }
 
-// A spot is a list that a run refers to.
-type spot struct {
-	pack   string
-	offset int64
-	run    int
+// spot is where a list begins, for which its length need not be known.
+func (s *search) spot(at catalogue.Place) uint64 {
+	at.Length = 0
+	return maphash.Comparable(s.seed, at)
 }
-
-const anyRun = -1
 
 // undecided reports whether the list of a subtree is needed to decide whether an entry is wanted.
 // decided says that newer runs do not matter for this.
@@ -241,7 +251,7 @@ func (s *search) undecided(line *catalogue.Subtree, decided bool) bool {
 // mayHave reports whether an archive of the run i may have a wanted entry.
 func (s *search) mayHave(i int, line *catalogue.Subtree, decided bool) bool {
 	if s.undecided(line, decided) {
-		return s.unread[line.List.Pack] || s.picked[s.hash(line.List.Pack, line.List.Offset, i)]
+		return s.lists[s.hash(*line.List, line.Owner(), i)] != notPicked
 	}
 	return s.picks.MayHave(line.Path)
 }
@@ -263,17 +273,20 @@ func (e *ManifestError) Unwrap() error { return e.Err }
 // subtrees where the path alone does not decide whether an entry is wanted. Each pack is fetched
 // once.
 func (s *search) readManifests(ctx context.Context) error {
-	s.seed, s.asked, s.picked = maphash.MakeSeed(), map[uint64][]int{}, map[uint64]bool{}
-	s.unread, s.pathless = map[string]bool{}, map[string]bool{}
-	packs := map[string]bool{}
+	s.seed, s.lists, s.asked, s.pathless = maphash.MakeSeed(), map[uint64]verdict{}, map[uint64]bool{}, map[string]bool{}
+	packs := map[string]int{} // how many lists of each are needed, by how many runs
 	for i := 0; i < len(s.runs); {
 		run := &s.runs[i].Run
+		var asks []ask
 		err := s.Ledger.Subtrees(ctx, *run, func(line catalogue.Subtree) error {
-			s.readLine(i, &line, packs)
+			asks = s.readLine(i, &line, asks)
 			return nil
 		})
 		switch {
 		case err == nil:
+			for _, a := range asks {
+				packs[a.pack]++
+			}
 			s.warn(*run)
 			s.gaps.add(run)
 			i++
@@ -285,72 +298,112 @@ func (s *search) readManifests(ctx context.Context) error {
 		}
 		s.event(report.Event{Kind: report.NoCatalogue, Err: fmt.Errorf("%w; the newest archives below %s are restored instead", &ManifestError{run.ID, err}, run.BackupPath)})
 		s.runs = slices.Delete(s.runs, i, i+1)
+		for _, a := range asks {
+			delete(s.lists, a.list)
+		}
 	}
 	s.tellGaps()
-	for pack := range packs {
-		err := s.readPack(ctx, pack)
-		if ctx.Err() != nil || pipeline.IsFatal(err) {
+	for pack, needed := range packs {
+		err := s.readPack(ctx, pack, needed)
+		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {
-			s.unread[pack] = true
 			s.event(report.Event{Kind: report.NoCatalogue, Key: pack, Err: fmt.Errorf("lists of entries can't be read, so their archives are read whole: %w", err)})
 		}
 	}
 	return nil
 }
 
-// readLine notes what the line of a subtree in the run i tells of the search.
-func (s *search) readLine(i int, line *catalogue.Subtree, packs map[string]bool) {
+// An ask is a list that a run needs.
+type ask struct {
+	list uint64
+	pack string
+}
+
+// readLine notes what the line of a subtree in the run i tells of the search, and adds the list that
+// is needed.
+func (s *search) readLine(i int, line *catalogue.Subtree, asks []ask) []ask {
 	if _, _, ok := key.Path(s.Prefix, line.Key); !ok {
 		s.pathless[line.Key] = true
 	}
 	_, all, decided := s.newer(i, line)
 	if all {
-		return
+		return asks
 	}
 	if line.HasObject() {
 		s.gaps.fill(&s.runs[i].Run, line.Path, line.Shell)
 	}
-	if s.undecided(line, decided) {
-		h := s.hash(line.List.Pack, line.List.Offset, anyRun)
-		s.asked[h], packs[line.List.Pack] = append(s.asked[h], i), true
+	if !s.undecided(line, decided) {
+		return asks
 	}
+	list := s.hash(*line.List, line.Owner(), i)
+	if _, again := s.lists[list]; again {
+		return asks
+	}
+	s.lists[list], s.asked[s.spot(*line.List)] = unread, true
+	return append(asks, ask{list, line.List.Pack})
 }
 
-// readPack finds out which of its lists have a wanted entry.
-func (s *search) readPack(ctx context.Context, key string) error {
+// readPack reads the lists in a pack that are needed. An error says that some remain unread.
+func (s *search) readPack(ctx context.Context, key string, needed int) error {
 	pack, err := s.Ledger.Pack(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer pack.Close()
-	return pack.Lists(func(at catalogue.Place, list *catalogue.ListReader) error {
+	err = pack.Lists(func(list ledger.PackedList) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		waiting := s.asked[s.hash(key, at.Offset, anyRun)]
-		members := treepath.MembersOf(list.Head.Path)
-		for len(waiting) > 0 {
-			e, err := list.Next()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			path := members.Path(e.Path)
-			if !s.picks.Has(path) {
-				continue
-			}
-			waiting = slices.DeleteFunc(slices.Clone(waiting), func(i int) bool {
-				shown := ledger.Shown(s.runs[:i], s.runs[i].Run.Path, path, e.Type == catalogue.Directory)
-				if !shown {
-					s.picked[s.hash(key, at.Offset, i)] = true
+		if !s.asked[s.spot(list.Start())] {
+			return nil
+		}
+		found, err := s.wanted(list.ListReader)
+		if err != nil {
+			return err
+		}
+		for i, v := range found {
+			if at := s.hash(list.Place(), list.Owner(), i); v != unread && s.lists[at] == unread {
+				if _, ok := s.lists[at]; ok {
+					s.lists[at] = v
+					needed--
 				}
-				return !shown
-			})
+			}
 		}
 		return nil
 	})
+	if err == nil && needed > 0 {
+		err = ledger.MisplacedError(needed)
+	}
+	return err
+}
+
+// wanted reads a list, and finds out for each run whether an entry of it is wanted, as far as newer
+// runs do not show it.
+func (s *search) wanted(list *catalogue.ListReader) ([]verdict, error) {
+	members, found := treepath.MembersOf(list.Head.Path), make([]verdict, len(s.runs))
+	for i, r := range s.runs {
+		if treepath.Within(r.Run.Path, list.Head.Path) {
+			found[i] = notPicked
+		}
+	}
+	for {
+		e, err := list.Next()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		path := members.Path(e.Path)
+		if !s.picks.Has(path) {
+			continue
+		}
+		for i, r := range s.runs {
+			if found[i] == notPicked && !ledger.Shown(s.runs[:i], r.Run.Path, path, e.Type == catalogue.Directory) {
+				found[i] = picked
+			}
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	}
 	v.checkVolumes()
 	v.reportOrphans()
-	packs := map[string]bool{}
+	packs := map[string]*listsOf{}
 	for i, run := range v.runs.checked {
 		v.reportIncomplete(run)
 		err := v.eachSubtree(ctx, run, func(s catalogue.Subtree) error {
@@ -54,7 +55,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 				return nil
 			}
 			if s.List != nil {
-				packs[s.List.Pack] = true
+				v.need(packs, &s)
 			}
 			return v.emit(&item{Archive: prove.Archive{Line: s}, run: run.ID, listed: listed, size: s.ObjectSize}, emit)
 		})
@@ -68,7 +69,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	if err := v.checkFound(); err != nil {
 		return err
 	}
-	v.packs <- packs
+	v.packs <- slices.SortedFunc(maps.Values(packs), func(a, b *listsOf) int { return strings.Compare(a.pack, b.pack) })
 	v.Totals.Cut.Store(true)
 	return nil
 }
@@ -169,7 +170,7 @@ func (v *verify) eachSubtree(ctx context.Context, run catalogue.Run, fn func(cat
 			own = fn(s)
 			return own
 		})
-		if own != nil || ctx.Err() != nil || pipeline.IsFatal(err) {
+		if own != nil || err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
 		if err != nil {

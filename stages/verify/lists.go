@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
-	"slices"
 	"strings"
 
 	"firn/pipeline"
@@ -21,8 +21,9 @@ const maxDifferences = 5
 
 // A comparison compares the members of an archive with the list of its entries.
 type comparison struct {
-	list    *catalogue.ListReader // nil: none, or the rest differs too
-	md5     string                // of the archive
+	list    *catalogue.ListReader // nil: none, or it is read to its end
+	apart   bool                  // the rest differs too
+	unread  error                 // the list is none of this archive
 	differs []string
 	more    int
 }
@@ -33,7 +34,7 @@ func (v *verify) withList(ctx context.Context, a *item, fn func(*catalogue.ListR
 	if a.Line.List == nil || !v.listing.catalogue[a.Line.List.Pack] {
 		return fn(nil)
 	}
-	list, err := v.shelf.Open(ctx, *a.Line.List)
+	list, err := v.shelf.Open(ctx, *a.Line.List, a.Line.Owner())
 	switch {
 	case err == nil:
 		defer list.Release()
@@ -41,13 +42,18 @@ func (v *verify) withList(ctx context.Context, a *item, fn func(*catalogue.ListR
 	case prove.ProblemOf(prove.OfCatalogue(err)) == "":
 		return fmt.Errorf("opening the list of its entries: %w", err)
 	}
-	v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: "its entries are not compared, because the list of them can't be read", Err: err})
+	v.notCompared(a, err)
 	return fn(nil)
+}
+
+// notCompared reports an archive that is read without its list; readPack reports the pack.
+func (v *verify) notCompared(a *item, err error) {
+	v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: "its entries are not compared, because the list of them can't be read", Err: err})
 }
 
 // member compares the next member. Its error is one of the list.
 func (c *comparison) member(name string, h *tar.Header) error {
-	if c.list == nil {
+	if c.list == nil || c.apart {
 		return nil
 	}
 	entry, err := c.list.Next()
@@ -57,15 +63,13 @@ func (c *comparison) member(name string, h *tar.Header) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading the list of its entries: %w", err)
+		return c.lose(err)
 	}
 	got := catalogue.FromTar(name, h)
 	if text := entry.Differs(got); text != "" {
 		c.differ("%s", text)
 	}
-	if entry.Path != got.Path {
-		c.list = nil
-	}
+	c.apart = entry.Path != got.Path
 	return nil
 }
 
@@ -77,19 +81,31 @@ func (c *comparison) differ(format string, a ...any) {
 	c.differs = append(c.differs, fmt.Sprintf(format, a...))
 }
 
+// lose ends the comparison with a list that can't be read. An error is not one of the list.
+func (c *comparison) lose(err error) error {
+	if !ledger.IsDamage(err) {
+		return fmt.Errorf("reading the list of its entries: %w", err)
+	}
+	c.list, c.unread = nil, err
+	return nil
+}
+
 // end is called after the last member.
 func (c *comparison) end() error {
-	if c.list != nil {
+	for c.list != nil { // its end says whose it is
 		switch entry, err := c.list.Next(); {
-		case err == nil:
+		case errors.Is(err, io.EOF):
+			c.list = nil
+		case err != nil:
+			if err := c.lose(err); err != nil {
+				return err
+			}
+		case !c.apart:
 			c.differ("%q is in the list of its entries, and not in it", entry.Path)
-		case !errors.Is(err, io.EOF):
-			return fmt.Errorf("reading the list of its entries: %w", err)
-		case c.list.MD5() != c.md5:
-			c.differ("the list of its entries is that of an archive with the MD5 %s", c.list.MD5())
+			c.apart = true
 		}
 	}
-	if len(c.differs) == 0 {
+	if len(c.differs) == 0 || c.unread != nil {
 		return nil
 	}
 	if c.more > 0 {
@@ -98,10 +114,36 @@ func (c *comparison) end() error {
 	return prove.Damagef(report.ProblemEntries, "it was made with this key file, but is not the archive in the catalogue: %s", strings.Join(c.differs, "; "))
 }
 
+// listsOf are the lists in a pack that the runs refer to: eight bytes each.
+type listsOf struct {
+	pack  string
+	lists map[uint64]struct{} // hashes of places and owners
+}
+
+// String is the key of the pack.
+func (l *listsOf) String() string { return l.pack }
+
+// need adds the list of a line.
+func (v *verify) need(packs map[string]*listsOf, s *catalogue.Subtree) {
+	l := packs[s.List.Pack]
+	if l == nil {
+		l = &listsOf{pack: s.List.Pack, lists: map[uint64]struct{}{}}
+		packs[l.pack] = l
+	}
+	l.lists[v.listHash(*s.List, s.Owner())] = struct{}{}
+}
+
+func (v *verify) listHash(at catalogue.Place, of catalogue.Owner) uint64 {
+	return maphash.Comparable(v.listing.archives.Seed(), struct {
+		at catalogue.Place
+		of catalogue.Owner
+	}{at, of})
+}
+
 // packsOf emits the packs with lists of archives that are checked. Quick only checks that they are
 // listed.
-func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
-	var packs map[string]bool // none if find failed
+func (v *verify) packsOf(ctx context.Context, emit func(*listsOf) error) error {
+	var packs []*listsOf // none if find failed
 	if err := v.stages.catalogue.Blocked(func() error {
 		select {
 		case packs = <-v.packs:
@@ -114,34 +156,42 @@ func (v *verify) packsOf(ctx context.Context, emit func(string) error) error {
 	}); err != nil {
 		return err
 	}
-	var present []string
-	for key := range packs {
-		if v.listing.catalogue[key] {
-			present = append(present, key)
-		} else {
-			v.damaged(key, prove.Damagef(report.ProblemMissing, "it is gone"))
+	for _, l := range packs {
+		var err error
+		switch {
+		case !v.listing.catalogue[l.pack]:
+			v.damaged(l.pack, prove.Damagef(report.ProblemMissing, "it is gone"))
+		case v.options.Level != Quick:
+			err = emit(l)
 		}
-	}
-	if v.options.Level == Quick {
-		return nil
-	}
-	slices.Sort(present)
-	for _, key := range present {
-		if err := emit(key); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readPack verifies a pack and reads all its lists.
-func (v *verify) readPack(ctx context.Context, key string) error {
-	pack, err := v.Ledger.Pack(ctx, key)
+// readPack verifies a pack, reads all its lists, and looks for those that the runs refer to.
+func (v *verify) readPack(ctx context.Context, l *listsOf) error {
+	pack, err := v.Ledger.Pack(ctx, l.pack)
 	if err != nil {
 		return err
 	}
 	defer pack.Close()
-	return pack.Lists(func(catalogue.Place, *catalogue.ListReader) error { return nil })
+	err = pack.Lists(func(list ledger.PackedList) (err error) {
+		for err == nil {
+			_, err = list.Next()
+		}
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		delete(l.lists, v.listHash(list.Place(), list.Owner()))
+		return nil
+	})
+	if err == nil && len(l.lists) > 0 {
+		err = ledger.MisplacedError(len(l.lists))
+	}
+	return err
 }
 
 // damaged reports, once, an object of the catalogue that can't be used.

@@ -149,8 +149,8 @@ func (v *verify) checkRecord(a *item) error {
 	if err := prove.CheckKey(v.Keys, *r); err != nil {
 		return err
 	}
-	if size := encryption.CiphertextSize(r.ArchiveSize); r.ArchiveSize > 0 && size != a.Object.Size {
-		return prove.Damagef(report.ProblemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, size)
+	if !r.FitsObject(a.Object.Size) {
+		return prove.Damagef(report.ProblemSize, "it has %d bytes, and an archive of %d makes an object of %d", a.Object.Size, r.ArchiveSize, encryption.CiphertextSize(r.ArchiveSize))
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func (v *verify) readLater(ctx context.Context) (map[[2]uint64]int, error) {
 				later[v.objectHash(s.Key, s.ETag)] = at
 				return nil
 			})
-			if ctx.Err() != nil || pipeline.IsFatal(err) {
+			if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 				return nil, err
 			}
 		}

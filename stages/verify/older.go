@@ -104,7 +104,8 @@ func (x loss) text() string {
 	return what
 }
 
-// present reports whether the store has the object of a line.
+// present reports whether the store has the object of a line, whole: runs also list what was cut
+// short before they began.
 func (v *verify) present(ctx context.Context, s *catalogue.Subtree) (bool, error) {
 	o, err := v.Store.Head(ctx, s.Key, s.Version)
 	switch {
@@ -116,5 +117,5 @@ func (v *verify) present(ctx context.Context, s *catalogue.Subtree) (bool, error
 		return false, nil
 	}
 	own, err := record.FromMeta(o.Meta)
-	return err == nil && o.Size == s.ObjectSize && (s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), own) == "", nil
+	return err == nil && o.Size == s.ObjectSize && own.FitsObject(o.Size) && (s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), own) == "", nil
 }

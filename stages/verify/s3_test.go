@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"firn/bench/harness"
 	"firn/bench/stagestest"
 	"firn/stages/backup"
 	"firn/stages/format/catalogue"
@@ -109,5 +110,38 @@ func TestVerifyOfAnotherClass(t *testing.T) {
 	o := s.Verify(level(verify.Quick))
 	if warned := o.Of(report.Warning); !o.Complete(&o.Totals) || len(warned) != 1 || "/"+warned[0] != filepath.Join(s.Tree, "d1") || o.Totals.Checks.OtherClass.Load() != 1 {
 		t.Errorf("%v", o.Events)
+	}
+}
+
+// Of two later versions that are cut short, neither stands in: the newest that can be whole does,
+// whatever the runs say of the others.
+func TestVerifyNamesNoTruncatedVersion(t *testing.T) {
+	s := stagestest.NewSite(t, harness.Versioning())
+	stagestest.Noise(t, filepath.Join(s.Tree, "d1", "noise"), 31, 20_000)
+	s.MustBackup()
+	sound, _ := s.Lines()
+	key := s.KeyOf("d1")
+	for _, cut := range []int{64, 32} {
+		s.Replace(key, func(b []byte) []byte { return b[:len(b)-cut] }, key)
+		now, err := s.Store.Head(t.Context(), key, "")
+		s.Must(err)
+		(&rig{s.Rig}).relines(func(_ *ledger.Writer, line *catalogue.Subtree) {
+			if line.Key == key {
+				line.SetRecord(now.Describe(line.Record()))
+			}
+		})
+	}
+	o := s.Verify(level(verify.Default))
+	if got := o.Problems(); !slices.Equal(got, []string{"d1 size"}) {
+		t.Fatalf("%q %v", got, o.Events)
+	}
+	var named []string
+	for _, e := range o.Events {
+		if e.Kind == report.Older {
+			named = append(named, e.Run)
+		}
+	}
+	if !slices.Equal(named, []string{sound.ID}) {
+		t.Errorf("runs that are said to have it: %q, not %q", named, sound.ID)
 	}
 }

@@ -47,8 +47,8 @@ type verify struct {
 
 	listing  *listing
 	runs     runs
-	packs    chan map[string]bool // those with lists of archives that are checked; find sends them and closes
-	reported sync.Map             // keys of the objects of the catalogue that damaged has reported
+	packs    chan []*listsOf // of archives that are checked; find sends them and closes
+	reported sync.Map        // keys of the objects of the catalogue that damaged has reported
 	losses   losses
 	later    func() (map[[2]uint64]int, error) // readLater, once
 
@@ -68,7 +68,7 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: make(chan map[string]bool, 1)}
+	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: make(chan []*listsOf, 1)}
 	v.losses.byPath = map[string][]loss{}
 	v.begin(ctx)
 	v.flow()

@@ -19,7 +19,7 @@ func (v *verify) flow() {
 	fetched := pipeline.Map(v.stages.decrypt, present, v.fetch) // where contents are read: ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
 	pipeline.Sink(v.stages.walk, fetched, v.walk)               // decompress ▸ walk the tar, compare with the list of its entries
 	packs := pipeline.Source(v.stages.catalogue, v.packsOf)     // the packs of those lists, once all are known
-	pipeline.Sink(v.stages.lists, packs, v.readPack)            // verify and read each
+	pipeline.Sink(v.stages.lists, packs, v.readPack)            // verify and read each, and look for those lists
 }
 
 // An item is an archive on its way through a verification.
@@ -79,11 +79,15 @@ func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) err
 func (v *verify) walk(ctx context.Context, a *item) error {
 	defer a.Drop(nil)
 	if err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
-		c := &comparison{list: list, md5: a.Record.MD5}
+		c := &comparison{list: list}
 		if err := v.prover.Walk(ctx, &a.Archive, c.member); err != nil {
 			return err
 		}
-		return c.end()
+		err := c.end()
+		if c.unread != nil {
+			v.notCompared(a, c.unread)
+		}
+		return err
 	}); err != nil {
 		return err
 	}

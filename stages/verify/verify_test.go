@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/backup"
 	"firn/stages/format/catalogue"
+	"firn/stages/format/codec"
 	"firn/stages/format/encryption"
 	"firn/stages/format/pick"
 	"firn/stages/job"
@@ -349,5 +351,43 @@ func TestVerifyMissesWhatEarlierRunsLeft(t *testing.T) {
 	o := r.Verify(level(verify.Quick))
 	if got := o.Problems(); o.Complete(&o.Totals) || !slices.Equal(got, []string{"manifests missing"}) {
 		t.Errorf("%q %v", got, o.Events)
+	}
+}
+
+// An archive that a run without state finds stored at another level is that archive: its list names
+// it, for verify as for rebuild.
+func TestVerifyOfAnotherLevel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stagestest.Write(t, filepath.Join(r.Tree, "d1", "text"), strings.Repeat("some text ", 5000))
+	format, err := codec.New("gzip", 9)
+	r.Must(err)
+	r.Backup(func(b *backup.Options) { b.Format = format })
+	r.Must(os.Remove(filepath.Join(r.Cache, "firn-state.db")))
+	r.ForgetCatalogue()
+	if o := r.Backup(); o.Totals.Identical.Load() != 2 {
+		t.Fatalf("%v", o.Events)
+	}
+	if o := r.Verify(); o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Lost)) > 0 {
+		t.Errorf("%q %v", o.Problems(), o.Events)
+	}
+	if o := r.MustRebuild(); o.Totals.Checks.Read.Load() != 0 {
+		t.Errorf("%d archives were read for lists that are there", o.Totals.Checks.Read.Load())
+	}
+}
+
+// Lists that are not where a run says are told of, and the archives are sound.
+func TestVerifyOfMisplacedLists(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.MisplaceAll()
+	for _, l := range []verify.Level{verify.Default, verify.ReadData} {
+		o := r.Verify(level(l))
+		if got := o.Problems(); o.Err != nil || o.Complete(&o.Totals) || !slices.Equal(got, []string{"lists unproven"}) {
+			t.Errorf("level %d: %q %v", l, got, o.Events)
+		}
+		if n := o.Totals.Checks.Verified.Load(); n != 6 {
+			t.Errorf("level %d: %d archives are sound", l, n)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"firn/stages/format/record"
@@ -154,6 +156,21 @@ type Place struct {
 	Pack   string `json:"pack"`   // object key
 	Offset int64  `json:"offset"` // bytes
 	Length int64  `json:"length"` // bytes
+}
+
+// An Owner stands for the archive that a list is of, in few bytes: for its key and its MD5. A list
+// whose Owner is not that of a subtree's line is not the list of that subtree.
+type Owner struct{ key, md5 uint64 }
+
+// OwnerOf returns the Owner of an archive.
+func OwnerOf(key, md5 string) Owner { return Owner{short(key), short(md5)} }
+
+// Owner returns the Owner of the subtree's archive.
+func (s *Subtree) Owner() Owner { return OwnerOf(s.Key, s.MD5) }
+
+func short(text string) uint64 {
+	sum := sha256.Sum256([]byte(text))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // A ListHead is the first line of a list.

@@ -186,6 +186,8 @@ type ListReader struct {
 	Head ListHead // its path is raw bytes
 
 	lines *lines
+	of    *Owner        // that it must have; nil: any
+	from  *bufio.Reader // that must end with the list, if of is set
 }
 
 // OpenList reads the first line of a list. If r is an io.ByteReader, it stays at the end of the
@@ -202,13 +204,45 @@ func OpenList(r io.Reader) (*ListReader, error) {
 	return l, unescape(&l.Head.Path)
 }
 
+// OpenListOf is OpenList for the list of an archive, which ends where r ends. Any other list is
+// ErrFormat, from OpenListOf if the key is another, else from Next in place of io.EOF.
+func OpenListOf(r io.Reader, of Owner) (*ListReader, error) {
+	from := bufio.NewReader(r)
+	l, err := OpenList(from)
+	if err != nil {
+		return nil, err
+	}
+	if short(l.Head.Key) != of.key {
+		return nil, fmt.Errorf("%w: in place of the list of an archive it is that of %s", ErrFormat, l.Head.Key)
+	}
+	l.of, l.from = &of, from
+	return l, nil
+}
+
 // Next returns the next entry, its paths as raw bytes; io.EOF after the last. Errors as ReadRun's.
 func (l *ListReader) Next() (e Entry, err error) {
 	if err := l.lines.next(&e); err != nil {
+		if errors.Is(err, io.EOF) && l.of != nil {
+			err = l.proven()
+		}
 		return Entry{}, err
 	}
 	return e, unescape(&e.Path, &e.Target)
 }
 
+// proven returns io.EOF if the list that was read is the one that was asked for.
+func (l *ListReader) proven() error {
+	if l.Owner() != *l.of {
+		return fmt.Errorf("%w: it is the list of another archive with this key, of the MD5 %s", ErrFormat, l.MD5())
+	}
+	if _, err := l.from.Peek(1); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: there is more behind the list", ErrFormat)
+	}
+	return io.EOF
+}
+
 // MD5 is that of the list's archive, once Next has returned io.EOF.
 func (l *ListReader) MD5() string { return l.lines.md5 }
+
+// Owner is that of the list's archive, once Next has returned io.EOF.
+func (l *ListReader) Owner() Owner { return OwnerOf(l.Head.Key, l.MD5()) }

@@ -92,3 +92,28 @@ func (l *ListWriter) Add(e *Entry) error {
 
 // Close ends the member; md5 is that of the archive.
 func (l *ListWriter) Close(md5 string) error { return l.close(md5) }
+
+// CopyList writes a list again, as that of an archive with the same entries and another MD5. Errors:
+// those of OpenList and of w.
+func CopyList(w io.Writer, list io.Reader, md5 string) error {
+	from, err := OpenList(list)
+	if err != nil {
+		return err
+	}
+	to, err := NewList(w, from.Head.Path, from.Head.Key)
+	if err != nil {
+		return err
+	}
+	for {
+		e, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			return to.Close(md5)
+		}
+		if err == nil {
+			err = to.Add(&e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -8,6 +8,8 @@ package record
 import (
 	"context"
 	"time"
+
+	"firn/stages/format/encryption"
 )
 
 // Format is the format version that firn writes into its records.
@@ -43,6 +45,12 @@ func (r Record) SameContent(now Record) bool {
 		return false
 	}
 	return sameMD5 || (r.TarSHA256 != "" && r.TarSHA256 == now.TarSHA256)
+}
+
+// FitsObject reports whether an object of so many bytes can be the encrypted archive. The old
+// script's records do not say.
+func (r Record) FitsObject(size int64) bool {
+	return r.ArchiveSize == 0 || size == encryption.CiphertextSize(r.ArchiveSize)
 }
 
 // Table is a table of records by object key, for many goroutines. Faults of the run are marked with

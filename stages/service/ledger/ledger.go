@@ -109,6 +109,16 @@ func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err err
 // ErrDamaged: an object of the catalogue is not what was written.
 var ErrDamaged = errors.New("this part of the catalogue is not what was written")
 
+// A MisplacedError is the number of lists that runs look for in a pack, and that are not there.
+type MisplacedError int
+
+func (n MisplacedError) Error() string {
+	return fmt.Sprintf("lists that are not where the runs say: %d", int(n))
+}
+
+// Is reports that it is damage.
+func (MisplacedError) Is(target error) bool { return target == ErrDamaged }
+
 // IsDamage reports whether an object of the catalogue exists and can't be used: it is damaged, or
 // of an unknown form.
 func IsDamage(err error) bool {

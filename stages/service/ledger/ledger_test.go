@@ -86,7 +86,7 @@ func write(t *testing.T, l *ledger.Ledger, limit int64, subtrees int) catalogue.
 			path := fmt.Sprintf("home/%d", i)
 			place, err := w.AddList(t.Context(), list(t, path, 3*i))
 			if err == nil {
-				err = w.Add(t.Context(), catalogue.Subtree{Path: path, Key: path + ".tar.gz", MD5: "m", List: &place})
+				err = w.Add(t.Context(), catalogue.Subtree{Path: path, Key: path + ".tar.gz", MD5: "md5 of " + path, List: &place})
 			}
 			if err != nil {
 				t.Error(err)
@@ -122,7 +122,7 @@ func TestRoundTrip(t *testing.T) {
 				pack, err := l.Pack(t.Context(), s.List.Pack)
 				check(t, err)
 				defer pack.Close()
-				r, err := pack.List(*s.List)
+				r, err := pack.List(*s.List, s.Owner())
 				check(t, err)
 				if n := count(t, r); r.Head.Path != s.Path || fmt.Sprintf("home/%d", n/3) != s.Path || r.MD5() != "md5 of "+s.Path {
 					t.Errorf("the list of %s is that of %s with %d entries", s.Path, r.Head.Path, n)
@@ -136,12 +136,14 @@ func TestRoundTrip(t *testing.T) {
 			for _, key := range run.Packs {
 				pack, err := l.Pack(t.Context(), key)
 				check(t, err)
-				check(t, pack.Lists(func(at catalogue.Place, r *catalogue.ListReader) error {
+				check(t, pack.Lists(func(r ledger.PackedList) error {
 					lists++
-					again, err := pack.List(catalogue.Place{Pack: key, Offset: at.Offset, Length: pack.Size() - at.Offset})
+					count(t, r.ListReader)
+					again, err := pack.List(r.Place(), r.Owner())
 					check(t, err)
+					count(t, again)
 					if again.Head != r.Head {
-						t.Errorf("at %d: %v", at.Offset, again.Head)
+						t.Errorf("at %v: %v", r.Place(), again.Head)
 					}
 					return nil
 				}))
@@ -207,7 +209,7 @@ func TestDamage(t *testing.T) {
 			return err
 		}
 		defer pack.Close()
-		return pack.Lists(func(catalogue.Place, *catalogue.ListReader) error { return nil })
+		return pack.Lists(func(ledger.PackedList) error { return nil })
 	}
 	check(t, read())
 	keys := []string{"pre/.firn/runs/" + run.ID + ".json.gz", run.Manifest[0], run.Packs[0]}

@@ -128,26 +128,48 @@ func (l *Ledger) Pack(ctx context.Context, key string) (*Pack, error) {
 	return &Pack{s}, nil
 }
 
-// List opens the list at a place in this pack. Many lists may be read at once.
-func (p *Pack) List(place catalogue.Place) (*catalogue.ListReader, error) {
+// List opens the list of an archive at a place in this pack. A place that does not hold just that
+// list is catalogue.ErrFormat or ErrCutShort, at the latest from Next in place of io.EOF. Many lists
+// may be read at once.
+func (p *Pack) List(place catalogue.Place, of catalogue.Owner) (*catalogue.ListReader, error) {
 	if place.Offset < 0 || place.Length < 0 || place.Offset+place.Length > p.size {
 		return nil, fmt.Errorf("%w: a list of %d bytes at byte %d of %s, which has %d", catalogue.ErrFormat, place.Length, place.Offset, p.key, p.size)
 	}
-	list, err := catalogue.OpenList(io.NewSectionReader(p.file, place.Offset, place.Length))
+	list, err := catalogue.OpenListOf(io.NewSectionReader(p.file, place.Offset, place.Length), of)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", p.key, err)
 	}
 	return list, nil
 }
 
-// Lists calls fn for every list in the pack, in order. The Length of its place is 0. fn need not
-// read its list to the end. An error of fn ends it and is returned as it is.
-func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) error {
+// A PackedList is a list that is read in the order of its pack.
+type PackedList struct {
+	*catalogue.ListReader
+	start catalogue.Place // without its Length
+	at    func() int64    // how far the pack was read
+}
+
+// Start is where the list begins; its Length is not known yet.
+func (l PackedList) Start() catalogue.Place { return l.start }
+
+// Place is where the list is, once Next has returned io.EOF.
+func (l PackedList) Place() catalogue.Place {
+	place := l.start
+	place.Length = l.at() - place.Offset
+	return place
+}
+
+// Lists calls fn for every list in the pack, in order. fn need not read its list to the end. An
+// error of fn ends it and is returned as it is.
+func (p *Pack) Lists(fn func(PackedList) error) error {
 	section := p.reader()
 	buffered := bufio.NewReaderSize(section, copySize) // gzip reads no further than the end of a member from an io.ByteReader
+	at := func() int64 {
+		read, _ := section.Seek(0, io.SeekCurrent) // never fails
+		return read - int64(buffered.Buffered())
+	}
 	for {
-		at, _ := section.Seek(0, io.SeekCurrent) // never fails
-		start := at - int64(buffered.Buffered())
+		start := at()
 		if start >= p.size {
 			return nil
 		}
@@ -155,7 +177,7 @@ func (p *Pack) Lists(fn func(catalogue.Place, *catalogue.ListReader) error) erro
 		if err != nil {
 			return fmt.Errorf("reading %s from byte %d on: %w", p.key, start, err)
 		}
-		if err := fn(catalogue.Place{Pack: p.key, Offset: start}, list); err != nil {
+		if err := fn(PackedList{list, catalogue.Place{Pack: p.key, Offset: start}, at}); err != nil {
 			return err
 		}
 		for err == nil {

@@ -48,8 +48,8 @@ type ShelvedList struct {
 	pack *shelved
 }
 
-// Open opens the list at a place. Errors: those of Ledger.Pack and Pack.List.
-func (s *Shelf) Open(ctx context.Context, place catalogue.Place) (ShelvedList, error) {
+// Open opens the list of an archive at a place. Errors: those of Ledger.Pack and Pack.List.
+func (s *Shelf) Open(ctx context.Context, place catalogue.Place, of catalogue.Owner) (ShelvedList, error) {
 	p := s.take(ctx, place.Pack)
 	pack, err := p.fetch()
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Shelf) Open(ctx context.Context, place catalogue.Place) (ShelvedList, e
 		return ShelvedList{}, err
 	}
 	s.weigh(p, pack.Size())
-	list, err := pack.List(place)
+	list, err := pack.List(place, of)
 	if err != nil {
 		p.release(false)
 		return ShelvedList{}, err
@@ -74,9 +74,9 @@ func permanent(err error) bool {
 // Release ends the reading of the list.
 func (l ShelvedList) Release() { l.pack.release(false) }
 
-// List calls fn with the list at a place. Errors: those of fn and of Open.
-func (s *Shelf) List(ctx context.Context, place catalogue.Place, fn func(*catalogue.ListReader) error) error {
-	list, err := s.Open(ctx, place)
+// List calls fn with the list of an archive at a place. Errors: those of fn and of Open.
+func (s *Shelf) List(ctx context.Context, place catalogue.Place, of catalogue.Owner, fn func(*catalogue.ListReader) error) error {
+	list, err := s.Open(ctx, place, of)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestShelf(t *testing.T) {
 		for range 3 {
 			for _, s := range places {
 				all.Go(func() {
-					err := shelf.List(t.Context(), *s.List, func(list *catalogue.ListReader) error {
+					err := shelf.List(t.Context(), *s.List, s.Owner(), func(list *catalogue.ListReader) error {
 						if list.Head.Path != s.Path {
 							t.Errorf("the list of %s is that of %s", s.Path, list.Head.Path)
 						}
@@ -45,22 +45,22 @@ func TestShelf(t *testing.T) {
 func TestShelfFetchesOnce(t *testing.T) {
 	l, _ := open(t)
 	run := write(t, l, 1<<20, 5)
-	var places []catalogue.Place
+	var lines []catalogue.Subtree
 	check(t, l.Subtrees(t.Context(), run, func(s catalogue.Subtree) error {
-		places = append(places, *s.List)
+		lines = append(lines, s)
 		return nil
 	}))
 	made, file := 0, l.Scratch
 	l.Scratch = func() (*os.File, error) { made++; return file() }
 	shelf := l.Shelf(2, 0)
 	defer shelf.Close()
-	for _, place := range places {
-		check(t, shelf.List(t.Context(), place, func(*catalogue.ListReader) error { return nil }))
+	for _, s := range lines {
+		check(t, shelf.List(t.Context(), *s.List, s.Owner(), func(*catalogue.ListReader) error { return nil }))
 	}
 	if made != 1 {
 		t.Errorf("one pack was fetched %d times", made)
 	}
-	if err := shelf.List(t.Context(), catalogue.Place{Pack: "pre/.firn/lists/none"}, nil); err == nil {
+	if err := shelf.List(t.Context(), catalogue.Place{Pack: "pre/.firn/lists/none"}, catalogue.Owner{}, nil); err == nil {
 		t.Error("a list out of a pack that is not there")
 	}
 }

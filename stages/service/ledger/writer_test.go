@@ -78,9 +78,9 @@ func TestFourVolumesAtTheMost(t *testing.T) {
 func TestShelfKeepsWhatHasRoom(t *testing.T) {
 	l, _ := open(t)
 	run := write(t, l, 1, 12) // a pack a list
-	var places []catalogue.Place
+	var lines []catalogue.Subtree
 	check(t, l.Subtrees(t.Context(), run, func(s catalogue.Subtree) error {
-		places = append(places, *s.List)
+		lines = append(lines, s)
 		return nil
 	}))
 	made, file := 0, l.Scratch
@@ -89,8 +89,8 @@ func TestShelfKeepsWhatHasRoom(t *testing.T) {
 		made = 0
 		shelf := l.Shelf(2, most)
 		for range 3 {
-			for _, place := range places {
-				check(t, shelf.List(t.Context(), place, func(*catalogue.ListReader) error { return nil }))
+			for _, s := range lines {
+				check(t, shelf.List(t.Context(), *s.List, s.Owner(), func(*catalogue.ListReader) error { return nil }))
 			}
 		}
 		shelf.Close()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"firn/stages/store"
 )
@@ -78,6 +79,25 @@ func leave(ctx context.Context, s store.Store, key string, body []byte) error {
 	}
 	_, err = s.Put(ctx, key, body, store.PutOptions{Meta: meta, Class: store.ClassStandard, CRC32C: store.CRC32C(body)})
 	return err
+}
+
+// abandoned is the age at which an unfinished upload is taken for a dead run's. A live run over
+// another tree may store the files too, which takes seconds.
+const abandoned = 24 * time.Hour
+
+// Clean aborts the uploads of the files that dead runs left unfinished, and returns how many. Only a
+// directory store has some.
+func Clean(ctx context.Context, s store.Store, prefix string, now time.Time) (aborted int, err error) {
+	for _, f := range Files() {
+		err = errors.Join(err, s.Uploads(ctx, prefix+f.Name, func(u store.PendingUpload) error {
+			if u.Key != prefix+f.Name || now.Sub(u.Initiated) < abandoned {
+				return nil
+			}
+			aborted++
+			return s.AbortUpload(ctx, u.Key, u.ID)
+		}))
+	}
+	return aborted, err
 }
 
 // isCurrent reports whether the store holds the file with this MD5, or a newer firn's. ErrForeign

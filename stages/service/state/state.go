@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"math"
 	"os"
@@ -40,7 +41,7 @@ const (
 type Entry struct {
 	Fingerprint [32]byte
 	MD5         string          // hex, lower case
-	List        catalogue.Place // of the list of its entries; zero if there is none
+	List        catalogue.Place // of the list of its entries; zero if none is known
 }
 
 // DB is an open state file. Its methods may be called from many goroutines.
@@ -126,7 +127,9 @@ func recoverDamage(err *error) {
 }
 
 // Get returns the entry of a key in a store; false if there is none.
-func (db *DB) Get(store, key string) (e Entry, ok bool) { return decode(db.value(store, key)) }
+func (db *DB) Get(store, key string) (e Entry, ok bool) {
+	return decode(store, key, db.value(store, key))
+}
 
 // value returns what put wrote, nil if there is nothing, or it can't be read.
 func (db *DB) value(bucket, key string) (value []byte) {
@@ -154,7 +157,7 @@ func (db *DB) value(bucket, key string) (value []byte) {
 
 // Put sets the entry of a key. It reaches the disk after a few hundred entries or a few seconds, at
 // the latest with Close.
-func (db *DB) Put(store, key string, e Entry) error { return db.put(store, key, encode(e)) }
+func (db *DB) Put(store, key string, e Entry) error { return db.put(store, key, encode(store, key, e)) }
 
 func (db *DB) put(bucket, key string, value []byte) error {
 	db.mu.Lock()
@@ -210,35 +213,50 @@ func (db *DB) Close() error {
 	return errors.Join(db.flush(), db.bolt.Close())
 }
 
-const md5Hex = 32
+const (
+	md5Hex  = 32
+	sumSize = 4
+)
 
 // encode returns fingerprint, MD5 and, if there is a list, its offset and length as varints and the
-// pack's key.
-func encode(e Entry) []byte {
+// pack's key; then the checksum.
+func encode(store, key string, e Entry) []byte {
 	value := append(e.Fingerprint[:], e.MD5...)
-	if e.List == (catalogue.Place{}) {
-		return value
+	if e.List != (catalogue.Place{}) {
+		value = binary.AppendUvarint(value, uint64(e.List.Offset))
+		value = binary.AppendUvarint(value, uint64(e.List.Length))
+		value = append(value, e.List.Pack...)
 	}
-	value = binary.AppendUvarint(value, uint64(e.List.Offset))
-	value = binary.AppendUvarint(value, uint64(e.List.Length))
-	return append(value, e.List.Pack...)
+	return binary.BigEndian.AppendUint32(value, checksum(store, key, value))
 }
 
-func decode(value []byte) (e Entry, ok bool) {
+// checksum is a CRC-32C over what an entry says, and of what it says that.
+func checksum(store, key string, value []byte) uint32 {
+	return crc32.Checksum(fmt.Appendf(nil, "%s\x00%s\x00%s", store, key, value), castagnoli)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// decode reads an entry. One that is damaged, or of a version without checksums, has no place: the
+// place would get into the catalogue as it is. Fingerprint and MD5 are compared with what they stand
+// for, so that damage to them costs time alone.
+func decode(store, key string, value []byte) (e Entry, ok bool) {
 	if len(value) < len(e.Fingerprint)+md5Hex {
 		return Entry{}, false
 	}
 	copy(e.Fingerprint[:], value)
-	value = value[len(e.Fingerprint):]
-	e.MD5, value = string(value[:md5Hex]), value[md5Hex:]
-	if len(value) == 0 {
+	place := value[len(e.Fingerprint)+md5Hex:]
+	e.MD5 = string(value[len(e.Fingerprint) : len(value)-len(place)])
+	end := len(value) - sumSize
+	if len(place) <= sumSize || binary.BigEndian.Uint32(value[end:]) != checksum(store, key, value[:end]) {
 		return e, true
 	}
-	offset, n := binary.Uvarint(value)
-	length, m := binary.Uvarint(value[max(n, 0):])
+	place = place[:len(place)-sumSize]
+	offset, n := binary.Uvarint(place)
+	length, m := binary.Uvarint(place[max(n, 0):])
 	if n <= 0 || m <= 0 || offset > math.MaxInt64 || length > math.MaxInt64 {
 		return Entry{}, false
 	}
-	e.List = catalogue.Place{Pack: string(value[n+m:]), Offset: int64(offset), Length: int64(length)}
+	e.List = catalogue.Place{Pack: string(place[n+m:]), Offset: int64(offset), Length: int64(length)}
 	return e, true
 }

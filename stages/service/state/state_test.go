@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"firn/stages/format/catalogue"
 )
 
 func entry(i int) Entry {
@@ -168,5 +171,37 @@ func TestDamagedFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// An entry with any bit changed gives no place, and one without a checksum, as older versions wrote
+// them, gives none either.
+func TestPlacesAreProven(t *testing.T) {
+	db, _ := open2(t, t.TempDir())
+	defer db.Close()
+	e := entry(1)
+	e.List = catalogue.Place{Pack: ".firn/lists/20261123T203000Z-1a2b3c4d-001.jsonl.gz", Offset: 1 << 20, Length: 300}
+	value := encode("s", "k", e)
+	for bit := range 8 * len(value) {
+		damaged := bytes.Clone(value)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		if err := db.put("s", "k", damaged); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := db.Get("s", "k"); got.List != (catalogue.Place{}) {
+			t.Fatalf("bit %d: %+v", bit, got)
+		}
+	}
+	if err := errors.Join(db.put("s", "k", value), db.put("s", "other", value), db.put("s", "old", value[:len(value)-4])); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := db.Get("s", "k"); !ok || got != e {
+		t.Errorf("%+v", got)
+	}
+	e.List = catalogue.Place{}
+	for _, key := range []string{"other", "old"} {
+		if got, ok := db.Get("s", key); !ok || got != e {
+			t.Errorf("%s: %+v", key, got)
+		}
 	}
 }

@@ -28,7 +28,7 @@ type Asker struct {
 // Known is what is known of one object before its archive is made.
 type Known struct {
 	Stored bool          // an object has the key
-	Record record.Record // zero if there is none, or it can't be read
+	Record record.Record // zero if there is none, it can't be read, or the object has not its archive's size
 	Ours   bool          // its key id stands for the passphrase of this run, with any salt
 	Object *store.Object // nil if the store was not asked
 	Err    error         // of this key alone
@@ -58,7 +58,7 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 		if !known[i].Stored {
 			continue
 		}
-		if r, ok := rows[key]; ok && (r.ETag == "" || a.Listing.shows(key, r.ETag, r.ObjectSize)) {
+		if r, ok := rows[key]; ok && (r.ETag == "" || r.FitsObject(r.ObjectSize) && a.Listing.shows(key, r.ETag, r.ObjectSize)) {
 			known[i].Record, known[i].Ours = r, a.ours(r)
 			continue
 		}
@@ -86,7 +86,7 @@ func (a *Asker) AskStore(ctx context.Context, key string) (Known, error) {
 		return Known{}, err
 	}
 	known := Known{Stored: true, Object: &object}
-	if r, err := record.FromMeta(object.Meta); err == nil {
+	if r, err := record.FromMeta(object.Meta); err == nil && r.FitsObject(object.Size) {
 		known.Record, known.Ours = r, a.ours(r)
 	}
 	return known, nil

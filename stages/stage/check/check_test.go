@@ -4,46 +4,86 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"firn/stages/format/record"
 	"firn/stages/stage/check"
 	"firn/stages/store"
 )
 
-// cutter lists some keys, and cancels the run when the first of them is asked for: the answer still
-// comes.
-type cutter struct {
+// slow is a store that takes a millisecond for each key.
+type slow struct {
 	store.Store
-	keys   []string
-	cancel context.CancelCauseFunc
+	keys  []string
+	deaf  bool // it does not notice that the run is cancelled: the answer still comes
+	asked int
 }
 
-func (c *cutter) List(_ context.Context, _ string, fn func(store.Object) error) error {
-	for _, key := range c.keys {
-		if err := fn(store.Object{Key: key}); err != nil {
+func (s *slow) wait(ctx context.Context) error {
+	s.asked++
+	if s.deaf {
+		time.Sleep(time.Millisecond)
+		return nil
+	}
+	select {
+	case <-time.After(time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *slow) List(ctx context.Context, _ string, fn func(store.Object) error) error {
+	for _, key := range s.keys {
+		if err := errors.Join(s.wait(ctx), fn(store.Object{Key: key})); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-var errWhy = errors.New("the second Ctrl-C")
-
-func (c *cutter) Head(_ context.Context, key, _ string) (store.Object, error) {
-	c.cancel(errWhy)
-	return store.Object{Key: key}, nil
+func (s *slow) Head(ctx context.Context, key, _ string) (store.Object, error) {
+	return store.Object{Key: key}, s.wait(ctx)
 }
 
-// A run that is cancelled while a store answers gets the cause, never a shorter list of answers
-// without an error.
-func TestAskCancelledWhileTheStoreAnswers(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	s := &cutter{keys: []string{"a.tar.gz", "b.tar.gz"}, cancel: cancel}
-	listing := check.NewListing()
-	if err := listing.Read(ctx, s, ""); err != nil {
-		t.Fatal(err)
+// table is a table without rows, as slow as the store.
+type table struct {
+	record.Table
+	*slow
+}
+
+func (t table) Get(ctx context.Context, _ []string) (map[string]record.Record, error) {
+	return nil, t.wait(ctx)
+}
+
+var errWhy = errors.New("the second Ctrl-C")
+
+// A run that is cancelled at any time gets the cause, never a shorter list of answers without an
+// error.
+func TestAskCancelledAtEachStep(t *testing.T) {
+	keys := []string{"a.tar.gz", "b.tar.gz", "c.tar.gz"}
+	answered := 0
+	for _, deaf := range []bool{false, true} {
+		for half := range 20 {
+			synctest.Test(t, func(t *testing.T) {
+				s := &slow{keys: keys, deaf: deaf}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				listing := check.NewListing()
+				go func() { _ = listing.Read(ctx, s, "") }()
+				time.AfterFunc(time.Duration(half)*time.Millisecond/2, func() { cancel(errWhy) })
+				known, err := (&check.Asker{Store: s, Table: table{slow: s}, Listing: listing}).Ask(ctx, keys)
+				switch {
+				case err == nil && len(known) == len(keys):
+					answered++
+				case !errors.Is(err, errWhy):
+					t.Errorf("cancelled after %d half milliseconds, in call %d, deaf %v: %d answers, %v", half, s.asked, deaf, len(known), err)
+				}
+				time.Sleep(time.Hour) // the listing ends
+			})
+		}
 	}
-	known, err := (&check.Asker{Store: s, Listing: listing}).Ask(ctx, s.keys)
-	if !errors.Is(err, errWhy) {
-		t.Errorf("%d answers, %v", len(known), err)
+	if answered == 0 {
+		t.Error("no run was cancelled after its end")
 	}
 }

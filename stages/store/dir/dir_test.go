@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -376,5 +377,40 @@ func BenchmarkPart(b *testing.B) {
 	}
 	if err := u.Abort(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestMoved: a file that was moved or copied with its description is not the object that the
+// description names, and no other: Head and List agree.
+func TestMoved(t *testing.T) {
+	s, root := openRoot(t)
+	for _, key := range []string{"a/moved", "a/copied", "a/renamed"} {
+		storetest.Put(t, s, key, []byte(key), store.PutOptions{})
+	}
+	if err := os.Mkdir(filepath.Join(root, "b"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][2]string{{"a/moved", "b/moved"}, {"a/.moved.firn-meta", "b/.moved.firn-meta"}, {"a/renamed", "a/other"}, {"a/.renamed.firn-meta", "a/.other.firn-meta"}} {
+		if err := os.Rename(filepath.Join(root, names[0]), filepath.Join(root, names[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"copied", ".copied.firn-meta"} {
+		if out, err := exec.Command("cp", "-p", filepath.Join(root, "a", name), filepath.Join(root, "b")).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	var listed []string
+	err := s.List(t.Context(), "", func(o store.Object) error {
+		listed = append(listed, o.Key)
+		return nil
+	})
+	if err != nil || !slices.Equal(listed, []string{"a/copied"}) {
+		t.Errorf("listed: %q, %v", listed, err)
+	}
+	for _, key := range []string{"a/moved", "b/moved", "a/renamed", "a/other", "b/copied"} {
+		if _, err := s.Head(t.Context(), key, ""); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }

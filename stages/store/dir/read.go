@@ -178,7 +178,8 @@ func (s *Store) names(ctx context.Context, folder string) ([]string, error) {
 	return names, nil
 }
 
-// listed calls fn for the object at p, unless it has gone in the meantime.
+// listed calls fn for the object at p, unless it has gone in the meantime, or was moved there with
+// the description of another object.
 func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
 	f, err := s.look(p, false)
 	if absent(err) {
@@ -188,12 +189,29 @@ func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
 		return s.fault("listing "+key, err)
 	}
 	f.key = key
-	if f.desc != nil {
-		f.key = f.desc.Key // a file system that folds names may have changed how it is written
+	if f.desc != nil && f.desc.Key != key {
+		if key != "" && !s.folds(f.desc.Key, key, f.info) {
+			return nil
+		}
+		f.key = f.desc.Key
 	}
 	o := f.object()
 	o.Meta, o.CRC32C, o.HasCRC32C = nil, 0, false
 	return fn(o)
+}
+
+// folds reports whether a file that is found under the name of another key is that of its own key:
+// a file system that folds names may have changed how it is written.
+func (s *Store) folds(key, other string, file fs.FileInfo) bool {
+	if strings.EqualFold(key, other) {
+		return true
+	}
+	p, ok := plainPlace(key)
+	if !ok {
+		return false
+	}
+	own, err := os.Lstat(s.path(p.data))
+	return err == nil && os.SameFile(own, file)
 }
 
 // oddObjects are the objects at odd places, in the order of their keys.
