@@ -33,6 +33,10 @@ func eventHint(e report.Event) string {
 	switch e.Problem {
 	case report.ProblemOtherKey:
 		return "if that is not what you want, stop and name the other key file as --keyfile"
+	case report.ProblemOtherKeyRuns:
+		return "name the newer key file as --keyfile to see it"
+	case report.ProblemClock:
+		return "check the clock of this host; --at goes by the times that are shown"
 	case report.ProblemGone:
 		return "if you did not delete them, check what did, or whether the disk of the store is mounted"
 	case report.ProblemNoList:
@@ -48,8 +52,8 @@ func eventHint(e report.Event) string {
 	case report.ProblemUnfinishedRun:
 		return "the next backup shows it, and so does 'firn verify --read-data' once it can be read"
 	}
-	if e.Kind == report.Catalogue && !ledger.IsRun(e.Key) && !ledger.IsPack(e.Key) {
-		return "'firn catalogue rebuild' lists them again"
+	if e.Kind == report.Catalogue {
+		return "'firn catalogue rebuild' makes the catalogue again without it"
 	}
 	if e.Err == nil {
 		return ""

@@ -43,7 +43,8 @@ type journal struct {
 	ctx    context.Context // of the run, for what is written when its stages have ended
 	writer *ledger.Writer  // nil in a dry run
 	id     string
-	packs  map[string]bool // in the store when the run began
+	packs  map[string]bool // that lists can be in: in the store when the run began, and not retired
+	number int64           // of the run
 	broken sync.Once       // the first error is reported
 
 	lines     atomic.Int64
@@ -64,9 +65,30 @@ func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err
 	if j.packs, err = b.Ledger.Packs(ctx); err != nil {
 		return nil, err
 	}
-	j.id = ledger.NewID(b.Started)
+	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName))
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(j.packs, func(pack string, _ bool) bool { return history.Retired[pack] })
+	b.checkClock(history.Last)
+	j.id, j.number = ledger.NewID(b.Started), history.Last.Number+1
 	j.writer = b.Ledger.Begin(j.id, volume)
 	return j, nil
+}
+
+// clockMargin is how far apart the clocks of two hosts may be before a user is told.
+const clockMargin = 5 * time.Minute
+
+// checkClock warns if the run begins before the one that came before it.
+func (b *backup) checkClock(last ledger.Step) {
+	if last.Started.Sub(b.Started) < clockMargin {
+		return
+	}
+	b.warnOnce(report.Event{
+		Problem: report.ProblemClock, Run: last.ID,
+		Text: fmt.Sprintf("this run begins at %s, and the run before it, %s, began at %s: a clock is wrong, or was; the order of runs does not depend on it, but the times that are shown do",
+			b.Started.Local().Format(time.DateTime), last.ID, last.Started.Local().Format(time.DateTime)),
+	})
 }
 
 // listing calls pack with a function that adds a member to the list of s, and ends the list.
@@ -339,7 +361,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 func (j *journal) runLine() catalogue.Run {
 	t, o, root := j.Totals, &j.options, j.tree.Path()
 	return catalogue.Run{
-		Started: j.Started.UTC(), Ended: j.now(), Host: o.Host, Firn: o.Firn,
+		Number: j.number, Started: j.Started.UTC(), Ended: j.now(), Host: o.Host, Firn: o.Firn,
 		BackupPath: o.Path, Path: key.Clean(root), Depth: j.walking.Depth, Ext: j.walking.Ext, Level: o.Format.Level(), Class: o.Class,
 		Exclude: j.walking.Exclude.Lines(), ExcludeCaches: j.walking.ExcludeCaches, OneFileSystem: j.walking.OneFileSystem, ForceRead: o.ForceRead,
 		Subtrees: j.lines.Load(), Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),

@@ -118,9 +118,11 @@ func (p *Printer) Notice(said string) {
 	}
 }
 
-// Event prints a warning: there are no other events before the answer.
+// Event prints a notice or a warning: there are no other events before the answer.
 func (p *Printer) Event(e report.Event) {
-	if p.o.JSON {
+	if e.Kind == report.Notice {
+		p.Notice(e.Text)
+	} else if p.o.JSON {
 		p.object(jsonMessage{"warning", e.Text})
 	} else {
 		p.say("warning: " + e.Text)

@@ -126,6 +126,7 @@ type jsonChecks struct {
 	Damaged    int64 `json:"damaged" doc:"archives that are damaged"`
 	NotRead    int64 `json:"not_read" doc:"archives that are cold and were not read; all other checks passed"`
 	Replaced   int64 `json:"replaced" doc:"archives of older runs that a newer one replaced"`
+	OtherKey   int64 `json:"other_key" doc:"archives of another key file that no run lists"`
 	Unknown    int64 `json:"unknown" doc:"archives that no run lists"`
 	Catalogue  int64 `json:"catalogue_damaged" doc:"damaged or missing objects of the catalogue"`
 	Older      int64 `json:"older_intact" doc:"damaged archives of which the store holds another version"`
@@ -147,7 +148,7 @@ func (p *jsonPrinter) checks() *jsonChecks {
 	c := &p.totals.Checks
 	return &jsonChecks{
 		Verified: c.Verified.Load(), Damaged: c.Damaged.Load(), NotRead: c.NotRead.Load(), Replaced: c.Replaced.Load(),
-		Unknown: c.Unknown.Load(), Catalogue: c.Catalogue.Load(), Older: c.Older.Load(), Lost: c.Lost.Load(),
+		OtherKey: c.OtherKey.Load(), Unknown: c.Unknown.Load(), Catalogue: c.Catalogue.Load(), Older: c.Older.Load(), Lost: c.Lost.Load(),
 		Read: c.Read.Load(), ReadBytes: c.ReadBytes.Load(), NoChecksum: c.NoChecksum.Load(), OtherClass: c.OtherClass.Load(),
 		Runs: c.Runs.Load(), Entered: c.Entered.Load(), WithList: c.WithList.Load(),
 	}

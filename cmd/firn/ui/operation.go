@@ -133,6 +133,7 @@ func verifiedRows(_ report.Summary, t *report.Totals) []string {
 		{c.Older.Load(), "still there", "%s in a version of another run"},
 		{c.Lost.Load(), "lost", "%s without any other known version"},
 		{c.Replaced.Load(), "replaced", "%s of older runs: the store keeps no versions, and has a newer one"},
+		{c.OtherKey.Load(), "other key", "%s of another key file, which no run lists: not checked"},
 		{c.Unknown.Load(), "unknown", "%s that no run lists"},
 		{c.OtherClass.Load(), "moved", "%s to another storage class"},
 		{c.NoChecksum.Load(), "no CRC", "%s of which the store keeps no checksum of the whole"},
@@ -148,6 +149,9 @@ func verifiedRows(_ report.Summary, t *report.Totals) []string {
 func enteredRows(_ report.Summary, t *report.Totals) []string {
 	c := &t.Checks
 	lines := []string{row("entered", "%s, %s stored; the entries of %s are known", Count(c.Entered.Load(), "archive"), Bytes(t.Bytes.Load()), Number(c.WithList.Load()))}
+	if n := c.OtherKey.Load(); n > 0 {
+		lines = append(lines, row("other key", "%s of another key file: not entered", Count(n, "archive")))
+	}
 	if n := c.Damaged.Load(); n > 0 {
 		lines = append(lines, row("damaged", "%s, entered as not saved", Count(n, "archive")))
 	}

@@ -110,6 +110,8 @@ func (p *text) news(e report.Event) (line string, always bool) {
 		}
 	case report.Unknown:
 		return fmt.Sprintf("firn: unknown: %s: no run of the catalogue lists it", key), true
+	case report.OtherKey:
+		return fmt.Sprintf("other key: %s: %s", name, Message(e.Err)), false
 	case report.NotRead:
 		return fmt.Sprintf("firn: not read: %s is cold (%s): thaw it with firn restore --thaw to read it", name, stored), true
 	case report.WouldRestore:

@@ -14,7 +14,8 @@ const Format = 1
 // A Run describes one run: when, where, with which flags, and how it ended.
 type Run struct {
 	Format  int       `json:"firn_run"`
-	ID      string    `json:"run"` // it begins with Started, to the second
+	ID      string    `json:"run"`              // it begins with Started, to the second
+	Number  int64     `json:"number,omitempty"` // higher than that of every run before it: clocks may be wrong
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	Host    string    `json:"host,omitempty"`
@@ -50,6 +51,7 @@ type Run struct {
 	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
 	Left      []Left   `json:"left,omitempty"`       // what is not in its archives, though no pattern excludes it: the first MaxLeft
 	LeftMore  bool     `json:"left_more,omitempty"`  // there is more of that
+	Retired   []string `json:"retired,omitempty"`    // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
 	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
 	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
 }

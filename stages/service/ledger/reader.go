@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +26,8 @@ type Fault struct {
 // readers is how many runs are fetched side by side.
 const readers = 8
 
-// Runs returns all runs, the oldest first, and those that could not be read. The error is one of
-// the store as a whole, or ctx's cause.
+// Runs returns all runs, in the order in which they were made, and those that could not be read, unless a rebuild
+// retired them. The error is one of the store as a whole, or ctx's cause.
 func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault, err error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -56,9 +55,22 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 	if err = errors.Join(err, group.Wait()); err != nil {
 		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
-	slices.SortFunc(all, func(a, b catalogue.Run) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b catalogue.Run) int { return StepOf(a).compare(StepOf(b)) })
+	retired := Retired(all)
+	faults = slices.DeleteFunc(faults, func(f Fault) bool { return retired[f.Key] })
 	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Key, b.Key) })
 	return all, faults, nil
+}
+
+// Retired are the keys of the parts of the catalogue that a rebuild took the place of.
+func Retired(all []catalogue.Run) map[string]bool {
+	keys := map[string]bool{}
+	for _, run := range all {
+		for _, key := range run.Retired {
+			keys[key] = true
+		}
+	}
+	return keys
 }
 
 func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {

@@ -44,6 +44,7 @@ const (
 	Damaged   Kind = "damaged"           // an archive is not what was saved
 	NotRead   Kind = "not-read"          // an archive is cold, so its content was not read; all other checks passed
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
+	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was not checked, or not entered
 	Unknown   Kind = "unknown"           // an archive in the store that no run of the catalogue lists
 	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written
 	Older     Kind = "older-intact"      // another version of a damaged archive that the store still holds
@@ -69,10 +70,12 @@ const (
 	ProblemClass    Problem = "class"    // of a warning: it is in another storage class
 	ProblemUnproven Problem = "unproven" // of the catalogue: firn did not write it with this key file, or its format is unknown
 
-	ProblemState    Problem = "state-not-written" // of a warning: the state file could not be written
-	ProblemOtherKey Problem = "other-key"         // of a warning: the store holds archives of another key file
-	ProblemGone     Problem = "gone"              // of a warning: the store lost an archive of an earlier run
-	ProblemNoList   Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
+	ProblemState        Problem = "state-not-written" // of a warning: the state file could not be written
+	ProblemOtherKey     Problem = "other-key"         // of a warning: the store holds archives of another key file
+	ProblemOtherKeyRuns Problem = "other-key-runs"    // of a warning: the last run was made with another key file
+	ProblemClock        Problem = "clock"             // of a warning: Run began in the future, so a clock is or was wrong
+	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
+	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 
 	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a warning: archives below Key belong to that longer prefix
 	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix

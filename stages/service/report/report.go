@@ -33,6 +33,7 @@ type Totals struct {
 // Checks are the counters of a verification and of a rebuild. Each may be read at any time.
 type Checks struct {
 	Verified, Damaged, NotRead, Replaced, Unknown atomic.Int64 // archives
+	OtherKey                                      atomic.Int64 // archives of another key file that no run lists
 	Catalogue                                     atomic.Int64 // damaged objects of the catalogue
 	Older, Lost                                   atomic.Int64 // damaged archives: with another version in the store; with none
 	Read, ReadBytes                               atomic.Int64 // archives that were read and verified; bytes of their objects

@@ -206,6 +206,21 @@ func (db *DB) Salt() []byte { return db.value(saltName, saltName) }
 // KeepSalt writes the salt for later runs.
 func (db *DB) KeepSalt(salt []byte) error { return db.put(saltName, saltName, salt) }
 
+// A Memo keeps what is known of the runs in the catalogue of a store.
+type Memo struct {
+	db     *DB
+	bucket string
+}
+
+// Memo returns that of a store.
+func (db *DB) Memo(store string) Memo { return Memo{db, "\x00runs " + store} }
+
+// Run returns what is known of a run, nil if nothing is.
+func (m Memo) Run(id string) []byte { return m.db.value(m.bucket, id) }
+
+// KeepRun writes what is known of a run.
+func (m Memo) KeepRun(id string, value []byte) error { return m.db.put(m.bucket, id, value) }
+
 // Close commits what is pending and closes the file.
 func (db *DB) Close() error {
 	db.mu.Lock()

@@ -1,0 +1,121 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"firn/pipeline"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
+	"firn/stages/store"
+)
+
+// A Memo keeps what is known of each run, so that a later History need not fetch it. What it returns
+// may be nil, or anything.
+type Memo interface {
+	Run(id string) []byte
+	KeepRun(id string, value []byte) error
+}
+
+// A Step is what the next run has to know of a run.
+type Step struct {
+	ID       string    `json:"run"`
+	Number   int64     `json:"number"`
+	Started  time.Time `json:"started"`
+	Retired  []string  `json:"retired,omitempty"`
+	OtherKey string    `json:"other_key,omitempty"` // the key id for which it was made with another key file
+}
+
+// History is what the runs in the catalogue say to the next one.
+type History struct {
+	Last    Step            // of the newest run; zero if there is none that can be read
+	Retired map[string]bool // see catalogue.Run
+}
+
+// compare orders runs as they were made: each has a higher number than those that it found. Two that
+// did not know of each other may have the same, and runs of earlier versions of firn have none: their
+// clocks decide.
+func (s Step) compare(t Step) int {
+	return cmp.Or(cmp.Compare(s.Number, t.Number), s.Started.Compare(t.Started), strings.Compare(s.ID, t.ID))
+}
+
+// History reads what the memo does not know. It costs a listing, and nothing for a run that it read
+// before. Runs that can't be read are left out. Errors: those of the store as a whole, or ctx's cause.
+func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
+	h := History{Retired: map[string]bool{}}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	var mu sync.Mutex
+	err := l.Store.List(ctx, Dir(l.Prefix)+runs, func(o store.Object) error {
+		if !IsRun(o.Key) {
+			return nil
+		}
+		var s Step
+		id := RunOf(o.Key)
+		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" || s.OtherKey == l.Keys.ID()) {
+			mu.Lock()
+			defer mu.Unlock()
+			h.add(s)
+			return nil
+		}
+		group.Go(func() error {
+			s, err := l.step(inner, o.Key, memo)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			h.add(s)
+			return nil
+		})
+		return nil
+	})
+	return h, errors.Join(err, group.Wait())
+}
+
+func (h *History) add(s Step) {
+	if s.ID == "" || s.OtherKey != "" {
+		return
+	}
+	if h.Last.ID == "" || s.compare(h.Last) > 0 {
+		h.Last = s
+	}
+	for _, key := range s.Retired {
+		h.Retired[key] = true
+	}
+}
+
+// step reads a run. The step of one that can't be read is zero.
+func (l *Ledger) step(ctx context.Context, key string, memo Memo) (Step, error) {
+	run, err := l.run(ctx, key)
+	s := StepOf(run)
+	switch {
+	case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
+		return Step{}, err
+	case errors.Is(err, encryption.ErrOtherKey):
+		s = Step{ID: RunOf(key), OtherKey: l.Keys.ID()}
+	case err != nil:
+		return Step{}, nil
+	}
+	s.keep(memo)
+	return s, nil
+}
+
+// StepOf returns the step of a run.
+func StepOf(run catalogue.Run) Step {
+	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired}
+}
+
+// keep writes a step to the memo. An error costs the next run a request.
+func (s Step) keep(memo Memo) {
+	if value, err := json.Marshal(s); err == nil {
+		_ = memo.KeepRun(s.ID, value)
+	}
+}

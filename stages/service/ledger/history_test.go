@@ -1,0 +1,83 @@
+package ledger_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"firn/stages/format/catalogue"
+	"firn/stages/service/ledger"
+	"firn/stages/store/fault"
+)
+
+type memo map[string][]byte
+
+func (m memo) Run(id string) []byte                  { return m[id] }
+func (m memo) KeepRun(id string, value []byte) error { m[id] = value; return nil }
+
+// TestOrderOfRuns is that in which they were made, whatever their clocks say; runs of earlier
+// versions, without a number, come first.
+func TestOrderOfRuns(t *testing.T) {
+	l, _ := open(t)
+	known := memo{}
+	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+	var made []string
+	for _, started := range []time.Time{year(2020), year(2036), year(1970), year(2026), year(2025)} {
+		history, err := l.History(t.Context(), known)
+		check(t, err)
+		if n := len(made); n > 0 && history.Last.ID != made[n-1] {
+			t.Fatalf("after %q the last is %+v", made, history.Last)
+		}
+		run := catalogue.Run{Started: started, Path: "home", Complete: true}
+		if len(made) > 0 {
+			run.Number = history.Last.Number + 1
+		}
+		id := ledger.NewID(started)
+		check(t, l.Begin(id, 1<<20).Finish(t.Context(), run))
+		made = append(made, id)
+	}
+	runs, faults, err := l.Runs(t.Context())
+	if err != nil || len(faults) > 0 {
+		t.Fatal(err, faults)
+	}
+	for i, run := range runs {
+		if run.ID != made[i] {
+			t.Errorf("in place %d is %s, not %s", i, run.ID, made[i])
+		}
+	}
+	chosen, err := ledger.Choose(runs, ledger.Moment{})
+	if err != nil || len(chosen) != 1 || chosen[0].ID != made[4] {
+		t.Errorf("chosen: %+v, %v", chosen, err)
+	}
+}
+
+// TestHistoryIsReadOnce: what the memo has is not fetched again, also what another key file made;
+// what can't be read is retired by a run that says so.
+func TestHistoryIsReadOnce(t *testing.T) {
+	l, _ := open(t)
+	known := memo{}
+	other := *l
+	other.Passphrase, other.Keys = pass("another passphrase, as long"), keys(t, "another passphrase, as long")
+	check(t, other.Begin("20261101T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{}))
+	check(t, l.Begin("20261101T000000Z-00000002", 1<<20).Finish(t.Context(), catalogue.Run{Number: 1, Retired: []string{"pre/.firn/lists/x"}}))
+	known["20261101T000000Z-00000002"] = []byte("{")
+	counted := fault.New(l.Store)
+	l.Store = counted
+	for i, want := range []int{1, 0} {
+		counted.Reset()
+		h, err := l.History(t.Context(), known)
+		check(t, err)
+		if h.Last.Number != 1 || !h.Retired["pre/.firn/lists/x"] {
+			t.Errorf("%+v", h)
+		}
+		got := 0
+		for _, c := range counted.Calls() {
+			if c.Op == fault.Get {
+				got++
+			}
+		}
+		if got != want || i == 1 && slices.ContainsFunc(counted.Calls(), func(c fault.Call) bool { return c.Op == fault.Head }) {
+			t.Errorf("time %d: %v", i, counted.Calls())
+		}
+	}
+}
