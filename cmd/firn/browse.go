@@ -96,7 +96,7 @@ func (b *browseFlags) scratch() (*os.File, error) {
 }
 
 func (c *opened) readRuns(ctx context.Context) error {
-	runs, faults, err := c.Ledger.Runs(ctx)
+	runs, faults, err := job.Runs(ctx, c.Ledger, c.show)
 	if err != nil {
 		return err
 	}

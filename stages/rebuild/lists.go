@@ -12,6 +12,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
@@ -39,6 +40,9 @@ func (r *rebuild) readPacks(ctx context.Context) error {
 		}
 		if err != nil {
 			r.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "its lists of entries can't be used", Err: err})
+			if !errors.Is(err, encryption.ErrOtherKey) {
+				r.run.Retired = append(r.run.Retired, key) // by the one goroutine that finds archives
+			}
 		}
 	}
 	return nil

@@ -10,8 +10,10 @@ import (
 	"firn/bench/tree"
 	"firn/stages/backup"
 	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
 	"firn/stages/rebuild"
 	"firn/stages/service/report"
+	"firn/stages/verify"
 )
 
 // The catalogue is made again of the archives alone, to the last entry.
@@ -163,4 +165,64 @@ func TestRebuildOnS3(t *testing.T) {
 	if o := s.Verify(); !o.Complete(&o.Totals) {
 		t.Errorf("%v", o.Events)
 	}
+}
+
+// After a change of the key file, and with parts of the catalogue that are lost or damaged, a
+// restore and a verification end well once the newest state does not need them, or a rebuild has
+// taken their place.
+func TestWhatNoRunNeedsIsNoDamage(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.PlantSmall(7, 1<<10)
+	stagestest.Write(t, filepath.Join(r.Tree, "gone", "file"), "of the first key file alone")
+	r.Backup()
+	r.Must(os.RemoveAll(filepath.Join(r.Tree, "gone")))
+	r.Keyfile += "2"
+	r.Must(encryption.CreateKeyfile(r.Keyfile))
+	r.Backup()
+	whole := func(what string) {
+		t.Helper()
+		target, o := r.Restore()
+		if o.Err != nil || !o.Complete(&o.Totals) {
+			t.Errorf("%s: restore: %v %v", what, o.Err, o.Events)
+		}
+		r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+		for _, all := range []bool{false, true} {
+			if o := r.Verify(func(v *verify.Options) { v.AllRuns = all }); o.Err != nil || !o.Complete(&o.Totals) {
+				t.Errorf("%s: verify, all runs: %v: %v %v", what, all, o.Err, o.Events)
+			}
+		}
+	}
+	whole("another key file")
+	damage := func(kind string, remove bool) {
+		found, err := filepath.Glob(filepath.Join(r.Root(), ".firn", kind, "*"))
+		r.Must(err)
+		if len(found) == 0 {
+			t.Fatalf("there are no %s", kind)
+		}
+		for _, file := range found {
+			if remove {
+				err = os.Remove(file)
+			} else {
+				err = os.Truncate(file, 10)
+			}
+			r.Must(err)
+		}
+	}
+	damage("lists", true)
+	r.Backup() // makes the lists again
+	if o := r.Verify(); o.Err != nil || !o.Complete(&o.Totals) {
+		t.Errorf("packs of an older run are gone: %v %v", o.Err, o.Events)
+	}
+	damage("lists", false)
+	damage("runs", false)
+	if o := r.Verify(); o.Complete(&o.Totals) {
+		t.Error("damage to all runs is not noticed")
+	}
+	if o := r.Rebuild(); o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.OtherKey)) == 0 {
+		t.Errorf("rebuild: %v %v", o.Err, o.Events)
+	}
+	whole("rebuilt")
+	r.Backup() // its state file names the damaged packs
+	whole("rebuilt and saved")
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
 	"firn/stages/job"
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
@@ -74,16 +76,44 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 
 // reportRuns reports what becomes of the runs in the catalogue.
 func (r *rebuild) reportRuns(ctx context.Context) error {
-	all, faults, err := r.Ledger.Runs(ctx)
+	all, faults, err := job.Runs(ctx, r.Ledger, r.Report)
 	if err != nil {
 		return err
 	}
 	for _, f := range faults {
-		r.Report.Event(report.Event{Kind: report.Warning, Key: f.Key, Text: "this run can't be read, and is kept as it is", Err: f.Err})
+		if errors.Is(f.Err, encryption.ErrOtherKey) {
+			r.Report.Event(report.Event{Kind: report.Warning, Key: f.Key, Text: "this run can't be read, and is kept as it is", Err: f.Err})
+			continue
+		}
+		r.Report.Event(report.Event{Kind: report.Warning, Key: f.Key, Text: "this run can't be read, and is retired: nothing looks for it any more", Err: f.Err})
+		r.run.Retired = append(r.run.Retired, f.Key)
+	}
+	for _, run := range all {
+		r.run.Number = max(r.run.Number, run.Number)
+	}
+	r.run.Number++
+	if err := r.retireGone(ctx, all); err != nil {
+		return err
 	}
 	r.Totals.Checks.Runs.Store(int64(len(all)))
 	if len(all) > 0 {
 		r.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs in the catalogue that can be read: %d; they are kept. Until the next backup, the newest state is the rebuilt one, with all archives in the store, also those whose subtrees were removed before the last run", len(all))})
+	}
+	return nil
+}
+
+// retireGone retires the volumes of runs that the store lost.
+func (r *rebuild) retireGone(ctx context.Context, all []catalogue.Run) error {
+	there, err := r.Ledger.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range all {
+		for _, key := range slices.Concat(run.Manifest, run.Packs) {
+			if !there[key] {
+				r.run.Retired = append(r.run.Retired, key)
+			}
+		}
 	}
 	return nil
 }
@@ -104,7 +134,10 @@ func (r *rebuild) begin(ctx context.Context) {
 func (r *rebuild) fault(ctx context.Context, f pipeline.Fault) {
 	a := f.Item.(*item)
 	e := report.Event{Kind: report.Failed, Path: a.Line.Path, Key: a.Line.Key, Err: f.Err, Problem: prove.ProblemOf(f.Err), Stored: a.Object.Size}
-	if e.Problem != "" {
+	switch {
+	case e.Problem == report.ProblemKey:
+		e.Kind = report.OtherKey
+	case e.Problem != "":
 		e.Kind = report.Damaged
 		line := catalogue.Subtree{Path: a.Line.Path, Key: a.Line.Key, Status: catalogue.Failed, Error: f.Err.Error()}
 		if err := r.writer.Add(ctx, line); err != nil {
@@ -112,7 +145,7 @@ func (r *rebuild) fault(ctx context.Context, f pipeline.Fault) {
 			return
 		}
 		r.count(&line)
-	} else {
+	default:
 		r.mu.Lock()
 		r.missed++
 		r.mu.Unlock()
@@ -151,6 +184,8 @@ func (r *rebuild) finish(ctx context.Context, end error) (stored bool, err error
 	}
 	stopped := errors.Is(end, pipeline.ErrStopped)
 	switch {
+	case end == nil && run.Unchanged == 0 && r.Totals.Checks.OtherKey.Load() > 0:
+		end = fmt.Errorf("no archive could be added to the catalogue: what is in %s was %w than the one given", r.Store.URL(), encryption.ErrOtherKey)
 	case end == nil && run.Subtrees+r.missed == 0:
 		end = fmt.Errorf("there is nothing to rebuild the catalogue from: %w", r.NoArchives())
 	case end == nil && run.Unchanged == 0:

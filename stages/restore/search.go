@@ -52,7 +52,7 @@ const (
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
 func (s *search) begin(ctx context.Context) error {
-	all, faults, err := s.Ledger.Runs(ctx)
+	all, faults, err := job.Runs(ctx, s.Ledger, s.Report)
 	if err != nil {
 		return err
 	}

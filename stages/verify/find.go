@@ -27,6 +27,7 @@ type runs struct {
 	all     []catalogue.Run // the oldest first
 	checked []catalogue.Run // whose archives are checked, the newest first
 	reaches []*ledger.Reach // of those
+	retired map[string]bool // parts of the catalogue that a rebuild took the place of
 	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
 }
 
@@ -100,10 +101,11 @@ func (v *verify) emit(a *item, emit func(*item) error) error {
 
 // choose reads the runs, and decides which of them are checked.
 func (v *verify) choose(ctx context.Context) error {
-	all, faults, err := v.Ledger.Runs(ctx)
+	all, faults, err := job.Runs(ctx, v.Ledger, v.Report)
 	if err != nil {
 		return err
 	}
+	v.runs.retired = ledger.Retired(all)
 	other := func(f ledger.Fault) bool { return errors.Is(f.Err, encryption.ErrOtherKey) }
 	if len(all) == 0 && slices.ContainsFunc(faults, other) {
 		return fmt.Errorf("the catalogue in %s was %w than the one given", v.Store.URL(), encryption.ErrOtherKey)
@@ -180,14 +182,26 @@ func (v *verify) eachSubtree(ctx context.Context, run catalogue.Run, fn func(cat
 	return nil
 }
 
-// checkVolumes reports the volumes of runs that are not in the listing.
+// checkVolumes reports the volumes of runs that are not in the listing. Of the packs, those that
+// checked archives need are damage, and are reported by packsOf.
 func (v *verify) checkVolumes() {
-	for _, run := range v.runs.all {
-		for _, key := range slices.Concat(run.Manifest, run.Packs) {
+	for _, run := range v.runs.checked {
+		for _, key := range run.Manifest {
 			if !v.listing.catalogue[key] {
 				v.damaged(key, store.ErrNotFound)
 			}
 		}
+	}
+	gone := 0
+	for _, run := range v.runs.all {
+		for _, key := range slices.Concat(run.Manifest, run.Packs) {
+			if !v.listing.catalogue[key] && !v.runs.retired[key] {
+				gone++
+			}
+		}
+	}
+	if gone > 0 {
+		v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("parts of the catalogue that are gone: %d; what is not named as damaged belongs to older runs alone", gone)})
 	}
 }
 

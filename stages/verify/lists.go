@@ -196,7 +196,7 @@ func (v *verify) readPack(ctx context.Context, l *listsOf) error {
 
 // damaged reports, once, an object of the catalogue that can't be used.
 func (v *verify) damaged(key string, err error) {
-	if _, again := v.reported.LoadOrStore(key, true); again {
+	if _, again := v.reported.LoadOrStore(key, true); again || v.runs.retired[key] {
 		return
 	}
 	err = prove.OfCatalogue(err)

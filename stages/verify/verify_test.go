@@ -339,18 +339,27 @@ func TestVerifyStops(t *testing.T) {
 	}
 }
 
-// What an earlier run left in the catalogue is looked for too, though it is
-// not that run's state which is checked.
-func TestVerifyMissesWhatEarlierRunsLeft(t *testing.T) {
+// What an earlier run left in the catalogue, and the newest state does not need, is told; it is
+// damage to who checks all runs, until a rebuild takes its place.
+func TestVerifyOfWhatEarlierRunsLeft(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	stagestest.Write(t, filepath.Join(r.Tree, "d1", "text"), "text")
 	r.Backup()
-	r.remove(r.of("manifests"))
-	r.MustRebuild()
-	o := r.Verify(level(verify.Quick))
+	gone := r.of("manifests")
+	r.Backup()
+	r.remove(gone)
+	all := func(v *verify.Options) { v.AllRuns = true }
+	if o := r.Verify(level(verify.Quick)); !o.Complete(&o.Totals) || len(o.Of(report.Notice)) != 1 {
+		t.Errorf("%v", o.Events)
+	}
+	o := r.Verify(level(verify.Quick), all)
 	if got := o.Problems(); o.Complete(&o.Totals) || !slices.Equal(got, []string{"manifests missing"}) {
 		t.Errorf("%q %v", got, o.Events)
+	}
+	r.MustRebuild()
+	if o := r.Verify(level(verify.Quick), all); !o.Complete(&o.Totals) {
+		t.Errorf("%v", o.Events)
 	}
 }
 
