@@ -123,6 +123,7 @@ var hints = []func(error) string{
 	as(func(e *awsconf.SSOError) string {
 		return strings.TrimSuffix("run aws sso login --profile "+e.Profile, " --profile ")
 	}),
+	is(store.ErrChanged, "another run stores there: run the same command again when it has ended"),
 	is(store.ErrTooLarge, "a larger --depth makes smaller archives"),
 	is(store.ErrPartMemory, "raise --memory-limit, or use a larger --depth"),
 

@@ -208,7 +208,8 @@ func (r *restore) checkKey(a *item) error {
 
 // fetch writes the archive to the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) error {
-	err := r.prover.Bring(ctx, &a.Archive)
+	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
+		func(ctx context.Context) error { return r.ask(ctx, a) })
 	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}
