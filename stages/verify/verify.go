@@ -67,8 +67,15 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 
 // ask asks the store for the archive, and compares it with what is known of it.
 func (v *verify) ask(ctx context.Context, a *item) (err error) {
-	if a.Object, err = v.Store.Head(ctx, a.Line.Key, a.Line.Version); err != nil {
+	var standsIn bool
+	if a.Object, standsIn, err = prove.Head(ctx, v.Store, &a.Line); err != nil {
 		return a.absent(err)
+	}
+	if standsIn {
+		a.Line.Version, a.Line.ETag = a.Object.Version, a.Object.ETag
+		v.standsInOnce.Do(func() {
+			v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: prove.StoodIn})
+		})
 	}
 	return v.compare(ctx, a)
 }
