@@ -15,6 +15,7 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/job"
+	"firn/stages/service/ledger"
 	"firn/stages/service/recovery"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
@@ -37,6 +38,7 @@ type Options struct {
 	State *state.DB
 
 	Class     string // storage class, "" for the store's default
+	NewStore  bool   // go on if the store holds nothing any more of what State knows
 	ForceRead bool   // read everything, whatever the fingerprints say
 	DryRun    bool   // scan and ask; archive and store nothing
 	Workers   Workers
@@ -136,25 +138,57 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	return b.Handle(nil, b.finish), nil
 }
 
-// prepare removes what interrupted runs left, and stores the recovery files before the first
-// archive.
+// prepare checks that the store still has what earlier runs stored, removes what interrupted runs
+// left, and stores the recovery files before the first archive.
 func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
 	if b.SpoolFilesRemoved > 0 {
 		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
 	}
-	if !b.options.DryRun {
-		if err := b.abortUploads(ctx); err != nil {
-			return err
-		}
+	if b.journal, err = b.openJournal(ctx, volume); err != nil {
+		return err
 	}
-	if b.journal, err = b.openJournal(ctx, volume); err != nil || b.options.DryRun {
+	if err := b.checkStore(ctx); err != nil || b.options.DryRun {
+		return err
+	}
+	if err := b.abortUploads(ctx); err != nil {
 		return err
 	}
 	if err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix)); err != nil && ctx.Err() == nil {
 		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but the instructions to open them without firn are missing or out of date", Err: err})
 	}
 	return nil
+}
+
+// An EmptyStoreError says that a store holds nothing of what earlier runs stored in it.
+type EmptyStoreError struct {
+	Path  string // the backup path
+	Store string // its URL
+}
+
+func (e *EmptyStoreError) Error() string {
+	return fmt.Sprintf("an earlier run stored archives of %s in %s, which holds none of them now, and no catalogue: it was emptied, or is another store, or its disk is not mounted", e.Path, e.Store)
+}
+
+// checkStore returns an EmptyStoreError if the state file knows archives of the tree, and the store
+// has neither an archive nor a catalogue where they were. It asks the store only if there is no list
+// of entries either.
+func (b *backup) checkStore(ctx context.Context) error {
+	keys := b.keySpace()
+	if b.options.NewStore || len(b.journal.packs) > 0 || !b.options.State.Knows(b.stateName, keys...) {
+		return nil
+	}
+	found := errors.New("found")
+	for _, prefix := range append(keys, ledger.Dir(b.Prefix)) {
+		err := b.Store.List(ctx, prefix, func(store.Object) error { return found })
+		if errors.Is(err, found) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return &EmptyStoreError{b.options.Path, b.Store.URL()}
 }
 
 // finish stores the catalogue.
