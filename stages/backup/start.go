@@ -199,13 +199,16 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	return errors.Join(end, err, b.tree.Close())
 }
 
+// wholeSeconds is by how much a store that counts whole seconds may give an upload too young.
+const wholeSeconds = 2 * time.Second
+
 // abortUploads aborts the uploads of archives and of the catalogue that interrupted runs left
-// unfinished.
+// unfinished. Those that began after this run are not theirs.
 func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
-			if u.Key != "" && !job.IsArchive(u.Key) || u.Initiated.After(b.Started) {
+			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < time.Since(b.Started)-wholeSeconds {
 				return nil // a directory store lists uploads that have no key yet
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
@@ -220,7 +223,7 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	}
 	if err == nil {
 		var n int
-		n, err = b.Ledger.Clean(ctx, b.Started)
+		n, err = b.Ledger.Clean(ctx)
 		aborted += n
 	}
 	if pipeline.IsFatal(err) || ctx.Err() != nil {

@@ -138,8 +138,8 @@ type RestoreState struct {
 
 // PendingUpload is a multipart upload that was neither completed nor aborted.
 type PendingUpload struct {
-	Key, ID   string
-	Initiated time.Time
+	Key, ID string
+	Age     time.Duration // since it was begun, by the store's clock, which may be of whole seconds
 }
 
 // Part is one stored part of an upload.

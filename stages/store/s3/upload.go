@@ -181,12 +181,13 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 		if err != nil {
 			return s.fault(ctx, finding, what, err)
 		}
+		now := serverTime(page.ResultMetadata)
 		for _, u := range page.Uploads {
 			key, err := decodeKey(u.Key, page.EncodingType)
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", finding.doing, what, err)
 			}
-			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated).UTC()}); err != nil {
+			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Age: now.Sub(aws.ToTime(u.Initiated))}); err != nil {
 				return err
 			}
 		}
