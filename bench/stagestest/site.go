@@ -87,6 +87,21 @@ func (s *Site) Delete(key, version string) {
 	s.Must(err)
 }
 
+// Rewrite does to an object what an operator does: it is copied onto itself to change its storage
+// class, and the version before it expires.
+func (s *Site) Rewrite(key string) {
+	s.T.Helper()
+	before, err := s.Store.Head(s.T.Context(), key, "")
+	s.Must(err)
+	body := s.ReadObject(key)
+	after, err := s.Store.Put(s.T.Context(), key, body, store.PutOptions{Meta: before.Meta, Class: "STANDARD_IA", CRC32C: store.CRC32C(body)})
+	s.Must(err)
+	s.Delete(key, before.Version)
+	if after.Version == before.Version || after.ETag != before.ETag {
+		s.T.Fatalf("%+v, was %+v", after, before)
+	}
+}
+
 // SavedTwice is a bucket with versions and a tree that was saved, changed in d1, and saved again.
 // The lines of the second run are returned by key. Thaws take an hour, or until Server.FinishThaws.
 func SavedTwice(t *testing.T, change ...func(*backup.Options)) (s *Site, lines map[string]catalogue.Subtree) {

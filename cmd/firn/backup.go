@@ -16,6 +16,7 @@ import (
 	"firn/stages/backup"
 	"firn/stages/format/codec"
 	"firn/stages/format/exclude"
+	"firn/stages/format/key"
 	"firn/stages/job"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
@@ -64,6 +65,7 @@ type backupFlags struct {
 	output  flags.Output
 	machine machineFlags
 	dryRun  bool
+	anew    bool
 }
 
 func newBackupFlags() *backupFlags {
@@ -79,9 +81,11 @@ func newBackupFlags() *backupFlags {
 func (b *backupFlags) groups() flags.Groups {
 	shown := flags.NewGroup("What is printed", &b.output)
 	shown.BoolVar(&b.dryRun, "dry-run", false, "list what would be archived, and store nothing")
+	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key)
+	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
 	return flags.Groups{
 		flags.NewGroup("What is saved, and how", &b.tree, &b.archive),
-		flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key),
+		where,
 		shown,
 		flags.NewGroup("Resources (the defaults suit the machine)", &b.cache, &b.machine),
 	}
@@ -241,7 +245,7 @@ func (b *backupFlags) run(p *program) error {
 		}
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-			Class: b.remote.class, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+			Class: b.remote.class, NewStore: b.anew, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
 			Host: hostname(), Firn: versionText(),
 		})
 	})
@@ -284,6 +288,7 @@ func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
 	file := b.key.File
 	pass, warnings, created, err := job.OpenKeyfile(ctx, file, m.Store, job.KeyfileOptions{
 		AllowWeak: b.key.AllowWeak, DryRun: b.dryRun, Prefix: b.store.Prefix,
+		Known: !b.anew && m.state.Knows(m.Store.URL(), key.Prefix(b.store.Prefix)),
 	})
 	if err != nil {
 		return err

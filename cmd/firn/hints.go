@@ -113,11 +113,12 @@ var hints = []func(error) string{
 	is(encryption.ErrOtherKey, "name the key file it was made with as --keyfile"),
 	is(encryption.ErrWeakPassphrase, "use a new key file for new archives; those made with this one still open with --allow-weak-keyfile"),
 	as(func(e *job.KeyfileError) string {
-		if e.Archive == "" {
+		if !e.Archives {
 			return "name a --keyfile that can be made"
 		}
 		return "name the key file they were made with as --keyfile; firn makes a new one only for a store, or a --prefix, that holds no archive"
 	}),
+	as(always[*backup.EmptyStoreError]("mount its disk, or check --bucket-name and what deleted them; --new-store stores everything again")),
 
 	as(func(e *s3.RegionError) string { return strings.TrimSpace("use --region " + e.Region) }),
 	is(s3.ErrStorageClass, "use --storage-class with one that it does (STANDARD)"),
@@ -127,6 +128,7 @@ var hints = []func(error) string{
 	as(func(e *awsconf.SSOError) string {
 		return strings.TrimSuffix("run aws sso login --profile "+e.Profile, " --profile ")
 	}),
+	is(store.ErrChanged, "another run stores there: run the same command again when it has ended"),
 	is(store.ErrTooLarge, "a larger --depth makes smaller archives"),
 	is(store.ErrPartMemory, "raise --memory-limit, or use a larger --depth"),
 

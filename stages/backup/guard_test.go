@@ -169,9 +169,23 @@ func TestGoneFromTheStore(t *testing.T) {
 	if o := r.Backup(); len(o.Of(report.Warning)) != 0 {
 		t.Errorf("a first run warns: %v", o.Events)
 	}
+	mounted := r.Store
 	r.Store = elsewhere{stagestest.NewRig(t).Store, r.Store.URL()} // its disk is not mounted
+	for range 2 {
+		if _, err := r.TryBackup(t.Context()); err == nil || !strings.Contains(err.Error(), "holds none of them now") || len(r.Keys()) != 0 {
+			t.Fatalf("%v; stored: %q", err, r.Keys())
+		}
+	}
+	r.Store = mounted
+	r.Store = elsewhere{stagestest.NewRig(t).Store, r.Store.URL()}
+	other := filepath.Join(t.TempDir(), "other")
+	stagestest.Write(t, filepath.Join(other, "file"), "content")
+	if o := r.Backup(func(b *backup.Options) { b.Path = other }); o.Err != nil || !o.Complete(&o.Totals) {
+		t.Errorf("another tree, of which nothing was stored: %v %v", o.Err, o.Events)
+	}
+	r.Store = elsewhere{stagestest.NewRig(t).Store, r.Store.URL()}
 	for want := range 2 {
-		o := r.Backup()
+		o := r.Backup(func(b *backup.Options) { b.NewStore = want == 0 })
 		if got := len(o.Of(report.Warning)); got != 1-want || o.Totals.Saved.Load() != int64(4-4*want) {
 			t.Errorf("%d warnings, %d saved: %v", got, o.Totals.Saved.Load(), o.Events)
 		}

@@ -15,6 +15,7 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/job"
+	"firn/stages/service/ledger"
 	"firn/stages/service/recovery"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
@@ -37,6 +38,7 @@ type Options struct {
 	State *state.DB
 
 	Class     string // storage class, "" for the store's default
+	NewStore  bool   // go on if the store holds nothing any more of what State knows
 	ForceRead bool   // read everything, whatever the fingerprints say
 	DryRun    bool   // scan and ask; archive and store nothing
 	Workers   Workers
@@ -136,25 +138,57 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	return b.Handle(nil, b.finish), nil
 }
 
-// prepare removes what interrupted runs left, and stores the recovery files before the first
-// archive.
+// prepare checks that the store still has what earlier runs stored, removes what interrupted runs
+// left, and stores the recovery files before the first archive.
 func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
 	if b.SpoolFilesRemoved > 0 {
 		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
 	}
-	if !b.options.DryRun {
-		if err := b.abortUploads(ctx); err != nil {
-			return err
-		}
+	if b.journal, err = b.openJournal(ctx, volume); err != nil {
+		return err
 	}
-	if b.journal, err = b.openJournal(ctx, volume); err != nil || b.options.DryRun {
+	if err := b.checkStore(ctx); err != nil || b.options.DryRun {
+		return err
+	}
+	if err := b.abortUploads(ctx); err != nil {
 		return err
 	}
 	if err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix)); err != nil && ctx.Err() == nil {
 		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but the instructions to open them without firn are missing or out of date", Err: err})
 	}
 	return nil
+}
+
+// An EmptyStoreError says that a store holds nothing of what earlier runs stored in it.
+type EmptyStoreError struct {
+	Path  string // the backup path
+	Store string // its URL
+}
+
+func (e *EmptyStoreError) Error() string {
+	return fmt.Sprintf("an earlier run stored archives of %s in %s, which holds none of them now, and no catalogue: it was emptied, or is another store, or its disk is not mounted", e.Path, e.Store)
+}
+
+// checkStore returns an EmptyStoreError if the state file knows archives of the tree, and the store
+// has neither an archive nor a catalogue where they were. It asks the store only if there is no list
+// of entries either.
+func (b *backup) checkStore(ctx context.Context) error {
+	keys := b.keySpace()
+	if b.options.NewStore || len(b.journal.packs) > 0 || !b.options.State.Knows(b.stateName, keys...) {
+		return nil
+	}
+	found := errors.New("found")
+	for _, prefix := range append(keys, ledger.Dir(b.Prefix)) {
+		err := b.Store.List(ctx, prefix, func(store.Object) error { return found })
+		if errors.Is(err, found) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return &EmptyStoreError{b.options.Path, b.Store.URL()}
 }
 
 // finish stores the catalogue.
@@ -165,13 +199,16 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	return errors.Join(end, err, b.tree.Close())
 }
 
+// wholeSeconds is by how much a store that counts whole seconds may give an upload too young.
+const wholeSeconds = 2 * time.Second
+
 // abortUploads aborts the uploads of archives, of the catalogue and of the recovery files that
-// interrupted runs left unfinished.
+// interrupted runs left unfinished. Those that began after this run are not theirs.
 func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
-			if u.Key != "" && !job.IsArchive(u.Key) || u.Initiated.After(b.Started) {
+			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < time.Since(b.Started)-wholeSeconds {
 				return nil // a directory store lists uploads that have no key yet
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
@@ -186,12 +223,12 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	}
 	if err == nil {
 		var n int
-		n, err = b.Ledger.Clean(ctx, b.Started)
+		n, err = b.Ledger.Clean(ctx)
 		aborted += n
 	}
 	if err == nil {
 		var n int
-		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix), b.Started)
+		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix))
 		aborted += n
 	}
 	if pipeline.IsFatal(err) || ctx.Err() != nil {

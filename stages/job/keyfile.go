@@ -17,14 +17,15 @@ import (
 type KeyfileOptions struct {
 	AllowWeak bool
 	DryRun    bool   // make no file
+	Known     bool   // earlier runs stored archives in the store: make no file
 	Prefix    string // below which archives are looked for
 }
 
 // A KeyfileError says why a missing key file was not made.
 type KeyfileError struct {
-	Path    string
-	Archive string // key of an archive that the store holds; "" if the file could not be written
-	err     error
+	Path     string
+	Archives bool // there are archives of another key; else the file could not be written
+	err      error
 }
 
 func (e *KeyfileError) Error() string { return e.err.Error() }
@@ -33,7 +34,7 @@ func (e *KeyfileError) Error() string { return e.err.Error() }
 func (e *KeyfileError) Unwrap() error { return e.err }
 
 // OpenKeyfile reads the passphrase that openssl would read from path. It makes a missing file only
-// if the store holds no archive: a typo in the path must not give a second key. created says that
+// if the store holds no archive, and never did: a typo in the path must not give a second key. created says that
 // it was made, or, in a dry run, would have been made. Errors: *KeyfileError, those of the store
 // and of encryption.ReadPassphrase.
 func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encryption.Passphrase, warnings []string, created bool, err error) {
@@ -47,13 +48,16 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 		return nil, nil, false, fmt.Errorf("looking for archives made with an earlier key: %w", err)
 	}
 	if archive != "" {
-		return nil, nil, false, &KeyfileError{path, archive, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens", path, s.URL(), archive)}
+		return nil, nil, false, &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens", path, s.URL(), archive)}
+	}
+	if o.Known {
+		return nil, nil, false, &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and an earlier run stored archives in %s, which another key opens", path, s.URL())}
 	}
 	if o.DryRun {
 		return encryption.NewPassphrase([]byte(rand.Text())), nil, true, nil
 	}
 	if err := encryption.CreateKeyfile(path); err != nil {
-		return nil, nil, false, &KeyfileError{path, "", err}
+		return nil, nil, false, &KeyfileError{path, false, err}
 	}
 	pass, warnings, err = encryption.ReadPassphrase(path, read)
 	return pass, warnings, true, err

@@ -1,6 +1,9 @@
 package prove
 
 import (
+	"context"
+	"errors"
+
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/record"
@@ -26,6 +29,32 @@ func (a *Archive) Drop(error) {
 		_ = a.spool.Remove()
 	}
 }
+
+// Head asks the store for the object of a line. If the line's version is gone, the object that has
+// the key now stands in for it, if it has the line's content by its ETag or by its record: a copy of
+// an object onto itself gives it another version. Errors: those of Store.Head.
+func Head(ctx context.Context, s store.Store, line *catalogue.Subtree) (o store.Object, standsIn bool, err error) {
+	o, err = s.Head(ctx, line.Key, line.Version)
+	if line.Version == "" || !errors.Is(err, store.ErrNotFound) {
+		return o, false, err
+	}
+	now, again := s.Head(ctx, line.Key, "")
+	switch {
+	case again != nil && !errors.Is(again, store.ErrNotFound):
+		return now, false, again
+	case again != nil || now.Size != line.ObjectSize:
+		return o, false, err
+	}
+	own, wrong := record.FromMeta(now.Meta)
+	sameRecord := wrong == nil && own.MD5 != "" && own.MD5 == line.MD5 && own.HMAC == line.HMAC
+	if !sameRecord && (line.ETag == "" || now.ETag != line.ETag) {
+		return o, false, err
+	}
+	return now, true, nil
+}
+
+// StoodIn is what a user is told once of objects that stand in for their lines' versions.
+const StoodIn = "the version that its run names is gone: the object that has its key now has the same content, and is used; the same holds for others like it"
 
 // CheckKey finds a wrong key before the archive is fetched. A record of the old script has no key
 // id, and passes. Errors are Damages.

@@ -63,6 +63,19 @@ func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 	return nil
 }
 
+// Again calls read, and once more if the object changed while it was read: a run beside may have
+// stored it again. look asks the store for it before that, and sets Object and Record.
+func Again(ctx context.Context, read, look func(context.Context) error) error {
+	err := read(ctx)
+	if !errors.Is(err, store.ErrChanged) {
+		return err
+	}
+	if err := look(ctx); err != nil {
+		return err
+	}
+	return read(ctx)
+}
+
 // verify decrypts the archive to w. Without an error, w got what the record says.
 func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 	sums := hash.NewArchive(nil)
@@ -74,7 +87,7 @@ func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 		sums = hash.NewArchive(keys.MAC(a.Object.Key))
 	}
 	cipher := &Summed{ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
-		return p.fetcher.Fetch(ctx, p.stage, fetch.Object{Key: a.Object.Key, Version: a.Object.Version, Size: a.Object.Size}, w)
+		return p.fetcher.Fetch(ctx, p.stage, a.Object, w)
 	})}
 	defer cipher.Close()
 	plain, err := encryption.NewDecrypter(p.job.Passphrase, cipher)

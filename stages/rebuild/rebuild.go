@@ -3,6 +3,7 @@ package rebuild
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"firn/pipeline"
@@ -67,6 +68,15 @@ func (r *rebuild) emit(o store.Object, emit func(*item) error) error {
 // look reads the object's metadata.
 func (r *rebuild) look(ctx context.Context, a *item, emit func(*item) error) (err error) {
 	r.Totals.Scanned.Add(1)
+	if err := r.ask(ctx, a); err != nil {
+		return err
+	}
+	a.read = r.options.ReadData && a.Line.List == nil && !a.Object.Restore.Cold
+	return emit(a)
+}
+
+// ask sets what the object's metadata say, and the list of its entries if the store has it.
+func (r *rebuild) ask(ctx context.Context, a *item) error {
 	object, err := r.Store.Head(ctx, a.Line.Key, "")
 	if err != nil {
 		return err
@@ -89,8 +99,7 @@ func (r *rebuild) look(ctx context.Context, a *item, emit func(*item) error) (er
 			a.Line.Path, a.pathless = list.path, false
 		}
 	}
-	a.read = r.options.ReadData && a.Line.List == nil && !object.Restore.Cold
-	return emit(a)
+	return nil
 }
 
 // fetch writes the archive to the spool and verifies it, if its content is read.
@@ -99,7 +108,12 @@ func (r *rebuild) fetch(ctx context.Context, a *item, emit func(*item) error) er
 		r.Totals.UnreadBytes.Add(a.Object.Size)
 		return emit(a)
 	}
-	if err := r.prover.Bring(ctx, &a.Archive); err != nil {
+	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
+		func(ctx context.Context) error { return r.ask(ctx, a) })
+	switch {
+	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
+		a.read = false
+	case err != nil:
 		return err
 	}
 	return emit(a)

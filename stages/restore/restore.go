@@ -155,12 +155,17 @@ func (e *GoneError) Unwrap() error { return store.ErrNotFound }
 
 // ask fills in what the store knows of an archive, and checks that it can be verified.
 func (r *restore) ask(ctx context.Context, a *item) error {
-	object, err := r.Store.Head(ctx, a.Line.Key, a.Object.Version)
+	object, standsIn, err := prove.Head(ctx, r.Store, &a.Line)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return lost{&GoneError{a.Line.Key, a.Object.Version}}
+		return lost{&GoneError{a.Line.Key, a.Line.Version}}
 	case err != nil:
 		return err
+	}
+	if standsIn {
+		r.standsInOnce.Do(func() {
+			r.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: prove.StoodIn})
+		})
 	}
 	if err = r.accept(a, object); err == nil {
 		err = r.checkKey(a)
@@ -178,7 +183,7 @@ func (r *restore) accept(a *item, object store.Object) error {
 	if err != nil {
 		return fmt.Errorf("reading the record of %s: %w", a.Line.Key, err)
 	}
-	replaced := a.catalogued && a.Object.Version == "" && (own.MD5 != a.Record.MD5 || own.HMAC != a.Record.HMAC)
+	replaced := a.catalogued && a.Line.Version == "" && (own.MD5 != a.Record.MD5 || own.HMAC != a.Record.HMAC)
 	if replaced && r.options.Moment != (ledger.Moment{}) {
 		return fmt.Errorf("%s was stored again after that run, and the store keeps no versions: its earlier content is gone", a.Line.Key)
 	}
@@ -209,7 +214,8 @@ func (r *restore) checkKey(a *item) error {
 
 // fetch writes the archive to the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) error {
-	err := r.prover.Bring(ctx, &a.Archive)
+	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
+		func(ctx context.Context) error { return r.ask(ctx, a) })
 	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"firn/bench/stagestest"
@@ -12,6 +14,7 @@ import (
 	"firn/stages/backup"
 	"firn/stages/format/codec"
 	"firn/stages/format/encryption"
+	"firn/stages/prove"
 	"firn/stages/restore"
 	"firn/stages/service/report"
 )
@@ -186,4 +189,27 @@ func TestRestoreWithMisplacedLists(t *testing.T) {
 		}
 	}
 	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+}
+
+// A run beside stores an archive again while it is read, in a store without versions: what is
+// stored now is restored, and bytes of two objects are never taken for damage.
+func TestRestoreBesideARun(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.PlantSmall(16, 3<<20)
+	r.Backup()
+	later, target := r.SavedBeside(), t.TempDir()
+	beside := func(times int) *stagestest.Outcome {
+		return r.RestoreWith(target, r.Keyfile, func(o *restore.Options) { o.Store = r.ReplacedBy(later, times) })
+	}
+	if o := beside(1); o.Err != nil || !o.Complete(&o.Totals) {
+		t.Errorf("replaced once: %v %v", o.Err, o.Events)
+	}
+	r.Diff(r.Tree, filepath.Join(target, r.Tree), tree.DiffOptions{})
+	target = t.TempDir()
+	o := beside(2)
+	failed := slices.IndexFunc(o.Events, func(e report.Event) bool { return e.Kind == report.Failed })
+	if o.Err != nil || len(o.Of(report.Failed)) != 1 || errors.Is(o.Events[failed].Err, prove.ErrDamaged) || !strings.Contains(o.Events[failed].Err.Error(), "was changed while it was read") {
+		t.Errorf("replaced twice: %v %v", o.Err, o.Events)
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"firn/bench/harness"
 	"firn/bench/stagestest"
+	"firn/bench/tree"
 	"firn/stages/backup"
 	"firn/stages/restore"
 	"firn/stages/service/report"
@@ -112,6 +113,23 @@ func TestExpiredOnS3(t *testing.T) {
 	r.whole(r.thaw(soon(store.TierStandard), on(s)))
 	if n := s.Server.Count("RestoreObject"); n < 1 {
 		t.Error("nothing was asked for again")
+	}
+}
+
+// An operator rewrote an object in place, and its old version expired: the current object has the
+// content, and is restored. An object with another content is not.
+func TestRestoreOfWhatWasRewritten(t *testing.T) {
+	s, _ := stagestest.SavedTwice(t)
+	s.Rewrite(s.KeyOf("d1"))
+	target, o := s.Restore()
+	if o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Notice)) != 1 {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	s.Diff(s.Tree, filepath.Join(target, s.Tree), tree.DiffOptions{})
+	s.Swap("d1", "d2")
+	s.Rewrite(s.KeyOf("d1"))
+	if _, o := s.Restore(); o.Totals.Failed.Load() != 1 || o.Totals.Restored.Load() != 3 {
+		t.Errorf("%v", o.Events)
 	}
 }
 

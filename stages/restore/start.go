@@ -40,7 +40,7 @@ type restore struct {
 	shelf     *ledger.Shelf
 	thawer    *thawer
 
-	unprovenOnce sync.Once
+	unprovenOnce, standsInOnce sync.Once
 
 	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
 }

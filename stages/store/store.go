@@ -23,6 +23,8 @@ var (
 	ErrNoUpload = errors.New("no such unfinished upload")
 	// ErrChecksum: the bytes that arrived are not those the caller's CRC-32C was computed over.
 	ErrChecksum = errors.New("checksum does not match the bytes that arrived")
+	// ErrChanged: the object is no longer the one that was to be read.
+	ErrChanged = errors.New("the object was changed while it was read")
 	// ErrTooLarge: the store takes no object of that size.
 	ErrTooLarge = errors.New("the object is larger than the store takes")
 	// ErrPartMemory: an object of that size needs parts that are larger than the memory for them.
@@ -52,7 +54,7 @@ type Store interface {
 
 	// Get reads an object or a range, to be closed. A body that ends early gives
 	// io.ErrUnexpectedEOF; a range that begins after the last byte is an error. Errors:
-	// ErrNotFound, ErrCold.
+	// ErrNotFound, ErrCold; ErrChanged, at any byte.
 	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, error)
 
 	// Put stores body as one object, replacing (as a new version, where the store keeps versions)
@@ -136,8 +138,8 @@ type RestoreState struct {
 
 // PendingUpload is a multipart upload that was neither completed nor aborted.
 type PendingUpload struct {
-	Key, ID   string
-	Initiated time.Time
+	Key, ID string
+	Age     time.Duration // since it was begun, by the store's clock, which may be of whole seconds
 }
 
 // Part is one stored part of an upload.
@@ -159,6 +161,7 @@ type PutOptions struct {
 // GetOptions says what of an object to read; the zero value is the whole of its newest version.
 type GetOptions struct {
 	Version string // version id, "" is the newest
+	ETag    string // of the object that is to be read, as Head gave it; "" is any
 	Offset  int64  // first byte
 	Length  int64  // bytes; 0 or less: to the end
 }

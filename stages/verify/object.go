@@ -172,7 +172,7 @@ func (v *verify) reread(ctx context.Context, a *item) (err error) {
 	if !a.Object.HasCRC32C || a.Object.Restore.Cold {
 		return nil
 	}
-	body, err := v.Store.Get(ctx, a.Object.Key, store.GetOptions{Version: a.Object.Version})
+	body, err := v.Store.Get(ctx, a.Object.Key, store.GetOptions{Version: a.Object.Version, ETag: a.Object.ETag})
 	if err != nil {
 		return prove.OfArchive(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
+	"firn/stages/prove"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
@@ -107,7 +108,7 @@ func (x loss) text() string {
 // present reports whether the store has the object of a line, whole: runs also list what was cut
 // short before they began.
 func (v *verify) present(ctx context.Context, s *catalogue.Subtree) (bool, error) {
-	o, err := v.Store.Head(ctx, s.Key, s.Version)
+	o, standsIn, err := prove.Head(ctx, v.Store, s)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return false, nil
@@ -117,5 +118,5 @@ func (v *verify) present(ctx context.Context, s *catalogue.Subtree) (bool, error
 		return false, nil
 	}
 	own, err := record.FromMeta(o.Meta)
-	return err == nil && o.Size == s.ObjectSize && own.FitsObject(o.Size) && (s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), own) == "", nil
+	return err == nil && o.Size == s.ObjectSize && own.FitsObject(o.Size) && (standsIn || s.ETag == "" || o.ETag == s.ETag) && differs(s.Record(), own) == "", nil
 }

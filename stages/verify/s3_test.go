@@ -62,6 +62,24 @@ func TestVerifyOfDeletedVersions(t *testing.T) {
 	}
 }
 
+// An operator rewrote objects in place, and their old versions expired: the current objects have
+// the content, which is a word and no loss. Another object in that place is one.
+func TestVerifyOfWhatWasRewritten(t *testing.T) {
+	s, _ := stagestest.SavedTwice(t)
+	s.Rewrite(s.KeyOf("d1"))
+	s.Rewrite(s.KeyOf("d2"))
+	for _, l := range []verify.Level{verify.Quick, verify.Default, verify.ReadData} {
+		o := s.Verify(level(l))
+		if !o.Complete(&o.Totals) || o.Totals.Checks.Verified.Load() != 4 || l != verify.Quick && len(o.Of(report.Notice)) != 1 {
+			t.Errorf("level %d: %v", l, o.Events)
+		}
+	}
+	s.Replace(s.KeyOf("d2"), stagestest.Flip(-1), s.KeyOf("d2"))
+	if o := s.Verify(); !slices.Equal(o.Problems(), []string{"d2 content"}) {
+		t.Errorf("%q %v", o.Problems(), o.Events)
+	}
+}
+
 // Somebody stored another object under a key: the version that was saved is
 // below it, and intact.
 func TestVerifyOfWhatWasStoredOver(t *testing.T) {

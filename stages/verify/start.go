@@ -52,7 +52,7 @@ type verify struct {
 	losses   losses
 	later    func() (map[[2]uint64]int, error) // readLater, once
 
-	unprovenOnce, unfinishedOnce sync.Once
+	unprovenOnce, unfinishedOnce, standsInOnce sync.Once
 
 	stages struct{ find, lookup, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
 }

@@ -4,11 +4,13 @@ package verify
 
 import (
 	"context"
+	"errors"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/prove"
 	"firn/stages/service/report"
+	"firn/stages/store"
 )
 
 // flow is the verification: an archive flows from one line to the next, with what a run says of it
@@ -41,12 +43,7 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 		v.settle(a, report.Verified, nil)
 		return nil
 	}
-	object, err := v.Store.Head(ctx, a.Line.Key, a.Line.Version)
-	if err != nil {
-		return a.absent(err)
-	}
-	a.Object = object
-	err = v.compare(ctx, a)
+	err := v.ask(ctx, a)
 	if prove.ProblemOf(err) == report.ProblemKey && a.run == "" && len(v.runs.all) > 0 {
 		v.settle(a, report.OtherKey, err)
 		return nil
@@ -54,16 +51,18 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	if err != nil {
 		return err
 	}
-	v.checkClass(a, object.Class)
+	v.checkClass(a, a.Object.Class)
 	switch {
-	case v.options.Level == ReadData && v.options.Subset.Has(object.Key):
-		if object.Restore.Cold {
+	case v.options.Level == ReadData && v.options.Subset.Has(a.Object.Key):
+		if a.Object.Restore.Cold {
 			v.settle(a, report.NotRead, nil)
 			return nil
 		}
 		return emit(a)
 	case v.options.Level != Quick && v.options.Reread:
-		if err := v.reread(ctx, a); err != nil {
+		err := prove.Again(ctx, func(ctx context.Context) error { return v.reread(ctx, a) },
+			func(ctx context.Context) error { return v.ask(ctx, a) })
+		if err != nil {
 			return err
 		}
 	}
@@ -71,10 +70,31 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	return nil
 }
 
+// ask asks the store for the archive, and compares it with what is known of it.
+func (v *verify) ask(ctx context.Context, a *item) (err error) {
+	var standsIn bool
+	if a.Object, standsIn, err = prove.Head(ctx, v.Store, &a.Line); err != nil {
+		return a.absent(err)
+	}
+	if standsIn {
+		a.Line.Version, a.Line.ETag = a.Object.Version, a.Object.ETag
+		v.standsInOnce.Do(func() {
+			v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: prove.StoodIn})
+		})
+	}
+	return v.compare(ctx, a)
+}
+
 // fetch writes the archive to the spool and verifies it.
 func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	a.fetched = true
-	if err := v.prover.Bring(ctx, &a.Archive); err != nil {
+	err := prove.Again(ctx, func(ctx context.Context) error { return v.prover.Bring(ctx, &a.Archive) },
+		func(ctx context.Context) error { return v.ask(ctx, a) })
+	switch {
+	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
+		v.settle(a, report.NotRead, nil)
+		return nil
+	case err != nil:
 		return err
 	}
 	return emit(a)

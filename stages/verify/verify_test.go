@@ -400,3 +400,26 @@ func TestVerifyOfMisplacedLists(t *testing.T) {
 		}
 	}
 }
+
+// A run beside stores an archive again while it is read, in a store without versions: the archive
+// is looked at once more, and bytes of two objects are never taken for damage.
+func TestVerifyBesideARun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.PlantSmall(16, 3<<20)
+	r.Backup()
+	later := r.SavedBeside()
+	o := r.Verify(func(v *verify.Options) { v.Store = r.ReplacedBy(later, 1) })
+	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Checks.Read.Load() != o.Totals.Subtrees.Load() {
+		t.Errorf("replaced once: %v %v", o.Err, o.Events)
+	}
+	o = r.Verify(func(v *verify.Options) { v.Store = r.ReplacedBy(later, 2) })
+	if got := o.Problems(); o.Err != nil || !slices.Equal(got, []string{"big "}) || o.Totals.Checks.Damaged.Load() != 0 {
+		t.Errorf("replaced twice: %v %q %v", o.Err, got, o.Events)
+	}
+	for _, e := range o.Events {
+		if e.Kind == report.Failed && !strings.Contains(e.Err.Error(), "was changed while it was read") {
+			t.Errorf("%v", e.Err)
+		}
+	}
+}

@@ -96,10 +96,10 @@ func (l *Ledger) keys(ctx context.Context, below string) (map[string]bool, error
 const abandoned = 24 * time.Hour
 
 // Clean aborts the uploads to the catalogue that dead runs left unfinished, and returns how many.
-func (l *Ledger) Clean(ctx context.Context, now time.Time) (aborted int, err error) {
+func (l *Ledger) Clean(ctx context.Context) (aborted int, err error) {
 	dir := Dir(l.Prefix)
 	err = l.Store.Uploads(ctx, dir, func(u store.PendingUpload) error {
-		if !strings.HasPrefix(u.Key, dir) || now.Sub(u.Initiated) < abandoned {
+		if !strings.HasPrefix(u.Key, dir) || u.Age < abandoned {
 			return nil
 		}
 		if err := l.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {

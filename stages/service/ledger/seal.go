@@ -64,7 +64,7 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 		return nil, err
 	}
 	archive := hash.NewArchive(keys.MAC(key))
-	err = l.fetch(ctx, object.Version, plain, archive)
+	err = l.fetch(ctx, object, plain, archive)
 	if err == nil {
 		var sums hash.Sums
 		if sums, err = archive.Sums(); err == nil && sums.MAC != r.HMAC {
@@ -79,8 +79,8 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 }
 
 // fetch writes the decrypted object to its scratch file and adds it to sums.
-func (l *Ledger) fetch(ctx context.Context, version string, to *scratch, sums *hash.Archive) (err error) {
-	body, err := l.Store.Get(ctx, to.key, store.GetOptions{Version: version})
+func (l *Ledger) fetch(ctx context.Context, object store.Object, to *scratch, sums *hash.Archive) (err error) {
+	body, err := l.Store.Get(ctx, to.key, store.GetOptions{Version: object.Version, ETag: object.ETag})
 	if err != nil {
 		return err
 	}

@@ -87,10 +87,10 @@ const abandoned = 24 * time.Hour
 
 // Clean aborts the uploads of the files that dead runs left unfinished, and returns how many. Only a
 // directory store has some.
-func Clean(ctx context.Context, s store.Store, prefix string, now time.Time) (aborted int, err error) {
+func Clean(ctx context.Context, s store.Store, prefix string) (aborted int, err error) {
 	for _, f := range Files() {
 		err = errors.Join(err, s.Uploads(ctx, prefix+f.Name, func(u store.PendingUpload) error {
-			if u.Key != prefix+f.Name || now.Sub(u.Initiated) < abandoned {
+			if u.Key != prefix+f.Name || u.Age < abandoned {
 				return nil
 			}
 			aborted++

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,6 +155,37 @@ func (db *DB) value(bucket, key string) (value []byte) {
 		return nil
 	}
 	return value
+}
+
+// Knows reports whether there are entries of keys of a store that begin with one of the prefixes.
+func (db *DB) Knows(store string, prefixes ...string) (known bool) {
+	has := func(key string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+	}
+	db.mu.Lock()
+	for at := range db.pending {
+		known = known || at.bucket == store && has(at.key)
+	}
+	db.mu.Unlock()
+	if known {
+		return true
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	err := func() (err error) {
+		defer recoverDamage(&err)
+		return db.bolt.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket([]byte(store))
+			if b == nil {
+				return nil
+			}
+			for _, prefix := range prefixes {
+				key, _ := b.Cursor().Seek([]byte(prefix))
+				known = known || key != nil && has(string(key))
+			}
+			return nil
+		})
+	}()
+	return known && err == nil
 }
 
 // Put sets the entry of a key. It reaches the disk after a few hundred entries or a few seconds, at

@@ -58,6 +58,14 @@ func TestKeepsEntriesAcrossRuns(t *testing.T) {
 		if got, _ := db.Get("s3://other", "1"); got != entry(99) {
 			t.Errorf("another store's entry: %v", got)
 		}
+		for _, c := range []struct {
+			store, prefix string
+			want          bool
+		}{{"s3://b", "", true}, {"s3://b", "76", true}, {"s3://b", "8/", false}, {"s3://other", "1", true}, {"s3://other", "11", false}, {"s3://none", "", false}} {
+			if got := db.Knows(c.store, "x", c.prefix); got != c.want {
+				t.Errorf("keys of %s with %q: %v", c.store, c.prefix, got)
+			}
+		}
 		if _, ok := db.Get("s3://none", "1"); ok {
 			t.Error("a store that was never written has an entry")
 		}

@@ -2,8 +2,8 @@
 // proves that the same content is stored under the same passphrase.
 //
 // It sends few requests: one for many keys of a table, and no HEAD for a key that is not listed. A
-// row of a table counts only if the listing shows its ETag and size: it may be another store's, or
-// older than the object.
+// row of a table counts only if the listing shows its ETag and size, and an object that was not
+// written since: it may be another store's, or older than the object.
 package check
 
 import (
@@ -58,7 +58,7 @@ func (a *Asker) Ask(ctx context.Context, keys []string) ([]Known, error) {
 		if !known[i].Stored {
 			continue
 		}
-		if r, ok := rows[key]; ok && (r.ETag == "" || r.FitsObject(r.ObjectSize) && a.Listing.shows(key, r.ETag, r.ObjectSize)) {
+		if r, ok := rows[key]; ok && (r.ETag == "" || r.FitsObject(r.ObjectSize) && a.Listing.shows(key, &r)) {
 			known[i].Record, known[i].Ours = r, a.ours(r)
 			continue
 		}

@@ -37,12 +37,6 @@ func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Sta
 	return &Fetcher{store: s, size: size, memory: memory, stage: stage, pool: pipeline.NewPool(stage)}
 }
 
-// An Object is what is to be read: a key, a version ("" is the newest), and how many bytes it has.
-type Object struct {
-	Key, Version string
-	Size         int64
-}
-
 // A span is a range of an object on its way.
 type span struct {
 	fetcher *Fetcher
@@ -57,9 +51,10 @@ func (s *span) Drop(error) {
 	s.fetcher.memory.Release(s.share)
 }
 
-// Fetch writes the object to w. The caller's stage from is blocked while it waits. Errors: those of
-// the store and of w; io.ErrUnexpectedEOF if the object is shorter than o.Size.
-func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o Object, w io.Writer) error {
+// Fetch writes the object that Head described to w, or fails: never the bytes of two objects. The
+// caller's stage from is blocked while it waits. Errors: those of the store and of w;
+// io.ErrUnexpectedEOF if the object is shorter than o.Size.
+func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o store.Object, w io.Writer) error {
 	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
 			for offset := int64(0); offset < o.Size; offset += f.size {
@@ -103,7 +98,7 @@ func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, lengt
 }
 
 // read fills the span, asking again when a body breaks off.
-func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
+func (f *Fetcher) read(ctx context.Context, o store.Object, s *span) error {
 	wait := firstWait
 	for attempt := 1; ; attempt++ {
 		err := f.readOnce(ctx, o, s)
@@ -121,11 +116,12 @@ func (f *Fetcher) read(ctx context.Context, o Object, s *span) error {
 
 // again reports whether asking once more may help.
 func again(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !pipeline.IsFatal(err) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCold)
+	return ctx.Err() == nil && !pipeline.IsFatal(err) &&
+		!errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCold) && !errors.Is(err, store.ErrChanged)
 }
 
-func (f *Fetcher) readOnce(ctx context.Context, o Object, s *span) (err error) {
-	body, err := f.store.Get(ctx, o.Key, store.GetOptions{Version: o.Version, Offset: s.offset, Length: int64(len(*s.buf))})
+func (f *Fetcher) readOnce(ctx context.Context, o store.Object, s *span) (err error) {
+	body, err := f.store.Get(ctx, o.Key, store.GetOptions{Version: o.Version, ETag: o.ETag, Offset: s.offset, Length: int64(len(*s.buf))})
 	if err != nil {
 		return err
 	}

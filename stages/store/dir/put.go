@@ -48,7 +48,7 @@ type pending struct {
 }
 
 // A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become;
-// made first and removed last), ID.data (its bytes) and ID.meta (its sidecar).
+// made first, never written again, and removed last), ID.data (its bytes) and ID.meta (its sidecar).
 type temp struct {
 	s    *Store
 	id   string

@@ -42,28 +42,50 @@ func (s *Store) findFor(ctx context.Context, doing, key, version string, sure bo
 	return f, nil
 }
 
-// Get opens an object's file.
+// Get opens an object's file. While it is open, a new object under the key does not change it.
 func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.ReadCloser, error) {
-	found, err := s.findFor(ctx, "reading", key, o.Version, false)
+	f, size, err := s.open(ctx, key, o)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(s.path(found.data))
-	if err != nil {
-		return nil, s.fault("reading "+key, err)
-	}
-	info, err := f.Stat()
-	if err == nil && (o.Offset < 0 || o.Offset > 0 && o.Offset >= info.Size()) {
-		err = fmt.Errorf("a range from byte %d is outside its %d bytes", o.Offset, info.Size())
-	}
-	if err != nil {
+	if o.Offset < 0 || o.Offset > 0 && o.Offset >= size {
+		err = fmt.Errorf("a range from byte %d is outside its %d bytes", o.Offset, size)
 		return nil, errors.Join(s.fault("reading "+key, err), f.Close())
 	}
-	length := info.Size() - o.Offset
+	length := size - o.Offset
 	if o.Length > 0 {
 		length = min(length, o.Length)
 	}
 	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
+}
+
+// open opens the file of the object that is asked for, and returns its size.
+func (s *Store) open(ctx context.Context, key string, o store.GetOptions) (_ *os.File, size int64, err error) {
+	for sure := false; ; {
+		found, err := s.findFor(ctx, "reading", key, o.Version, sure)
+		if err != nil {
+			return nil, 0, err
+		}
+		f, err := os.Open(s.path(found.data))
+		if err != nil {
+			return nil, 0, s.fault("reading "+key, err)
+		}
+		info, err := f.Stat()
+		switch {
+		case err != nil:
+		case info.Size() != found.info.Size() || !info.ModTime().Equal(found.info.ModTime()):
+			// It was replaced between the two looks: look again.
+		case o.ETag == "" || o.ETag == found.object().ETag:
+			return f, info.Size(), nil
+		case sure || found.desc == nil || found.desc.fits(info):
+			err = store.ErrChanged
+		default:
+			sure = true // its description was taken on its size alone
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, 0, s.fault("reading "+key, err)
+		}
+	}
 }
 
 // reader reads a range of a file. A file that has lost its end is io.ErrUnexpectedEOF.

@@ -93,6 +93,10 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 	if err != nil {
 		return s.fault("looking for unfinished uploads", err)
 	}
+	if len(entries) == 0 {
+		return nil
+	}
+	now := s.clock()
 	last := ""
 	for _, e := range entries { // sorted by name: the files of one upload follow each other
 		id, _, _ := strings.Cut(e.Name(), ".")
@@ -103,7 +107,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("looking for unfinished uploads in %s: %w", s.URL(), err)
 		}
-		p, ok := s.pendingUpload(id, e)
+		p, ok := s.pendingUpload(id, e, now)
 		if !ok || p.Key != "" && !strings.HasPrefix(p.Key, prefix) {
 			continue
 		}
@@ -114,17 +118,35 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 	return nil
 }
 
-func (s *Store) pendingUpload(id string, e fs.DirEntry) (store.PendingUpload, bool) {
-	raw, err := os.ReadFile(s.path(uploadsDir + "/" + id + infoExt))
+// clock is the time of the file system, which gives the uploads theirs and may be another machine's;
+// this machine's on a disk that is full.
+func (s *Store) clock() time.Time {
+	f, err := os.CreateTemp(s.path(uploadsDir), "clock-*"+dataExt)
+	if err != nil {
+		return time.Now()
+	}
+	info, err := f.Stat()
+	_ = errors.Join(f.Close(), os.Remove(f.Name())) // what is left is found as any stray file
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
+}
+
+func (s *Store) pendingUpload(id string, e fs.DirEntry, now time.Time) (store.PendingUpload, bool) {
+	path := s.path(uploadsDir + "/" + id + infoExt)
+	raw, err := os.ReadFile(path)
 	var p pending
 	if err == nil && json.Unmarshal(raw, &p) == nil && p.Key != "" {
-		return store.PendingUpload{Key: p.Key, ID: id, Initiated: p.Initiated}, true
+		if info, err := os.Stat(path); err == nil {
+			return store.PendingUpload{Key: p.Key, ID: id, Age: now.Sub(info.ModTime())}, true
+		}
 	}
 	info, err := e.Info()
-	if err != nil || time.Since(info.ModTime()) < strayAge {
+	if err != nil || now.Sub(info.ModTime()) < strayAge {
 		return store.PendingUpload{}, false
 	}
-	return store.PendingUpload{ID: id, Initiated: info.ModTime()}, true
+	return store.PendingUpload{ID: id, Age: now.Sub(info.ModTime())}, true
 }
 
 // AbortUpload removes an unfinished file.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"firn/bench/harness"
 	"firn/pipeline"
@@ -106,6 +107,25 @@ func answer(t *testing.T, handler http.HandlerFunc) *s3.Store {
 		t.Fatal(err)
 	}
 	return st
+}
+
+// TestAgeOfUploads: by the server's clock, wherever this machine's is.
+func TestAgeOfUploads(t *testing.T) {
+	localEnv(t)
+	st := answer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", "Wed, 01 Jan 2036 12:00:00 GMT")
+		fmt.Fprint(w, `<ListMultipartUploadsResult><Bucket>a-bucket</Bucket><IsTruncated>false</IsTruncated>
+<Upload><Key>k</Key><UploadId>1</UploadId><Initiated>2036-01-01T10:30:00.000Z</Initiated></Upload></ListMultipartUploadsResult>`)
+	})
+	err := st.Uploads(t.Context(), "", func(u store.PendingUpload) error {
+		if u.Age != 90*time.Minute {
+			t.Errorf("%+v", u)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // TestWrongRegion: as AWS answers (S3 user guide, "Request routing").

@@ -81,6 +81,8 @@ func sentinelOf(code string) error {
 		return store.ErrCold
 	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		return store.ErrChecksum
+	case "PreconditionFailed":
+		return store.ErrChanged
 	case "GlacierExpeditedRetrievalNotAvailable":
 		return store.ErrThawCapacity
 	}

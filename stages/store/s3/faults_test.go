@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"firn/bench/harness"
 	"firn/pipeline"
 	"firn/stages/store"
@@ -46,8 +48,8 @@ func TestRetries(t *testing.T) {
 		do func(t *testing.T)
 	}{
 		{"PutObject", func(t *testing.T) {
-			storetest.Put(t, st, "put", body, store.PutOptions{Meta: meta})
-			storetest.MustHold(t, st, "put", body, store.PutOptions{Meta: meta})
+			storetest.Put(t, st, t.Name(), body, store.PutOptions{Meta: meta})
+			storetest.MustHold(t, st, t.Name(), body, store.PutOptions{Meta: meta})
 		}},
 		{"HeadObject", func(t *testing.T) { storetest.MustHold(t, st, "there", body, store.PutOptions{Meta: meta}) }},
 		{"GetObject", func(t *testing.T) { storetest.MustHold(t, st, "there", body, store.PutOptions{Meta: meta}) }},
@@ -88,7 +90,7 @@ func TestRetries(t *testing.T) {
 			t.Run(name+"/"+tt.op, func(t *testing.T) {
 				s.rule(once(tt.op, 2, f))
 				tt.do(t)
-				if n := s.faults.Count(tt.op); n < 3 && f.CutRequest == 0 && f.CutResponse == 0 {
+				if n := s.faults.Count(tt.op); n < 3 && f.CutRequest == 0 && f.CutResponse == 0 && !(tt.op == "PutObject" && f.LoseResponse) {
 					t.Errorf("%d tries", n)
 				}
 			})
@@ -205,6 +207,51 @@ func TestCompleteAnswerLost(t *testing.T) {
 		}
 		s.rule(nil)
 	})
+}
+
+// TestPutAnswerLost: an object whose answers get lost is stored once, and costs a HEAD; what the
+// server did not get is sent again.
+func TestPutAnswerLost(t *testing.T) {
+	s := serve(t, harness.Versioning())
+	st := s.open(t, s.faulty)
+	body := storetest.Bytes("body", 1000)
+	versions := func(key string) int {
+		out, err := s.Client().ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: &s.Bucket, Prefix: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(out.Versions)
+	}
+	o := store.PutOptions{Meta: map[string]string{"md5": "x"}, Class: "STANDARD_IA"}
+	for i, tt := range []struct {
+		fault               harness.Fault
+		faults              int
+		other               bool // the key has an object with other bytes
+		stored, sent, heads int
+	}{
+		{harness.Fault{LoseResponse: true}, 3, false, 1, 1, 1},
+		{harness.Fault{LoseResponse: true}, 3, true, 2, 1, 1},
+		{harness.Fault{Drop: true}, 1, true, 2, 2, 1},
+		{harness.InternalError(), 2, false, 1, 3, 2},
+		{harness.SlowDown(), 2, false, 1, 3, 0},
+	} {
+		key := fmt.Sprint("lost ", i)
+		s.rule(nil)
+		if tt.other {
+			storetest.Put(t, st, key, storetest.Bytes("other", 1000), o)
+		}
+		s.rule(once("PutObject", tt.faults, tt.fault))
+		put := storetest.Put(t, st, key, body, o)
+		sent, heads := s.faults.Count("PutObject"), s.faults.Count("HeadObject")
+		s.rule(nil)
+		if n := versions(key); n != tt.stored || int(sent) != tt.sent || int(heads) != tt.heads {
+			t.Errorf("%d: %d versions stored, not %d; %d PUTs, not %d; %d HEADs, not %d", i, n, tt.stored, sent, tt.sent, heads, tt.heads)
+		}
+		head := storetest.MustHold(t, st, key, body, o)
+		if put.Version != head.Version || put.ETag != head.ETag || put.Class != head.Class || put.Modified.IsZero() || put.Meta != nil || put.CRC32C != head.CRC32C {
+			t.Errorf("%d: put returned %+v, head %+v", i, put, head)
+		}
+	}
 }
 
 // completeAborted completes an upload that somebody has aborted.

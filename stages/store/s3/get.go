@@ -23,6 +23,9 @@ func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.Rea
 		return nil, fmt.Errorf("reading %s: a range from byte %d", key, o.Offset)
 	}
 	r := &reader{ctx: ctx, s: s, key: key, version: o.Version, next: o.Offset, end: -1}
+	if o.ETag != "" {
+		r.etag = aws.String(`"` + o.ETag + `"`)
+	}
 	if o.Length > 0 {
 		r.end = o.Offset + o.Length
 	}
@@ -37,7 +40,7 @@ type reader struct {
 	ctx          context.Context
 	s            *Store
 	key, version string
-	etag         *string // of what was begun: going on with anything else would mix two objects
+	etag         *string // of what is to be read, or was begun: going on with anything else would mix two objects
 	next, end    int64   // range that is left; end is -1 before the first answer if all is asked for
 	body         io.ReadCloser
 	failures     int // in a row, without a byte between them

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/md5" // what S3 makes ETags of, not a safeguard
 	"errors"
 	"fmt"
 	"strings"
@@ -105,6 +106,11 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	if err != nil {
 		return store.Object{}, s.headRefused(ctx, heading.of(version), key, err)
 	}
+	return headed(key, out), nil
+}
+
+// headed is the object that a HEAD described.
+func headed(key string, out *s3.HeadObjectOutput) store.Object {
 	o := store.Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId),
 		Class: string(cmp.Or(out.StorageClass, store.ClassStandard)), Modified: aws.ToTime(out.LastModified).UTC(), Meta: make(map[string]string, len(out.Metadata)),
@@ -116,7 +122,7 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	o.Restore.Cold = (store.IsCold(o.Class) || out.ArchiveStatus != "") && o.Restore.Until.IsZero()
 	o.Restore.Archive = string(out.ArchiveStatus)
 	o.CRC32C, o.HasCRC32C = decodeCRC(out.ChecksumCRC32C, out.ChecksumType)
-	return o, nil
+	return o
 }
 
 // refusesVersions reports whether the right s3:GetObjectVersion may be missing: s3:GetObject alone
@@ -144,7 +150,7 @@ func versionOf(id *string) string {
 	return ""
 }
 
-// Put sends the object in one request.
+// Put sends the object in one request, and asks for it before it sends it again.
 func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
 	if err := store.CheckPut(key, o); err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
@@ -152,14 +158,21 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 	if size := int64(len(body)); size > s.Limits().MaxPut {
 		return store.Object{}, fmt.Errorf("storing %s: %d bytes are more than one request may have (%d)", key, size, s.Limits().MaxPut)
 	}
+	var stored *store.Object // by a try whose answer got lost
 	var out *s3.PutObjectOutput
 	err := s.resend(ctx, storing, key, body, o.CRC32C, func() (err error) {
 		out, err = s.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 			ChecksumCRC32C: encodeCRC(o.CRC32C), Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
-		})
+		}, askFirst(func(ctx context.Context) bool {
+			stored = s.stored(ctx, key, body, o)
+			return stored != nil
+		}))
 		return err
 	})
+	if err == nil && stored != nil {
+		return result(*stored, o.CRC32C), nil
+	}
 	if err == nil {
 		err = checkStored(key, out.ETag, out.ChecksumCRC32C, o.CRC32C)
 	}
@@ -170,6 +183,20 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
+}
+
+// stored returns the object that has the key if a Put of body has made it, else nil. It asks once.
+func (s *Store) stored(ctx context.Context, key string, body []byte, o store.PutOptions) *store.Object {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, impatient)
+	if err != nil {
+		return nil
+	}
+	there := headed(key, out)
+	md5 := func() string { return fmt.Sprintf("%x", md5.Sum(body)) }
+	if there.Class != cmp.Or(o.Class, store.ClassStandard) || !isMade(there, o.Meta, int64(len(body)), o.CRC32C, md5) {
+		return nil
+	}
+	return &there
 }
 
 // checkStored refuses an answer to a PUT that no S3 server gives for these bytes: a proxy can answer

@@ -148,7 +148,7 @@ func decodeCRC(text *string, kind types.ChecksumType) (uint32, bool) {
 
 func plainETag(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
-// serverTime is when the server says it answered: when an object was stored.
+// serverTime is when the server says it answered.
 func serverTime(m middleware.Metadata) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(m); ok {
 		return t.UTC()

@@ -107,7 +107,7 @@ func (u *upload) unproven(ctx context.Context, parts []store.Part, size int64, c
 	return result(o, crc), nil
 }
 
-// result is what Complete returns of an object as Head returned it.
+// result is what Put and Complete return of an object as Head returned it.
 func result(o store.Object, crc uint32) store.Object {
 	o.Meta, o.Restore, o.CRC32C, o.HasCRC32C = nil, store.RestoreState{}, crc, true
 	return o
@@ -131,30 +131,34 @@ func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, 
 	return result(o, crc), nil
 }
 
-// made reports whether o is what this upload was to make: its size and metadata, and its bytes by
-// their CRC-32C or, on a server that keeps none, by the ETag that S3 makes of the parts' ETags.
+// made reports whether o is what this upload was to make.
 func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32) bool {
-	if o.Size != size || !maps.Equal(o.Meta, u.options.Meta) { // no map equals an empty one
+	return isMade(o, u.options.Meta, size, crc, func() string { return multipartETag(parts) })
+}
+
+// isMade reports whether o is what was to be stored: its size and metadata, and its bytes by their
+// CRC-32C or, on a server that keeps none, by the ETag that S3 makes of them.
+func isMade(o store.Object, meta map[string]string, size int64, crc uint32, etag func() string) bool {
+	if o.Size != size || !maps.Equal(o.Meta, meta) { // no map equals an empty one
 		return false
 	}
 	if o.HasCRC32C {
 		return o.CRC32C == crc
 	}
-	etag, ok := multipartETag(parts)
-	return ok && o.ETag == etag
+	return o.ETag != "" && o.ETag == etag()
 }
 
-// multipartETag is the MD5 of the parts' MD5s; false if their ETags are none, as with own keys.
-func multipartETag(parts []store.Part) (string, bool) {
+// multipartETag is the MD5 of the parts' MD5s; "" if their ETags are none, as with own keys.
+func multipartETag(parts []store.Part) string {
 	h := md5.New()
 	for _, p := range parts {
 		sum, err := hex.DecodeString(p.ETag)
 		if err != nil || len(sum) != md5.Size {
-			return "", false
+			return ""
 		}
 		h.Write(sum)
 	}
-	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts)), true
+	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts))
 }
 
 func (u *upload) Abort(ctx context.Context) error { return u.s.AbortUpload(ctx, u.key, u.id) }
@@ -177,12 +181,13 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 		if err != nil {
 			return s.fault(ctx, finding, what, err)
 		}
+		now := serverTime(page.ResultMetadata)
 		for _, u := range page.Uploads {
 			key, err := decodeKey(u.Key, page.EncodingType)
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", finding.doing, what, err)
 			}
-			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated).UTC()}); err != nil {
+			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Age: now.Sub(aws.ToTime(u.Initiated))}); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"firn/stages/store"
 )
@@ -197,8 +198,8 @@ func pendingUploads(t testing.TB, s store.Store, prefix string) map[string]strin
 	t.Helper()
 	found := map[string]string{}
 	err := s.Uploads(t.Context(), prefix, func(p store.PendingUpload) error {
-		if p.Initiated.IsZero() {
-			t.Errorf("%+v has no time", p)
+		if p.Age < -2*time.Second || p.Age > time.Minute {
+			t.Errorf("%+v is of another age", p)
 		}
 		found[p.ID] = p.Key
 		return nil

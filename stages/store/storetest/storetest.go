@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/store"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,7 +30,7 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 		test func(*testing.T, store.Store)
 	}{
 		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"NotFound", testNotFound},
-		{"Ranges", testRanges}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
+		{"Ranges", testRanges}, {"Changed", testChanged}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
 		{"WrongChecksum", testWrongChecksum}, {"Refused", testRefused}, {"Readable", testReadable},
 		{"Multipart", testMultipart}, {"MultipartReplaces", testMultipartReplaces}, {"MultipartUnseen", testMultipartUnseen},
 		{"MultipartChecksum", testMultipartChecksum}, {"MultipartParts", testMultipartParts},
@@ -243,6 +244,29 @@ func testRanges(t *testing.T, s store.Store) {
 	Put(t, s, "empty", nil, store.PutOptions{})
 	if got := Read(t, s, "empty", store.GetOptions{}); len(got) != 0 {
 		t.Errorf("an empty object has %d bytes", len(got))
+	}
+}
+
+// What is to be read is named by its ETag: nothing else is read.
+func testChanged(t *testing.T, s store.Store) {
+	const key = "home/me/x.tar.gz"
+	first := Put(t, s, key, Bytes("first", 1000), store.PutOptions{})
+	o := store.GetOptions{ETag: first.ETag, Offset: 10, Length: 500}
+	if got := Read(t, s, key, o); !bytes.Equal(got, Bytes("first", 1000)[10:510]) {
+		t.Errorf("%d bytes of what was named", len(got))
+	}
+	for _, size := range []int{1000, 5} {
+		Put(t, s, key, Bytes("second", size), store.PutOptions{})
+		if r, err := s.Get(t.Context(), key, o); !errors.Is(err, store.ErrChanged) || pipeline.IsFatal(err) {
+			t.Errorf("%d bytes in its place: %v, want ErrChanged", size, err)
+			if err == nil {
+				_ = r.Close()
+			}
+		}
+	}
+	o.Version = first.Version
+	if first.Version != "" && !bytes.Equal(Read(t, s, key, o), Bytes("first", 1000)[10:510]) {
+		t.Error("the version that was named is another")
 	}
 }
 
