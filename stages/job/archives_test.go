@@ -14,7 +14,7 @@ func TestNewest(t *testing.T) {
 	at := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	var passed, older []string
 	n := newest{
-		emit:  func(o store.Object) error { passed = append(passed, o.Key); return nil },
+		emit:  func(o store.Object, _ bool) error { passed = append(passed, o.Key); return nil },
 		older: func(o store.Object) { older = append(older, o.Key) },
 	}
 	most := 0
@@ -25,7 +25,7 @@ func TestNewest(t *testing.T) {
 		{"a.tar.bz2", 5}, {"a.tar.d/x.tar.gz", 1}, {"a.tar.d/y.tar.gz", 1}, {"a.tar.gz", 3}, {"a.tar.zst", 7},
 		{"b.tar.bz2", 1}, {"b.tar.gz", 2}, {"c.tar.gz", 1}, {"c/d.tar.gz", 1},
 	} {
-		if err := n.add(store.Object{Key: o.key, Modified: at.Add(time.Duration(o.hour) * time.Hour)}); err != nil {
+		if err := n.add(store.Object{Key: o.key, Modified: at.Add(time.Duration(o.hour) * time.Hour)}, false); err != nil {
 			t.Fatal(err)
 		}
 		most = max(most, len(n.held))

@@ -26,12 +26,12 @@ func (million) List(_ context.Context, _ string, fn func(store.Object) error) er
 
 // BenchmarkEachArchive tells a million keys apart: what a listing costs beside its requests.
 func BenchmarkEachArchive(b *testing.B) {
-	m := job.Means{Store: million{}}
+	m := job.Job{Means: job.Means{Store: million{}}}
 	for b.Loop() {
 		n := 0
 		err := m.EachArchive(b.Context(), job.Listing{
 			Wanted: func(string) bool { return true },
-			Emit:   func(store.Object) error { n++; return nil },
+			Emit:   func(store.Object, bool) error { n++; return nil },
 			Older:  func(store.Object) {},
 			Deeper: func(string) {},
 		})

@@ -39,12 +39,12 @@ func (r *rebuild) find(ctx context.Context, emit func(*item) error) error {
 	}
 	err := r.EachArchive(ctx, job.Listing{
 		Wanted: func(string) bool { return true },
-		Emit:   func(o store.Object) error { return r.emit(o, emit) },
+		Emit:   func(o store.Object, _ bool) error { return r.emit(o, emit) },
 		Older: func(o store.Object) {
 			r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not added to the catalogue"})
 		},
 		Deeper: func(prefix string) {
-			r.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "archives below it were saved with this longer prefix, and belong to the catalogue there"})
+			r.Report.Event(report.Event{Kind: report.Notice, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "this longer prefix has a catalogue of its own: archives that it lists are not added to this one"})
 		},
 	})
 	if err == nil {

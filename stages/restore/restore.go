@@ -31,6 +31,7 @@ type item struct {
 	catalogued bool            // Record is that of the catalogue: verified, and of the run that is restored
 	of         string          // backup path of the run that it is of
 	newer      []*ledger.Reach // what these runs show is not restored from this archive
+	doubtful   bool             // no run lists it, and a longer prefix whose catalogue can't be read may
 	cold       cold
 }
 
@@ -123,6 +124,13 @@ func (r *restore) look(ctx context.Context, a *item, emit func(*item) error) err
 		r.Totals.Scanned.Add(1)
 	}
 	err := r.ask(ctx, a)
+	if a.doubtful && prove.ProblemOf(err) == report.ProblemKey {
+		r.thawer.Skip()
+		if a.cold.look == firstLook {
+			r.Report.Event(report.Event{Kind: report.OtherKey, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: report.ProblemKey})
+		}
+		return nil
+	}
 	step, err := r.thawer.Decide(ctx, &a.cold, a.Object, err)
 	switch {
 	case err != nil || step != thaw.Read:

@@ -148,12 +148,12 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 			saved, _, ok := key.Path(s.Prefix, k)
 			return !s.pathless[k] && (!ok || !s.shown(saved) && s.picks.MayHave(saved))
 		},
-		Emit: func(o store.Object) error { return s.offerUnlisted(o, fn) },
+		Emit: func(o store.Object, doubtful bool) error { return s.offerUnlisted(o, doubtful, fn) },
 		Older: func(o store.Object) {
 			s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not restored"})
 		},
 		Deeper: func(prefix string) {
-			s.event(report.Event{Kind: report.Warning, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "archives below it were saved with this longer prefix, and are not restored"})
+			s.event(report.Event{Kind: report.Notice, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "this longer prefix has a catalogue of its own: archives that it lists are not restored"})
 		},
 	})
 }
@@ -209,7 +209,7 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 var ErrNoPath = errors.New("no path can be read from this key, and there is no catalogue")
 
 // offerUnlisted passes an archive on that no run lists.
-func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
+func (s *search) offerUnlisted(o store.Object, doubtful bool, fn func(*item) error) error {
 	saved, _, ok := key.Path(s.Prefix, o.Key)
 	switch {
 	case ok:
@@ -219,7 +219,7 @@ func (s *search) offerUnlisted(o store.Object, fn func(*item) error) error {
 				newer = append(newer, r)
 			}
 		}
-		return fn(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, newer: newer})
+		return fn(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Object: o}, newer: newer, doubtful: doubtful})
 	case len(s.runs) == 0:
 		s.event(report.Event{Kind: report.Failed, Key: o.Key, Path: o.Key, Err: ErrNoPath})
 	default:

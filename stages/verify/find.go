@@ -39,7 +39,7 @@ func (r *runs) index(id string) int {
 // find emits each archive of the runs that are checked, and the archives that no run lists.
 func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	defer close(v.packs)
-	if v.listing, err = newListing(ctx, &v.Means, v.options.Picks); err != nil {
+	if v.listing, err = newListing(ctx, v.Job, v.options.Picks); err != nil {
 		return err
 	}
 	if err := v.choose(ctx); err != nil {
@@ -246,8 +246,8 @@ func (v *verify) findUnknown(ctx context.Context, emit func(*item) error) error 
 		return nil
 	}
 	return v.Store.List(ctx, key.Prefix(v.Prefix), func(o store.Object) error {
-		if !v.listing.Has(o.Key, v.options.Picks) {
-			return nil
+		if ours, err := v.listing.has(ctx, o.Key); !ours {
+			return err
 		}
 		if l := v.listing.archives.Find(o.Key); l == nil || l.seen { // nil: stored after the listing
 			return nil

@@ -16,7 +16,8 @@ import (
 // A listing is what the store lists below a prefix. See package index for the odds that Quick
 // misses an archive.
 type listing struct {
-	job.Scope
+	scope     *job.Scope
+	picks     pick.Picks
 	archives  *index.Index[listed]
 	catalogue map[string]bool // keys of the objects of the catalogue
 }
@@ -30,24 +31,33 @@ type listed struct {
 }
 
 // newListing lists the store. Archives that can't hold what is picked are left out.
-func newListing(ctx context.Context, m *job.Means, picks pick.Picks) (*listing, error) {
+func newListing(ctx context.Context, m *job.Job, picks pick.Picks) (*listing, error) {
 	scope, err := m.Scope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &listing{Scope: scope, archives: index.New[listed](), catalogue: map[string]bool{}}
+	l := &listing{scope: scope, picks: picks, archives: index.New[listed](), catalogue: map[string]bool{}}
 	own := ledger.Dir(m.Prefix)
 	err = m.Store.List(ctx, key.Prefix(m.Prefix), func(o store.Object) error {
 		if strings.HasPrefix(o.Key, own) {
 			l.catalogue[o.Key] = true
 		}
-		if l.Has(o.Key, picks) {
+		if ours, err := l.has(ctx, o.Key); err != nil {
+			return err
+		} else if ours {
 			l.archives.Add(o.Key, listed{etag: l.archives.Hash(o.ETag), size: o.Size, class: unique.Make(o.Class)})
 		}
 		return nil
 	})
 	l.archives.Sort()
 	return l, err
+}
+
+// has reports whether a key is that of an archive that belongs to the prefix, as far as is known, and
+// may hold what is picked.
+func (l *listing) has(ctx context.Context, k string) (bool, error) {
+	whose, err := l.scope.Whose(ctx, k, l.picks)
+	return whose != job.Theirs, err
 }
 
 // find returns what is listed under a key that a run lists, or nil.

@@ -63,6 +63,9 @@ func Prefix(prefix string) string {
 	return escape(p) + "/"
 }
 
+// Given returns a prefix that Prefix makes p of.
+func Given(p string) string { return unescape(strings.TrimSuffix(p, "/")) }
+
 // For returns the key of the object that holds path; ext has no dot ("tar.xz"). shortened: the full
 // key was longer than MaxLen, and Path can't give the path back.
 func For(prefix, path, ext string) (key string, shortened bool) {

@@ -44,7 +44,7 @@ const (
 	Damaged   Kind = "damaged"           // an archive is not what was saved
 	NotRead   Kind = "not-read"          // an archive is cold, so its content was not read; all other checks passed
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
-	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was not checked, or not entered
+	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was left alone
 	Unknown   Kind = "unknown"           // an archive in the store that no run of the catalogue lists
 	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written
 	Older     Kind = "older-intact"      // another version of a damaged archive that the store still holds
@@ -77,7 +77,7 @@ const (
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 
-	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a warning: archives below Key belong to that longer prefix
+	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a notice: archives below Key may belong to that longer prefix
 	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix
 	ProblemRunFaults     Problem = "run-faults"     // of a warning: Run did not save some entries whole
 	ProblemShortKey      Problem = "short-key"      // of a warning: the key is shortened, so the path is not known
