@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"archive/tar"
 	"cmp"
 	"context"
 	"errors"
@@ -71,7 +72,7 @@ func (r *restore) selected(a *item) func(name string) bool {
 	}
 }
 
-// expected yields the selected entries of a list.
+// expected yields the selected entries of a list, and the directories that may be above them.
 func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[extract.Expected, error] {
 	return func(yield func(extract.Expected, error) bool) {
 		for {
@@ -82,7 +83,9 @@ func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[
 			case err != nil:
 				yield(extract.Expected{}, err)
 				return
-			case selected != nil && !selected(e.Path):
+			}
+			above := selected != nil && !selected(e.Path)
+			if above && e.TypeFlag() != tar.TypeDir {
 				continue
 			}
 			mode, err := strconv.ParseUint(e.Mode, 8, 12)
@@ -91,6 +94,7 @@ func expected(list *catalogue.ListReader, selected func(string) bool) iter.Seq2[
 			}
 			if !yield(extract.Expected{
 				Name: e.Path, Type: e.TypeFlag(), Size: e.Size, ModTime: e.ModTime, Mode: uint32(mode), UID: e.UID, GID: e.GID, Link: e.Target, Attrs: e.Attrs,
+				Above: above,
 			}, err) {
 				return
 			}

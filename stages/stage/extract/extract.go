@@ -15,7 +15,7 @@
 //     context, its limits, or a fault of the whole target, which is marked pipeline.Fatal.
 //   - An entry that is there already, as the archive has it, is not written again.
 //   - Directories are open to their owner alone until Finish sets their owners, modes and times.
-//     Only the memory for that, some 180 bytes and a name each, grows with the number of entries.
+//     Their mode until then shows a later run which ones a killed run left. Only the memory for that, some 180 bytes and a name each, grows with the number of entries.
 package extract
 
 import (
@@ -151,7 +151,7 @@ func (x *Extractor) writer(ctx context.Context, r io.Reader, dir string) (*write
 	w.in.r.Reset(r)
 	w.in = tap{ctx: ctx, r: w.in.r}
 	w.tar, w.base = tar.NewReader(&w.in), base
-	w.here.x, w.there.x = x, x
+	w.here.x, w.there.x, w.here.adopt = x, x, w.adopt
 	return w, nil
 }
 

@@ -22,6 +22,11 @@ func renameNew(dirfd int, from, to string) error {
 	return err
 }
 
+// mkdirat makes a directory, with the sticky bit too if mode has it.
+func mkdirat(dirfd int, name string, mode uint32) error {
+	return fsys.Retry(func() error { return unix.Mkdirat(dirfd, name, mode) })
+}
+
 // chmodat sets the mode of anything but a symbolic link, which it does not follow.
 func chmodat(dirfd int, name string, mode uint32) error {
 	err := fsys.Retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })

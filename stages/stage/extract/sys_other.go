@@ -13,6 +13,15 @@ import (
 
 func renameNew(dirfd int, from, to string) error { return renameIfNone(dirfd, from, to) }
 
+// mkdirat makes a directory, with the sticky bit too if mode has it: some systems' mkdir leaves it off.
+func mkdirat(dirfd int, name string, mode uint32) error {
+	err := fsys.Retry(func() error { return unix.Mkdirat(dirfd, name, mode) })
+	if err == nil && mode&unix.S_ISVTX != 0 {
+		err = chmodat(dirfd, name, mode)
+	}
+	return err
+}
+
 // chmodat sets the mode of anything but a symbolic link, which it does not follow.
 func chmodat(dirfd int, name string, mode uint32) error {
 	return fsys.Retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })

@@ -33,6 +33,8 @@ type entry struct {
 	header *tar.Header
 	name   string // clean, in the archive; "." for its top
 	path   string // clean, relative to the target
+	// What a list says, which has no attributes, and that there are some.
+	listed, attrs bool
 }
 
 // end closes what is open, and gives the writer back for the next archive.
