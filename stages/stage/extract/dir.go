@@ -35,6 +35,7 @@ type node struct {
 	final       final
 	acl         *acls
 	flags       atomic.Uint32
+	system      atomic.Pointer[system]
 }
 
 // final is what Finish gives a directory.
@@ -57,6 +58,7 @@ const (
 	asked                       // ownsNew is known
 	ownsNew                     // new files in it belong to who makes them
 	left                        // a killed run made it, and did not get to its Finish
+	filled                      // a file got its name in it
 )
 
 // unfinished is the mode of directories that this package made, until Finish. Nobody but their owner
@@ -141,11 +143,18 @@ func (x *Extractor) learn(fd int, n *node, inherited bool) error {
 	if n.is(looked) {
 		return nil
 	}
-	if !n.is(fresh) {
+	if n.is(fresh) {
+		n.system.Store(n.parent.system.Load())
+	} else {
 		var st unix.Stat_t
 		if err := fsys.Fstat(fd, &st); err != nil {
 			return err
 		}
+		s, err := x.systemOf(fd, &st)
+		if err != nil {
+			return err
+		}
+		n.system.Store(s)
 		switch mine := st.Uid == x.euid; {
 		case mine && perm(&st) == unfinished:
 			n.mark(left)
@@ -183,6 +192,9 @@ func (x *Extractor) mkdir(parent *level, name string, mode uint32) error {
 func (w *writer) implied(parent *level, path, name string) error {
 	if err := w.countEntry(); err != nil {
 		return stop{err}
+	}
+	if err := w.turn(path); err != nil {
+		return err
 	}
 	mode, known := uint32(0o777), w.passed.find(path)
 	if known != nil {
@@ -261,6 +273,9 @@ func (w *writer) directory(e *entry) error {
 		if err == nil {
 			w.describeDir(nil, top, e)
 		}
+		return err
+	}
+	if err := w.turn(e.path); err != nil {
 		return err
 	}
 	dir, name := split(e.path)

@@ -82,12 +82,12 @@ func lay(t testing.TB, dir string, o extract.Options, b []byte, below string, se
 	f := &faults{}
 	o.Target, o.Report = target(t, dir), f.report
 	x := extract.New(o)
-	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, selected, append(limits, extract.Limits{})[0])
+	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, selected, append(limits, extract.Limits{})[0], nil)
 	if err := x.Finish(); err != nil {
 		t.Error(err)
 	}
 	noTemps(t, dir)
-	return r, f, err
+	return *r, f, err
 }
 
 func noTemps(t testing.TB, dir string) {

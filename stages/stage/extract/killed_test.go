@@ -3,6 +3,7 @@ package extract_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,8 @@ func TestKilledAbove(t *testing.T) {
 	wanted := func(name string) bool { return name == "tree/d/f" }
 	killed := func(t *testing.T, to string) {
 		x := extract.New(extract.Options{Target: target(t, to)})
-		if r, err := x.Extract(t.Context(), bytes.NewReader(b), "home/me", wanted, extract.Limits{}); err != nil || r.Entries != 1 {
+		r, err := x.Extract(t.Context(), bytes.NewReader(b), "home/me", wanted, extract.Limits{}, nil)
+		if err := errors.Join(err, x.Settle()); err != nil || r.Entries != 1 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
@@ -32,7 +34,7 @@ func TestKilledAbove(t *testing.T) {
 	}
 	for name, again := range map[string]func(t *testing.T, x *extract.Extractor){
 		"extracted": func(t *testing.T, x *extract.Extractor) {
-			if r, err := x.Extract(t.Context(), bytes.NewReader(b), "home/me", wanted, extract.Limits{}); err != nil || r.Kept != 1 {
+			if r, err := x.Extract(t.Context(), bytes.NewReader(b), "home/me", wanted, extract.Limits{}, nil); err != nil || r.Kept != 1 {
 				t.Errorf("%+v, %v", r, err)
 			}
 		},

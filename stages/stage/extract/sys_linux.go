@@ -22,6 +22,21 @@ func renameNew(dirfd int, from, to string) error {
 	return err
 }
 
+// syncfs has on the disk what was written to a file system.
+func syncfs(fd int) error { return unix.Syncfs(fd) }
+
+// syncsEach reports whether syncfs does not reach the disk: of FUSE, SMB and 9P it only knows that
+// the program or server on the other side has the data.
+func syncsEach(fd int) bool {
+	var st unix.Statfs_t
+	err := fsys.Retry(func() error { return unix.Fstatfs(fd, &st) })
+	switch uint32(st.Type) {
+	case unix.FUSE_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.V9FS_MAGIC:
+		return true
+	}
+	return err != nil
+}
+
 // mkdirat makes a directory, with the sticky bit too if mode has it.
 func mkdirat(dirfd int, name string, mode uint32) error {
 	return fsys.Retry(func() error { return unix.Mkdirat(dirfd, name, mode) })

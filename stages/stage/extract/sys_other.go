@@ -13,6 +13,11 @@ import (
 
 func renameNew(dirfd int, from, to string) error { return renameIfNone(dirfd, from, to) }
 
+// syncfs is on Linux only.
+func syncfs(int) error { return errors.ErrUnsupported }
+
+func syncsEach(int) bool { return true }
+
 // mkdirat makes a directory, with the sticky bit too if mode has it: some systems' mkdir leaves it off.
 func mkdirat(dirfd int, name string, mode uint32) error {
 	err := fsys.Retry(func() error { return unix.Mkdirat(dirfd, name, mode) })
