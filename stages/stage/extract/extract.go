@@ -14,7 +14,8 @@
 //     its directory is written to again.
 //   - A fault of an entry is reported and stops nothing. A stream ends early by its own fault, its
 //     context, its limits, or a fault of the whole target, which is marked pipeline.Fatal.
-//   - An entry that is there already, as the archive has it, is not written again.
+//   - An entry that is there already, as the archive has it, is not written again. If only its owner,
+//     mode or attributes differ, they are set.
 //   - Directories are open to their owner alone until Finish sets their owners, modes and times.
 //     Their mode until then shows a later run which ones a killed run left. Only the memory for
 //     that, some 190 bytes and a name each, grows with the number of entries.
@@ -78,6 +79,7 @@ type Result struct {
 type Extractor struct {
 	o          Options
 	root       bool   // may give files away
+	admin      bool   // may set any attribute
 	euid, egid uint32 // who runs it
 	own        string // begins the names of this run's unfinished files
 	temps      atomic.Uint64
@@ -102,7 +104,7 @@ const (
 // New returns an Extractor.
 func New(o Options) *Extractor {
 	euid := os.Geteuid()
-	x := &Extractor{o: o, root: euid == 0, euid: uint32(euid), egid: uint32(os.Getegid())}
+	x := &Extractor{o: o, root: euid == 0, admin: euid == 0 && isAdmin(), euid: uint32(euid), egid: uint32(os.Getegid())}
 	x.own = TempPrefix + strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12] + "-"
 	x.writers.New = func() any {
 		return &writer{x: x, buf: make([]byte, bufferSize), in: tap{r: bufio.NewReaderSize(nil, readAhead)}}

@@ -28,13 +28,20 @@ func (w *writer) file(e *entry) error {
 		return err
 	}
 	h := e.header
-	was, err := w.first(d, name, e, isThisFile(h))
+	var there unix.Stat_t
+	was, err := w.first(d, name, e, func(_ handle, st *unix.Stat_t) bool {
+		there = *st
+		return isFile(st, h.Size, h.ModTime)
+	})
 	if err != nil {
 		return err
 	}
-	if was == right {
+	if was == right && w.mended(e, handle{d.fd, name}, &there) {
 		w.done(was, 0, 0)
 		return nil
+	}
+	if was == right {
+		was = replace
 	}
 	temp, made := w.x.tempName(), w.x.firstMode(d, h)
 	fd, err := fsys.Open(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, made)

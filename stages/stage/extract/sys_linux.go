@@ -96,7 +96,7 @@ func (h handle) setXattrs(list []xattr) error {
 			}
 			return unix.Lsetxattr(fsys.ProcPath(h.fd, h.name), a.name, []byte(a.value), 0)
 		})
-		if err != nil && a.name != "security.selinux" { // a system's own policy may label what firn can't
+		if err != nil && a.name != attrSELinux { // see sets
 			errs = append(errs, attrError(a.name, err))
 		}
 	}
@@ -128,6 +128,22 @@ func (h handle) dropACLs() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// hasXattrs says that attributes are restored on this system.
+const hasXattrs = true
+
+// takesXattrs reports whether the file system of an entry knows attributes.
+func takesXattrs(at handle) bool {
+	_, err := unix.Lgetxattr(fsys.ProcPath(at.fd, at.name), attrCapability, nil)
+	return err != unix.EOPNOTSUPP
+}
+
+// isAdmin reports whether this process has CAP_SYS_ADMIN, which root in a container may lack.
+func isAdmin() bool {
+	var all [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &all[0])
+	return err == nil && all[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 func hasDefaultACL(fd int) bool {

@@ -45,4 +45,11 @@ func (handle) setXattrs(list []xattr) error {
 
 func (handle) dropACLs() error { return nil }
 
+// hasXattrs says that attributes are restored on this system.
+const hasXattrs = false
+
+func takesXattrs(handle) bool { return false }
+
+func isAdmin() bool { return false }
+
 func hasDefaultACL(int) bool { return false }
