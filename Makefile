@@ -23,6 +23,10 @@ test: tools ## install what the tests need, and run all of them
 	go test -race -timeout 60m ./...
 	cd bench/s3server && CGO_ENABLED=0 go test -timeout 5m ./...
 
+.PHONY: test-long
+test-long: ## tests that take minutes, or need root and loop devices: what a power cut leaves, for example
+	FIRN_LONG=1 go test -timeout 60m -v -run 'TestPowerCut' ./cmd/firn
+
 .PHONY: tools
 tools: ## the programs that tests talk to
 	bench/tools.sh test

@@ -130,6 +130,17 @@ func MapBatch[I, O any](s *Stage, in <-chan I, most int, fn func(ctx context.Con
 	})
 }
 
+// SinkBatch is MapBatch without output.
+func SinkBatch[I any](s *Stage, in <-chan I, most int, fn func(ctx context.Context, batch []I) error) {
+	MapBatch(s, in, most, func(ctx context.Context, batch []I, _ func(struct{}) error) error {
+		err := fn(ctx, batch)
+		if err == nil {
+			s.itemsOut.Add(int64(len(batch)))
+		}
+		return err
+	})
+}
+
 // Fault records the fault of one item of a batch.
 func (s *Stage) Fault(item any, err error) { s.run.fault(s, item, err) }
 

@@ -132,26 +132,34 @@ func TestEveryNthFails(t *testing.T) {
 }
 
 func TestErrorOfAWholeBatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var faults []string
-		r := pipeline.New(t.Context(), pipeline.Options{OnFault: func(f pipeline.Fault) { faults = append(faults, f.Error()) }})
-		in := make(chan int, 3)
-		in <- 1
-		in <- 2
-		in <- 3
-		close(in)
-		out := pipeline.MapBatch(r.Stage("ask", 1), in, 5, func(context.Context, []int, func(int) error) error { return errors.New("no answer") })
-		pipeline.Sink(r.Stage("sink", 1), out, func(context.Context, int) error { return nil })
-		if err := r.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		if want := []string{"ask: 1: no answer", "ask: 2: no answer", "ask: 3: no answer"}; !slices.Equal(faults, want) {
-			t.Errorf("faults %q, want %q", faults, want)
-		}
-		if c := r.Counters()[0]; c.ItemsIn != 3 || c.Failed != 3 {
-			t.Errorf("%+v", c)
-		}
-	})
+	ask := func(context.Context, []int) error { return errors.New("no answer") }
+	for name, join := range map[string]func(r *pipeline.Run, in <-chan int){
+		"MapBatch": func(r *pipeline.Run, in <-chan int) {
+			out := pipeline.MapBatch(r.Stage("ask", 1), in, 5, func(ctx context.Context, batch []int, _ func(int) error) error { return ask(ctx, batch) })
+			pipeline.Sink(r.Stage("sink", 1), out, func(context.Context, int) error { return nil })
+		},
+		"SinkBatch": func(r *pipeline.Run, in <-chan int) { pipeline.SinkBatch(r.Stage("ask", 1), in, 5, ask) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var faults []string
+			r := pipeline.New(t.Context(), pipeline.Options{OnFault: func(f pipeline.Fault) { faults = append(faults, f.Error()) }})
+			in := make(chan int, 3)
+			in <- 1
+			in <- 2
+			in <- 3
+			close(in)
+			join(r, in)
+			if err := r.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if want := []string{"ask: 1: no answer", "ask: 2: no answer", "ask: 3: no answer"}; !slices.Equal(faults, want) {
+				t.Errorf("%s: faults %q, want %q", name, faults, want)
+			}
+			if c := r.Counters()[0]; c.ItemsIn != 3 || c.ItemsOut != 0 || c.Failed != 3 {
+				t.Errorf("%s: %+v", name, c)
+			}
+		})
+	}
 }
 
 // When Wait returns the last goroutine of the run has left its work, those of

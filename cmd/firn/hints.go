@@ -160,6 +160,7 @@ var hints = []func(error) string{
 	as(func(e *extract.LinkError) string { return fmt.Sprintf("restore %q too", e.Target) }),
 	as(always[*extract.TargetError]("make room and run the same command again: it goes on where it stopped"), full...),
 	as(always[*extract.TargetError]("mount the target for writing, or name another one"), syscall.EROFS),
+	as(always[*extract.TargetError]("look for faults of the disk in the system's log, then run the same command again"), syscall.EIO),
 	is(syscall.EMFILE, "raise the limit on open files (ulimit -n), or restore fewer archives at once"),
 	is(syscall.ENFILE, "raise the limit on open files of the system, or restore fewer archives at once"),
 }

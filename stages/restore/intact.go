@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"archive/tar"
 	"cmp"
 	"context"
 	"errors"
@@ -68,7 +69,7 @@ func (r *restore) selected(a *item) func(name string, dir bool) bool {
 	}
 }
 
-// expected yields the selected entries of a list.
+// expected yields the selected entries of a list, and the directories that may be above them.
 func expected(list *catalogue.ListReader, selected func(string, bool) bool) iter.Seq2[extract.Expected, error] {
 	return func(yield func(extract.Expected, error) bool) {
 		for {
@@ -79,7 +80,9 @@ func expected(list *catalogue.ListReader, selected func(string, bool) bool) iter
 			case err != nil:
 				yield(extract.Expected{}, err)
 				return
-			case selected != nil && !selected(e.Path, e.Type == catalogue.Directory):
+			}
+			above := selected != nil && !selected(e.Path, e.Type == catalogue.Directory)
+			if above && e.TypeFlag() != tar.TypeDir {
 				continue
 			}
 			mode, err := strconv.ParseUint(e.Mode, 8, 12)
@@ -88,6 +91,7 @@ func expected(list *catalogue.ListReader, selected func(string, bool) bool) iter
 			}
 			if !yield(extract.Expected{
 				Name: e.Path, Type: e.TypeFlag(), Size: e.Size, ModTime: e.ModTime, Mode: uint32(mode), UID: e.UID, GID: e.GID, Link: e.Target, Attrs: e.Attrs,
+				Above: above,
 			}, err) {
 				return
 			}

@@ -12,18 +12,23 @@ import (
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
+	"firn/stages/stage/extract"
 	"firn/stages/stage/thaw"
 	"firn/stages/store"
 )
 
 // flow is the restore: an archive flows from one line to the next.
 func (r *restore) flow() {
-	found := pipeline.Source(r.stages.find, r.rounds)           // archives that may hold what is picked; repeatedly while some thaw
-	missing := pipeline.Map(r.stages.compare, found, r.compare) // not those that are in place already
-	ready := pipeline.Map(r.stages.lookup, missing, r.look)     // can it be verified and read? request thaws
-	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch)   // ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
-	pipeline.Sink(r.stages.extract, fetched, r.extract)         // decompress ▸ write below the target
+	found := pipeline.Source(r.stages.find, r.rounds)                  // archives that may hold what is picked; repeatedly while some thaw
+	missing := pipeline.Map(r.stages.compare, found, r.compare)        // not those that are in place already
+	ready := pipeline.Map(r.stages.lookup, missing, r.look)            // can it be verified and read? request thaws
+	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch)          // ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
+	written := pipeline.Map(r.stages.extract, fetched, r.extract)      // decompress ▸ write below the target
+	pipeline.SinkBatch(r.stages.settle, written, settleMost, r.settle) // sync, then give files their names
 }
+
+// settleMost is how many archives, small ones, one sync may serve.
+const settleMost = 64
 
 // An item is an archive on its way through a restore.
 type item struct {
@@ -31,7 +36,7 @@ type item struct {
 	catalogued bool            // Record is that of the catalogue: verified, and of the run that is restored
 	of         string          // backup path of the run that it is of
 	newer      []*ledger.Reach // what these runs show is not restored from this archive
-	doubtful   bool             // no run lists it, and a longer prefix whose catalogue can't be read may
+	doubtful   bool            // no run lists it, and a longer prefix whose catalogue can't be read may
 	cold       cold
 }
 
@@ -233,21 +238,49 @@ func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) er
 	return emit(a)
 }
 
+// written is an archive whose entries are below the target, but for the names of its last files; or,
+// without a result, the wish that files get their names in between.
+type written struct {
+	item   *item
+	result *extract.Result
+	whole  bool // it was extracted to its end
+}
+
 // extract writes the archive's entries below the target.
-func (r *restore) extract(ctx context.Context, a *item) (err error) {
+func (r *restore) extract(ctx context.Context, a *item, emit func(written) error) (err error) {
 	defer a.Drop(nil)
 	tar, err := r.prover.Open(ctx, &a.Archive)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tar.Close()) }()
-	result, err := r.extractor.Extract(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a))
-	r.Totals.Entries.Add(result.Entries)
-	r.Totals.Files.Add(result.Files)
-	r.stages.extract.AddOut(result.Bytes)
+	full := func() error { return emit(written{item: a}) }
+	result, err := r.extractor.Extract(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a), full)
+	sent := emit(written{a, result, err == nil})
 	if err != nil {
 		return fmt.Errorf("extracting %s: %w", a.Line.Key, err)
 	}
-	r.Report.Event(report.Event{Kind: report.Restored, Path: a.Line.Path, Key: a.Line.Key, Source: result.Bytes, Stored: a.Object.Size})
+	return sent
+}
+
+// settle gives files their names once they are on the disk, and reports archives that are restored.
+func (r *restore) settle(_ context.Context, batch []written) error {
+	if err := r.extractor.Settle(); err != nil {
+		return err
+	}
+	for _, w := range batch {
+		if w.result == nil {
+			continue
+		}
+		r.Totals.Entries.Add(w.result.Entries)
+		r.Totals.Files.Add(w.result.Files)
+		r.stages.settle.AddOut(w.result.Bytes)
+		if !w.whole {
+			continue
+		}
+		r.Report.Event(report.Event{
+			Kind: report.Restored, Path: w.item.Line.Path, Key: w.item.Line.Key, Source: w.result.Bytes, Stored: w.item.Object.Size,
+		})
+	}
 	return nil
 }

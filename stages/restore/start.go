@@ -42,7 +42,7 @@ type restore struct {
 
 	unprovenOnce, standsInOnce sync.Once
 
-	stages struct{ find, compare, lookup, fetch, decrypt, extract *pipeline.Stage }
+	stages struct{ find, compare, lookup, fetch, decrypt, extract, settle *pipeline.Stage }
 }
 
 // Start makes everything ready and starts the restore.
@@ -70,6 +70,7 @@ func (r *restore) begin(ctx context.Context) {
 	s.fetch = r.Run.Stage(report.StageFetch, o.Workers.Fetch)
 	s.decrypt = r.Run.Stage(report.StageDecrypt, o.Workers.Decrypt).TakesNew()
 	s.extract = r.Run.Stage(report.StageExtract, o.Workers.Read)
+	s.settle = r.Run.Stage(report.StageSettle, 1)
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
 		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
@@ -82,7 +83,7 @@ func (r *restore) finish(end error, s *report.Summary) error {
 	s.DryRun = r.options.DryRun
 	r.thawer.Finish()
 	if err := r.extractor.Finish(); err != nil {
-		end = errors.Join(end, fmt.Errorf("setting times and modes of directories: %w", err))
+		end = errors.Join(end, fmt.Errorf("finishing files and directories: %w", err))
 	}
 	r.shelf.Close()
 	return end

@@ -19,6 +19,7 @@ const (
 	StageFetch     = "fetch"
 	StageDecrypt   = "decrypt"
 	StageExtract   = "extract"
+	StageSettle    = "settle" // syncs files, and gives them their names
 	StageCatalogue = "catalogue"
 	StageLists     = "lists"
 )

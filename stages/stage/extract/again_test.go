@@ -131,11 +131,9 @@ func TestLeftovers(t *testing.T) {
 		write(t, filepath.Join(to, "d", extract.TempPrefix+name), "half", 1)
 		write(t, filepath.Join(to, "e", extract.TempPrefix+name), "half", 1)
 	}
-	if err := os.Mkdir(filepath.Join(to, "d", extract.TempPrefix+"dir"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(to, "d", extract.TempPrefix+"dir", "x"), "not a leftover", 1)
 	x := extract.New(extract.Options{Target: target(t, to)})
-	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil, extract.Limits{}); err != nil {
+	if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, folder("d"), reg("d/f"), folder("e"))), "", nil, extract.Limits{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Finish(); err != nil {
@@ -261,7 +259,7 @@ func TestConcurrent(t *testing.T) {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				place := filepath.Dir(filepath.Join("tree", s.Path))
-				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil, extract.Limits{}); err != nil {
+				if _, err := x.Extract(context.Background(), bytes.NewReader(b), place, nil, extract.Limits{}, nil); err != nil {
 					t.Errorf("%q: %v", s.Path, err)
 				}
 			})

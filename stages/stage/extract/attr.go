@@ -26,6 +26,9 @@ const (
 	xattrKey   = "SCHILY.xattr."
 	aclAccess  = "system.posix_acl_access"
 	aclDefault = "system.posix_acl_default"
+
+	attrSELinux    = "security.selinux"
+	attrCapability = "security.capability"
 )
 
 // unescape undoes what GNU tar and package tarfmt do to names of attributes.
@@ -205,17 +208,35 @@ func earned(fd int, h *tar.Header) (uint32, error) {
 	if err := fsys.Fstat(fd, &st); err != nil {
 		return m &^ (unix.S_ISUID | unix.S_ISGID), doing("reading its owner", err)
 	}
-	if int64(st.Uid) != int64(h.Uid) {
-		m &^= unix.S_ISUID
-	}
-	if int64(st.Gid) != int64(h.Gid) {
-		m &^= unix.S_ISGID
-	}
-	if m != mode(h) {
+	if m &^= unearned(h, &st); m != mode(h) {
 		return m, fmt.Errorf("leaving off setuid or setgid (mode %04o), as its owner is %d, %d and not %d, %d",
 			mode(h), st.Uid, st.Gid, h.Uid, h.Gid)
 	}
 	return m, nil
+}
+
+// unearned are the bits of setuid and setgid whose user or group is not the one in the archive.
+func unearned(h *tar.Header, st *unix.Stat_t) (bits uint32) {
+	if int64(st.Uid) != int64(h.Uid) {
+		bits |= unix.S_ISUID
+	}
+	if int64(st.Gid) != int64(h.Gid) {
+		bits |= unix.S_ISGID
+	}
+	return bits
+}
+
+// sets reports whether who runs this can set an attribute.
+func (x *Extractor) sets(name string) bool {
+	switch {
+	case name == attrSELinux: // a system's own policy may label what firn can't
+		return false
+	case name == attrCapability:
+		return x.root
+	case strings.HasPrefix(name, "security."), strings.HasPrefix(name, "trusted."):
+		return x.admin
+	}
+	return true
 }
 
 // setTime sets the time of modification of name in a directory, or with "." of the directory, and

@@ -55,7 +55,7 @@ func benchmark(b *testing.B, stream []byte, files, size int64, again bool) {
 			n = 1
 		}
 		x := extract.New(extract.Options{Target: root, Owners: true})
-		r, err := x.Extract(context.Background(), bytes.NewReader(stream), fmt.Sprint(n), nil, extract.Limits{})
+		r, err := x.Extract(context.Background(), bytes.NewReader(stream), fmt.Sprint(n), nil, extract.Limits{}, nil)
 		if err != nil || r.Files+r.Kept != files {
 			b.Fatal(r, err)
 		}

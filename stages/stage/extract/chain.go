@@ -17,6 +17,8 @@ type chain struct {
 	x      *Extractor
 	levels []level // [0] is the target
 	path   string  // of the last level, relative to the target
+	// adopt, if not nil, is called for a directory on the way that a killed run left.
+	adopt func(parent, d *level, path string) error
 }
 
 type level struct {
@@ -91,6 +93,12 @@ func (c *chain) push(path, name string, absent missing) error {
 	}
 	c.levels = append(c.levels, level{name: n.name, end: end, fd: fd, node: n})
 	c.path = path[:end]
+	if n.is(left) && c.adopt != nil {
+		if err := c.adopt(&c.levels[len(c.levels)-2], c.last(), c.path); err != nil {
+			c.cut(len(c.levels) - 1)
+			return err
+		}
+	}
 	c.trim(len(c.levels) - 1)
 	return nil
 }

@@ -35,6 +35,7 @@ type node struct {
 	final       final
 	acl         *acls
 	flags       atomic.Uint32
+	system      atomic.Pointer[system]
 }
 
 // final is what Finish gives a directory.
@@ -56,7 +57,14 @@ const (
 	gone                        // it was removed
 	asked                       // ownsNew is known
 	ownsNew                     // new files in it belong to who makes them
+	left                        // a killed run made it, and did not get to its Finish
+	filled                      // a file got its name in it
 )
+
+// unfinished is the mode of directories that this package made, until Finish. Nobody but their owner
+// may enter them. The sticky bit, which means nothing there, tells them from those of others when a
+// later run finds them.
+const unfinished = 0o1700
 
 func (n *node) is(flag uint32) bool { return n.flags.Load()&flag != 0 }
 func (n *node) mark(flag uint32)    { n.flags.Or(flag) }
@@ -135,12 +143,22 @@ func (x *Extractor) learn(fd int, n *node, inherited bool) error {
 	if n.is(looked) {
 		return nil
 	}
-	if !x.root && !n.is(fresh) {
+	if n.is(fresh) {
+		n.system.Store(n.parent.system.Load())
+	} else {
 		var st unix.Stat_t
 		if err := fsys.Fstat(fd, &st); err != nil {
 			return err
 		}
-		if st.Uid == x.euid && st.Mode&0o700 != 0o700 {
+		s, err := x.systemOf(fd, &st)
+		if err != nil {
+			return err
+		}
+		n.system.Store(s)
+		switch mine := st.Uid == x.euid; {
+		case mine && perm(&st) == unfinished:
+			n.mark(left)
+		case mine && !x.root && st.Mode&0o700 != 0o700:
 			if err := x.unlock(handle{fd: fd}, &st, n); err != nil {
 				return err
 			}
@@ -160,9 +178,9 @@ func (x *Extractor) unlock(at handle, st *unix.Stat_t, n *node) error {
 	return at.chmod(perm(st) | 0o700)
 }
 
-// mkdir makes a directory of this run. With mode 0o700 nobody else may enter it until Finish.
+// mkdir makes a directory of this run.
 func (x *Extractor) mkdir(parent *level, name string, mode uint32) error {
-	if err := fsys.Retry(func() error { return unix.Mkdirat(parent.fd, name, mode) }); err != nil {
+	if err := mkdirat(parent.fd, name, mode); err != nil {
 		return err
 	}
 	x.dirs.get(parent.node, name).mark(fresh)
@@ -175,9 +193,12 @@ func (w *writer) implied(parent *level, path, name string) error {
 	if err := w.countEntry(); err != nil {
 		return stop{err}
 	}
+	if err := w.turn(path); err != nil {
+		return err
+	}
 	mode, known := uint32(0o777), w.passed.find(path)
 	if known != nil {
-		mode = 0o700
+		mode = unfinished
 	}
 	switch err := w.x.mkdir(parent, name, mode); {
 	case errors.Is(err, unix.EEXIST):
@@ -200,11 +221,49 @@ func (w *writer) implied(parent *level, path, name string) error {
 	if err := fsys.Lstat(parent.fd, name, &st); err != nil {
 		return err
 	}
-	if err := chmodat(parent.fd, name, 0o700); err != nil {
+	if err := chmodat(parent.fd, name, unfinished); err != nil {
 		return fmt.Errorf("closing the new directory %q to others: %w", path, err)
 	}
 	w.x.dirs.keep(n, final{mode: perm(&st)}, nil, setMode)
 	return nil
+}
+
+// adopt does for a directory that a killed run left on the way to path what implied does for one
+// that it makes.
+func (w *writer) adopt(parent, d *level, path string) error {
+	if d.node.is(setAll) {
+		return nil
+	}
+	if known := w.passed.find(path); known != nil {
+		if known.listed && known.attrs {
+			return errNotListed
+		}
+		w.describeDir(parent, d, known)
+		return nil
+	}
+	if d.node.is(setMode) {
+		return nil
+	}
+	mode, err := w.x.newDirMode(parent)
+	if err != nil {
+		return fmt.Errorf("finding the mode of the directory %q: %w", path, err)
+	}
+	w.x.dirs.keep(d.node, final{mode: mode}, nil, setMode)
+	return nil
+}
+
+// newDirMode returns the mode that the system gives a new directory in parent.
+func (x *Extractor) newDirMode(parent *level) (uint32, error) {
+	if err := x.sweep(parent); err != nil {
+		return 0, err
+	}
+	name := x.tempName()
+	if err := mkdirat(parent.fd, name, 0o777); err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	err := fsys.Lstat(parent.fd, name, &st)
+	return perm(&st), errors.Join(err, unlinkat(parent.fd, name, unix.AT_REMOVEDIR))
 }
 
 // directory writes a directory.
@@ -216,12 +275,15 @@ func (w *writer) directory(e *entry) error {
 		}
 		return err
 	}
+	if err := w.turn(e.path); err != nil {
+		return err
+	}
 	dir, name := split(e.path)
 	parent, err := w.here.enter(dir, w.implied)
 	if err != nil {
 		return err
 	}
-	err = w.x.mkdir(parent, name, 0o700)
+	err = w.x.mkdir(parent, name, unfinished)
 	if errors.Is(err, unix.EEXIST) {
 		err = w.merge(parent, name, e)
 	}
@@ -246,7 +308,7 @@ func (w *writer) merge(parent *level, name string, e *entry) error {
 			return fmt.Errorf("removing what is in its place: %w", err)
 		}
 	}
-	return w.x.mkdir(parent, name, 0o700)
+	return w.x.mkdir(parent, name, unfinished)
 }
 
 // describeDir sets what can be set of a directory at once, and records the rest for Finish. parent

@@ -9,13 +9,16 @@
 //   - Nothing is made, changed or removed outside the target: each directory is opened from the one
 //     above it without following links. An absolute name, "..", and a name that leads through a
 //     symbolic link, of the archive or an older one, are refused.
-//   - A file gets its name only when it is whole. Until then its name begins with TempPrefix. What
-//     a killed run left is removed when its directory is written to again.
+//   - A file gets its name only when it is whole and on the disk, with all that belongs to it: see
+//     Settle. Until then its name begins with TempPrefix. What a killed run left is removed when
+//     its directory is written to again.
 //   - A fault of an entry is reported and stops nothing. A stream ends early by its own fault, its
 //     context, its limits, or a fault of the whole target, which is marked pipeline.Fatal.
-//   - An entry that is there already, as the archive has it, is not written again.
+//   - An entry that is there already, as the archive has it, is not written again. If only its owner,
+//     mode or attributes differ, they are set.
 //   - Directories are open to their owner alone until Finish sets their owners, modes and times.
-//     Only the memory for that, some 180 bytes and a name each, grows with the number of entries.
+//     Their mode until then shows a later run which ones a killed run left. Only the memory for
+//     that, some 190 bytes and a name each, grows with the number of entries.
 package extract
 
 import (
@@ -76,6 +79,7 @@ type Result struct {
 type Extractor struct {
 	o          Options
 	root       bool   // may give files away
+	admin      bool   // may set any attribute
 	euid, egid uint32 // who runs it
 	own        string // begins the names of this run's unfinished files
 	temps      atomic.Uint64
@@ -86,6 +90,8 @@ type Extractor struct {
 	top     *os.File // the target
 	openErr error
 
+	settling  settling
+	counting  sync.Mutex // of Results
 	reporting sync.Mutex
 	writers   sync.Pool // of *writer
 }
@@ -98,7 +104,7 @@ const (
 // New returns an Extractor.
 func New(o Options) *Extractor {
 	euid := os.Geteuid()
-	x := &Extractor{o: o, root: euid == 0, euid: uint32(euid), egid: uint32(os.Getegid())}
+	x := &Extractor{o: o, root: euid == 0, admin: euid == 0 && isAdmin(), euid: uint32(euid), egid: uint32(os.Getegid())}
 	x.own = TempPrefix + strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12] + "-"
 	x.writers.New = func() any {
 		return &writer{x: x, buf: make([]byte, bufferSize), in: tap{r: bufio.NewReaderSize(nil, readAhead)}}
@@ -110,15 +116,22 @@ func New(o Options) *Extractor {
 // the target itself), which is made if it is missing. selected reports which entries are wanted, by
 // their names as in Members; nil wants all. Directories above a selected entry are made as well.
 //
-// The result counts what was done, also with an error: one of r, a *LimitError, ctx's cause, or one
-// marked pipeline.Fatal (TargetError). Without an error, r has been read to its end.
-func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string, dir bool) bool, limits Limits) (Result, error) {
+// Files wait for their names until Settle is called, which is after Extract at the latest, and, when
+// many wait, in full, or by another goroutine that full has to do it; nil is Settle.
+//
+// The result counts what was done, also with an error: one of r, a *LimitError, ctx's cause, one of
+// full, or one marked pipeline.Fatal (TargetError). It is complete, and may be read, once Settle or
+// Finish was called after Extract. Without an error, r has been read to its end.
+func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, selected func(name string, dir bool) bool, limits Limits, full func() error) (*Result, error) {
 	w, err := x.writer(ctx, r, dir)
 	if err != nil {
-		return Result{}, err
+		return &Result{}, err
 	}
 	defer w.end()
-	w.selected, w.limits = selected, limits
+	if full == nil {
+		full = x.Settle
+	}
+	w.selected, w.limits, w.full = selected, limits, full
 	if _, err := w.here.enter(w.base, w.implied); err != nil {
 		return w.result, x.explain(fmt.Errorf("making the directory %q to restore to: %w", dir, err))
 	}
@@ -150,8 +163,8 @@ func (x *Extractor) writer(ctx context.Context, r io.Reader, dir string) (*write
 	w := x.writers.Get().(*writer)
 	w.in.r.Reset(r)
 	w.in = tap{ctx: ctx, r: w.in.r}
-	w.tar, w.base = tar.NewReader(&w.in), base
-	w.here.x, w.there.x = x, x
+	w.tar, w.base, w.result = tar.NewReader(&w.in), base, &Result{}
+	w.here.x, w.there.x, w.here.adopt = x, x, w.adopt
 	return w, nil
 }
 

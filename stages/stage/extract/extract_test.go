@@ -86,12 +86,12 @@ func lay(t testing.TB, dir string, o extract.Options, b []byte, below string, se
 	if selected != nil {
 		wanted = func(name string, _ bool) bool { return selected(name) }
 	}
-	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, wanted, append(limits, extract.Limits{})[0])
+	r, err := x.Extract(context.Background(), bytes.NewReader(b), below, wanted, append(limits, extract.Limits{})[0], nil)
 	if err := x.Finish(); err != nil {
 		t.Error(err)
 	}
 	noTemps(t, dir)
-	return r, f, err
+	return *r, f, err
 }
 
 func noTemps(t testing.TB, dir string) {

@@ -76,7 +76,8 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("the archive holds more than %d %s, which is the limit", e.Limit, e.What)
 }
 
-// TargetError is a fault of the whole target, which ends the run: ENOSPC, EDQUOT or EROFS.
+// TargetError is a fault of the whole target, which ends the run: ENOSPC, EDQUOT or EROFS, or what
+// was written did not reach the disk.
 type TargetError struct {
 	Target string
 	Err    error
@@ -128,15 +129,18 @@ func (w *writer) settle(name string, err error) error {
 		what, at = Refused, name
 	case errors.Is(err, ErrExists):
 		what = Exists
-		w.result.Kept++
 	}
 	err = w.x.explain(fmt.Errorf("restoring %q: %w", at, err))
 	if pipeline.IsFatal(err) {
 		return err
 	}
-	if what != Exists {
+	w.x.counting.Lock()
+	if what == Exists {
+		w.result.Kept++
+	} else {
 		w.result.Faults++
 	}
+	w.x.counting.Unlock()
 	w.x.report(Fault{Path: at, What: what, Err: err})
 	return nil
 }
@@ -145,7 +149,9 @@ func (w *writer) settle(name string, err error) error {
 func (w *writer) partial(e *entry, errs ...error) {
 	if err := errors.Join(errs...); err != nil {
 		at := path.Join(w.base, e.name)
+		w.x.counting.Lock()
 		w.result.Faults++
+		w.x.counting.Unlock()
 		w.x.report(Fault{Path: at, What: Partial, Err: fmt.Errorf("restoring %q: %w", at, err)})
 	}
 }

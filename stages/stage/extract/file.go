@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -16,39 +17,46 @@ import (
 // holeSize is the unit of holes in bytes: the block size of most file systems.
 const holeSize = 4 << 10
 
-// file writes a regular file.
-func (w *writer) file(e *entry) (verdict, error) {
+// file writes a regular file, which waits for its name.
+func (w *writer) file(e *entry) error {
+	if err := w.turn(e.path); err != nil {
+		return err
+	}
 	dir, name := split(e.path)
 	d, err := w.here.enter(dir, w.implied)
 	if err != nil {
-		return absent, err
+		return err
 	}
 	h := e.header
-	ok := func(_ handle, st *unix.Stat_t) bool { return isFile(st, h.Size, h.ModTime) }
-	was, err := w.first(d, name, e, ok)
-	if err != nil || was == right {
-		return was, err
+	var there unix.Stat_t
+	was, err := w.first(d, name, e, func(_ handle, st *unix.Stat_t) bool {
+		there = *st
+		return isFile(st, h.Size, h.ModTime)
+	})
+	if err != nil {
+		return err
+	}
+	if was == right && w.mended(e, handle{d.fd, name}, &there) {
+		w.done(was, 0, 0)
+		return nil
+	}
+	if was == right {
+		was = replace
 	}
 	temp, made := w.x.tempName(), w.x.firstMode(d, h)
 	fd, err := fsys.Open(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, made)
 	if err != nil {
-		return was, fmt.Errorf("making the file: %w", err)
+		return fmt.Errorf("making the file: %w", err)
 	}
-	if err = w.write(fd, made, d, temp, e); err == nil {
-		was, err = w.place(d, name, e, was, ok, func(over bool) error {
-			rename := renameNew
-			if over {
-				rename = renameat
-			}
-			return doing("renaming", rename(d.fd, temp, name))
-		})
+	if err = w.write(fd, made, d, temp, e); err != nil {
+		return errors.Join(err, unlinkat(d.fd, temp, 0))
 	}
-	if err != nil || was == right {
-		return was, errors.Join(err, unlinkat(d.fd, temp, 0))
-	}
-	w.result.Files++
-	w.result.Bytes += h.Size
-	return was, nil
+	return w.wait(e, temp, was)
+}
+
+// isThisFile is isRight for a regular file.
+func isThisFile(h *tar.Header) isRight {
+	return func(_ handle, st *unix.Stat_t) bool { return isFile(st, h.Size, h.ModTime) }
 }
 
 // isFile reports whether an entry is taken for a regular file of an archive.
@@ -66,11 +74,14 @@ func (w *writer) write(fd int, made uint32, d *level, temp string, e *entry) (er
 	if err != nil {
 		return errors.Join(err, unix.Close(fd))
 	}
-	problems := w.x.setAttributes(handle{fd: fd}, d, e.header, made)
+	problems := errors.Join(w.x.setAttributes(handle{fd: fd}, d, e.header, made), setTime(d.fd, temp, e.header.ModTime))
+	if err := w.x.syncEach(fd, d.node); err != nil {
+		return errors.Join(stop{err}, unix.Close(fd))
+	}
 	if err := unix.Close(fd); err != nil {
 		return fmt.Errorf("closing the file: %w", err)
 	}
-	w.partial(e, problems, setTime(d.fd, temp, e.header.ModTime))
+	w.partial(e, problems)
 	return nil
 }
 

@@ -9,19 +9,23 @@ import (
 	"firn/pipeline"
 )
 
-// Finish gives directories their owners, ACLs, times and modes, and ends the Extractor. It must be
-// called once, after the last Extract has returned, also after errors. What can't be set is reported
+// Finish does what Settle does, gives directories their owners, ACLs, times and modes, and ends the
+// Extractor. Without an error, everything is on the disk, so that a power cut takes nothing away. It
+// must be called once, after the last Extract has returned, also after errors. What can't be set is reported
 // as Partial, and in no Result; the error is that of the whole target, marked pipeline.Fatal.
 func (x *Extractor) Finish() error {
 	if x.top == nil {
 		return nil
 	}
+	settled := x.Settle()
 	c := &chain{x: x}
 	_, err := c.enter("", nil)
 	if err == nil {
 		err = x.finish(c)
 	}
 	c.close()
+	err = errors.Join(settled, err, x.sync())
+	x.closeSystems()
 	top := x.top
 	x.top, x.openErr = nil, errors.New("the restore is finished already")
 	x.dirs.index, x.dirs.root.first = nil, nil
@@ -36,7 +40,7 @@ func (x *Extractor) finish(c *chain) error {
 		for n.first != nil {
 			child := n.first
 			n.first = child.next // and so done with
-			if child.is(gone) || child.first == nil && !child.is(setMode|setAll) {
+			if child.is(gone) || child.first == nil && !child.is(setMode|setAll|filled) {
 				continue
 			}
 			err := c.reopen()
@@ -52,6 +56,11 @@ func (x *Extractor) finish(c *chain) error {
 		}
 		if n.is(setMode | setAll) {
 			if err := x.complete(c, n); err != nil {
+				return err
+			}
+		}
+		if err := c.reopen(); err == nil {
+			if err := x.syncEach(c.last().fd, n); err != nil {
 				return err
 			}
 		}

@@ -96,7 +96,7 @@ func TestReadOnly(t *testing.T) {
 		}
 		for _, h := range []tar.Header{reg("d/f"), folder("e"), sym("l", "x"), hard("h", "d"), reg("e/f")} {
 			x := extract.New(extract.Options{Target: target(t, dir)})
-			_, err := x.Extract(context.Background(), bytes.NewReader(made(t, h)), "", nil, extract.Limits{})
+			_, err := x.Extract(context.Background(), bytes.NewReader(made(t, h)), "", nil, extract.Limits{}, nil)
 			if h.Typeflag != tar.TypeLink && (!pipeline.IsFatal(err) || !errors.Is(err, unix.EROFS) || !isTargetError(err)) {
 				t.Errorf("%s: %v", h.Name, err)
 			}
@@ -105,7 +105,7 @@ func TestReadOnly(t *testing.T) {
 			}
 		}
 		x := extract.New(extract.Options{Target: target(t, dir)})
-		if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, reg("f"))), "new/place", nil, extract.Limits{}); !pipeline.IsFatal(err) {
+		if _, err := x.Extract(context.Background(), bytes.NewReader(made(t, reg("f"))), "new/place", nil, extract.Limits{}, nil); !pipeline.IsFatal(err) {
 			t.Errorf("making the place: %v", err)
 		}
 		if err := x.Finish(); err != nil {

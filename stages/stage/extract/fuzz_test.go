@@ -23,7 +23,7 @@ func guarded(t *testing.T, b []byte) {
 	for _, rule := range []extract.Overwrite{extract.Always, extract.Never} {
 		f := &faults{}
 		x := extract.New(extract.Options{Target: root, Overwrite: rule, Report: f.report})
-		r, _ := x.Extract(context.Background(), bytes.NewReader(b), "", nil, extract.Limits{MaxEntries: 1000, MaxBytes: 1 << 20})
+		r, _ := x.Extract(context.Background(), bytes.NewReader(b), "", nil, extract.Limits{MaxEntries: 1000, MaxBytes: 1 << 20}, nil)
 		if err := x.Finish(); err != nil {
 			t.Error(err)
 		}

@@ -110,7 +110,7 @@ func TestClosedDirectories(t *testing.T) {
 	for n, want := range []int64{10, 0, 10, 0} {
 		f := &faults{}
 		x := extract.New(extract.Options{Target: target(t, to), Report: f.report})
-		r, err := x.Extract(t.Context(), bytes.NewReader(b), "", nil, extract.Limits{})
+		r, err := x.Extract(t.Context(), bytes.NewReader(b), "", nil, extract.Limits{}, nil)
 		if err := errors.Join(err, x.Finish()); err != nil || len(f.all) > 0 || r.Files != want {
 			t.Fatalf("%d: %+v, %v\n%v", n, r, err, f)
 		}
@@ -126,7 +126,7 @@ func TestClosedDirectories(t *testing.T) {
 	p := to + "/top/" + modes[0].String()
 	f := &faults{}
 	x := extract.New(extract.Options{Target: target(t, to), Report: f.report})
-	r, err := x.Extract(t.Context(), bytes.NewReader(made(t, reg("top/"+modes[0].String()+"/new"))), "", nil, extract.Limits{})
+	r, err := x.Extract(t.Context(), bytes.NewReader(made(t, reg("top/"+modes[0].String()+"/new"))), "", nil, extract.Limits{}, nil)
 	if err := errors.Join(err, x.Finish()); err != nil || r.Files != 1 || len(f.all) > 0 {
 		t.Fatalf("%+v, %v\n%v", r, err, f)
 	}
@@ -164,7 +164,7 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	x := extract.New(extract.Options{Target: target(t, "/")})
-	if _, err := x.Extract(t.Context(), bytes.NewReader(b), "firn-was-here", nil, extract.Limits{}); !errors.Is(err, fs.ErrPermission) {
+	if _, err := x.Extract(t.Context(), bytes.NewReader(b), "firn-was-here", nil, extract.Limits{}, nil); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("in /: %v", err)
 	}
 	if err := x.Finish(); err != nil {

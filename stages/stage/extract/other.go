@@ -14,8 +14,9 @@ import (
 // symlink writes a symbolic link. What it points to is not looked at: it may be anything.
 func (w *writer) symlink(e *entry) (verdict, error) {
 	target, dated := e.header.Linkname, false
+	var there unix.Stat_t
 	d, was, err := w.create(e, func(at handle, st *unix.Stat_t) bool {
-		dated = sameTime(st, e.header.ModTime)
+		there, dated = *st, sameTime(st, e.header.ModTime)
 		return pointsTo(at, st, target)
 	}, func(at handle) error {
 		return fsys.Retry(func() error { return unix.Symlinkat(target, at.fd, at.name) })
@@ -25,6 +26,9 @@ func (w *writer) symlink(e *entry) (verdict, error) {
 	}
 	if was != right || !dated {
 		w.describe(d, e)
+	} else {
+		_, name := split(e.path)
+		w.mended(e, handle{d.fd, name}, &there)
 	}
 	return was, nil
 }

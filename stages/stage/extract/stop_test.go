@@ -41,7 +41,7 @@ func TestCancel(t *testing.T) {
 		f := &faults{}
 		x := extract.New(extract.Options{Target: target(t, to), Report: f.report})
 		ctx, cancel := context.WithCancelCause(context.Background())
-		r, err := x.Extract(ctx, &cancelling{bytes.NewReader(b), at, cancel, cause}, "", nil, extract.Limits{})
+		r, err := x.Extract(ctx, &cancelling{bytes.NewReader(b), at, cancel, cause}, "", nil, extract.Limits{}, nil)
 		if err := x.Finish(); err != nil {
 			t.Error(err)
 		}
@@ -60,7 +60,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	x := extract.New(extract.Options{Target: target(t, t.TempDir())})
-	if _, err := x.Extract(ctx, bytes.NewReader(b), "", nil, extract.Limits{}); !errors.Is(err, context.Canceled) {
+	if _, err := x.Extract(ctx, bytes.NewReader(b), "", nil, extract.Limits{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
 	}
 	if err := x.Finish(); err != nil {
@@ -125,13 +125,13 @@ func TestFilesStayClosed(t *testing.T) {
 	}
 	x := extract.New(extract.Options{Target: root})
 	for _, part := range []int{len(b), len(b) / 2, 100, 0} {
-		x.Extract(context.Background(), bytes.NewReader(b[:part]), "to", nil, extract.Limits{})
+		x.Extract(context.Background(), bytes.NewReader(b[:part]), "to", nil, extract.Limits{}, nil)
 	}
-	x.Extract(context.Background(), bytes.NewReader(made(t, sym("l", "."), reg("l/x"), hard("h", "l/x"))), "to", nil, extract.Limits{})
+	x.Extract(context.Background(), bytes.NewReader(made(t, sym("l", "."), reg("l/x"), hard("h", "l/x"))), "to", nil, extract.Limits{}, nil)
 	if err := errors.Join(x.Finish(), x.Finish(), root.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := x.Extract(context.Background(), bytes.NewReader(b), "to", nil, extract.Limits{}); err == nil {
+	if _, err := x.Extract(context.Background(), bytes.NewReader(b), "to", nil, extract.Limits{}, nil); err == nil {
 		t.Error("it goes on after Finish")
 	}
 	if after := openFiles(t); after != before {

@@ -46,9 +46,9 @@ func (x *Extractor) sweep(d *level) error {
 	for {
 		names, err := dir.Readdirnames(4096)
 		for _, name := range names {
-			if strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) {
-				// What is a directory, or can't be removed, is no leftover, and does no harm.
-				_ = unlinkat(d.fd, name, 0)
+			if strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) && unlinkat(d.fd, name, 0) != nil {
+				// A directory that holds something, or what can't be removed, is no leftover.
+				_ = unlinkat(d.fd, name, unix.AT_REMOVEDIR)
 			}
 		}
 		if err != nil || len(names) == 0 {

@@ -22,6 +22,26 @@ func renameNew(dirfd int, from, to string) error {
 	return err
 }
 
+// syncfs has on the disk what was written to a file system.
+func syncfs(fd int) error { return unix.Syncfs(fd) }
+
+// syncsEach reports whether syncfs does not reach the disk: of FUSE, SMB and 9P it only knows that
+// the program or server on the other side has the data.
+func syncsEach(fd int) bool {
+	var st unix.Statfs_t
+	err := fsys.Retry(func() error { return unix.Fstatfs(fd, &st) })
+	switch uint32(st.Type) {
+	case unix.FUSE_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.V9FS_MAGIC:
+		return true
+	}
+	return err != nil
+}
+
+// mkdirat makes a directory, with the sticky bit too if mode has it.
+func mkdirat(dirfd int, name string, mode uint32) error {
+	return fsys.Retry(func() error { return unix.Mkdirat(dirfd, name, mode) })
+}
+
 // chmodat sets the mode of anything but a symbolic link, which it does not follow.
 func chmodat(dirfd int, name string, mode uint32) error {
 	err := fsys.Retry(func() error { return unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
@@ -76,7 +96,7 @@ func (h handle) setXattrs(list []xattr) error {
 			}
 			return unix.Lsetxattr(fsys.ProcPath(h.fd, h.name), a.name, []byte(a.value), 0)
 		})
-		if err != nil && a.name != "security.selinux" { // a system's own policy may label what firn can't
+		if err != nil && a.name != attrSELinux { // see sets
 			errs = append(errs, attrError(a.name, err))
 		}
 	}
@@ -108,6 +128,22 @@ func (h handle) dropACLs() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// hasXattrs says that attributes are restored on this system.
+const hasXattrs = true
+
+// takesXattrs reports whether the file system of an entry knows attributes.
+func takesXattrs(at handle) bool {
+	_, err := unix.Lgetxattr(fsys.ProcPath(at.fd, at.name), attrCapability, nil)
+	return err != unix.EOPNOTSUPP
+}
+
+// isAdmin reports whether this process has CAP_SYS_ADMIN, which root in a container may lack.
+func isAdmin() bool {
+	var all [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &all[0])
+	return err == nil && all[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 func hasDefaultACL(fd int) bool {

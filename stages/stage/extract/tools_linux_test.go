@@ -131,7 +131,7 @@ func TestPrivateUntilFinish(t *testing.T) {
 	x := extract.New(extract.Options{Target: target(t, to)})
 	d := folder("a")
 	d.Mode = 0o777
-	if _, err := x.Extract(t.Context(), bytes.NewReader(made(t, d, reg("a/f"), reg("b/f"))), "x", nil, extract.Limits{}); err != nil {
+	if _, err := x.Extract(t.Context(), bytes.NewReader(made(t, d, reg("a/f"), reg("b/f"))), "x", nil, extract.Limits{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{"x", "x/a", "x/b"} {

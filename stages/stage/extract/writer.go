@@ -18,7 +18,9 @@ type writer struct {
 	base     string // clean; where the archive's top is, relative to the target
 	selected func(name string, dir bool) bool
 	limits   Limits
-	result   Result
+	full     func() error // called when Settle is to be called
+	naming   bool         // it is Settle's
+	result   *Result
 	entries  int64
 	bytes    int64
 
@@ -33,6 +35,8 @@ type entry struct {
 	header *tar.Header
 	name   string // clean, in the archive; "." for its top
 	path   string // clean, relative to the target
+	// What a list says, which has no attributes, and that there are some.
+	listed, attrs bool
 }
 
 // end closes what is open, and gives the writer back for the next archive.
@@ -68,25 +72,40 @@ func (w *writer) entry(h *tar.Header) error {
 	was := absent
 	switch h.Typeflag {
 	case tar.TypeLink:
-		was, err = w.link(e)
+		dir, _ := split(e.path)
+		if _, err := w.here.enter(dir, w.implied); err != nil {
+			return err
+		}
+		return w.wait(e, "", absent)
 	case tar.TypeSymlink:
 		was, err = w.symlink(e)
 	case tar.TypeFifo, tar.TypeChar, tar.TypeBlock:
 		was, err = w.special(e)
 	default:
-		if isDir {
-			err = w.directory(e)
-		} else if err = typeError(h); err == nil {
-			was, err = w.file(e)
+		if !isDir {
+			if err := typeError(h); err != nil {
+				return err
+			}
+			return w.file(e)
 		}
+		err = w.directory(e)
 	}
 	if err == nil {
-		w.result.Entries++
-		if was == right {
-			w.result.Kept++
-		}
+		w.done(was, 0, 0)
 	}
 	return err
+}
+
+// done counts an entry that is in place, with the file that was written for it.
+func (w *writer) done(was verdict, files, bytes int64) {
+	w.x.counting.Lock()
+	defer w.x.counting.Unlock()
+	w.result.Entries++
+	w.result.Files += files
+	w.result.Bytes += bytes
+	if was == right {
+		w.result.Kept++
+	}
 }
 
 // count compares the archive with its limits.
@@ -202,6 +221,9 @@ func (w *writer) place(d *level, name string, e *entry, was verdict, ok isRight,
 // another name that then replaces what is there. It returns the directory and what was there.
 func (w *writer) create(e *entry, ok isRight, mk func(at handle) error) (d *level, was verdict, err error) {
 	dir, name := split(e.path)
+	if err := w.turn(e.path); err != nil {
+		return nil, absent, err
+	}
 	if d, err = w.here.enter(dir, w.implied); err != nil {
 		return nil, absent, err
 	}
