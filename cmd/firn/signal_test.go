@@ -327,7 +327,10 @@ func TestInterruptedTwiceAtRandom(t *testing.T) {
 		}
 	}
 	s.run(exitDone, "--depth", "2")
-	for range trials {
+	for trial := range trials {
+		if trial%20 == 19 {
+			t.Logf("trial %d", trial+1)
+		}
 		body := make([]byte, 6<<20)
 		rng.Read(body)
 		if err := os.WriteFile(filepath.Join(s.tree(), "a big", "noise"), body, 0o644); err != nil {
