@@ -372,6 +372,44 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 	}
 }
 
+// An archive that the newest run of its backup path lists, and that is gone, is named, if it is
+// wanted.
+func TestDeletedWithoutFirn(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.PlantSmall(24, 1000)
+	saveAll(r)
+	other := filepath.Join(filepath.Dir(r.Tree), "other")
+	stagestest.Write(t, filepath.Join(other, "e1", "file"), "text")
+	saveAll(r, func(b *backup.Options) { b.Path = other })
+	gone := []string{r.KeyOf("d1"), strings.TrimPrefix(other, "/") + "/e1.tar.gz"}
+	for _, key := range gone {
+		r.Must(os.Remove(filepath.Join(r.Root(), key)))
+	}
+	h := newByHand(r)
+	target := t.TempDir()
+	said := h.exits(3, target)
+	for _, key := range gone {
+		if !strings.Contains(said, "FAILED: "+key+": it is gone") {
+			t.Errorf("%s is not named:\n%s", key, said)
+		}
+	}
+	if strings.Count(said, "FAILED") != 2 {
+		t.Error(said)
+	}
+	h.Diff(filepath.Join(r.Tree, "d2"), filepath.Join(target, r.Tree, "d2"), tree.DiffOptions{})
+	h.exits(0, t.TempDir(), "--path", filepath.Join(r.Tree, "d2"))
+	h.exits(3, t.TempDir(), "--dry-run", "--path", filepath.Join(r.Tree, "d1", "noise"))
+	for _, key := range r.Keys() { // a run that can't be read tells of nothing
+		if key, _, _ := strings.Cut(key, " "); strings.HasPrefix(key, ".firn/manifests/") {
+			r.Replace(key, stagestest.Flip(-1), key)
+		}
+	}
+	if said := h.exits(0, t.TempDir(), "--dry-run"); !strings.Contains(said, "the catalogue can't be read") {
+		t.Error(said)
+	}
+}
+
 // Nothing is laid through a link that lies in the target.
 func TestLinkInTheTargetWithoutFirn(t *testing.T) {
 	t.Parallel()
@@ -431,6 +469,10 @@ func TestRestoreFromS3WithoutFirn(t *testing.T) {
 		t.Error(said) // the directory above once more, for its times
 	}
 	h.Diff(s.Tree, filepath.Join(target, s.Tree), tree.DiffOptions{})
+	p.Delete(hurt, "")
+	if said := h.exits(3, t.TempDir(), "--prefix", "a p", "--dry-run"); !strings.Contains(said, "FAILED: "+hurt+": it is gone") || strings.Count(said, "FAILED") != 1 {
+		t.Error(said)
+	}
 }
 
 // What is cold is named, thawed when that is asked for, and restored when it

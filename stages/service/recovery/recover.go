@@ -22,7 +22,7 @@ import (
 
 // Revision is raised when one of the files changes, so that an older firn does not replace the
 // files of a newer one.
-const Revision = 2
+const Revision = 3
 
 const (
 	metaRevision = "firn-recover-revision"

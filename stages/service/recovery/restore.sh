@@ -31,8 +31,8 @@ usage: sh restore.sh --bucket BUCKET --keyfile FILE --target DIR [--prefix PREFI
   --endpoint-url URL  a server that speaks S3, if it is not AWS
 
 After an interruption or a thaw, run the same command again: it continues. TAR=bsdtar in the environment uses another tar.
-Exit: 0 everything is restored; 1 nothing could be done; 2 wrong usage; 3 an archive is damaged or failed, and is listed;
-4 the remaining archives are cold and must be thawed first; 130 interrupted.
+Exit: 0 everything is restored; 1 nothing could be done; 2 wrong usage; 3 an archive is damaged, failed or was deleted (as the
+newest runs in the catalogue tell), and is listed; 4 the remaining archives are cold and must be thawed first; 130 interrupted.
 END
 }
 
@@ -565,6 +565,69 @@ extract() {
 	fi
 }
 
+# --- What is gone --------------------------------------------------------------------------------------------------
+# The catalogue says what the newest run of each backup path had stored. Only the newest runs are read: one a night may
+# have left thousands.
+
+newest_runs() {
+	if [ -n "$store" ]; then
+		for name in "$store/$prefix".firn/runs/*.json.gz; do [ ! -f "$name" ] || printf '%s\n' "${name##*/}"; done
+	else
+		awk "$awk_bytes"'BEGIN { init(); dir = ENVIRON["FIRN_PREFIX"] ".firn/runs/" }
+			{ key = fromhex($1) } index(key, dir) == 1 { print substr(key, length(dir) + 1) }' "$scratch/list"
+	fi | sort -r | sed 10q
+}
+
+# of_catalogue NAME prints an object of the catalogue that is what was stored. False if there is none.
+of_catalogue() {
+	key=$prefix.firn/$1 place=$prefix.firn/$1 shown=$1
+	(look "$key" "$place" && right_key && open_archive) >/dev/null 2>&1 && gzip -dc <"$scratch/archive"
+}
+
+# catalogued prints the keys, in hex, that the newest complete run of each backup path lists.
+catalogued() {
+	: >"$scratch/paths"
+	newest_runs >"$scratch/runs"
+	while IFS= read -r name <&4; do
+		of_catalogue "runs/$name" >"$scratch/json" || { echo "$name" >>"$scratch/unread"; continue; }
+		# shellcheck disable=SC2016
+		awk "$awk_json"'
+		function value(t) {
+			if (depth == 1 && name == "path") path = tohex(t)
+			if (depth == 1 && name == "complete") complete = t
+			if (depth == 2 && name == "manifest") { sub(/.*\//, "", t); volume[++volumes] = t }
+		}
+		function close_() {}
+		END { if (complete == "true") { print path; for (i = 1; i <= volumes; i++) print volume[i] } }' "$scratch/json" >"$scratch/run"
+		IFS= read -r path <"$scratch/run" || continue
+		while IFS= read -r newer <&5; do
+			case $newer in 2f) continue 2 ;; esac
+			case $path in "$newer" | "$newer"2f*) continue 2 ;; esac
+		done 5<"$scratch/paths"
+		echo "$path" >>"$scratch/paths"
+		sed 1d "$scratch/run" >"$scratch/volumes"
+		while IFS= read -r volume <&5; do
+			of_catalogue "manifests/$volume" >"$scratch/json" || { echo "$volume" >>"$scratch/unread"; continue; }
+			# shellcheck disable=SC2016
+			awk "$awk_json"'
+			function value(t) { if (depth == 1 && name == "key") key = tohex(t); if (depth == 1 && name == "md5") md5 = t }
+			function close_() { if (depth == 1) { if (key != "" && md5 != "") print key; key = md5 = "" } }' "$scratch/json"
+		done 5<"$scratch/volumes"
+	done 4<"$scratch/runs"
+}
+
+# gone reports the archives that are wanted and catalogued, and not stored any more.
+gone() {
+	catalogued >"$scratch/catalogued"
+	FIRN_LIST="$scratch/list" awk 'FILENAME == ENVIRON["FIRN_LIST"] { have[$1]; next }
+		!($1 in have) && !seen[$1]++ { print $1, "-", "STANDARD", "-", "-", $1 }' "$scratch/list" "$scratch/catalogued" |
+		sort -r | awk "$awk_plan" - >"$scratch/gone" || die 1 'comparing with the catalogue failed'
+	while IFS=' ' read -r _ _ _ _ _ _ _ _ _ _ _ shown <&3; do
+		fail 'it is gone: the catalogue lists it, and it is not stored here any more (RECOVER.txt, 4: an older version may be)'
+	done 3<"$scratch/gone"
+	[ ! -s "$scratch/unread" ] || say "the catalogue can't be read whole: not every archive that was deleted is named"
+}
+
 # --- All of it -----------------------------------------------------------------------------------------------------
 
 key='' dir='' base='' member='' place=''
@@ -615,6 +678,8 @@ while IFS=' ' read -r what ext etag okey odir obase omember oplace size class he
 	restore
 	rm -f -- "$scratch/object" "$scratch/archive"
 done 3<"$scratch/plan"
+[ -z "$keyfile" ] || ! have openssl || ! have gzip || gone
+rm -f -- "$scratch/archive"
 
 if [ "$((restored + skipped + failed + cold_count))" -eq 0 ]; then
 	die 1 "nothing below ${bucket:+s3://}$bucket$store/$prefix ${pattern:+matches $pattern, or }is an archive"
