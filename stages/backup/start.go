@@ -199,8 +199,8 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	return errors.Join(end, err, b.tree.Close())
 }
 
-// wholeSeconds is by how much a store that counts whole seconds may give an upload too young.
-const wholeSeconds = 2 * time.Second
+// coarse is by how much a store that counts whole seconds may give an upload too young.
+const coarse = 2 * time.Second
 
 // abortUploads aborts the uploads of archives, of the catalogue and of the recovery files that
 // interrupted runs left unfinished. Those that began after this run are not theirs.
@@ -208,7 +208,7 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
-			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < time.Since(b.Started)-wholeSeconds {
+			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < time.Since(b.Started)-coarse {
 				return nil // a directory store lists uploads that have no key yet
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
