@@ -97,7 +97,7 @@ func (s *tableSite) agree() {
 
 func TestRecordsInATable(t *testing.T) {
 	s := newTableSite(t)
-	s.Plant(11)
+	s.PlantSmall(11, 10_000)
 	first := s.MustBackup()
 	all := first.Totals.Saved.Load()
 	s.agree()
