@@ -3,7 +3,7 @@ package harness_test
 import (
 	"cmp"
 	"fmt"
-	"math/rand"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -16,14 +16,10 @@ import (
 
 const minPart = 5 << 20
 
-// text gives n bytes that do not repeat.
-func text(n int) string {
-	const seed = 11
+// noise gives n bytes that do not repeat.
+func noise(n int) string {
 	b := make([]byte, n)
-	rnd := rand.New(rand.NewSource(seed))
-	for i := range b {
-		b[i] = byte('a' + rnd.Intn(26))
-	}
+	_, _ = rand.NewChaCha8([32]byte{11}).Read(b) // never fails
 	return string(b)
 }
 
@@ -79,7 +75,7 @@ func (u *upload) complete(crc string) (*s3.CompleteMultipartUploadOutput, error)
 func TestMultipartCRC32CFullObject(t *testing.T) {
 	srv := harness.S3(t)
 	for _, key := range []string{"k", "a", "a/b", "new\nline %/" + strings.Repeat("s", 600)} {
-		a, b := text(minPart), "the end"
+		a, b := noise(minPart), "the end"
 		u := create(t, srv, key)
 		// Parts may come in any order, and again.
 		wantCode(t, "part 2", u.part(2, b, crc32c(b)), "")
@@ -109,7 +105,7 @@ func TestMultipartCRC32CFullObject(t *testing.T) {
 
 func TestMultipartChecksItsChecksums(t *testing.T) {
 	srv := harness.S3(t)
-	a, b := text(minPart), "the end"
+	a, b := noise(minPart), "the end"
 	u := create(t, srv, "k")
 	wantCode(t, "a part with a wrong CRC", u.part(1, a, crc32c(b)), "BadDigest")
 	wantCode(t, "part 1", u.part(1, a, crc32c(a)), "")
@@ -170,7 +166,7 @@ func TestMultipartWantsItsAlgorithmThroughout(t *testing.T) {
 func TestMultipartCRC64NVME(t *testing.T) {
 	srv := harness.S3(t)
 	client := srv.Client()
-	a, b := text(minPart), "the end"
+	a, b := noise(minPart), "the end"
 	created, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
 		Bucket: &srv.Bucket, Key: new("k"), ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme, ChecksumType: types.ChecksumTypeFullObject,
 	})
@@ -201,7 +197,7 @@ func TestMultipartCRC64NVME(t *testing.T) {
 
 func TestUploadIsTakenUpFromItsParts(t *testing.T) {
 	srv := harness.S3(t)
-	a, b := text(minPart), "the end"
+	a, b := noise(minPart), "the end"
 	u := create(t, srv, "a/b")
 	wantCode(t, "part 1", u.part(1, a, crc32c(a)), "")
 	list, err := srv.Client().ListParts(t.Context(), &s3.ListPartsInput{Bucket: &srv.Bucket, Key: &u.key, UploadId: &u.id})

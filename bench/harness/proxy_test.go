@@ -77,7 +77,7 @@ func TestProxyRefuses(t *testing.T) {
 		proxy.ResetCounts()
 		srv.ResetCounts()
 		proxy.SetRule(once("PutObject", f))
-		wantCode(t, "put", putThrough(t.Context(), srv, client, "k", text(1<<20)), f.Code)
+		wantCode(t, "put", putThrough(t.Context(), srv, client, "k", noise(1<<20)), f.Code)
 		if n := srv.Count("PutObject"); n != 0 {
 			t.Errorf("%s: %d requests came through", f.Code, n)
 		}
@@ -125,7 +125,7 @@ func TestProxyDrops(t *testing.T) {
 func TestProxyCutsARequest(t *testing.T) {
 	srv, proxy, client := spoil(t)
 	proxy.SetRule(once("PutObject", harness.Fault{CutRequest: 1 << 20}))
-	if err := putThrough(t.Context(), srv, client, "k", text(4<<20)); !isLost(err) {
+	if err := putThrough(t.Context(), srv, client, "k", noise(4<<20)); !isLost(err) {
 		t.Errorf("error %v", err)
 	}
 	_, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &srv.Bucket, Key: new("k")})
@@ -135,7 +135,7 @@ func TestProxyCutsARequest(t *testing.T) {
 	u := create(t, srv, "k")
 	u.client = client
 	proxy.SetRule(once("UploadPart", harness.Fault{CutRequest: 1 << 20}))
-	a := text(minPart)
+	a := noise(minPart)
 	if err := u.part(1, a, crc32c(a)); !isLost(err) {
 		t.Errorf("error %v", err)
 	}
@@ -150,7 +150,7 @@ func TestProxyCutsARequest(t *testing.T) {
 
 func TestProxyCutsAResponse(t *testing.T) {
 	srv, proxy, client := spoil(t)
-	put(t, srv, "k", text(4<<20))
+	put(t, srv, "k", noise(4<<20))
 	proxy.SetRule(once("GetObject", harness.Fault{CutResponse: 1 << 20}))
 	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &srv.Bucket, Key: new("k")})
 	if err != nil {
@@ -220,7 +220,7 @@ func TestProxyIsSlow(t *testing.T) {
 	least := time.Duration(float64(size)/perSecond*float64(time.Second)) - time.Second/20
 	proxy.SetRule(func(harness.Call) harness.Fault { return harness.Fault{Rate: perSecond} })
 	start := time.Now()
-	wantCode(t, "put", putThrough(t.Context(), srv, client, "k", text(size)), "")
+	wantCode(t, "put", putThrough(t.Context(), srv, client, "k", noise(size)), "")
 	if d := time.Since(start); d < least {
 		t.Errorf("put took %v, at least %v wanted", d, least)
 	}

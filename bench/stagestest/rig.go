@@ -38,7 +38,12 @@ type Rig struct {
 // NewRig makes a rig with an empty tree and an empty store in a directory.
 func NewRig(t testing.TB) *Rig {
 	t.Helper()
-	base := t.TempDir()
+	return NewRigAt(t, t.TempDir())
+}
+
+// NewRigAt is NewRig below a directory of the caller.
+func NewRigAt(t testing.TB, base string) *Rig {
+	t.Helper()
 	r := &Rig{T: t, Tree: filepath.Join(base, "tree"), Cache: filepath.Join(base, "cache"), Keyfile: filepath.Join(base, "key")}
 	for _, d := range []string{r.Tree, r.Cache} {
 		r.Must(os.Mkdir(d, 0o755))

@@ -1,8 +1,9 @@
 package stagestest
 
 import (
+	"encoding/binary"
 	"fmt"
-	"math/rand"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,7 +28,9 @@ func Write(t testing.TB, path, text string) {
 func Noise(t testing.TB, path string, seed int64, size int) {
 	t.Helper()
 	b := make([]byte, size)
-	rand.New(rand.NewSource(seed)).Read(b)
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], uint64(seed))
+	_, _ = rand.NewChaCha8(key).Read(b) // never fails
 	Write(t, path, string(b))
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"firn/bench/harness"
+	"firn/bench/stagestest"
 )
 
 // A site is a tree, a cache path and a bucket behind a proxy, for firn's own
@@ -31,25 +33,18 @@ type site struct {
 	proxy  *harness.FaultProxy
 }
 
-func newSite(t *testing.T, options ...func(*harness.S3Config)) *site {
+// newSite makes a tree of seven archives. Those that are named are large enough for several parts.
+func newSite(t *testing.T, large []string, options ...func(*harness.S3Config)) *site {
 	s := &site{t: t, dir: t.TempDir(), server: harness.S3(t, options...)}
 	s.proxy = harness.Proxy(t, s.server.Endpoint)
-	// Three archives of several parts, and some of one.
-	for i, name := range []string{"a big/noise", "b/noise", "c/noise", "d big/noise", "e big/noise", "plain"} {
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		size := 10_000
-		if strings.Contains(name, "big") {
+		if slices.Contains(large, name) {
 			size = 6 << 20
 		}
-		path := filepath.Join(s.tree(), name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		body := make([]byte, size)
-		rand.New(rand.NewSource(int64(i))).Read(body)
-		if err := os.WriteFile(path, body, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		stagestest.Noise(t, filepath.Join(s.tree(), name, "noise"), int64(i), size)
 	}
+	stagestest.Write(t, filepath.Join(s.tree(), "plain"), "plain")
 	return s
 }
 
@@ -72,7 +67,7 @@ func (s *site) start(flags ...string) *process {
 	s.t.Helper()
 	cmd := exec.Command("firn", append([]string{
 		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket, "--depth", "1",
-		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--part-size", "5MiB",
+		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1", "--part-size", "5MiB",
 	}, flags...)...)
 	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
 	r, err := cmd.StderrPipe()
@@ -248,7 +243,7 @@ func TestKilled(t *testing.T) {
 		n  int
 	}{{"ListMultipartUploads", 1}, {"PutObject", 2}, {"UploadPart", 2}, {"CompleteMultipartUpload", 1}} {
 		t.Run(at.op, func(t *testing.T) {
-			s := newSite(t)
+			s := newSite(t, []string{"a"})
 			reached, release := s.hold(at.op, at.n)
 			p := s.start()
 			<-reached
@@ -277,7 +272,7 @@ func TestKilled(t *testing.T) {
 
 // The first signal ends the run when what is in flight is stored.
 func TestInterruptedOnce(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, []string{"a", "d", "e"})
 	reached, release := s.hold("UploadPart", 2)
 	// Only one of the big archives fits into the spool, and one more waits for it.
 	p := s.start("--archive-workers", "1", "--upload-workers", "1", "--spool-limit", "8MiB")
@@ -299,7 +294,7 @@ func TestInterruptedOnce(t *testing.T) {
 
 // The second one cancels what is in flight, and leaves nothing of it. SIGTERM does the same as SIGINT.
 func TestInterruptedTwice(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, []string{"a"})
 	reached, release := s.hold("UploadPart", 1)
 	p := s.start()
 	<-reached
@@ -331,7 +326,7 @@ func TestInterruptedTwiceAtRandom(t *testing.T) {
 	}
 	t.Logf("FIRN_SEED=%d", seed)
 	rng := rand.New(rand.NewSource(seed))
-	s := newSite(t)
+	s := newSite(t, nil)
 	for i := range archives {
 		if err := os.MkdirAll(filepath.Join(s.tree(), "many", strconv.Itoa(i)), 0o755); err != nil {
 			t.Fatal(err)
@@ -402,7 +397,7 @@ func (s *site) restored() {
 
 // Before anything is stored, one signal is enough.
 func TestInterruptedAtTheStart(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, nil)
 	reached, release := s.hold("ListObjectsV2", 1)
 	defer release()
 	p := s.start()

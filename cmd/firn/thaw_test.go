@@ -31,7 +31,7 @@ func (s *site) restore(flags ...string) *process {
 
 // A wait of hours ends at the first signal, says how to go on, and is taken up by the same command.
 func TestInterruptedWhileItWaits(t *testing.T) {
-	s := newSite(t, harness.ThawDelay(24*time.Hour))
+	s := newSite(t, nil, harness.ThawDelay(24*time.Hour))
 	s.run(exitDone, "--storage-class", "GLACIER")
 	s.server.ResetCounts()
 	p := s.restore("--thaw", "bulk", "--wait")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,14 +21,22 @@ import (
 	"firn/stages/store/fault"
 )
 
+// inSmallParts has archives of partly bytes sent in two parts: a directory takes parts from 1 MiB.
+func inSmallParts(b *backup.Options) { b.PartSize = 1 << 20 }
+
+const partly = 1<<20 + 100<<10
+
 // Whichever operation of the store fails, once, or all from it on, the run
 // says so, leaves nothing behind, and the next one ends with everything saved.
 func TestEveryFaultOfTheStore(t *testing.T) {
 	t.Parallel()
 	plant := func(t *testing.T) *stagestest.Rig {
+		// One of each: parts of an upload, one Put, a file at the depth, the directory above.
 		r := stagestest.NewRig(t)
-		r.PlantSmall(1, 100<<10)
-		r.Change = func(b *backup.Options) { b.PartSize = 64 << 10 } // two parts all the same
+		stagestest.Noise(t, filepath.Join(r.Tree, "big", "noise"), 1, partly)
+		stagestest.Write(t, filepath.Join(r.Tree, "d", "sub", "text"), "text")
+		stagestest.Write(t, filepath.Join(r.Tree, "file"), "at the depth")
+		r.Change = inSmallParts
 		return r
 	}
 	r := plant(t)
@@ -36,6 +45,11 @@ func TestEveryFaultOfTheStore(t *testing.T) {
 	r.Backup()
 	total := len(faulty.Calls())
 	t.Logf("%d operations in a run without faults", total)
+	for _, op := range []fault.Op{fault.List, fault.Head, fault.Put, fault.CreateUpload, fault.Part, fault.Complete} {
+		if !slices.ContainsFunc(faulty.Calls(), func(c fault.Call) bool { return c.Op == op }) {
+			t.Errorf("a run without faults did no %s", op)
+		}
+	}
 	gone := errors.New("the link is lost")
 	for at := range total {
 		for name, arm := range map[string]func(*fault.Store){
@@ -121,10 +135,10 @@ func (u cancellingUpload) Complete(ctx context.Context, parts []store.Part, crc 
 func TestCancelledRunIsNotDone(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.PlantSmall(2, 100<<10)
-	r.Change = func(b *backup.Options) { // two parts all the same
+	r.PlantSmall(2, partly)
+	r.Change = func(b *backup.Options) {
 		stagestest.Settled(b)
-		b.PartSize = 64 << 10
+		inSmallParts(b)
 	}
 	sound, cause := r.Store, errors.New("second signal")
 	r.Backup()
@@ -132,9 +146,9 @@ func TestCancelledRunIsNotDone(t *testing.T) {
 	// cancelled runs a backup that is cancelled in the operation with that number, and returns how
 	// many operations there were.
 	cancelled := func(at int64) int64 {
-		for _, name := range []string{"big", "d1", "d2"} {
+		for name, size := range map[string]int{"big": partly, "d1": 1 << 10, "d2": 1 << 10} {
 			next++
-			stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), next, 100<<10)
+			stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), next, size)
 		}
 		ctx, cancel := context.WithCancelCause(context.Background())
 		var count atomic.Int64
@@ -180,7 +194,7 @@ func TestSameArchivesForAnyWorkers(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := stagestest.NewRig(t)
-			r.Plant(3)
+			r.PlantSmall(3, format.BlockSize()+10_000)
 			md5 := map[string]string{}
 			for i, w := range []backup.Workers{{Walk: 1, Archive: 1, Compress: 1, Encrypt: 1, Upload: 1}, {Walk: 8, Archive: 8, Compress: 8, Encrypt: 8, Upload: 8}} {
 				r.Store = stagestest.NewRig(t).Store
@@ -227,8 +241,9 @@ func TestLargerThanTheSpool(t *testing.T) {
 func TestLargerThanTheSpoolInLittleMemory(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 5, 32<<20)
+	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 5, 12<<20)
 	o := r.Backup(func(b *backup.Options) {
+		b.PartSize = 1 << 20
 		b.SpoolLimit, b.MemoryLimit = 1<<20, backup.MemoryNeeded(b.Format, b.PartSize)
 		b.Workers.Compress = 8
 	})

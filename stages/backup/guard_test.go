@@ -77,11 +77,11 @@ func TestTableOfTwoStores(t *testing.T) {
 func TestOneKeyThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	for i := range 40 {
+	for i := range 10 {
 		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "old")
 	}
 	r.Backup()
-	for i := range 40 {
+	for i := range 10 {
 		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "new content")
 	}
 	var key string
@@ -94,7 +94,7 @@ func TestOneKeyThatCannotBeAsked(t *testing.T) {
 	r.Store = fault.New(sound, fault.Fault{Op: fault.Head, Key: key, Err: errors.New("refused")})
 	o := r.Backup()
 	r.Store = sound
-	if failed := o.Of(report.Failed); len(failed) != 1 || filepath.Base(failed[0]) != "d7" || o.Totals.Saved.Load() != 39 {
+	if failed := o.Of(report.Failed); len(failed) != 1 || filepath.Base(failed[0]) != "d7" || o.Totals.Saved.Load() != 9 {
 		t.Errorf("saved %d, failed: %v", o.Totals.Saved.Load(), failed)
 	}
 	if o := r.Backup(); o.Err != nil || !o.Complete(&o.Totals) {
@@ -146,10 +146,13 @@ func (c corrupting) CreateUpload(ctx context.Context, key string, o store.PutOpt
 func TestDamagedSpool(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 6, 24<<20)
+	stagestest.Noise(t, filepath.Join(r.Tree, "noise"), 6, 5<<20)
 	sound := r.Store
 	r.Store = corrupting{sound, t, r.Cache}
-	o := r.Backup(func(b *backup.Options) { b.MemoryLimit = backup.MemoryNeeded(b.Format, b.PartSize) })
+	o := r.Backup(func(b *backup.Options) {
+		b.PartSize = 1 << 20
+		b.MemoryLimit = backup.MemoryNeeded(b.Format, b.PartSize)
+	})
 	r.Store = sound
 	if failed := o.Of(report.Failed); len(failed) != 1 || o.Complete(&o.Totals) {
 		t.Errorf("failed: %v", o.Events)

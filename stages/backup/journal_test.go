@@ -83,7 +83,7 @@ func (n notebook) places() map[string]catalogue.Place {
 func TestEachRunIsNoted(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(20)
+	r.PlantSmall(20, 10_000)
 	r.Change = stagestest.Settled
 	r.Backup()
 	n := catalogueOf(r)
@@ -124,7 +124,7 @@ func TestEachRunIsNoted(t *testing.T) {
 func TestFailuresAreNoted(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(21)
+	r.PlantSmall(21, 10_000)
 	r.Change = stagestest.Settled
 	r.Backup()
 	before := catalogueOf(r).places()
@@ -163,7 +163,8 @@ func TestFailuresAreNoted(t *testing.T) {
 func TestCancelledRunsAreNoted(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(22)
+	r.PlantSmall(22, partly)
+	r.Change = inSmallParts
 	sound := r.Store
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r.Store = cancelling{sound, func(op fault.Op) {
@@ -211,7 +212,7 @@ func TestCatalogueThatCannotBeStored(t *testing.T) {
 	for _, at := range []string{"runs", "manifests", "lists"} {
 		t.Run(at, func(t *testing.T) {
 			r := stagestest.NewRig(t)
-			r.Plant(23)
+			r.PlantSmall(23, 10_000)
 			sound := r.Store
 			r.Store = refusing{sound, ".firn/" + at + "/"}
 			o := r.Backup()
@@ -237,7 +238,7 @@ func TestCatalogueThatCannotBeStored(t *testing.T) {
 func TestFailedBeforeItWasLookedUp(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(27)
+	r.PlantSmall(27, 10_000)
 	r.Backup()
 	asked := key.Full("", filepath.Join(r.Tree, "d1"), "tar.gz")
 	sound := r.Store
@@ -260,11 +261,11 @@ func TestListWithoutRoom(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
 	for _, dir := range []string{"a", "b"} {
-		for i := range 2500 {
+		for i := range 700 {
 			stagestest.Write(t, filepath.Join(r.Tree, dir, strings.Repeat(fmt.Sprintf("%08x", uint32(i)*2654435761), 2)), "")
 		}
 	}
-	o := r.Backup(func(b *backup.Options) { b.SpoolLimit = 32 << 10 })
+	o := r.Backup(func(b *backup.Options) { b.SpoolLimit = 8 << 10 })
 	if o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Warning)) != 1 || o.Totals.Saved.Load() != 3 {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}

@@ -39,11 +39,11 @@ func TestSeveralOutgrowTheSpool(t *testing.T) {
 	}
 	table := &growing{rows: &rows{m: map[string]record.Record{}}, grow: func() {
 		for i, n := range names {
-			stagestest.Noise(t, filepath.Join(r.Tree, n, "file"), int64(i), 16<<20)
+			stagestest.Noise(t, filepath.Join(r.Tree, n, "file"), int64(i), 4<<20)
 		}
 	}}
 	o := r.Backup(func(b *backup.Options) {
-		b.Table, b.ForceRead = table, true
+		b.Table, b.ForceRead, b.PartSize = table, true, 1<<20
 		b.MemoryLimit = backup.MemoryNeeded(b.Format, b.PartSize)
 		b.Workers.Archive, b.Workers.Encrypt = 4, 4
 	})

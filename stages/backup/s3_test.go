@@ -28,11 +28,11 @@ import (
 )
 
 // The union of all archives, opened with openssl and tar alone, is the tree, and so is what is
-// restored. Each format and each depth has one run here: restore's own tests go through more pairs
-// of them, on a disk.
+// restored. Depth 3 makes the longest keys. The other formats go through restore's own tests, and,
+// opened with openssl and tar, through those of package recovery.
 func TestAwkwardTreeOnS3(t *testing.T) {
 	s := stagestest.NewSite(t)
-	for depth, name := range codec.Names() {
+	for depth, name := range map[int]string{1: "bzip2", 3: "gzip"} {
 		t.Run(fmt.Sprint(name, depth), func(t *testing.T) {
 			s := s.With(t, fmt.Sprintf("%s-%d", name, depth))
 			// GNU tar can't unpack what lies deeper than 4,096 bytes.
@@ -147,7 +147,7 @@ func checkChanged(s *stagestest.Site, before map[string]string, subtrees ...stri
 // Objects of the old script carry an md5 and nothing else, and are believed.
 func TestOldScriptsObjectsAreHonoured(t *testing.T) {
 	s := stagestest.NewSite(t)
-	s.Plant(7)
+	s.PlantSmall(7, 10_000)
 	s.MustBackup()
 	old := s.With(t, "old-script")
 	old.Tree, old.Keyfile = s.Tree, s.Keyfile
@@ -183,7 +183,7 @@ func TestOldScriptsObjectsAreHonoured(t *testing.T) {
 // of; what lies elsewhere is not touched.
 func TestForeignUploadsAreAborted(t *testing.T) {
 	s := stagestest.NewSite(t)
-	s.Plant(8)
+	s.PlantSmall(8, 10_000)
 	client := s.Server.Client()
 	begin := func(name string) {
 		t.Helper()
@@ -250,7 +250,7 @@ func TestSpoiledRequestsAreRepeated(t *testing.T) {
 // A bucket that goes away ends the run with that as its cause.
 func TestBucketGoneInMidRun(t *testing.T) {
 	s := stagestest.NewSite(t)
-	s.Plant(10)
+	s.PlantSmall(10, 10_000)
 	var gone atomic.Bool
 	s.Proxy.SetRule(func(c harness.Call) harness.Fault {
 		if c.Op == "PutObject" && c.Number == 2 && gone.CompareAndSwap(false, true) {

@@ -124,7 +124,7 @@ func TestRowOfWhatWasRewritten(t *testing.T) {
 
 func TestRecordsInATable(t *testing.T) {
 	s := newTableSite(t)
-	s.Plant(11)
+	s.PlantSmall(11, 10_000)
 	first := s.MustBackup()
 	all := first.Totals.Saved.Load()
 	s.agree()

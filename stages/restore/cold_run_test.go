@@ -104,7 +104,7 @@ func TestNoCapacity(t *testing.T) {
 		r.thaw(restore.Thaw{Tier: store.TierBulk})
 		r.asked(stagestest.Planted)
 		full(r, stagestest.Planted)
-		o := r.thaw(restore.Thaw{Tier: store.TierExpedited, Wait: true})
+		o := r.thaw(restore.Thaw{Tier: store.TierExpedited, Wait: true, Every: time.Hour})
 		r.whole(o)
 		r.asked(stagestest.Planted)
 		if at := o.after["restored d1"]; at < 12*time.Hour {
@@ -222,10 +222,12 @@ func TestLooksThatFail(t *testing.T) {
 		}
 	})
 	bubble(t, "one that is gone", func(r *thawRig) {
+		r.Rig = r.Copy(r.T)
+		r.g.Store = r.Store
 		r.on = func(e report.Event, _ func()) {
 			if e.Kind == report.Waiting {
 				for _, name := range []string{"d1.tar.gz", ".d1.tar.gz.firn-meta"} {
-					_ = os.Remove(filepath.Join(filepath.Dir(r.Tree), "store", filepath.Dir(r.KeyOf("d1")), name))
+					_ = os.Remove(filepath.Join(r.Root(), filepath.Dir(r.KeyOf("d1")), name))
 				}
 			}
 		}
@@ -312,7 +314,7 @@ func TestStoreThatCannotThawIsAskedOnce(t *testing.T) {
 func TestWaitingTakesLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := frozen(t)
-		const few, many = 1_000, 101_000
+		const few, many = 1_000, 31_000
 		least, most := r.heapWaiting(few), r.heapWaiting(many)
 		each := (most - least) / (many - few)
 		t.Logf("%d bytes each", each)

@@ -22,10 +22,11 @@ import (
 func TestRestoreGivesTheTreeBack(t *testing.T) {
 	t.Parallel()
 	for _, name := range codec.Names() {
-		for depth := range 4 {
-			if name != "gzip" && depth != 1 {
-				continue // what a format does, it does at any depth
-			}
+		depths := []int{0} // what a format does, it does at any depth
+		if name == "gzip" {
+			depths = []int{1, 3}
+		}
+		for _, depth := range depths {
 			t.Run(name+" "+string(rune('0'+depth)), func(t *testing.T) {
 				format, err := codec.New(name, 1)
 				if err != nil {

@@ -171,12 +171,42 @@ type thawRig struct {
 	on     func(report.Event, func()) // is given Stop too
 }
 
-// frozen makes a rig of seven archives in a glacier, to be used in a bubble.
+// frozen makes a rig of seven archives in a glacier, to be used in a bubble. Its tree and its store
+// are those of all such rigs: who changes them works on a Copy.
 func frozen(t *testing.T) *thawRig {
-	r := stagestest.NewRig(t)
-	r.PlantSmall(20, 100<<10)
-	r.Backup()
+	r := iceRig(t)
 	return &thawRig{Rig: r, g: &glacier{Store: r.Store, thaws: map[string]thawing{}}, target: t.TempDir()}
+}
+
+// ices is where the rig of frozen lies, which the first test that needs it makes.
+var ices struct {
+	once sync.Once
+	base string
+	rig  stagestest.Rig
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := os.RemoveAll(ices.base); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+func iceRig(t *testing.T) *stagestest.Rig {
+	ices.once.Do(func() {
+		var err error
+		if ices.base, err = os.MkdirTemp("", "firn-frozen-"); err != nil {
+			t.Fatal(err)
+		}
+		r := stagestest.NewRigAt(t, ices.base)
+		r.PlantSmall(20, 100<<10)
+		r.Backup()
+		ices.rig = *r
+	})
+	r := ices.rig
+	r.T = t
+	return &r
 }
 
 func (r *thawRig) thaw(t restore.Thaw, changes ...func(*restore.Options)) *timed {

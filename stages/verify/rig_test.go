@@ -26,7 +26,7 @@ func level(l verify.Level) func(*verify.Options) { return func(v *verify.Options
 func saved(t *testing.T, seed int64) *rig {
 	t.Helper()
 	r := newRig(t)
-	r.Plant(seed)
+	r.PlantSmall(seed, 2<<20)
 	r.Backup()
 	r.ForgetCatalogue()
 	r.MustRebuild()

@@ -55,7 +55,7 @@ func TestVerifyWithASmallSpool(t *testing.T) {
 	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Checks.Read.Load() != o.Totals.Subtrees.Load() {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
-	r.Replace(r.KeyOf("big"), stagestest.Flip(5<<20), r.KeyOf("big"))
+	r.Replace(r.KeyOf("big"), stagestest.Flip(3<<19), r.KeyOf("big"))
 	o = r.Verify(func(v *verify.Options) { v.SpoolLimit = 1 << 20 })
 	if got := o.Problems(); !slices.Equal(got, []string{"big etag"}) && !slices.Equal(got, []string{"big content"}) {
 		t.Errorf("%q %v", got, o.Events)
@@ -137,7 +137,7 @@ func TestVerifyNamesDamage(t *testing.T) {
 func TestVerifyWithoutACatalogue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.Plant(13)
+	r.PlantSmall(13, 10_000)
 	r.Backup()
 	r.ForgetCatalogue()
 	o := r.Verify()

@@ -278,7 +278,7 @@ func TestUnprovenWithoutFirn(t *testing.T) {
 func TestPartWithoutFirn(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(21)
+	r.PlantSmall(21, 10_000)
 	odd := filepath.Join("d1", "[a] *?\\", "x")
 	stagestest.Write(t, filepath.Join(r.Tree, odd), "odd")
 	saveAll(r)
@@ -293,6 +293,9 @@ func TestPartWithoutFirn(t *testing.T) {
 			"file":               "file",
 			`d1/[[]a] [*][?]\/x`: `d1/[a] *?\/x`,
 		} {
+			if tar == "bsdtar" && (pattern == "d2" || pattern == "file") {
+				continue // whole archives, which the script picks for any tar
+			}
 			target := t.TempDir()
 			h.exits(0, target, "--path="+r.Tree+"/"+pattern)
 			if got := strings.Join(files(t, filepath.Join(target, r.Tree)), " "); got != want {
@@ -323,7 +326,7 @@ func files(t *testing.T, dir string) (found []string) {
 func TestTamperedWithWithoutFirn(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(22)
+	r.PlantSmall(22, 10_000)
 	saveAll(r)
 	h := newByHand(r)
 	sound := r.ReadObject(r.KeyOf("d1"))
@@ -339,7 +342,7 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 	} {
 		r.Replace(r.KeyOf("d1"), c.change, r.KeyOf("d1"))
 		target := t.TempDir()
-		said := h.exits(3, target)
+		said := h.exits(3, target, "--path", filepath.Join(r.Tree, "d[12]"))
 		if !strings.Contains(said, "FAILED: "+r.KeyOf("d1")) || !strings.Contains(said, c.want) || strings.Count(said, "FAILED") != 1 {
 			t.Errorf("%s: %s", name, said)
 		}
@@ -359,7 +362,7 @@ func TestTamperedWithWithoutFirn(t *testing.T) {
 	if _, err := r.Store.Put(t.Context(), r.KeyOf("d1"), body, store.PutOptions{Meta: head.Meta, CRC32C: store.CRC32C(body)}); err != nil {
 		t.Fatal(err)
 	}
-	if said := h.exits(3, t.TempDir()); !strings.Contains(said, "its HMAC does not fit") {
+	if said := h.exits(3, t.TempDir()); !strings.Contains(said, "its HMAC does not fit") || strings.Count(said, "FAILED") != 1 || strings.Count(said, "restored ") < 6 {
 		t.Error(said)
 	}
 
@@ -414,7 +417,7 @@ func TestDeletedWithoutFirn(t *testing.T) {
 func TestLinkInTheTargetWithoutFirn(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
-	r.Plant(23)
+	r.PlantSmall(23, 10_000)
 	saveAll(r)
 	target, outside := t.TempDir(), t.TempDir()
 	if err := os.MkdirAll(filepath.Join(target, filepath.Dir(r.Tree)), 0o755); err != nil {

@@ -24,7 +24,7 @@ func native(t testing.TB, data []byte, args ...string) []byte {
 
 func TestReadsOtherEncoders(t *testing.T) {
 	r := rand.New(rand.NewSource(seed))
-	data := append(text(r, 1_500_000), markText()...)
+	data := append(text(r, 1_000_000), markText()...)
 	for _, args := range [][]string{{"bzip2", "-1"}, {"bzip2", "-9"}, {"lbzip2", "-1"}, {"pbzip2", "-c", "-b1"}} {
 		enc := native(t, data, args...)
 		for _, workers := range []int{1, 5} {
@@ -169,7 +169,7 @@ func TestInputInAnyPortions(t *testing.T) {
 }
 
 func TestCloseInTheMiddle(t *testing.T) {
-	data := text(rand.New(rand.NewSource(seed)), 2_000_000)
+	data := text(rand.New(rand.NewSource(seed)), 600_000)
 	enc := encodeAll(t, 1, 0, data)
 	for _, n := range []int{0, 1, 150_000} {
 		r, _ := NewReader(bytes.NewReader(enc), Options{Workers: 2})
