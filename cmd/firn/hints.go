@@ -147,7 +147,7 @@ var hints = []func(error) string{
 		}
 		return "another run may have a version that still exists: 'firn find' shows them"
 	}),
-	as(always[*restore.UnlistedError]("an older --run may have it")),
+	as(always[ledger.MisplacedError]("the next backup, or 'firn catalogue rebuild', lists them again")),
 	as(always[*restore.ManifestError]("another --run may be readable, or 'firn catalogue rebuild' makes the catalogue again")),
 	is(restore.ErrNoPath, "'firn catalogue rebuild' makes one"),
 	as(always[*restore.TierError]("use --thaw standard or bulk, or leave them out with --path")),
