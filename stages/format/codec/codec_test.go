@@ -192,12 +192,16 @@ func TestEncodersForget(t *testing.T) {
 	for _, f := range chosen(t) {
 		t.Run(label(f), func(t *testing.T) {
 			t.Parallel()
-			const size = 30_011
-			data := mixed(3*size+17, 12)
+			// What a long block leaves behind fits the short ones, and lies beyond their ends.
+			long, abc := mixed(40_000, 12), bytes.Repeat([]byte("abc"), 4000)
+			blocks := [][]byte{slices.Concat(long, abc), abc, long[:9000], fibonacci(9000), long[5000:], abc[1:5000]}
+			data := slices.Concat(blocks...)
 			enc, join := f.NewEncoder(), f.NewJoiner()
 			var file []byte
-			for at := 0; at < len(data); at += size {
-				window, block := data[max(0, at-f.Window()):at], data[at:min(len(data), at+size)]
+			at := 0
+			for _, block := range blocks {
+				window := data[max(0, at-f.Window()):at]
+				at += len(block)
 				used, err := enc.Encode(nil, window, block)
 				if err != nil {
 					t.Fatal(err)
@@ -207,7 +211,7 @@ func TestEncodersForget(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(used.Data, fresh.Data) {
-					t.Errorf("the block at %d: %d bytes by an encoder that was used before, %d by a fresh one, or others", at, len(used.Data), len(fresh.Data))
+					t.Errorf("the block before %d: %d bytes by an encoder that was used before, %d by a fresh one, or others", at, len(used.Data), len(fresh.Data))
 				}
 				file = join.Join(file, used)
 			}
