@@ -17,6 +17,10 @@ import (
 // holeSize is the unit of holes in bytes: the block size of most file systems.
 const holeSize = 4 << 10
 
+// earlySize is how much of a large file the system is told at once to begin to write to the disk, so
+// that Settle has less to wait for. It is a multiple of bufferSize.
+const earlySize = 8 << 20
+
 // file writes a regular file, which waits for its name.
 func (w *writer) file(e *entry) error {
 	if err := w.turn(e.path); err != nil {
@@ -95,7 +99,9 @@ func (w *writer) content(fd int, e *entry) error {
 		if err := pwrite(fd, p, off); err != nil {
 			return err
 		}
-		off += int64(len(p))
+		if off += int64(len(p)); off%earlySize == 0 {
+			writeEarly(fd, off-earlySize, earlySize)
+		}
 	}
 	return nil
 }

@@ -25,6 +25,11 @@ func renameNew(dirfd int, from, to string) error {
 // syncfs has on the disk what was written to a file system.
 func syncfs(fd int) error { return unix.Syncfs(fd) }
 
+// writeEarly has the system begin to write a part of a file to the disk. It promises nothing.
+func writeEarly(fd int, off, n int64) {
+	_ = unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // syncsEach reports whether syncfs does not reach the disk: of FUSE, SMB and 9P it only knows that
 // the program or server on the other side has the data.
 func syncsEach(fd int) bool {

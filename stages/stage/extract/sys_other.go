@@ -16,6 +16,8 @@ func renameNew(dirfd int, from, to string) error { return renameIfNone(dirfd, fr
 // syncfs is on Linux only.
 func syncfs(int) error { return errors.ErrUnsupported }
 
+func writeEarly(int, int64, int64) {}
+
 func syncsEach(int) bool { return true }
 
 // mkdirat makes a directory, with the sticky bit too if mode has it: some systems' mkdir leaves it off.
