@@ -342,6 +342,9 @@ func TestInterruptedTwiceAtRandom(t *testing.T) {
 		}
 		body := make([]byte, 6<<20)
 		rng.Read(body)
+		if err := os.MkdirAll(filepath.Join(s.tree(), "a big"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(s.tree(), "a big", "noise"), body, 0o644); err != nil {
 			t.Fatal(err)
 		}

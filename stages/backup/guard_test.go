@@ -213,8 +213,10 @@ func TestUnfinishedRecoveryFiles(t *testing.T) {
 	left := func(id, key string, age time.Duration) {
 		t.Helper()
 		name := filepath.Join(r.Root(), ".firn-store", "uploads", id)
-		stagestest.Write(t, name+".json", fmt.Sprintf(`{"key":%q,"initiated":%q}`, key, time.Now().Add(-age).Format(time.RFC3339)))
+		stagestest.Write(t, name+".json", fmt.Sprintf(`{"key":%q}`, key))
 		stagestest.Write(t, name+".data", "half of it")
+		began := time.Now().Add(-age)
+		r.Must(os.Chtimes(name+".json", began, began))
 	}
 	left("old1", "RECOVER.txt", 25*time.Hour)
 	left("old2", "restore.sh", 25*time.Hour)

@@ -62,16 +62,12 @@ func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err
 	if b.options.DryRun {
 		return j, nil
 	}
-	if j.packs, err = b.Ledger.Packs(ctx); err != nil {
-		return nil, err
-	}
 	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName))
 	if err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(j.packs, func(pack string, _ bool) bool { return history.Retired[pack] })
 	b.checkClock(history.Last)
-	j.id, j.number = ledger.NewID(b.Started), history.Last.Number+1
+	j.packs, j.id, j.number = history.Packs, ledger.NewID(b.Started), history.Last.Number+1
 	j.writer = b.Ledger.Begin(j.id, volume)
 	return j, nil
 }
@@ -348,6 +344,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 	err = j.writer.Finish(ctx, run)
 	switch {
 	case err == nil:
+		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started}.Keep(j.options.State.Memo(j.stateName))
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // ended says more

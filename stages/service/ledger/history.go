@@ -35,8 +35,8 @@ type Step struct {
 
 // History is what the runs in the catalogue say to the next one.
 type History struct {
-	Last    Step            // of the newest run; zero if there is none that can be read
-	Retired map[string]bool // see catalogue.Run
+	Last  Step            // of the newest run; zero if there is none that can be read
+	Packs map[string]bool // keys of those in the store that can be referred to: no rebuild retired them
 }
 
 // compare orders runs as they were made: each has a higher number than those that it found. Two that
@@ -46,50 +46,50 @@ func (s Step) compare(t Step) int {
 	return cmp.Or(cmp.Compare(s.Number, t.Number), s.Started.Compare(t.Started), strings.Compare(s.ID, t.ID))
 }
 
-// History reads what the memo does not know. It costs a listing, and nothing for a run that it read
+// History reads what the memo does not know. It costs a listing of the catalogue, and nothing for a run that it read
 // before. Runs that can't be read are left out. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
-	h := History{Retired: map[string]bool{}}
+	h := History{Packs: map[string]bool{}}
+	var retired []string
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	var mu sync.Mutex
-	err := l.Store.List(ctx, Dir(l.Prefix)+runs, func(o store.Object) error {
-		if !IsRun(o.Key) {
+	add := func(s Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		if s.ID != "" && s.OtherKey == "" && (h.Last.ID == "" || s.compare(h.Last) > 0) {
+			h.Last = s
+		}
+		retired = append(retired, s.Retired...)
+	}
+	err := l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
+		switch {
+		case IsPack(o.Key):
+			mu.Lock()
+			defer mu.Unlock()
+			h.Packs[o.Key] = true
+			return nil
+		case !IsRun(o.Key):
 			return nil
 		}
 		var s Step
 		id := RunOf(o.Key)
 		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" || s.OtherKey == l.Keys.ID()) {
-			mu.Lock()
-			defer mu.Unlock()
-			h.add(s)
+			add(s)
 			return nil
 		}
 		group.Go(func() error {
 			s, err := l.step(inner, o.Key, memo)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			h.add(s)
-			return nil
+			add(s)
+			return err
 		})
 		return nil
 	})
-	return h, errors.Join(err, group.Wait())
-}
-
-func (h *History) add(s Step) {
-	if s.ID == "" || s.OtherKey != "" {
-		return
+	err = errors.Join(err, group.Wait())
+	for _, key := range retired {
+		delete(h.Packs, key)
 	}
-	if h.Last.ID == "" || s.compare(h.Last) > 0 {
-		h.Last = s
-	}
-	for _, key := range s.Retired {
-		h.Retired[key] = true
-	}
+	return h, err
 }
 
 // step reads a run. The step of one that can't be read is zero.
@@ -104,7 +104,7 @@ func (l *Ledger) step(ctx context.Context, key string, memo Memo) (Step, error) 
 	case err != nil:
 		return Step{}, nil
 	}
-	s.keep(memo)
+	s.Keep(memo)
 	return s, nil
 }
 
@@ -113,8 +113,8 @@ func StepOf(run catalogue.Run) Step {
 	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired}
 }
 
-// keep writes a step to the memo. An error costs the next run a request.
-func (s Step) keep(memo Memo) {
+// Keep writes a step to the memo. An error costs the next run a request.
+func (s Step) Keep(memo Memo) {
 	if value, err := json.Marshal(s); err == nil {
 		_ = memo.KeepRun(s.ID, value)
 	}

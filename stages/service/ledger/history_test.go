@@ -7,6 +7,7 @@ import (
 
 	"firn/stages/format/catalogue"
 	"firn/stages/service/ledger"
+	"firn/stages/store"
 	"firn/stages/store/fault"
 )
 
@@ -60,6 +61,10 @@ func TestHistoryIsReadOnce(t *testing.T) {
 	other.Passphrase, other.Keys = pass("another passphrase, as long"), keys(t, "another passphrase, as long")
 	check(t, other.Begin("20261101T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{}))
 	check(t, l.Begin("20261101T000000Z-00000002", 1<<20).Finish(t.Context(), catalogue.Run{Number: 1, Retired: []string{"pre/.firn/lists/x"}}))
+	for _, key := range []string{"pre/.firn/lists/x", "pre/.firn/lists/y"} {
+		_, err := l.Store.Put(t.Context(), key, []byte("x"), store.PutOptions{CRC32C: store.CRC32C([]byte("x"))})
+		check(t, err)
+	}
 	known["20261101T000000Z-00000002"] = []byte("{")
 	counted := fault.New(l.Store)
 	l.Store = counted
@@ -67,7 +72,7 @@ func TestHistoryIsReadOnce(t *testing.T) {
 		counted.Reset()
 		h, err := l.History(t.Context(), known)
 		check(t, err)
-		if h.Last.Number != 1 || !h.Retired["pre/.firn/lists/x"] {
+		if h.Last.Number != 1 || h.Packs["pre/.firn/lists/x"] || !h.Packs["pre/.firn/lists/y"] {
 			t.Errorf("%+v", h)
 		}
 		got := 0
