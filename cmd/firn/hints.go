@@ -35,6 +35,8 @@ func eventHint(e report.Event) string {
 		return "if that is not what you want, stop and name the other key file as --keyfile"
 	case report.ProblemOtherKeyRuns:
 		return "name the newer key file as --keyfile to see it"
+	case report.ProblemLostRuns:
+		return "'firn verify' says why; 'firn catalogue rebuild' takes their place"
 	case report.ProblemClock:
 		return "check the clock of this host; --at goes by the times that are shown"
 	case report.ProblemGone:
@@ -147,6 +149,7 @@ var hints = []func(error) string{
 		}
 		return "another run may have a version that still exists: 'firn find' shows them"
 	}),
+	as(always[*restore.MoreError]("name the older run as --run to restore it too; 'firn list' shows the runs")),
 	as(always[ledger.MisplacedError]("the next backup, or 'firn catalogue rebuild', lists them again")),
 	as(always[*restore.ManifestError]("another --run may be readable, or 'firn catalogue rebuild' makes the catalogue again")),
 	is(restore.ErrNoPath, "'firn catalogue rebuild' makes one"),

@@ -67,7 +67,10 @@ func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err
 		return nil, err
 	}
 	b.checkClock(history.Last)
-	j.packs, j.id, j.number = history.Packs, ledger.NewID(b.Started), history.Last.Number+1
+	if history.Lost > 0 {
+		b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Text: fmt.Sprintf("runs in the catalogue that can't be read: %d; what they alone saved is not found until they can", history.Lost)})
+	}
+	j.packs, j.id, j.number = history.Packs, ledger.NewID(b.Started), history.Next
 	j.writer = b.Ledger.Begin(j.id, volume)
 	return j, nil
 }
@@ -269,12 +272,15 @@ func (j *journal) fail(ctx context.Context, err error) {
 
 // cutFault keeps a directory above the depth that could not be listed, for the manifest.
 func (j *journal) cutFault(path string, err error) {
-	if len(j.cutFaults) == catalogue.MaxFaults {
-		return
-	}
 	kind := archive.Unreadable
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = archive.Vanished
+	}
+	if len(j.cutFaults) == catalogue.MaxFaults {
+		if kind == archive.Unreadable {
+			j.leave(catalogue.Left{Path: key.Clean(path), Why: catalogue.Unlisted})
+		}
+		return
 	}
 	j.cutFaults = append(j.cutFaults, catalogue.Fault{Path: path, Kind: string(kind), Error: err.Error()})
 }
@@ -309,7 +315,7 @@ func (j *journal) scanned(s *walk.Scan) {
 }
 
 // leftBytes bounds what a run says of what it left out: paths may be long.
-const leftBytes = 4 << 20
+const leftBytes = 1 << 20
 
 // leave keeps what is not in this run's archives, for the run. It may be named more than once.
 func (j *journal) leave(l catalogue.Left) {

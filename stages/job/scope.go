@@ -5,14 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
 	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 	"firn/stages/store"
-	"firn/stages/store/index"
 )
 
 // A Scope decides which archives belong to a prefix. Below it there may be longer prefixes, which
@@ -36,10 +34,9 @@ const (
 type deeper struct {
 	prefix string // ends in a slash
 	ledger *ledger.Ledger
-	runs   []catalogue.Run          // the newest first; nil until they are needed
-	asked  bool                     // runs is set
-	closed bool                     // some of its catalogue can't be read
-	keys   []*index.Index[struct{}] // what its runs cut, from the newest on, as far as it was needed
+	runs   []catalogue.Run // the newest first
+	cuts   *Cuts           // of those; nil until they are needed
+	closed bool            // some runs can't be read
 }
 
 // Scope returns the scope of the prefix. It costs a listing.
@@ -82,38 +79,27 @@ func (s *Scope) Whose(ctx context.Context, k string, picks pick.Picks) (Whose, e
 			return Theirs, err
 		case theirs:
 			return Theirs, nil
-		case d.closed:
+		case d.closed || d.cuts.closed:
 			whose = Doubtful
 		}
 	}
 	return whose, nil
 }
 
-// has reports whether a run of the prefix cut an archive. The newest runs are read first, and no more
-// of them than are needed.
+// has reports whether a run of the prefix cut an archive.
 func (d *deeper) has(ctx context.Context, k string) (bool, error) {
-	if !d.asked {
+	if d.cuts == nil {
 		runs, faults, err := d.ledger.Runs(ctx)
 		if err != nil {
 			return false, err
 		}
 		slices.Reverse(runs)
-		d.runs, d.asked, d.closed = runs, true, len(faults) > 0
+		d.runs, d.cuts, d.closed = runs, NewCuts(d.ledger, runs), len(faults) > 0
 	}
 	if !slices.ContainsFunc(d.runs, func(run catalogue.Run) bool { return couldCut(d.ledger.Prefix, &run, k) }) {
 		return false, nil
 	}
-	for i := range d.runs {
-		if i == len(d.keys) {
-			if err := d.read(ctx, d.runs[i]); err != nil {
-				return false, err
-			}
-		}
-		if d.keys[i].Find(k) != nil {
-			return true, nil
-		}
-	}
-	return false, nil
+	return d.cuts.Has(ctx, k)
 }
 
 // couldCut reports whether a run of a prefix could have cut an archive of that key, by its backup
@@ -121,20 +107,4 @@ func (d *deeper) has(ctx context.Context, k string) (bool, error) {
 func couldCut(prefix string, run *catalogue.Run, k string) bool {
 	path, _, ok := key.Path(prefix, k)
 	return !ok || treepath.Within(run.Path, path)
-}
-
-// read reads the keys that a run cut.
-func (d *deeper) read(ctx context.Context, run catalogue.Run) error {
-	keys := index.New[struct{}]()
-	err := d.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-		keys.Add(line.Key, struct{}{})
-		return nil
-	})
-	if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
-		return err
-	}
-	d.closed = d.closed || err != nil
-	keys.Sort()
-	d.keys = append(d.keys, keys)
-	return nil
 }

@@ -7,14 +7,12 @@ import (
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
 	"firn/stages/format/treepath"
-	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 )
 
 // gaps are what chosen runs could not save, by path. Older runs may have it.
 type gaps struct {
 	byPath map[string]*gap
-	above  map[string]bool // directories above them
 }
 
 // A gap is a directory that a run could not list, or a subtree that it could not save.
@@ -39,35 +37,31 @@ func (g *gaps) add(run *catalogue.Run) {
 		}
 	}
 	for _, l := range run.Left {
-		if l.Why == catalogue.Unsaved {
+		switch l.Why {
+		case catalogue.Unsaved, catalogue.Kept:
 			g.put(l.Path, &gap{run: run})
+		case catalogue.Unlisted:
+			g.put(l.Path, &gap{run: run, fault: &catalogue.Fault{Path: l.Path, Error: "the catalogue does not say why"}})
 		}
 	}
 }
 
 func (g *gaps) put(path string, new *gap) {
 	if g.byPath == nil {
-		g.byPath, g.above = map[string]*gap{}, map[string]bool{}
+		g.byPath = map[string]*gap{}
 	}
 	if g.byPath[path] == nil { // else a newer run's
 		g.byPath[path] = new
 	}
-	for up := range treepath.Above(path) {
-		g.above[up] = true
-	}
 }
 
-// fill notes that a run has an archive of a subtree.
-func (g *gaps) fill(run *catalogue.Run, subtree string, shell bool) {
-	if g.above[subtree] && !shell {
-		for path, gap := range g.byPath {
-			if treepath.Within(subtree, path) {
-				gap.fill(run)
-			}
-		}
+// fill notes that a run has an archive, or an entry of one, at a path. Whether an archive above a gap
+// has something of it, only its entries tell; a directory alone is nothing of what is in it.
+func (g *gaps) fill(run *catalogue.Run, path string) {
+	if at := g.byPath[path]; at != nil && at.fault == nil {
+		at.fill(run)
 	}
-	g.byPath[subtree].fill(run)
-	for up := range treepath.Above(subtree) {
+	for up := range treepath.Above(path) {
 		g.byPath[up].fill(run)
 	}
 }
@@ -78,22 +72,17 @@ func (g *gap) fill(run *catalogue.Run) {
 	}
 }
 
-// filled reports whether an older run has something of what is at a path.
-func (g *gaps) filled(path string) bool {
-	gap := g.byPath[path]
-	return gap != nil && gap.by != nil
+// filler is the run that has something of what is at a path, and nil if there is none or no gap.
+func (g *gaps) filler(path string) *catalogue.Run {
+	if gap := g.byPath[path]; gap != nil {
+		return gap.by
+	}
+	return nil
 }
 
 // tellGaps reports the directories that a run could not list. Where an older run has something of
-// one, that is restored. It also reports what can't be told.
+// one, that is restored.
 func (s *search) tellGaps() {
-	for i, r := range s.runs {
-		if r.Run.LeftMore && slices.ContainsFunc(s.runs[i:], func(older *ledger.Reach) bool {
-			return older.Run.Path != r.Run.Path && treepath.Within(r.Run.Path, older.Run.Path)
-		}) {
-			s.event(report.Event{Kind: report.Warning, Problem: report.ProblemRunFaults, Run: r.Run.ID, Text: fmt.Sprintf("run %s left out more than the catalogue names: what older runs hold of the rest is not restored", r.Run.ID)})
-		}
-	}
 	for path, g := range s.gaps.byPath {
 		if g.fault == nil || !s.picks.MayHave(path) {
 			continue
@@ -103,5 +92,29 @@ func (s *search) tellGaps() {
 			e = report.Event{Kind: report.Warning, Path: g.fault.Path, Text: fmt.Sprintf("run %s could not list this directory (%s): what run %s saved of it is restored", g.run.ID, g.fault.Error, g.by.ID)}
 		}
 		s.event(e)
+	}
+}
+
+// A MoreError says that a run left out more than the catalogue names. What older runs hold of that is
+// not restored.
+type MoreError struct{ Run string }
+
+func (e *MoreError) Error() string {
+	return fmt.Sprintf("run %s left out more than the catalogue names: what older runs hold of the rest is not restored", e.Run)
+}
+
+// tellMore reports runs of which the catalogue does not name all that they left out, where an older
+// run may hold some of it.
+func (s *search) tellMore(all []catalogue.Run) {
+	if s.moment.Run != "" {
+		return
+	}
+	for _, r := range s.runs {
+		failures := r.Run.Failed > 0 || len(r.Run.CutFaults) >= catalogue.MaxFaults
+		if r.Run.LeftMore && slices.ContainsFunc(all, func(older catalogue.Run) bool {
+			return older.ID != r.Run.ID && older.Complete && treepath.Within(r.Run.Path, older.Path) && (failures || older.Path != r.Run.Path)
+		}) {
+			s.event(report.Event{Kind: report.Entry, Path: r.Run.BackupPath, Err: &MoreError{r.Run.ID}})
+		}
 	}
 }

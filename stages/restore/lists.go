@@ -99,7 +99,6 @@ func (s *search) readManifests(ctx context.Context) error {
 			delete(s.lists, a.list)
 		}
 	}
-	s.tellGaps()
 	for pack, needed := range packs {
 		err := s.readPack(ctx, pack, needed)
 		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
@@ -109,6 +108,7 @@ func (s *search) readManifests(ctx context.Context) error {
 			s.event(report.Event{Kind: report.NoCatalogue, Key: pack, Err: fmt.Errorf("lists of entries can't be read, so their archives are read whole: %w", err)})
 		}
 	}
+	s.tellGaps()
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (s *search) readLine(i int, line *catalogue.Subtree, asks []ask) []ask {
 		return asks
 	}
 	if line.HasObject() {
-		s.gaps.fill(&s.runs[i].Run, line.Path, line.Shell)
+		s.gaps.fill(&s.runs[i].Run, line.Path)
 	}
 	if !s.undecided(line, decided) {
 		return asks
@@ -194,11 +194,13 @@ func (s *search) wanted(list *catalogue.ListReader) ([]verdict, error) {
 			return nil, err
 		}
 		path := members.Path(e.Path)
-		if !s.picks.Has(path) {
-			continue
-		}
+		has, gaps := s.picks.Has(path), len(s.gaps.byPath) > 0
 		for i, r := range s.runs {
-			if found[i] == notPicked && !ledger.Shown(s.runs[:i], r.Run.Path, path, e.Type == catalogue.Directory) {
+			if found[i] == unread || !gaps && (!has || found[i] == picked) || ledger.Shown(s.runs[:i], r.Run.Path, path, e.Type == catalogue.Directory) {
+				continue
+			}
+			s.gaps.fill(&r.Run, path)
+			if has {
 				found[i] = picked
 			}
 		}

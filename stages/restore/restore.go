@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"firn/pipeline"
 	"firn/stages/format/record"
+	"firn/stages/format/treepath"
 	"firn/stages/job"
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
@@ -197,7 +199,7 @@ func (r *restore) accept(a *item, object store.Object) error {
 		return fmt.Errorf("reading the record of %s: %w", a.Line.Key, err)
 	}
 	replaced := a.catalogued && a.Line.Version == "" && (own.MD5 != a.Record.MD5 || own.HMAC != a.Record.HMAC)
-	if replaced && r.options.Moment != (ledger.Moment{}) {
+	if replaced && (r.options.Moment != (ledger.Moment{}) || a.isCutAgain()) {
 		return fmt.Errorf("%s was stored again after that run, and the store keeps no versions: its earlier content is gone", a.Line.Key)
 	}
 	if replaced && own.Format == 0 && a.Record.Format > 0 {
@@ -208,6 +210,12 @@ func (r *restore) accept(a *item, object store.Object) error {
 		a.Record, a.Line.List, a.catalogued = own, nil, false
 	}
 	return nil
+}
+
+// isCutAgain reports whether a newer run may have stored an archive under the same key. Then what it
+// left out was in the older one alone.
+func (a *item) isCutAgain() bool {
+	return slices.ContainsFunc(a.newer, func(r *ledger.Reach) bool { return treepath.Within(r.Run.Path, a.Line.Path) })
 }
 
 // checkKey names a wrong key before anything is fetched, and warns of what can't be verified.

@@ -30,6 +30,7 @@ type search struct {
 
 	runs       []*ledger.Reach // whose manifests are read, the newest first; see ledger.Choose
 	unfinished []catalogue.Run // the newest of backup paths without a complete run
+	superseded *job.Cuts       // of the runs that are not chosen
 	pathless   map[string]bool // keys in the manifests from which no path can be read
 	gaps       gaps
 
@@ -52,26 +53,33 @@ func (s *search) begin(ctx context.Context) error {
 		return pipeline.Fatal(err)
 	}
 	s.runs = ledger.Reaches(chosen)
+	s.tellMore(all)
+	others := slices.DeleteFunc(slices.Clone(all), func(run catalogue.Run) bool {
+		return slices.ContainsFunc(chosen, func(c catalogue.Run) bool { return c.ID == run.ID })
+	})
+	slices.Reverse(others)
+	s.superseded = job.NewCuts(s.Ledger, others)
 	if s.moment == (ledger.Moment{}) {
 		s.warnOfUnfinished(all)
 	}
 	return s.readManifests(ctx)
 }
 
-// shown reports whether a run shows what becomes of an archive that no run lists. It was stored by
-// an unfinished run, or before there was a catalogue.
-func (s *search) shown(path string) bool {
-	by := slices.IndexFunc(s.unfinished, func(run catalogue.Run) bool { return treepath.Within(run.Path, path) })
-	for _, r := range s.runs {
-		of := r.Run.Path
-		if by >= 0 {
-			of = s.unfinished[by].Path
-		}
-		if r.Has(of, path, true) || r.Run.Path == "." && treepath.Within(".", path) {
-			return true
-		}
+// shown reports whether a run shows what becomes of an archive that no chosen run lists. It was stored
+// by a run that did not end, by one that is not chosen, or before there was a catalogue. leftOut says
+// that a run was told to leave it out: it is gone from the newest state if an older run lists it.
+func (s *search) shown(path string) (shown, leftOut bool) {
+	of := ""
+	if by := slices.IndexFunc(s.unfinished, func(run catalogue.Run) bool { return treepath.Within(run.Path, path) }); by >= 0 {
+		of = s.unfinished[by].Path
 	}
-	return false
+	for _, r := range s.runs {
+		if r.Has(of, path, true) || r.Run.Path == "." && treepath.Within(".", path) {
+			return true, false
+		}
+		leftOut = leftOut || of == "" && r.Has(r.Run.Path, path, true)
+	}
+	return false, leftOut
 }
 
 // warnOfUnfinished names backup paths without a complete run. What the store holds of them is
@@ -136,9 +144,10 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 	return s.EachArchive(ctx, job.Listing{
 		Wanted: func(k string) bool {
 			saved, _, ok := key.Path(s.Prefix, k)
-			return !s.pathless[k] && (!ok || !s.shown(saved) && s.picks.MayHave(saved))
+			shown, _ := s.shown(saved)
+			return !s.pathless[k] && (!ok || !shown && s.picks.MayHave(saved))
 		},
-		Emit: func(o store.Object, doubtful bool) error { return s.offerUnlisted(o, doubtful, fn) },
+		Emit: func(o store.Object, doubtful bool) error { return s.offerUnlisted(ctx, o, doubtful, fn) },
 		Older: func(o store.Object) {
 			s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not restored"})
 		},
@@ -148,19 +157,12 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 	})
 }
 
-// newer returns the runs that are newer than an archive and may show some of it. all says that one
-// of them shows all of it; decided, that what they show does not depend on its entries.
+// newer returns the runs that are newer than the run i and may show some of an archive of it. all says
+// that one of them shows all of it; decided, that what they show does not depend on its entries.
 func (s *search) newer(i int, line *catalogue.Subtree) (newer []*ledger.Reach, all, decided bool) {
-	of := s.runs[i].Run.Path
 	decided = true
-	for j, r := range s.runs {
-		switch {
-		case j == i || line.Status != catalogue.Failed && j > i:
-			continue
-		case line.Status == catalogue.Failed && j > i && (r.Run.Path == of || !r.Run.Started.After(line.Stored)):
-			continue // its object is older than the run i, and may be older than other runs
-		}
-		switch r.Of(of, line.Path) {
+	for _, r := range s.runs[:i] {
+		switch r.Of(s.runs[i].Run.Path, line.Path) {
 		case ledger.All:
 			return nil, true, true
 		case ledger.Part:
@@ -177,11 +179,13 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 	if all || !s.mayHave(i, line, decided) {
 		return nil
 	}
+	by := s.gaps.filler(line.Path)
 	switch {
+	case line.Status == catalogue.Failed && by != nil && by != &s.runs[i].Run:
+		s.event(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("that run did not save it (%s): what run %s saved of it is restored", line.Error, by.ID)})
+		return nil
 	case !line.HasObject():
-		if !s.gaps.filled(line.Path) {
-			s.event(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("that run did not save it, and no run did before: %s", line.Error)})
-		}
+		s.event(report.Event{Kind: report.Failed, Path: line.Path, Key: line.Key, Err: fmt.Errorf("that run did not save it, and no run did before: %s", line.Error)})
 		return nil
 	case line.Status == catalogue.Failed:
 		s.event(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("that run did not save it (%s): the archive of %s is restored", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
@@ -199,8 +203,13 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 var ErrNoPath = errors.New("no path can be read from this key, and there is no catalogue")
 
 // offerUnlisted passes an archive on that no run lists.
-func (s *search) offerUnlisted(o store.Object, doubtful bool, fn func(*item) error) error {
+func (s *search) offerUnlisted(ctx context.Context, o store.Object, doubtful bool, fn func(*item) error) error {
 	saved, _, ok := key.Path(s.Prefix, o.Key)
+	if _, leftOut := s.shown(saved); ok && leftOut {
+		if old, err := s.superseded.Has(ctx, o.Key); old || err != nil {
+			return err
+		}
+	}
 	switch {
 	case ok:
 		var newer []*ledger.Reach

@@ -27,6 +27,7 @@ type runs struct {
 	all     []catalogue.Run // the oldest first
 	checked []catalogue.Run // whose archives are checked, the newest first
 	reaches []*ledger.Reach // of those
+	kept    map[uint64]bool // hashes of objects of an earlier run than the one that lists them
 	retired map[string]bool // parts of the catalogue that a rebuild took the place of
 	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
 }
@@ -105,7 +106,7 @@ func (v *verify) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.runs.retired = ledger.Retired(all)
+	v.runs.retired, v.runs.kept = ledger.Retired(all), map[uint64]bool{}
 	other := func(f ledger.Fault) bool { return errors.Is(f.Err, encryption.ErrOtherKey) }
 	if len(all) == 0 && slices.ContainsFunc(faults, other) {
 		return fmt.Errorf("the catalogue in %s was %w than the one given", v.Store.URL(), encryption.ErrOtherKey)
@@ -155,11 +156,17 @@ func (v *verify) wants(i int, s *catalogue.Subtree) bool {
 	if !s.HasObject() || !v.options.Picks.MayHave(s.Path) {
 		return false
 	}
+	h := maphash.Comparable(v.listing.archives.Seed(), [3]string{s.Key, s.Version, s.MD5})
 	if v.runs.emitted != nil {
-		h := maphash.Comparable(v.listing.archives.Seed(), [3]string{s.Key, s.Version, s.MD5})
 		again := v.runs.emitted[h]
 		v.runs.emitted[h] = true
 		return !again
+	}
+	if v.runs.kept[h] {
+		return false
+	}
+	if s.Status == catalogue.Failed { // the run that stored it may be checked too
+		v.runs.kept[h] = true
 	}
 	return !slices.ContainsFunc(v.runs.reaches[:i], func(r *ledger.Reach) bool { return r.Of(v.runs.checked[i].Path, s.Path) == ledger.All })
 }

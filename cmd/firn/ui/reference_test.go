@@ -159,6 +159,7 @@ func problems() []struct {
 		{report.ProblemState, "warning: the state file could not be written"},
 		{report.ProblemOtherKey, "warning: the store holds archives of another key file"},
 		{report.ProblemOtherKeyRuns, "warning: the last run was made with another key file"},
+		{report.ProblemLostRuns, "warning: runs in the catalogue cannot be read"},
 		{report.ProblemClock, "warning: the run before this one began in the future, so a clock is wrong, or was"},
 		{report.ProblemGone, "warning: the store lost an archive of an earlier run"},
 		{report.ProblemNoList, "warning: the spool has no room for the list of an archive"},

@@ -57,7 +57,7 @@ type Run struct {
 }
 
 // MaxLeft is how much of what it left out a run names.
-const MaxLeft = 10_000
+const MaxLeft = 2000
 
 // A Left is a part of a tree that is not in the archives that a run made, though it is below the
 // backup path and no pattern excludes it. CutFaults are not repeated.
@@ -74,6 +74,7 @@ type Why string
 const (
 	InCache     Why = "cache"       // what is in the directory, but for its CACHEDIR.TAG
 	OtherSystem Why = "file_system" // what is in the directory
+	Unlisted    Why = "unlisted"    // what is in the directory, which could not be listed; it has no place in CutFaults
 	Unreadable  Why = "unreadable"  // the entry, and what is below it
 	Unsaved     Why = "unsaved"     // the subtree; no object of it is known
 	Kept        Why = "kept"        // the subtree; its object is an earlier run's

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,8 @@ type Step struct {
 type History struct {
 	Last  Step            // of the newest run; zero if there is none that can be read
 	Packs map[string]bool // keys of those in the store that can be referred to: no rebuild retired them
+	Next  int64           // the number of the next run
+	Lost  int             // runs that can't be read, though not for their key file
 }
 
 // compare orders runs as they were made: each has a higher number than those that it found. Two that
@@ -50,7 +53,8 @@ func (s Step) compare(t Step) int {
 // before. Runs that can't be read are left out. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 	h := History{Packs: map[string]bool{}}
-	var retired []string
+	var retired, lost []string
+	listed := int64(0)
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	var mu sync.Mutex
@@ -72,6 +76,7 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 		case !IsRun(o.Key):
 			return nil
 		}
+		listed++
 		var s Step
 		id := RunOf(o.Key)
 		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" || s.OtherKey == l.Keys.ID()) {
@@ -80,7 +85,11 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 		}
 		group.Go(func() error {
 			s, err := l.step(inner, o.Key, memo)
-			add(s)
+			if add(s); s.ID == "" {
+				mu.Lock()
+				defer mu.Unlock()
+				lost = append(lost, o.Key)
+			}
 			return err
 		})
 		return nil
@@ -89,6 +98,8 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 	for _, key := range retired {
 		delete(h.Packs, key)
 	}
+	h.Lost = len(slices.DeleteFunc(lost, func(key string) bool { return slices.Contains(retired, key) }))
+	h.Next = max(h.Last.Number, listed) + 1 // those that can't be read have numbers too
 	return h, err
 }
 

@@ -1,7 +1,12 @@
 package ledger_test
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,16 +16,22 @@ import (
 	"firn/stages/store/fault"
 )
 
-type memo map[string][]byte
+// memo is a Memo in memory.
+type memo struct{ sync.Map }
 
-func (m memo) Run(id string) []byte                  { return m[id] }
-func (m memo) KeepRun(id string, value []byte) error { m[id] = value; return nil }
+func (m *memo) Run(id string) []byte {
+	value, _ := m.Load(id)
+	b, _ := value.([]byte)
+	return b
+}
+
+func (m *memo) KeepRun(id string, value []byte) error { m.Store(id, value); return nil }
 
 // TestOrderOfRuns is that in which they were made, whatever their clocks say; runs of earlier
 // versions, without a number, come first.
 func TestOrderOfRuns(t *testing.T) {
 	l, _ := open(t)
-	known := memo{}
+	known := new(memo)
 	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
 	var made []string
 	for _, started := range []time.Time{year(2020), year(2036), year(1970), year(2026), year(2025)} {
@@ -31,7 +42,7 @@ func TestOrderOfRuns(t *testing.T) {
 		}
 		run := catalogue.Run{Started: started, Path: "home", Complete: true}
 		if len(made) > 0 {
-			run.Number = history.Last.Number + 1
+			run.Number = history.Next
 		}
 		id := ledger.NewID(started)
 		check(t, l.Begin(id, 1<<20).Finish(t.Context(), run))
@@ -56,7 +67,7 @@ func TestOrderOfRuns(t *testing.T) {
 // what can't be read is retired by a run that says so.
 func TestHistoryIsReadOnce(t *testing.T) {
 	l, _ := open(t)
-	known := memo{}
+	known := new(memo)
 	other := *l
 	other.Passphrase, other.Keys = pass("another passphrase, as long"), keys(t, "another passphrase, as long")
 	check(t, other.Begin("20261101T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{}))
@@ -65,7 +76,7 @@ func TestHistoryIsReadOnce(t *testing.T) {
 		_, err := l.Store.Put(t.Context(), key, []byte("x"), store.PutOptions{CRC32C: store.CRC32C([]byte("x"))})
 		check(t, err)
 	}
-	known["20261101T000000Z-00000002"] = []byte("{")
+	check(t, known.KeepRun("20261101T000000Z-00000002", []byte("{")))
 	counted := fault.New(l.Store)
 	l.Store = counted
 	for i, want := range []int{1, 0} {
@@ -84,5 +95,27 @@ func TestHistoryIsReadOnce(t *testing.T) {
 		if got != want || i == 1 && slices.ContainsFunc(counted.Calls(), func(c fault.Call) bool { return c.Op == fault.Head }) {
 			t.Errorf("time %d: %v", i, counted.Calls())
 		}
+	}
+}
+
+// TestNumberBesideLostRuns is higher than those of runs that can't be read now, and may be later; what
+// a rebuild retired is not counted as lost.
+func TestNumberBesideLostRuns(t *testing.T) {
+	l, root := open(t)
+	for n := range 3 {
+		check(t, l.Begin(fmt.Sprintf("2026110%dT000000Z-00000001", n+1), 1<<20).Finish(t.Context(), catalogue.Run{Number: int64(n + 1)}))
+	}
+	run := func(n int) string {
+		return filepath.Join(root, "pre", ".firn", "runs", fmt.Sprintf("2026110%dT000000Z-00000001.json.gz", n))
+	}
+	check(t, errors.Join(os.Truncate(run(2), 10), os.Truncate(run(3), 10)))
+	h, err := l.History(t.Context(), new(memo))
+	if err != nil || h.Last.Number != 1 || h.Next != 4 || h.Lost != 2 {
+		t.Errorf("%+v %v", h, err)
+	}
+	retired := []string{"pre/.firn/runs/20261102T000000Z-00000001.json.gz", "pre/.firn/runs/20261103T000000Z-00000001.json.gz"}
+	check(t, l.Begin("20261104T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{Number: h.Next, Retired: retired}))
+	if h, err = l.History(t.Context(), new(memo)); err != nil || h.Next != 5 || h.Lost != 0 {
+		t.Errorf("%+v %v", h, err)
 	}
 }

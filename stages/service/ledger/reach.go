@@ -18,7 +18,7 @@ type Reach struct {
 	Run catalogue.Run
 
 	failed  Area // could not be saved
-	told    Area // was to be left out, or is in an archive of an earlier run, or only in part
+	told    Area // was to be left out, or could not be read into an archive
 	exclude exclude.List
 	lacks   []lack
 }
@@ -55,15 +55,21 @@ func NewReach(run catalogue.Run) *Reach {
 		r.lacks = append(r.lacks, lack{path, true, true})
 	}
 	for _, l := range run.Left {
+		lacks := lack{path: l.Path}
 		switch l.Why {
-		case catalogue.Unsaved:
+		case catalogue.Unsaved, catalogue.Kept:
+			lacks.failed = true
 			r.failed.Add(run, l.Path, l.Shell)
+		case catalogue.Unlisted:
+			lacks.failed, lacks.inside = true, true
+			r.failed.AddInside(l.Path, false)
 		case catalogue.InCache, catalogue.OtherSystem:
+			lacks.inside = true
 			r.told.AddInside(l.Path, l.Why == catalogue.InCache)
 		default:
 			r.told.Add(run, l.Path, l.Shell)
 		}
-		r.lacks = append(r.lacks, lack{l.Path, l.Why == catalogue.Unsaved, l.Why == catalogue.InCache || l.Why == catalogue.OtherSystem})
+		r.lacks = append(r.lacks, lacks)
 	}
 	return r
 }

@@ -38,8 +38,8 @@ func aRun(t *rapid.T, n int) catalogue.Run {
 		run.Exclude = rapid.SliceOfN(rapid.SampledFrom([]string{"/a", "/h/a", "*.o", "x/", "/a/x", "!/a", "/x", "/b/*"}), 0, 2).Draw(t, "exclude")
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "left") {
-		why := rapid.SampledFrom([]catalogue.Why{catalogue.InCache, catalogue.OtherSystem, catalogue.Unreadable, catalogue.Unsaved, catalogue.Kept}).Draw(t, "why")
-		shell := why == catalogue.Unsaved && rapid.Bool().Draw(t, "shell")
+		why := rapid.SampledFrom([]catalogue.Why{catalogue.InCache, catalogue.OtherSystem, catalogue.Unreadable, catalogue.Unsaved, catalogue.Kept, catalogue.Unlisted}).Draw(t, "why")
+		shell := (why == catalogue.Unsaved || why == catalogue.Kept) && rapid.Bool().Draw(t, "shell")
 		run.Left = append(run.Left, catalogue.Left{Path: within("what"), Why: why, Shell: shell})
 	}
 	if rapid.IntRange(0, 3).Draw(t, "unlisted") == 0 {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	var mu sync.Mutex
+	paths := map[string]string{}
 	err = l.Store.List(ctx, Dir(l.Prefix)+runs, func(o store.Object) error {
 		if !strings.HasSuffix(o.Key, runSuffix) {
 			return nil
@@ -46,6 +48,10 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 			if err != nil {
 				faults = append(faults, Fault{Key: o.Key, Err: err})
 			} else {
+				for i, l := range run.Left { // most runs leave out the same
+					run.Left[i].Path = cmp.Or(paths[l.Path], l.Path)
+					paths[l.Path] = run.Left[i].Path
+				}
 				all = append(all, run)
 			}
 			return nil

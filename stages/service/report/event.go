@@ -73,6 +73,7 @@ const (
 	ProblemState        Problem = "state-not-written" // of a warning: the state file could not be written
 	ProblemOtherKey     Problem = "other-key"         // of a warning: the store holds archives of another key file
 	ProblemOtherKeyRuns Problem = "other-key-runs"    // of a warning: the last run was made with another key file
+	ProblemLostRuns     Problem = "lost-runs"         // of a warning: runs in the catalogue can't be read
 	ProblemClock        Problem = "clock"             // of a warning: Run began in the future, so a clock is or was wrong
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
