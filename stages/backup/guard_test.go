@@ -227,3 +227,25 @@ func TestUnfinishedRecoveryFiles(t *testing.T) {
 		t.Errorf("%d aborted, %d left: %v", n, r.UnfinishedUploads(), o.Events)
 	}
 }
+
+// TestClockAhead: a run whose clock was ahead is the newest for no longer than the next one takes, which
+// says so once.
+func TestClockAhead(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	stagestest.Write(t, filepath.Join(r.Tree, "f"), "text")
+	r.Backup()
+	ahead, _ := r.Lines()
+	ahead.Started = time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)
+	ahead.Number++
+	r.Must(r.Ledger().Begin("20360101T000000Z-00000001", 1<<20).Finish(t.Context(), ahead))
+	for _, warnings := range []int{1, 0} {
+		o := r.Backup()
+		if got := len(o.Of(report.Warning)); got != warnings {
+			t.Errorf("%d warnings, not %d: %v", got, warnings, o.Events)
+		}
+		if last, _ := r.Lines(); last.ID != o.Summary.Run || last.Started.Year() == 2036 {
+			t.Errorf("the newest run is %s of %s, not %s", last.ID, last.Started, o.Summary.Run)
+		}
+	}
+}

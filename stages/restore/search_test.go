@@ -64,3 +64,31 @@ func TestUnfinishedBackups(t *testing.T) {
 		t.Errorf("%q", told)
 	}
 }
+
+// What a run left out, and the catalogue has no room to name, is a fault if an older run may hold it.
+func TestMoreThanTheCatalogueNames(t *testing.T) {
+	more := catalogue.Run{ID: "2", Path: "srv", Complete: true, LeftMore: true}
+	failed := more
+	failed.Failed = 1
+	for i, test := range []struct {
+		run, older catalogue.Run
+		told       bool
+	}{
+		{more, catalogue.Run{ID: "1", Path: "srv/a", Complete: true}, true},
+		{more, catalogue.Run{ID: "1", Path: "home", Complete: true}, false},
+		{more, catalogue.Run{ID: "1", Path: "srv/a"}, false},
+		{more, catalogue.Run{ID: "1", Path: "srv", Complete: true}, false}, // of its own path, what was left out on purpose is gone
+		{failed, catalogue.Run{ID: "1", Path: "srv", Complete: true}, true},
+	} {
+		told := 0
+		s := search{runs: ledger.Reaches([]catalogue.Run{test.run}), event: func(e report.Event) {
+			if e.Kind == report.Entry && errors.As(e.Err, new(*MoreError)) {
+				told++
+			}
+		}}
+		s.tellMore([]catalogue.Run{test.older, test.run})
+		if (told == 1) != test.told {
+			t.Errorf("case %d: told %d times", i, told)
+		}
+	}
+}
