@@ -17,9 +17,10 @@ import (
 	"firn/bench/tree"
 )
 
-// TestPowerCut restores to an ext4 on a loop device and takes copies of its image, as a power cut at that moment would leave it: at random moments of
-// the restore, and after its success. In each, every file of its own name, size and time has its content, and the same command completes the tree.
-// After success, everything is there.
+// TestPowerCut restores to an ext4 on a loop device and takes copies of its image, as a power cut at
+// that moment would leave it: at random moments of the restore, and after its success. In each, every
+// file of its own name, size and time has its content, and the same command completes the tree. After
+// success, everything is there.
 func TestPowerCut(t *testing.T) {
 	switch _, err := os.Stat("/dev/loop-control"); {
 	case os.Getenv("FIRN_LONG") == "":
@@ -156,8 +157,9 @@ func crashTree(t *testing.T, dir string) {
 	}
 }
 
-// copyOfDisk copies a file that a loop device shows, as it is at one moment after the file system has written its journal: nothing is written to the
-// device meanwhile. What the file system has not written yet is not in it.
+// copyOfDisk copies a file that a loop device shows, as it is at one moment after the file system
+// has written its journal: nothing is written to the device meanwhile. What the file system has not
+// written yet is not in it.
 func copyOfDisk(t *testing.T, image, to string) {
 	t.Helper()
 	device := strings.TrimSpace(command(t, "losetup", "-n", "-O", "NAME", "-j", image))

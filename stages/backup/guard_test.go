@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,6 +244,9 @@ func TestClockAhead(t *testing.T) {
 		o := r.Backup()
 		if got := len(o.Of(report.Warning)); got != warnings {
 			t.Errorf("%d warnings, not %d: %v", got, warnings, o.Events)
+		}
+		if told := slices.ContainsFunc(o.Events, func(e report.Event) bool { return e.Problem == report.ProblemClock }); told != (warnings == 1) {
+			t.Errorf("the clock is told: %v", told)
 		}
 		if last, _ := r.Lines(); last.ID != o.Summary.Run || last.Started.Year() == 2036 {
 			t.Errorf("the newest run is %s of %s, not %s", last.ID, last.Started, o.Summary.Run)

@@ -34,9 +34,9 @@ func (e *KeyfileError) Error() string { return e.err.Error() }
 func (e *KeyfileError) Unwrap() error { return e.err }
 
 // OpenKeyfile reads the passphrase that openssl would read from path. It makes a missing file only
-// if the store holds no archive, and never did: a typo in the path must not give a second key. created says that
-// it was made, or, in a dry run, would have been made. Errors: *KeyfileError, those of the store
-// and of encryption.ReadPassphrase.
+// if the store holds no archive, and never did: a typo in the path must not give a second key.
+// created says that it was made, or, in a dry run, would have been made. Errors: *KeyfileError, those
+// of the store and of encryption.ReadPassphrase.
 func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encryption.Passphrase, warnings []string, created bool, err error) {
 	read := encryption.KeyfileOptions{AllowWeak: o.AllowWeak}
 	pass, warnings, err = encryption.ReadPassphrase(path, read)

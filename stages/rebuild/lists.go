@@ -29,11 +29,10 @@ type foundList struct {
 // readPacks finds the lists that the store still has. A pack that can't be read costs its lists, no
 // more.
 func (r *rebuild) readPacks(ctx context.Context) error {
-	packs, err := r.Ledger.Packs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, key := range slices.Sorted(maps.Keys(packs)) {
+	for _, key := range slices.Sorted(maps.Keys(r.volumes)) {
+		if !ledger.IsPack(key) {
+			continue
+		}
 		err := r.readPack(ctx, key)
 		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err

@@ -32,6 +32,7 @@ type rebuild struct {
 	options Options
 	prover  *prove.Prover
 	writer  *ledger.Writer
+	volumes map[string]bool                // keys of the catalogue's objects when the rebuild began
 	lists   map[catalogue.Owner]*foundList // set by find before it emits anything
 
 	mu     sync.Mutex
@@ -103,14 +104,13 @@ func (r *rebuild) reportRuns(ctx context.Context) error {
 }
 
 // retireGone retires the volumes of runs that the store lost.
-func (r *rebuild) retireGone(ctx context.Context, all []catalogue.Run) error {
-	there, err := r.Ledger.Volumes(ctx)
-	if err != nil {
+func (r *rebuild) retireGone(ctx context.Context, all []catalogue.Run) (err error) {
+	if r.volumes, err = r.Ledger.Volumes(ctx); err != nil {
 		return err
 	}
 	for _, run := range all {
 		for _, key := range slices.Concat(run.Manifest, run.Packs) {
-			if !there[key] {
+			if !r.volumes[key] {
 				r.run.Retired = append(r.run.Retired, key)
 			}
 		}

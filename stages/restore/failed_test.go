@@ -3,6 +3,8 @@ package restore_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"firn/bench/stagestest"
@@ -61,8 +63,11 @@ func TestFailedSubtrees(t *testing.T) {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	holds(t, filepath.Join(target, r.Tree), map[string]string{"vm/s/f": "new", "vm/s/deleted": "", "other/f": "other"})
-	if o := r.Verify(); o.Err != nil || !o.Complete(&o.Totals) {
-		t.Errorf("verify: %v %v", o.Err, o.Events)
+	o = r.Verify()
+	vm := strings.TrimPrefix(filepath.Join(r.Tree, "vm"), "/")
+	times := len(slices.DeleteFunc(o.Of(report.Verified), func(path string) bool { return path != vm }))
+	if o.Err != nil || !o.Complete(&o.Totals) || times != 1 {
+		t.Errorf("verify: %s was verified %d times: %v %v", vm, times, o.Err, o.Events)
 	}
 
 	// What the older archive above it does not have is missing, and told.
@@ -88,8 +93,14 @@ func TestDeeperCutThatFails(t *testing.T) {
 	r.Backup(func(b *backup.Options) { b.Walk.Depth = 2 })
 	sound()
 	for _, picks := range [][]string{nil, {filepath.Join(r.Tree, "a", "s")}} {
-		if _, o := r.Restore(picks...); o.Err == nil && o.Complete(&o.Totals) {
+		_, o := r.Restore(picks...)
+		if o.Err == nil && o.Complete(&o.Totals) {
 			t.Errorf("%q: %v", picks, o.Events)
+		}
+		if !slices.ContainsFunc(o.Events, func(e report.Event) bool {
+			return e.Kind == report.Failed && e.Err != nil && strings.Contains(e.Err.Error(), "its earlier content is gone")
+		}) {
+			t.Errorf("%q: it is not told what is gone: %v", picks, o.Events)
 		}
 	}
 }

@@ -160,12 +160,12 @@ func (s *search) readPack(ctx context.Context, key string, needed int) error {
 		if err != nil {
 			return err
 		}
+		place, owner := list.Place(), list.Owner()
 		for i, v := range found {
-			if at := s.hash(list.Place(), list.Owner(), i); v != unread && s.lists[at] == unread {
-				if _, ok := s.lists[at]; ok {
-					s.lists[at] = v
-					needed--
-				}
+			at := s.hash(place, owner, i)
+			if was, needs := s.lists[at]; needs && was == unread && v != unread {
+				s.lists[at] = v
+				needed--
 			}
 		}
 		return nil
@@ -185,6 +185,7 @@ func (s *search) wanted(list *catalogue.ListReader) ([]verdict, error) {
 			found[i] = notPicked
 		}
 	}
+	gaps := len(s.gaps.byPath) > 0
 	for {
 		e, err := list.Next()
 		if errors.Is(err, io.EOF) {
@@ -194,7 +195,7 @@ func (s *search) wanted(list *catalogue.ListReader) ([]verdict, error) {
 			return nil, err
 		}
 		path := members.Path(e.Path)
-		has, gaps := s.picks.Has(path), len(s.gaps.byPath) > 0
+		has := s.picks.Has(path)
 		for i, r := range s.runs {
 			if found[i] == unread || !gaps && (!has || found[i] == picked) || ledger.Shown(s.runs[:i], r.Run.Path, path, e.Type == catalogue.Directory) {
 				continue

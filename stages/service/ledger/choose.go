@@ -20,8 +20,9 @@ type Moment struct {
 var ErrNoRun = errors.New("no such run in the catalogue")
 
 // Choose returns the runs that show the state at a moment, the newest first: the newest complete
-// run of every backup path, and older ones that hold what newer ones left out (see Reach). A run that is named is returned as it is. all
-// is in the order of Ledger.Runs. Errors: ErrNoRun, unless the moment is zero.
+// run of every backup path, and older ones that hold what newer ones left out (see Reach). A run that
+// is named is returned as it is. all is in the order of Ledger.Runs. Errors: ErrNoRun, unless the
+// moment is zero.
 func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 	if m.Run != "" {
 		run, err := find(all, m.Run)

@@ -49,8 +49,8 @@ func (s Step) compare(t Step) int {
 	return cmp.Or(cmp.Compare(s.Number, t.Number), s.Started.Compare(t.Started), strings.Compare(s.ID, t.ID))
 }
 
-// History reads what the memo does not know. It costs a listing of the catalogue, and nothing for a run that it read
-// before. Runs that can't be read are left out. Errors: those of the store as a whole, or ctx's cause.
+// History reads what the memo does not know. It costs a listing of the catalogue, and nothing for a
+// run that it read before. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 	h := History{Packs: map[string]bool{}}
 	var retired, lost []string

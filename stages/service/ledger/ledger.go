@@ -77,15 +77,10 @@ func NewID(started time.Time) string {
 	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
 }
 
-// Packs returns the keys of the packs in the store.
-func (l *Ledger) Packs(ctx context.Context) (map[string]bool, error) { return l.keys(ctx, packs) }
-
 // Volumes returns the keys of all objects of the catalogue in the store.
-func (l *Ledger) Volumes(ctx context.Context) (map[string]bool, error) { return l.keys(ctx, "") }
-
-func (l *Ledger) keys(ctx context.Context, below string) (map[string]bool, error) {
+func (l *Ledger) Volumes(ctx context.Context) (map[string]bool, error) {
 	keys := map[string]bool{}
-	return keys, l.Store.List(ctx, Dir(l.Prefix)+below, func(o store.Object) error {
+	return keys, l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
 		keys[o.Key] = true
 		return nil
 	})

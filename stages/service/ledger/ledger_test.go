@@ -112,7 +112,7 @@ func TestRoundTrip(t *testing.T) {
 			l, _ := open(t)
 			const subtrees = 40
 			run := write(t, l, limit, subtrees)
-			held, err := l.Packs(t.Context())
+			held, err := l.Volumes(t.Context())
 			check(t, err)
 			seen := map[string]bool{}
 			check(t, l.Subtrees(t.Context(), run, func(s catalogue.Subtree) error {

@@ -27,8 +27,8 @@ type Fault struct {
 // readers is how many runs are fetched side by side.
 const readers = 8
 
-// Runs returns all runs, in the order in which they were made, and those that could not be read, unless a rebuild
-// retired them. The error is one of the store as a whole, or ctx's cause.
+// Runs returns all runs, in the order in which they were made, and those that could not be read,
+// unless a rebuild retired them. The error is one of the store as a whole, or ctx's cause.
 func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault, err error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
