@@ -26,7 +26,7 @@ import (
 type runs struct {
 	all     []catalogue.Run // the oldest first
 	checked []catalogue.Run // whose archives are checked, the newest first
-	reaches []*ledger.Reach // of those
+	reaches []*ledger.Reach // of those; nil if all runs are checked, each with all that it lists
 	kept    map[uint64]bool // hashes of objects of an earlier run than the one that lists them
 	retired map[string]bool // parts of the catalogue that a rebuild took the place of
 	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
@@ -134,7 +134,9 @@ func (v *verify) choose(ctx context.Context) error {
 		v.runs.checked = []catalogue.Run{newest}
 		v.Report.Event(report.Event{Kind: report.Warning, Text: "no run is complete: the archives of the newest, " + newest.ID + ", are checked"})
 	}
-	v.runs.reaches = ledger.Reaches(v.runs.checked)
+	if v.runs.emitted == nil {
+		v.runs.reaches = ledger.Reaches(v.runs.checked)
+	}
 	return nil
 }
 
