@@ -16,6 +16,7 @@ import (
 	"firn/stages/format/encryption"
 	"firn/stages/job"
 	"firn/stages/restore"
+	"firn/stages/service/fsys"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -101,6 +102,8 @@ var full = []error{syscall.ENOSPC, syscall.EDQUOT}
 // hints are asked in their order: the more specific error first.
 var hints = []func(error) string{
 	as(always[*cacheError]("wait for it to end, or give this one a --cache-path of its own"), state.ErrLocked),
+	as(always[*fsys.NotPrivateError]("name a --cache-path that belongs to this user, and that no other user may write to (chmod go-w)")),
+	as(always[*cacheError]("it may have been put there by somebody else: remove it, or name another --cache-path"), syscall.ELOOP),
 	as(always[*cacheError]("let this user write there, or name another --cache-path"), fs.ErrPermission, syscall.EROFS),
 	as(always[*cacheError]("name a directory as --cache-path"), syscall.ENOTDIR),
 	as(always[*cacheError]("free some space, or name another --cache-path"), full...),
@@ -205,6 +208,8 @@ func (e *cacheError) Error() string {
 		return fmt.Sprintf("the cache path %s is in use by another run of firn", e.path)
 	case errors.Is(e.err, syscall.ENOTDIR):
 		return fmt.Sprintf("the cache path %s is a file, or lies below one", e.path)
+	case errors.Is(e.err, syscall.ELOOP):
+		return fmt.Sprintf("the cache path %s holds a symbolic link in place of a file: %v", e.path, e.err)
 	case errors.Is(e.err, fs.ErrPermission), errors.Is(e.err, syscall.EROFS):
 		return fmt.Sprintf("the cache path %s can't be written: %v", e.path, e.err)
 	case errors.Is(e.err, syscall.ENOSPC), errors.Is(e.err, syscall.EDQUOT):

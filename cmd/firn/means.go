@@ -14,6 +14,7 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/job"
+	"firn/stages/service/fsys"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
 	"firn/stages/store"
@@ -85,7 +86,7 @@ func storeDir(s store.Store) string {
 
 // openCache makes the cache path if it is missing, and locks it for this run.
 func (m *means) openCache(c *flags.Cache) (err error) {
-	if err := os.MkdirAll(c.Path, 0o700); err != nil {
+	if err := fsys.Private(c.Path); err != nil {
 		return &cacheError{c.Path, err}
 	}
 	var notice string

@@ -132,7 +132,7 @@ func command(ts *testscript.TestScript, args []string) []string {
 		return command(ts, args[1:])
 	case strings.HasPrefix(first, "disk="):
 		size, dir, _ := strings.Cut(strings.TrimPrefix(first, "disk="), ":")
-		mount := `mount -t tmpfs -o size="$0" tmpfs "$1" && shift && exec "$@"`
+		mount := `mount -t tmpfs -o mode=700,size="$0" tmpfs "$1" && shift && exec "$@"`
 		return append([]string{"unshare", mountFlags(), "sh", "-c", mount, size, ts.MkAbs(dir)}, command(ts, args[1:])...)
 	}
 	return args

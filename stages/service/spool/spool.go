@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
 	"firn/pipeline"
+	"firn/stages/service/fsys"
 )
 
 const (
@@ -34,8 +34,8 @@ type Dir struct {
 // returns their number. The caller holds the lock of the cache path.
 func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error) {
 	d = &Dir{path: filepath.Join(cache, dirName), budget: budget}
-	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, 0, fmt.Errorf("making the spool: %w", err)
+	if err := fsys.Private(d.path); err != nil {
+		return nil, 0, fmt.Errorf("the spool %s can't be used: %w", d.path, err)
 	}
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

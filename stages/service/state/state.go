@@ -21,6 +21,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 
 	"firn/stages/format/catalogue"
 )
@@ -87,7 +88,12 @@ func Open(dir string) (db *DB, notice string, err error) {
 func open(file string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverDamage(&err)
-	db, err = bolt.Open(file, 0o600, &bolt.Options{Timeout: lockTimeout, NoGrowSync: true, FreelistType: bolt.FreelistMapType})
+	db, err = bolt.Open(file, 0o600, &bolt.Options{
+		Timeout: lockTimeout, NoGrowSync: true, FreelistType: bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			return os.OpenFile(name, flag|unix.O_NOFOLLOW, perm)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
