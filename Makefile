@@ -1,4 +1,4 @@
-# firn: make run | make test | make lint | make bench | make bench-peers | make bench-codecs | make fuzz
+# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-codecs | make fuzz
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PLATFORMS   := darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
+RELEASED    := linux/amd64 linux/arm64 $(PLATFORMS)
 
 # What the race detector need not watch. SHA-256 reads what it hashes in assembly, which the detector
 # does not see anyway; without the little around it each derived key, of which there is one per
@@ -50,6 +51,10 @@ lint: ## format, vet on every platform, staticcheck, known vulnerabilities
 	go run $(STATICCHECK) ./...
 	.ci/vulncheck $(GOVULNCHECK)
 
+.PHONY: dist
+dist: ## binaries of a release for each system, built twice and compared, with sums and a bill of materials
+	.ci/dist "$(VERSION)" $(RELEASED)
+
 .PHONY: bench
 bench: ## benchmarks of every room, in benchstat's form
 	go test -run '^$$' -bench . -benchmem ./...
@@ -70,4 +75,4 @@ fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 
 .PHONY: clean
 clean:
-	rm -rf bin run bench/out
+	rm -rf bin run dist bench/out
