@@ -195,16 +195,29 @@ func staticCredentials(access, secret string) aws.CredentialsProvider {
 
 // MakeBucket makes a bucket.
 func (s *S3Server) MakeBucket(ctx context.Context, name string) error {
-	in := &s3.CreateBucketInput{Bucket: &name}
+	return s.makeBucket(ctx, &s3.CreateBucketInput{Bucket: &name})
+}
+
+func (s *S3Server) makeBucket(ctx context.Context, in *s3.CreateBucketInput) error {
 	if s.Region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
 			LocationConstraint: types.BucketLocationConstraint(s.Region),
 		}
 	}
 	if _, err := s.Client().CreateBucket(ctx, in); err != nil {
-		return fmt.Errorf("making bucket %s: %w", name, err)
+		return fmt.Errorf("making bucket %s: %w", *in.Bucket, err)
 	}
 	return nil
+}
+
+// NewLockedBucket makes a bucket with Object Lock for t and gives its name. The server must keep
+// versions.
+func (s *S3Server) NewLockedBucket(t testing.TB, name string) string {
+	t.Helper()
+	if err := s.makeBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // NewBucket makes a bucket for t and gives its name.

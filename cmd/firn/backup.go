@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -177,20 +178,57 @@ func (a *archiveFlags) Validate(*pflag.FlagSet) (err error) {
 }
 
 // remoteFlags are what a backup needs of AWS and other commands do not.
-type remoteFlags struct{ class, table, tableEndpoint, acl string }
+type remoteFlags struct {
+	class, table, tableEndpoint, acl string
+	lock                             lockFlags
+}
 
 func (r *remoteFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&r.class, "storage-class", store.ClassGlacier, "S3 storage `class` of the archives: GLACIER, DEEP_ARCHIVE, GLACIER_IR, STANDARD …")
 	f.StringVar(&r.table, "dynamodb-table-name", "", "also keep records in this DynamoDB `table` (partition key s3_key, a string)")
 	f.StringVar(&r.tableEndpoint, "dynamodb-endpoint-url", "", "`URL` of a DynamoDB-compatible server; default: AWS_ENDPOINT_URL_DYNAMODB, else AWS")
 	f.StringVar(&r.acl, "acl", "", "canned `ACL` of the objects; default: none is sent")
+	r.lock.AddFlags(f)
 }
 
-func (r *remoteFlags) Validate(*pflag.FlagSet) error {
+func (r *remoteFlags) Validate(f *pflag.FlagSet) error {
 	if err := store.CheckClass(r.class); err != nil {
 		return fmt.Errorf("--storage-class: %w", err)
 	}
-	return nil
+	return r.lock.Validate(f)
+}
+
+// lockFlags say for how long nothing that was stored can be deleted.
+type lockFlags struct {
+	days int
+	mode string
+}
+
+func (l *lockFlags) AddFlags(f *pflag.FlagSet) {
+	f.IntVar(&l.days, "lock-days", 0, "lock what is stored against deletion for so many `days` (S3 Object Lock), and renew the locks of what did not change when half of that is over; 0: firn locks nothing")
+	f.StringVar(&l.mode, "lock-mode", "governance", "`mode` of the locks: governance (a special right lifts them) or compliance (nobody can)")
+}
+
+// maxLock is S3's longest lock in days.
+const maxLock = 36500
+
+func (l *lockFlags) Validate(f *pflag.FlagSet) error {
+	l.mode = strings.ToUpper(l.mode)
+	switch {
+	case l.mode != store.LockGovernance && l.mode != store.LockCompliance:
+		return fmt.Errorf("--lock-mode %q: it is governance or compliance", strings.ToLower(l.mode))
+	case l.days == 0 && f.Changed("lock-mode"):
+		return errors.New("--lock-mode says how, and --lock-days for how long: name both")
+	}
+	return flags.Between("lock-days", l.days, 0, maxLock)
+}
+
+// lock is the lock of what is stored; zero if nothing is locked.
+func (l *lockFlags) lock() store.Lock {
+	if l.days == 0 {
+		return store.Lock{}
+	}
+	return store.Lock{For: time.Duration(l.days) * 24 * time.Hour, Mode: l.mode}
 }
 
 // machineFlags are the resources of a backup.
@@ -256,7 +294,7 @@ func (b *backupFlags) run(p *program) error {
 func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err error) {
 	aws := awsOptions(&b.store)
 	aws.Connections = b.machine.workers.Upload
-	if m.Store, err = openStore(ctx, &b.store, aws, b.remote.acl); err != nil {
+	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err
 	}
 	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {

@@ -128,6 +128,7 @@ var hints = []func(error) string{
 	as(func(e *s3.RegionError) string { return strings.TrimSpace("use --region " + e.Region) }),
 	is(s3.ErrStorageClass, "use --storage-class with one that it does (STANDARD)"),
 	is(s3.ErrNoACLs, "leave out --acl"),
+	is(store.ErrNoLock, "leave out --lock-days, or use a bucket with Object Lock"),
 	is(dynamodb.ErrNoRegion, "use --region, AWS_REGION or the profile"),
 	is(dynamodb.ErrNoTable, "check --region"),
 	as(func(e *awsconf.SSOError) string {

@@ -49,14 +49,16 @@ func awsOptions(s *flags.Store) awsconf.Options {
 	}
 }
 
-func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, acl string) (opened store.Store, err error) {
+func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, remote remoteFlags) (opened store.Store, err error) {
 	switch {
+	case strings.HasPrefix(s.Bucket, "file:") && remote.lock.days > 0:
+		err = fmt.Errorf("--lock-days: %w", store.ErrNoLock)
 	case strings.HasPrefix(s.Bucket, "file:"):
 		opened, err = dir.Open(s.Bucket)
 	case strings.Contains(s.Bucket, "://"):
 		err = fmt.Errorf("--bucket-name %q: name a bucket without s3:// or a path, or a directory as file:///path", s.Bucket)
 	default:
-		opened, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: s.Bucket, ACL: acl, Prefix: key.Prefix(s.Prefix)})
+		opened, err = s3.Open(ctx, s3.Options{Options: aws, Bucket: s.Bucket, ACL: remote.acl, Lock: remote.lock.lock(), Prefix: key.Prefix(s.Prefix)})
 	}
 	if err != nil {
 		return nil, usageError(err)
@@ -147,7 +149,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
 	m.warn(warnings...)
 	m.Passphrase, m.Prefix = pass, r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
-	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), ""); err != nil {
+	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
 		return err
 	}
 	if r.cache.Path == "" {

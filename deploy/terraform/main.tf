@@ -1,5 +1,5 @@
-# What firn needs in an AWS account: a bucket, a table if one is named, and a
-# policy with the rights to save and to thaw. It has no right to delete.
+# What firn needs in an AWS account: a bucket, a table if one is named, and three
+# policies: to save, to restore, and to verify. None has a right to delete.
 
 locals {
   # The prefix as it stands in keys: with a slash at its end, or empty.
@@ -83,6 +83,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "archives" {
     }
   }
 
+  lifecycle {
+    precondition {
+      condition = var.noncurrent_version_expiration_days == null ? true : (
+        var.noncurrent_version_expiration_days >= coalesce(var.object_lock_days, 0)
+      )
+      error_message = "noncurrent_version_expiration_days must not be less than object_lock_days: S3 would try every day to delete what is locked."
+    }
+  }
+
   depends_on = [aws_s3_bucket_versioning.archives]
 }
 
@@ -99,6 +108,60 @@ resource "aws_s3_bucket_object_lock_configuration" "archives" {
   }
 
   depends_on = [aws_s3_bucket_versioning.archives]
+}
+
+# Nothing goes over the network in plain text, and what is in the catalogue is only
+# added to: a run never writes to a key there twice, and says so in its request.
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "OnlyTLS"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.archives.arn, "${aws_s3_bucket.archives.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "CatalogueIsOnlyAddedTo"
+    effect    = "Deny"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}.firn/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["true"]
+    }
+
+    # Parts of an upload have no condition: what completes them has.
+    condition {
+      test     = "Bool"
+      variable = "s3:ObjectCreationOperation"
+      values   = ["true"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "archives" {
+  bucket = aws_s3_bucket.archives.id
+  policy = data.aws_iam_policy_document.bucket.json
+
+  depends_on = [aws_s3_bucket_public_access_block.archives]
 }
 
 resource "aws_dynamodb_table" "records" {
@@ -123,7 +186,8 @@ resource "aws_dynamodb_table" "records" {
   }
 }
 
-data "aws_iam_policy_document" "firn" {
+# What each policy begins with: the listing of the prefix, and what it shows.
+data "aws_iam_policy_document" "read" {
   statement {
     sid       = "ListArchives"
     actions   = ["s3:ListBucket"]
@@ -140,6 +204,17 @@ data "aws_iam_policy_document" "firn" {
     }
   }
 
+  statement {
+    sid       = "ReadArchives"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}*"]
+  }
+}
+
+# firn backup, and firn catalogue rebuild.
+data "aws_iam_policy_document" "backup" {
+  source_policy_documents = [data.aws_iam_policy_document.read.json]
+
   # S3 has no condition on the prefix for this action.
   statement {
     sid       = "FindUnfinishedUploads"
@@ -148,18 +223,20 @@ data "aws_iam_policy_document" "firn" {
   }
 
   statement {
-    sid = "StoreAndThawArchives"
-
-    actions = [
-      "s3:PutObject",
-      "s3:GetObject",
-      "s3:GetObjectVersion", # to restore the state of an earlier run
-      "s3:AbortMultipartUpload",
-      "s3:ListMultipartUploadParts",
-      "s3:RestoreObject",
-    ]
-
+    sid       = "StoreArchives"
+    actions   = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
     resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}*"]
+  }
+
+  # For --lock-days. It can make a lock longer, and never shorter.
+  dynamic "statement" {
+    for_each = var.object_lock_days == null ? [] : [var.object_lock_days]
+
+    content {
+      sid       = "LockArchives"
+      actions   = ["s3:PutObjectRetention", "s3:GetObjectRetention"]
+      resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}*"]
+    }
   }
 
   dynamic "statement" {
@@ -173,9 +250,37 @@ data "aws_iam_policy_document" "firn" {
   }
 }
 
+# firn restore, with versions of earlier runs and thaws.
+data "aws_iam_policy_document" "restore" {
+  source_policy_documents = [data.aws_iam_policy_document.read.json]
+
+  statement {
+    sid       = "ReadVersionsAndThaw"
+    actions   = ["s3:GetObjectVersion", "s3:RestoreObject"]
+    resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}*"]
+  }
+}
+
+# firn verify, list, find and diff: nothing that costs more than a request.
+data "aws_iam_policy_document" "audit" {
+  source_policy_documents = [data.aws_iam_policy_document.read.json]
+
+  statement {
+    sid       = "ReadVersions"
+    actions   = ["s3:GetObjectVersion"]
+    resources = ["${aws_s3_bucket.archives.arn}/${local.key_prefix}*"]
+  }
+}
+
 resource "aws_iam_policy" "firn" {
-  name        = coalesce(var.policy_name, "${var.bucket_name}-firn")
-  description = "What firn needs to save to ${var.bucket_name}: no right to delete."
-  policy      = data.aws_iam_policy_document.firn.json
+  for_each = {
+    backup  = data.aws_iam_policy_document.backup.json
+    restore = data.aws_iam_policy_document.restore.json
+    audit   = data.aws_iam_policy_document.audit.json
+  }
+
+  name        = "${coalesce(var.policy_name, "${var.bucket_name}-firn")}-${each.key}"
+  description = "What firn needs to ${each.key} ${var.bucket_name}: no right to delete."
+  policy      = each.value
   tags        = var.tags
 }

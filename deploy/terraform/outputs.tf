@@ -18,7 +18,7 @@ output "prefix" {
   value       = var.prefix
 }
 
-output "policy_arn" {
-  description = "The policy to attach to the user or role that runs firn."
-  value       = aws_iam_policy.firn.arn
+output "policy_arns" {
+  description = "The policies to attach to users or roles: backup for who saves, restore for who restores, audit for who verifies."
+  value       = { for name, policy in aws_iam_policy.firn : name => policy.arn }
 }

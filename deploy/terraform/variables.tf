@@ -21,15 +21,15 @@ variable "prefix" {
 }
 
 variable "policy_name" {
-  description = "Name of the IAM policy to make; null takes the bucket's name followed by -firn."
+  description = "What the names of the IAM policies begin with, before -backup, -restore and -audit; null takes the bucket's name followed by -firn."
   type        = string
   default     = null
 }
 
 variable "noncurrent_version_expiration_days" {
-  description = "Days until a replaced version is deleted; null keeps all versions for ever. Fewer than 90 days (GLACIER) or 180 (DEEP_ARCHIVE) save nothing, because S3 bills at least that long."
+  description = "Days until a replaced version is deleted; null keeps all versions for ever. It must be far longer than it takes to notice that somebody replaced archives, and not less than object_lock_days. Fewer than 90 days (GLACIER) or 180 (DEEP_ARCHIVE) save nothing, because S3 bills at least that long."
   type        = number
-  default     = 180
+  default     = 365
 
   validation {
     condition     = var.noncurrent_version_expiration_days == null ? true : var.noncurrent_version_expiration_days >= 1

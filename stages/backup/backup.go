@@ -87,7 +87,7 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 		seen, ok := b.options.State.Get(b.stateName, s.Key)
 		b.warnOfStore(s, ok)
 		if ok && s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
-			if err := b.updateRow(ctx, s); err != nil {
+			if err := errors.Join(b.updateRow(ctx, s), b.locks.Renew(ctx, s.Key)); err != nil {
 				b.stages.lookup.Fault(s, err)
 				continue
 			}
@@ -141,7 +141,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		return emit(s)
 	}
 	defer s.Drop(nil)
-	if err := b.updateRow(ctx, s); err != nil {
+	if err := errors.Join(b.updateRow(ctx, s), b.locks.Renew(ctx, s.Key)); err != nil {
 		return err
 	}
 	b.saveState(s, s.known.Record.MD5, b.journal.identical(ctx, s))
@@ -181,6 +181,7 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 
 func (b *backup) record(ctx context.Context, s *subtree) error {
 	defer s.Drop(nil)
+	b.locks.Stored(s.Key)
 	if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/lock"
 	"firn/stages/stage/pack"
 	"firn/stages/stage/upload"
 	"firn/stages/stage/walk"
@@ -99,6 +100,7 @@ type backup struct {
 	packer    *pack.Packer
 	sender    *upload.Sender
 	journal   *journal
+	locks     *lock.Renewer // nil if nothing is locked
 
 	warned    sync.Map // problem → true: its warning was reported
 	cutFaults sync.Map // path → true: a directory above the depth that could not be read
@@ -196,6 +198,9 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	var err error
 	s.DryRun = b.options.DryRun
 	s.Run, err = b.journal.finish(end)
+	if end == nil && err == nil {
+		b.renewCatalogue(b.journal.ctx)
+	}
 	return errors.Join(end, err, b.tree.Close())
 }
 
@@ -283,6 +288,9 @@ func (b *backup) begin(ctx context.Context) {
 
 	listing := check.NewListing()
 	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
+	if !b.options.DryRun {
+		b.locks = lock.New(b.Store, b.options.State)
+	}
 	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})

@@ -25,6 +25,10 @@ var (
 	ErrChecksum = errors.New("checksum does not match the bytes that arrived")
 	// ErrChanged: the object is no longer the one that was to be read.
 	ErrChanged = errors.New("the object was changed while it was read")
+	// ErrExists: an object has the key of one that was to be new.
+	ErrExists = errors.New("there is an object with this key already")
+	// ErrNoLock: the store keeps no locks.
+	ErrNoLock = errors.New("this store keeps no locks (S3 Object Lock)")
 	// ErrTooLarge: the store takes no object of that size.
 	ErrTooLarge = errors.New("the object is larger than the store takes")
 	// ErrPartMemory: an object of that size needs parts that are larger than the memory for them.
@@ -87,6 +91,28 @@ const (
 	ToWrite            // it may be made by what is stored first
 )
 
+// A Locker is a store that can keep objects from being deleted until some time (S3 Object Lock).
+type Locker interface {
+	// Locks returns for how long, and how, it locks what is stored; zero: it does not.
+	Locks() Lock
+
+	// Lock makes the lock of an object last at least until a time. version "" is the newest. Errors:
+	// ErrNotFound, ErrNoLock.
+	Lock(ctx context.Context, key, version string, until time.Time) error
+}
+
+// A Lock says for how long an object is kept from being deleted (S3 user guide, "S3 Object Lock").
+type Lock struct {
+	For  time.Duration // from when it is stored; 0: not at all
+	Mode string        // LockGovernance or LockCompliance
+}
+
+// Modes of a lock.
+const (
+	LockGovernance = "GOVERNANCE" // who has a special right can lift it
+	LockCompliance = "COMPLIANCE" // nobody can
+)
+
 // Upload is one multipart upload.
 type Upload interface {
 	// ID is the store's name for the upload.
@@ -119,6 +145,7 @@ type Object struct {
 	CRC32C   uint32            // of the whole object; true only when HasCRC32C; set by Head, Put and Complete
 	// HasCRC32C: the store keeps a CRC-32C over the whole object. Old objects have none.
 	HasCRC32C bool
+	Locked    time.Time // it can't be deleted before; zero if it can, or that is not known; set by Head only
 }
 
 // Describe returns r with what the store says of the object: its version, ETag, class, size and
@@ -155,6 +182,7 @@ type PutOptions struct {
 	Meta     map[string]string // user metadata: names lower case, names and values printable ASCII, 2 KiB in all
 	Class    string            // storage class; "" is the store's default
 	CRC32C   uint32            // CRC-32C (Castagnoli) of body; always verified. Multipart: given to Complete instead
+	New      bool              // an object that has the key already is ErrExists, as far as the store can tell
 	PartSize int64             // multipart: bytes of every part but the last, so that a part can be written to its place at once
 }
 

@@ -36,7 +36,7 @@ func (l *Ledger) seal(ctx context.Context, key string, c content) error {
 	if err != nil {
 		return err
 	}
-	o := store.PutOptions{Meta: r.Meta(), Class: store.ClassStandard}
+	o := store.PutOptions{Meta: r.Meta(), Class: store.ClassStandard, New: true}
 	_, err = store.PutWhole(ctx, l.Store, key, cipher, encryption.CiphertextSize(sums.Size), partSize, o)
 	return err
 }

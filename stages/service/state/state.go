@@ -260,6 +260,22 @@ func (m Memo) Run(id string) []byte { return m.db.value(m.bucket, id) }
 // KeepRun writes what is known of a run.
 func (m Memo) KeepRun(id string, value []byte) error { return m.db.put(m.bucket, id, value) }
 
+// Locked returns until when an object of a store is locked; zero if that is not known.
+func (db *DB) Locked(store, key string) time.Time {
+	value := db.value(locks(store), key)
+	if len(value) != 8 {
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(value)), 0)
+}
+
+// KeepLocked writes until when an object of a store is locked.
+func (db *DB) KeepLocked(store, key string, until time.Time) error {
+	return db.put(locks(store), key, binary.BigEndian.AppendUint64(nil, uint64(until.Unix())))
+}
+
+func locks(store string) string { return "\x00locks " + store }
+
 // Close commits what is pending and closes the file.
 func (db *DB) Close() error {
 	db.mu.Lock()

@@ -108,7 +108,7 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
 	}
-	if err := t.install(d); err != nil {
+	if err := t.install(d, o.New); err != nil {
 		err = errors.Join(t.gone(), err)
 		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
 	}
@@ -125,8 +125,9 @@ func (t *temp) gone() error {
 }
 
 // install chooses the place and renames the files to it. An object stays where it is; a new one
-// goes to its plain place, if the file system has one for it.
-func (t *temp) install(d description) error {
+// goes to its plain place, if the file system has one for it. If it must be new, and is not, the error
+// is store.ErrExists.
+func (t *temp) install(d description, mustBeNew bool) error {
 	unlock, err := t.s.lock(t.key)
 	if err != nil {
 		return err
@@ -135,6 +136,9 @@ func (t *temp) install(d description) error {
 	old, err := t.s.find(t.key, false)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
+	}
+	if err == nil && mustBeNew {
+		return store.ErrExists
 	}
 	plain, ok := plainPlace(t.key)
 	isOdd := err == nil && old.place != plain

@@ -30,6 +30,7 @@ var (
 	completing = request{doing: "completing", action: "s3:PutObject", also: kms, write: true}
 	finding    = request{doing: "listing the unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
 	aborting   = request{doing: "aborting the upload of", action: "s3:AbortMultipartUpload"}
+	locking    = request{doing: "locking", action: "s3:PutObjectRetention"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 
@@ -47,7 +48,11 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 		return nil
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
-	if sentinel := sentinelOf(awsconf.Code(err)); sentinel != nil && r != listing && r != finding {
+	sentinel := sentinelOf(awsconf.Code(err))
+	if errors.Is(sentinel, store.ErrChanged) && r.write {
+		sentinel = store.ErrExists // the only condition on what is stored
+	}
+	if sentinel != nil && r != listing && r != finding {
 		return said(fmt.Errorf("%w (%w)", sentinel, awsconf.Brief(err)))
 	}
 	if explained, ok := s.access.Explain(ctx, err); ok {
@@ -56,6 +61,9 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	brief := awsconf.Brief(err)
 	if region := s.otherRegion(err); region != "" {
 		return pipeline.Fatal(said(fmt.Errorf("%w; %w", brief, &RegionError{Asked: s.region, Region: region})))
+	}
+	if noLock(err) {
+		return pipeline.Fatal(said(fmt.Errorf("%w: the bucket has no Object Lock (%w)", store.ErrNoLock, brief)))
 	}
 	if sentinel := settingOf(awsconf.Code(err), s.region); sentinel != nil {
 		return pipeline.Fatal(said(fmt.Errorf("%w; %w", brief, sentinel)))

@@ -104,7 +104,7 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 		}
 	}
 	if err != nil {
-		return store.Object{}, s.headRefused(ctx, heading.of(version), key, err)
+		return store.Object{}, s.headRefused(ctx, heading.of(version), key, version, err)
 	}
 	return headed(key, out), nil
 }
@@ -122,6 +122,7 @@ func headed(key string, out *s3.HeadObjectOutput) store.Object {
 	o.Restore.Cold = (store.IsCold(o.Class) || out.ArchiveStatus != "") && o.Restore.Until.IsZero()
 	o.Restore.Archive = string(out.ArchiveStatus)
 	o.CRC32C, o.HasCRC32C = decodeCRC(out.ChecksumCRC32C, out.ChecksumType)
+	o.Locked = aws.ToTime(out.ObjectLockRetainUntilDate)
 	return o
 }
 
@@ -131,15 +132,29 @@ func refusesVersions(err error) bool {
 	return err != nil && awsconf.Status(err) == 403 && !errors.Is(sentinelOf(awsconf.Code(err)), store.ErrCold)
 }
 
-// headRefused asks again by a request whose answer has a body, which a HEAD's has not.
-func (s *Store) headRefused(ctx context.Context, r request, key string, err error) error {
+// headRefused asks again by a request whose answer has a body, which a HEAD's has not. S3 answers 403
+// for a key that is not there if the right s3:ListBucket is limited to a prefix (S3 API reference,
+// HeadObject): the listing of the key tells.
+func (s *Store) headRefused(ctx context.Context, r request, key, version string, err error) error {
 	if status := awsconf.Status(err); status == 400 || status == 403 {
-		_, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+		page, why := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &key, MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl})
 		if explained := s.fault(ctx, r, key, why); pipeline.IsFatal(explained) {
 			return explained
 		}
+		if status == 403 && version == "" && why == nil && s.checkPage(page) == nil && !shows(page, key) {
+			return fmt.Errorf("%s %s: %w (the listing does not show it)", r.doing, key, store.ErrNotFound)
+		}
 	}
 	return s.fault(ctx, r, key, err)
+}
+
+// shows reports whether the first object of a listing has the key, or one that can't be read.
+func shows(page *s3.ListObjectsV2Output, key string) bool {
+	if len(page.Contents) == 0 {
+		return false
+	}
+	first, err := decodeKey(page.Contents[0].Key, page.EncodingType)
+	return err != nil || first == key
 }
 
 // versionOf drops the "null" that S3 gives for objects stored while a bucket kept no versions.
@@ -164,12 +179,17 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		out, err = s.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 			ChecksumCRC32C: encodeCRC(o.CRC32C), Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
+			IfNoneMatch: ifNew(o), ObjectLockMode: types.ObjectLockMode(s.lock.Mode), ObjectLockRetainUntilDate: s.lockUntil(),
 		}, askFirst(func(ctx context.Context) bool {
 			stored = s.stored(ctx, key, body, o)
 			return stored != nil
 		}))
 		return err
 	})
+	if noCondition(o, err) {
+		o.New = false
+		return s.Put(ctx, key, body, o)
+	}
 	if err == nil && stored != nil {
 		return result(*stored, o.CRC32C), nil
 	}

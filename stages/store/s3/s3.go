@@ -36,6 +36,7 @@ type Options struct {
 
 	Bucket string // its name, not a URL
 	ACL    string // canned ACL for new objects; "" sends none, as buckets with ACLs disabled want it
+	Lock   store.Lock
 	Prefix string // under which the run works: Check lists there, so that rights for no more than it suffice
 }
 
@@ -45,6 +46,7 @@ type Store struct {
 	bucket string
 	prefix string
 	acl    types.ObjectCannedACL
+	lock   store.Lock
 	region string
 	access awsconf.Client
 }
@@ -80,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, pipeline.Fatal(fmt.Errorf("opening s3://%s: %w", o.Bucket, err))
 	}
 	return &Store{
-		client: client, bucket: o.Bucket, prefix: o.Prefix, acl: types.ObjectCannedACL(o.ACL), region: cfg.Region,
+		client: client, bucket: o.Bucket, prefix: o.Prefix, acl: types.ObjectCannedACL(o.ACL), lock: o.Lock, region: cfg.Region,
 		access: awsconf.NewClient(cfg, endpoint),
 	}, nil
 }

@@ -34,6 +34,7 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: &key, Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, ChecksumType: types.ChecksumTypeFullObject,
+		ObjectLockMode: types.ObjectLockMode(s.lock.Mode), ObjectLockRetainUntilDate: s.lockUntil(),
 	})
 	if err != nil {
 		return nil, s.fault(ctx, storing, key, err)
@@ -81,7 +82,12 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.s.bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: completed},
 		ChecksumCRC32C: encodeCRC(crc32c), ChecksumType: types.ChecksumTypeFullObject, MpuObjectSize: aws.Int64(size),
+		IfNoneMatch: ifNew(u.options),
 	})
+	if noCondition(u.options, err) {
+		u.options.New = false
+		return u.Complete(ctx, parts, crc32c)
+	}
 	if err != nil {
 		return u.unanswered(ctx, err, sorted, size, crc32c)
 	}

@@ -29,7 +29,7 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 		name string
 		test func(*testing.T, store.Store)
 	}{
-		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"NotFound", testNotFound},
+		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"New", testNew}, {"NotFound", testNotFound},
 		{"Ranges", testRanges}, {"Changed", testChanged}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
 		{"WrongChecksum", testWrongChecksum}, {"Refused", testRefused}, {"Readable", testReadable},
 		{"Multipart", testMultipart}, {"MultipartReplaces", testMultipartReplaces}, {"MultipartUnseen", testMultipartUnseen},
