@@ -24,8 +24,7 @@ type Notebook struct {
 // Ledger opens the catalogue.
 func (r *Rig) Ledger() *ledger.Ledger {
 	r.T.Helper()
-	pass, keys := r.Secrets(r.Keyfile)
-	return &ledger.Ledger{Store: r.Store, Passphrase: pass, Keys: keys, Scratch: func() (*os.File, error) {
+	return &ledger.Ledger{Store: r.Store, Keys: r.Secrets(r.Keyfile), Scratch: func() (*os.File, error) {
 		return os.CreateTemp(r.T.TempDir(), "")
 	}}
 }

@@ -15,9 +15,8 @@ import (
 // means are what the operations that read archives back work with.
 func (r *Rig) means(keyfile string, o *Outcome) job.Means {
 	r.T.Helper()
-	pass, keys := r.Secrets(keyfile)
 	return job.Means{
-		Store: r.Store, Passphrase: pass, Keys: keys, Cache: r.Cache, PartSize: 1 << 20,
+		Store: r.Store, Keys: r.Secrets(keyfile), Cache: r.Cache, PartSize: 1 << 20,
 		MemoryLimit: 16 << 20, SpoolLimit: 256 << 20, Report: o, Totals: &o.Totals,
 	}
 }

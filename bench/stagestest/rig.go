@@ -74,14 +74,18 @@ func (r *Rig) Command(c *exec.Cmd) string {
 	return stdout.String()
 }
 
-// Secrets reads a key file.
-func (r *Rig) Secrets(keyfile string) (*encryption.Passphrase, *encryption.Keys) {
+// Secrets reads a key file, and more that are for reading alone.
+func (r *Rig) Secrets(keyfile string, more ...string) *encryption.Keys {
 	r.T.Helper()
-	pass, _, err := encryption.ReadPassphrase(keyfile, encryption.KeyfileOptions{})
+	var all []*encryption.Passphrase
+	for _, file := range append([]string{keyfile}, more...) {
+		pass, _, err := encryption.ReadPassphrase(file, encryption.KeyfileOptions{})
+		r.Must(err)
+		all = append(all, pass)
+	}
+	keys, err := encryption.NewKeys(all[0], nil, all[1:]...)
 	r.Must(err)
-	keys, err := encryption.NewKeys(pass, nil)
-	r.Must(err)
-	return pass, keys
+	return keys
 }
 
 // An Outcome is what a run reported.
@@ -158,14 +162,14 @@ func (r *Rig) TryBackup(ctx context.Context, options ...func(*backup.Options)) (
 			r.T.Error(err)
 		}
 	}()
-	keys, err := job.OpenKeys(pass, db)
+	keys, err := job.OpenKeys(db, pass)
 	if err != nil {
 		return nil, err
 	}
 	o := new(Outcome)
 	b := backup.Options{
 		Means: job.Means{
-			Store: r.Store, Passphrase: pass, Keys: keys, Cache: r.Cache, PartSize: 5 << 20,
+			Store: r.Store, Keys: keys, Cache: r.Cache, PartSize: 5 << 20,
 			MemoryLimit: 64 << 20, SpoolLimit: 256 << 20, Report: o, Totals: &o.Totals,
 		},
 		Path: r.Tree, Walk: walk.Options{Depth: 1, LeaveOut: []string{r.Cache}}, Format: format, State: db, Class: "GLACIER",

@@ -341,7 +341,6 @@ func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
 	if inside(file, b.tree.path) {
 		m.notice("the key file %s lies in the tree that it encrypts: keep a copy of it elsewhere", filepath.Clean(file))
 	}
-	m.Passphrase = pass
-	m.Keys, err = job.OpenKeys(pass, m.state)
+	m.Keys, err = job.OpenKeys(m.state, pass)
 	return err
 }

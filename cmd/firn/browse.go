@@ -76,7 +76,7 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err
 	}
-	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: b.scratch}
+	l := &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Keys: m.Keys, Scratch: b.scratch}
 	c.Catalogue = &browse.Catalogue{Ledger: l, Fault: func(f browse.Fault) { c.show.Fault(f, "") }}
 	return c, c.readRuns(ctx)
 }

@@ -18,6 +18,9 @@ import (
 var version = ""
 
 func main() {
+	if err := noCoreDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "firn: warning: keys may get into a core file: switching core files off:", err)
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

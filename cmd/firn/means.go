@@ -147,7 +147,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
 		return err
 	}
 	m.warn(warnings...)
-	m.Passphrase, m.Prefix = pass, r.store.Prefix
+	m.Prefix = r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
 	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
 		if err := m.openCache(&r.cache); err != nil {
 			return err
 		}
-		m.Keys, err = job.OpenKeys(pass, m.state)
+		m.Keys, err = job.OpenKeys(m.state, pass)
 	}
 	if err != nil {
 		return err

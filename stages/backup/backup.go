@@ -155,7 +155,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 		return s.giveUp(err)
 	}
 	defer plain.Close()
-	cipher, err := encryption.NewEncrypter(b.Passphrase, plain)
+	cipher, err := encryption.NewEncrypter(b.Keys.Passphrase(), plain)
 	if err != nil {
 		return s.giveUp(err)
 	}

@@ -50,7 +50,7 @@ func newHistory(t tb, keys *encryption.Keys, scratch string) *history {
 	t.Helper()
 	m := newMemory()
 	return &history{
-		l: &ledger.Ledger{Store: m, Passphrase: passphrase(), Keys: keys, Scratch: func() (*os.File, error) {
+		l: &ledger.Ledger{Store: m, Keys: keys, Scratch: func() (*os.File, error) {
 			f, err := os.CreateTemp(scratch, "scratch")
 			if err == nil {
 				err = os.Remove(f.Name())

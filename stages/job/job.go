@@ -19,10 +19,9 @@ import (
 
 // Means are what an operation works with. The caller closes them after Handle.Wait.
 type Means struct {
-	Store      store.Store // checked by the caller
-	Prefix     string      // of the keys, as the user gives it
-	Passphrase *encryption.Passphrase
-	Keys       *encryption.Keys
+	Store  store.Store // checked by the caller
+	Prefix string      // of the keys, as the user gives it
+	Keys   *encryption.Keys
 
 	Cache       string // the cache path, for the spool; "" for an operation that spools nothing
 	PartSize    int64  // bytes in one request
@@ -85,7 +84,7 @@ func Open(m Means, blocks, reserved int64) (*Job, error) {
 		}
 		scratch = j.Spool.Scratch
 	}
-	j.Ledger = &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Passphrase: m.Passphrase, Keys: m.Keys, Scratch: scratch}
+	j.Ledger = &ledger.Ledger{Store: m.Store, Prefix: m.Prefix, Keys: m.Keys, Scratch: scratch}
 	return j, nil
 }
 

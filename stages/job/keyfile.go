@@ -80,12 +80,13 @@ func findArchive(ctx context.Context, s store.Store, prefix string) (found strin
 }
 
 // OpenKeys derives the keys of a run with the salt that all runs over the same cache path share.
-func OpenKeys(pass *encryption.Passphrase, db *state.DB) (*encryption.Keys, error) {
+// What was made with one of more passphrases can be read too.
+func OpenKeys(db *state.DB, pass *encryption.Passphrase, more ...*encryption.Passphrase) (*encryption.Keys, error) {
 	salt := db.Salt()
-	keys, err := encryption.NewKeys(pass, salt)
+	keys, err := encryption.NewKeys(pass, salt, more...)
 	if err != nil {
 		salt = nil // damaged, so it is replaced
-		keys, err = encryption.NewKeys(pass, nil)
+		keys, err = encryption.NewKeys(pass, nil, more...)
 	}
 	if err != nil || salt != nil {
 		return keys, err

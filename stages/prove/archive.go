@@ -14,10 +14,11 @@ import (
 
 // An Archive is an archive that is read back. An item of a flow embeds it.
 type Archive struct {
-	Line   catalogue.Subtree // of the catalogue; only Path and Key if no run lists it
-	Object store.Object      // as the store describes it
-	Record record.Record     // what its content must match
-	spool  *spool.File       // nil: it is too large for the spool, and is fetched twice
+	Line   catalogue.Subtree      // of the catalogue; only Path and Key if no run lists it
+	Object store.Object           // as the store describes it
+	Record record.Record          // what its content must match
+	spool  *spool.File            // nil: it is too large for the spool, and is fetched twice
+	pass   *encryption.Passphrase // that Bring found to open it; not used if the record has a key id
 }
 
 // String is the path that was saved, without a leading slash.

@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"path"
+	"sync/atomic"
 
 	"firn/pipeline"
 	"firn/stages/format/codec"
@@ -29,6 +30,7 @@ type Prover struct {
 	fetcher *fetch.Fetcher
 	stage   *pipeline.Stage // of the caller, for its counters
 	job     *job.Job
+	last    atomic.Int64 // which passphrase opened the last archive without a key id
 }
 
 // New returns the prover of a job. The workers of fetchStage fetch ranges; decrypt is the stage
@@ -46,8 +48,27 @@ func Enough(m job.Means) error {
 }
 
 // Bring fetches an archive, verifies it and keeps it in the spool. If it does not fit, Open fetches
-// it again.
+// it again. With several passphrases, an archive of the old script may be fetched with each: its
+// record does not tell which one opens it.
 func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
+	all, last := p.job.Keys.Passphrases(), p.last.Load()
+	for i := range int64(len(all)) {
+		at := (last + i) % int64(len(all))
+		a.pass = all[at]
+		switch err = p.bring(ctx, a); {
+		case a.Record.Format > 0:
+			return err
+		case err == nil:
+			p.last.Store(at)
+			return nil
+		case ProblemOf(err) != report.ProblemContent:
+			return err
+		}
+	}
+	return err
+}
+
+func (p *Prover) bring(ctx context.Context, a *Archive) (err error) {
 	if a.Object.Size > p.job.Spooled.Size() {
 		return p.verify(ctx, a, io.Discard)
 	}
@@ -78,19 +99,19 @@ func Again(ctx context.Context, read, look func(context.Context) error) error {
 
 // verify decrypts the archive to w. Without an error, w got what the record says.
 func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
-	sums := hash.NewArchive(nil)
+	sums, pass := hash.NewArchive(nil), a.pass
 	if a.Record.Format > 0 {
 		keys, err := p.job.Keys.ForID(a.Record.KeyID)
 		if err != nil {
 			return &Damage{report.ProblemKey, err}
 		}
-		sums = hash.NewArchive(keys.MAC(a.Object.Key))
+		sums, pass = hash.NewArchive(keys.MAC(a.Object.Key)), keys.Passphrase()
 	}
 	cipher := &Summed{ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
 		return p.fetcher.Fetch(ctx, p.stage, a.Object, w)
 	})}
 	defer cipher.Close()
-	plain, err := encryption.NewDecrypter(p.job.Passphrase, cipher)
+	plain, err := encryption.NewDecrypter(pass, cipher)
 	if err == nil {
 		_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, writerFunc(func(b []byte) {
 			sums.MD5Block(b)

@@ -216,14 +216,13 @@ func (r *thawRig) thaw(t restore.Thaw, changes ...func(*restore.Options)) *timed
 		r.T.Fatal(err)
 	}
 	defer root.Close()
-	pass, keys := r.Secrets(r.Keyfile)
 	o := &timed{begun: time.Now(), after: map[string]time.Duration{}}
 	if t.Days == 0 {
 		t.Days = 7
 	}
 	b := restore.Options{
 		Means: job.Means{
-			Store: r.g, Passphrase: pass, Keys: keys, Cache: r.Cache, PartSize: 1 << 20,
+			Store: r.g, Keys: r.Secrets(r.Keyfile), Cache: r.Cache, PartSize: 1 << 20,
 			MemoryLimit: 16 << 20, SpoolLimit: 256 << 20, Report: o, Totals: &o.Totals,
 		},
 		Target: root, Owners: true, Thaw: t, Workers: job.Workers{Fetch: 4, Decrypt: 2, Read: 2},

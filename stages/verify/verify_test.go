@@ -161,7 +161,7 @@ func TestVerifyNamesAWrongKey(t *testing.T) {
 	if err := encryption.CreateKeyfile(other); err != nil {
 		t.Fatal(err)
 	}
-	wrong := func(v *verify.Options) { v.Passphrase, v.Keys = r.Secrets(other) }
+	wrong := func(v *verify.Options) { v.Keys = r.Secrets(other) }
 	o := r.Verify(wrong)
 	if o.Err == nil || !strings.Contains(o.Err.Error(), "another key file") {
 		t.Errorf("%v %v", o.Err, o.Events)
@@ -319,11 +319,10 @@ func TestVerifyStops(t *testing.T) {
 	if o.Err == nil || !strings.Contains(o.Err.Error(), "no such run") {
 		t.Errorf("%v", o.Err)
 	}
-	pass, keys := r.Secrets(r.Keyfile)
 	stopped := new(stagestest.Outcome)
 	h, err := verify.Start(t.Context(), verify.Options{
 		Means: job.Means{
-			Store: r.Store, Passphrase: pass, Keys: keys, Cache: r.Cache, PartSize: 1 << 20,
+			Store: r.Store, Keys: r.Secrets(r.Keyfile), Cache: r.Cache, PartSize: 1 << 20,
 			MemoryLimit: 16 << 20, SpoolLimit: 256 << 20, Report: stopped, Totals: &stopped.Totals,
 		},
 		Level: verify.ReadData, Workers: job.Workers{Fetch: 1, Decrypt: 1, Read: 1},

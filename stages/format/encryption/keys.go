@@ -24,26 +24,29 @@ const (
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
 
-	// maxOtherSalts bounds the memory for key ids of other runs, whatever a bucket's records say.
+	// maxOtherSalts bounds the memory for key ids of other runs, for each passphrase, whatever a
+	// bucket's records say.
 	maxOtherSalts = 1024
 )
 
 var (
 	// ErrBadKeyID: a string that is no key id of a version known here.
 	ErrBadKeyID = errors.New("not a key id")
-	// ErrOtherKey: a key id that was made from another passphrase.
+	// ErrOtherKey: a key id that was made from none of the passphrases.
 	ErrOtherKey = errors.New("made with another key file")
 )
 
-// Keys is a run's key id, which is no secret, and its MAC key. It is immutable.
+// Keys is what comes of one passphrase at one salt: the key id, which is no secret, and the MAC key.
+// It also finds the keys of other runs, which may be of other passphrases. It is immutable.
 type Keys struct {
 	hidden
-	d      *derived
-	others *others
+	d    *derived
+	ring []*others // of each passphrase; that of NewKeys is the first
 }
 
 // derived is what comes of a passphrase at one salt.
 type derived struct {
+	pass *Passphrase
 	salt [KeySaltSize]byte
 	id   string
 	mac  secret // the MAC's key
@@ -58,8 +61,9 @@ type others struct {
 }
 
 // NewKeys derives keys in some milliseconds. The salt is KeySaltSize bytes as Salt returns them, or
-// nil for a random one. Runs that share a salt share the key id and need not derive others'.
-func NewKeys(p *Passphrase, salt []byte) (*Keys, error) {
+// nil for a random one. Runs that share a salt share the key id and need not derive others'. What
+// was made with one of more passphrases is found too: nothing is made with those.
+func NewKeys(p *Passphrase, salt []byte, more ...*Passphrase) (*Keys, error) {
 	var s [KeySaltSize]byte
 	switch len(salt) {
 	case 0:
@@ -73,7 +77,11 @@ func NewKeys(p *Passphrase, salt []byte) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{d: d, others: &others{pass: p, bySalt: map[[KeySaltSize]byte]func() (*derived, error){}}}, nil
+	k := &Keys{d: d}
+	for _, p := range append([]*Passphrase{p}, more...) {
+		k.ring = append(k.ring, &others{pass: p, bySalt: map[[KeySaltSize]byte]func() (*derived, error){}})
+	}
+	return k, nil
 }
 
 func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
@@ -90,7 +98,7 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}
 	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
-	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
+	return &derived{pass: p, salt: salt, id: id, mac: keep(mac)}, nil
 }
 
 // ID returns the key id, 67 characters of ASCII. It only reveals if a guessed passphrase is right.
@@ -99,7 +107,18 @@ func (k *Keys) ID() string { return k.d.id }
 // Salt returns a copy of the salt, which is no secret.
 func (k *Keys) Salt() []byte { return append([]byte(nil), k.d.salt[:]...) }
 
-// Mine reports whether a key id was made from the same passphrase, with any salt. The first call
+// Passphrase returns that of these keys. What has their key id is encrypted with it.
+func (k *Keys) Passphrase() *Passphrase { return k.d.pass }
+
+// Passphrases returns all that NewKeys was given, in their order. The caller must not change it.
+func (k *Keys) Passphrases() (all []*Passphrase) {
+	for _, o := range k.ring {
+		all = append(all, o.pass)
+	}
+	return all
+}
+
+// Mine reports whether a key id was made from one of the passphrases, with any salt. The first call
 // for a salt takes as long as NewKeys. ErrBadKeyID for what is no key id.
 func (k *Keys) Mine(keyID string) (bool, error) {
 	_, err := k.ForID(keyID)
@@ -109,23 +128,25 @@ func (k *Keys) Mine(keyID string) (bool, error) {
 	return err == nil, err
 }
 
-// ForID returns the keys that keyID names, made with another run's salt. Errors: ErrOtherKey
-// (another passphrase), ErrBadKeyID.
+// ForID returns the keys that keyID names, made with another run's salt, and perhaps from another of
+// the passphrases. Errors: ErrOtherKey (none of them), ErrBadKeyID.
 func (k *Keys) ForID(keyID string) (*Keys, error) {
 	salt, err := parseKeyID(keyID)
 	if err != nil {
 		return nil, err
 	}
-	d := k.d
-	if salt != d.salt {
-		if d, err = k.others.at(salt); err != nil {
-			return nil, err
+	for _, o := range k.ring {
+		d := k.d
+		if salt != d.salt || o.pass != d.pass {
+			if d, err = o.at(salt); err != nil {
+				return nil, err
+			}
+		}
+		if hmac.Equal([]byte(d.id), []byte(keyID)) {
+			return &Keys{d: d, ring: k.ring}, nil
 		}
 	}
-	if !hmac.Equal([]byte(d.id), []byte(keyID)) {
-		return nil, fmt.Errorf("key id %s: %w", keyID, ErrOtherKey)
-	}
-	return &Keys{d: d, others: k.others}, nil
+	return nil, fmt.Errorf("key id %s: %w", keyID, ErrOtherKey)
 }
 
 // at derives the keys for a salt, once for concurrent callers.

@@ -150,7 +150,7 @@ func TestMineConcurrently(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := len(k.others.bySalt); n != 2 {
+	if n := len(k.ring[0].bySalt); n != 2 {
 		t.Errorf("%d other salts were derived, want 2", n)
 	}
 }
@@ -159,14 +159,14 @@ func TestMineConcurrently(t *testing.T) {
 func TestMineIsBounded(t *testing.T) {
 	k := newKeys(t, goldenPass, nil)
 	for i := range maxOtherSalts {
-		k.others.bySalt[[KeySaltSize]byte{byte(i), byte(i >> 8)}] = func() (*derived, error) { return k.d, nil }
+		k.ring[0].bySalt[[KeySaltSize]byte{byte(i), byte(i >> 8)}] = func() (*derived, error) { return k.d, nil }
 	}
 	for range 3 {
 		if _, err := k.Mine(newKeys(t, goldenPass, nil).ID()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(k.others.bySalt); n != maxOtherSalts {
+	if n := len(k.ring[0].bySalt); n != maxOtherSalts {
 		t.Errorf("%d other salts are kept, want %d", n, maxOtherSalts)
 	}
 }
@@ -284,5 +284,47 @@ func BenchmarkNewKeys(b *testing.B) {
 		if _, err := NewKeys(p, goldenSalt); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestKeysOfSeveralPassphrases finds the keys of each passphrase, and makes nothing with the others.
+func TestKeysOfSeveralPassphrases(t *testing.T) {
+	text := []string{"the passphrase of today", "the passphrase of last year", "nobody's passphrase"}
+	var pass []*Passphrase
+	var alone []*Keys
+	for _, s := range text {
+		p := NewPassphrase([]byte(s))
+		k, err := NewKeys(p, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass, alone = append(pass, p), append(alone, k)
+	}
+	ring, err := NewKeys(pass[0], alone[0].Salt(), pass[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ring.ID() != alone[0].ID() || ring.Passphrase() != pass[0] {
+		t.Error("the first passphrase is not the one that things are made with")
+	}
+	same, err := NewKeys(pass[1], alone[0].Salt()) // the salt of another passphrase's keys
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []*Keys{alone[0], alone[1], same} {
+		found, err := ring.ForID(want.ID())
+		if err != nil {
+			t.Fatalf("keys %d: %v", i, err)
+		}
+		sum := func(k *Keys) string { m := k.MAC("key"); m.Write([]byte("archive")); return string(m.Sum(nil)) }
+		if found.ID() != want.ID() || found.Passphrase() != want.Passphrase() || sum(found) != sum(want) {
+			t.Errorf("keys %d are not those of their passphrase", i)
+		}
+		if again, err := found.ForID(alone[0].ID()); err != nil || again.Passphrase() != pass[0] {
+			t.Errorf("keys %d do not find those of the first passphrase: %v", i, err)
+		}
+	}
+	if _, err := ring.ForID(alone[2].ID()); !errors.Is(err, ErrOtherKey) {
+		t.Errorf("the keys of a passphrase that was not given: %v", err)
 	}
 }

@@ -69,7 +69,7 @@ func TestHistoryIsReadOnce(t *testing.T) {
 	l, _ := open(t)
 	known := new(memo)
 	other := *l
-	other.Passphrase, other.Keys = pass("another passphrase, as long"), keys(t, "another passphrase, as long")
+	other.Keys = keys(t, "another passphrase, as long")
 	check(t, other.Begin("20261101T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{}))
 	check(t, l.Begin("20261101T000000Z-00000002", 1<<20).Finish(t.Context(), catalogue.Run{Number: 1, Retired: []string{"pre/.firn/lists/x"}}))
 	for _, key := range []string{"pre/.firn/lists/x", "pre/.firn/lists/y"} {

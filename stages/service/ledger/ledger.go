@@ -20,10 +20,9 @@ import (
 // A Ledger is the catalogue of one prefix. All fields must be set, but Prefix. Its methods may be
 // called from many goroutines.
 type Ledger struct {
-	Store      store.Store
-	Prefix     string // as the user gives it
-	Passphrase *encryption.Passphrase
-	Keys       *encryption.Keys
+	Store  store.Store
+	Prefix string // as the user gives it
+	Keys   *encryption.Keys
 	// Scratch makes a file for plaintext, without a name and gone when it is closed.
 	Scratch func() (*os.File, error)
 }

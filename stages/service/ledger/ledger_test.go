@@ -30,7 +30,7 @@ func open(t *testing.T) (l *ledger.Ledger, root string) {
 	root = t.TempDir()
 	s, err := dir.Open("file://" + root)
 	check(t, err)
-	return &ledger.Ledger{Store: s, Prefix: "pre", Passphrase: pass("a passphrase of some length"), Keys: keys(t, "a passphrase of some length"), Scratch: scratch(t)}, root
+	return &ledger.Ledger{Store: s, Prefix: "pre", Keys: keys(t, "a passphrase of some length"), Scratch: scratch(t)}, root
 }
 
 func pass(text string) *encryption.Passphrase { return encryption.NewPassphrase([]byte(text)) }
@@ -271,7 +271,7 @@ func put(t *testing.T, l *ledger.Ledger, key string, body []byte, meta map[strin
 func TestOtherKey(t *testing.T) {
 	l, _ := open(t)
 	write(t, l, 1<<20, 1)
-	l.Passphrase, l.Keys = pass("some other passphrase"), keys(t, "some other passphrase")
+	l.Keys = keys(t, "some other passphrase")
 	_, faults, err := l.Runs(t.Context())
 	check(t, err)
 	if len(faults) != 1 || !errors.Is(faults[0].Err, encryption.ErrOtherKey) {

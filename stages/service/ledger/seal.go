@@ -32,7 +32,7 @@ func (l *Ledger) seal(ctx context.Context, key string, c content) error {
 		return fmt.Errorf("reading the plaintext of %s: %w", key, err)
 	}
 	r := record.Record{Format: record.Format, MD5: sums.MD5, HMAC: sums.MAC, KeyID: l.Keys.ID(), ArchiveSize: sums.Size}
-	cipher, err := encryption.NewEncrypter(l.Passphrase, io.NewSectionReader(c, 0, c.Size()))
+	cipher, err := encryption.NewEncrypter(l.Keys.Passphrase(), io.NewSectionReader(c, 0, c.Size()))
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 		return nil, err
 	}
 	archive := hash.NewArchive(keys.MAC(key))
-	err = l.fetch(ctx, object, plain, archive)
+	err = l.fetch(ctx, object, keys.Passphrase(), plain, archive)
 	if err == nil {
 		var sums hash.Sums
 		if sums, err = archive.Sums(); err == nil && sums.MAC != r.HMAC {
@@ -79,13 +79,13 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 }
 
 // fetch writes the decrypted object to its scratch file and adds it to sums.
-func (l *Ledger) fetch(ctx context.Context, object store.Object, to *scratch, sums *hash.Archive) (err error) {
+func (l *Ledger) fetch(ctx context.Context, object store.Object, pass *encryption.Passphrase, to *scratch, sums *hash.Archive) (err error) {
 	body, err := l.Store.Get(ctx, to.key, store.GetOptions{Version: object.Version, ETag: object.ETag})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	plain, err := encryption.NewDecrypter(l.Passphrase, body)
+	plain, err := encryption.NewDecrypter(pass, body)
 	if err == nil {
 		err = copySums(ctx, to, plain, sums)
 	}
