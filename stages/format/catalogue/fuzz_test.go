@@ -21,7 +21,7 @@ func objects(f *testing.F, written []byte, lines ...string) {
 	f.Add(plain[:len(plain)/2], true)
 	f.Add(bytes.ReplaceAll(plain, []byte(`"`), []byte(`\`)), true)
 	f.Add(bytes.Repeat([]byte("["), 20_000), true) // deeper than JSON may be
-	f.Add(append(bytes.TrimSuffix(plain, []byte("\n")), make([]byte, 1<<20)...), true)
+	f.Add(append(bytes.TrimSuffix(plain, []byte("\n")), make([]byte, 4<<10)...), true)
 	for _, text := range append(lines, "", "{}\n", "null\n", "[]\n{\"end\":true,\"lines\":-1}\n") {
 		f.Add([]byte(text), true)
 	}
