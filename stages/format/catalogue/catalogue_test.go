@@ -208,27 +208,6 @@ func TestTools(t *testing.T) {
 	}
 }
 
-func FuzzList(f *testing.F) {
-	f.Add(`{"firn_list":1,"path":"p","key":"k"}`+"\n"+`{"path":"p","type":"file","mtime":"2026-01-01T00:00:00Z","mode":"0644"}`+"\n"+`{"end":true,"lines":1}`, false)
-	f.Add(`{"firn_manifest":1,"run":"r","volume":1}`+"\n"+`{"path":"\\xff"}`+"\n"+`{"end":true,"lines":1}`, false)
-	f.Add("\x1f\x8b", true)
-	f.Fuzz(func(t *testing.T, text string, raw bool) {
-		r := func() io.Reader {
-			if raw {
-				return strings.NewReader(text)
-			}
-			return zipped(text)
-		}
-		_ = readList(r())
-		_, _ = catalogue.ReadRun(r())
-		if m, err := catalogue.OpenManifest(r(), "r", 1); err == nil {
-			for err == nil {
-				_, err = m.Next()
-			}
-		}
-	})
-}
-
 func readList(r io.Reader) error {
 	l, err := catalogue.OpenList(r)
 	for err == nil {

@@ -3,8 +3,8 @@
 // explanation of faults.
 //
 // It promises that the SDK logs nothing, that no connection stays silent for longer than
-// Options.Silence, that the bandwidth limit holds for all connections of one Load, and that no
-// error carries a secret.
+// Options.Silence, that the bandwidth limit holds for all connections of one Load, that no answer
+// but an object fills the memory, and that no error carries a secret.
 package awsconf
 
 import (
@@ -104,7 +104,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		return aws.Config{}, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
 	cfg.Retryer = o.retryer(cfg)
-	cfg.HTTPClient = o.client(cfg)
+	cfg.HTTPClient = boundedClient{o.client(cfg)}
 	return cfg, nil
 }
 
@@ -158,10 +158,10 @@ func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
 	}
 }
 
-// retryable adds to the SDK's rules: a wrong certificate stays wrong; a cut answer and a conflict
+// retryable adds to the SDK's rules: a wrong certificate stays wrong, and an endless answer endless; a cut answer and a conflict
 // with a request in flight pass; a lack of capacity for a thaw lasts for minutes.
 func retryable(err error) aws.Ternary {
-	if isTLS(err) {
+	if isTLS(err) || errors.Is(err, ErrAnswerSize) {
 		return aws.FalseTernary
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) {

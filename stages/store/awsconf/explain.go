@@ -126,12 +126,15 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 	return c
 }
 
-// Explain finds the faults of the whole run: a cancelled context, credentials, clocks, and a server
-// that can't be reached. All but the first are marked with pipeline.Fatal and say what to do. Other
+// Explain finds the faults of the whole run: a cancelled context, credentials, clocks, a server that
+// can't be reached, and one whose answer does not end. All but the first are marked with pipeline.Fatal and say what to do. Other
 // errors come back as they are, with false.
 func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true
+	}
+	if errors.Is(err, ErrAnswerSize) {
+		return pipeline.Fatal(ErrAnswerSize), true
 	}
 	// First: what a role's own service answers looks in err's chain like the server's answer.
 	if err := c.missing(ctx); err != nil {

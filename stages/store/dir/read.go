@@ -149,7 +149,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 }
 
 // walk calls fn for the objects at plain places in folder ("" or with a slash at its end) and
-// below. It ignores case in prefix; fn decides by the key.
+// below. It ignores case in prefix; fn decides by the key. Folders too deep for any key are not
+// entered, nor are links.
 func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.Object) error) error {
 	names, err := s.names(ctx, folder)
 	if err != nil {
@@ -162,7 +163,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, fn func(store.O
 		if folder == "" && strings.EqualFold(name, privateDir+"/") || !utf8.ValidString(name) {
 			continue
 		}
-		if isFolder && (strings.HasPrefix(folded, prefix) || strings.HasPrefix(prefix, folded)) {
+		if isFolder && len(key) < store.MaxKey && (strings.HasPrefix(folded, prefix) || strings.HasPrefix(prefix, folded)) {
 			if err := s.walk(ctx, key, prefix, fn); err != nil {
 				return err
 			}

@@ -52,9 +52,31 @@ func (d description) fits(info fs.FileInfo) bool {
 	return d.Size == info.Size() && info.ModTime().Equal(time.Unix(d.MTime, 0))
 }
 
+// maxSidecar bounds a file of the store's own in bytes. Even of many descriptions, each with the
+// longest key and metadata, it is smaller.
+const maxSidecar = 1 << 20
+
+// readFile reads a file of the store's own. One that is larger than any is, or is no file at all,
+// is empty: nobody waits for the end of a pipe or a device.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxSidecar+1))
+	if len(raw) > maxSidecar {
+		raw = nil
+	}
+	return raw, errors.Join(err, f.Close())
+}
+
 // readSidecar returns the descriptions at a place; none if the JSON file is damaged.
 func (s *Store) readSidecar(p place) ([]description, error) {
-	raw, err := os.ReadFile(s.path(p.meta))
+	raw, err := readFile(s.path(p.meta))
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (s *Store) clock() time.Time {
 
 func (s *Store) pendingUpload(id string, e fs.DirEntry, now time.Time) (store.PendingUpload, bool) {
 	path := s.path(uploadsDir + "/" + id + infoExt)
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	var p pending
 	if err == nil && json.Unmarshal(raw, &p) == nil && p.Key != "" {
 		if info, err := os.Stat(path); err == nil {

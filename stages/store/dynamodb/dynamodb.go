@@ -114,7 +114,8 @@ func (t *Table) Get(ctx context.Context, keys []string) (map[string]record.Recor
 	return records, nil
 }
 
-// maxEmpty is how many answers in a row may process no key at all before the table is given up.
+// maxEmpty is how many answers in a row may leave as many keys out as before until the table is given
+// up.
 const maxEmpty = 10
 
 func (t *Table) getBatch(ctx context.Context, keys []string, records map[string]record.Record) error {
@@ -123,7 +124,7 @@ func (t *Table) getBatch(ctx context.Context, keys []string, records map[string]
 		wanted[i] = keyOf(key)
 	}
 	ask := map[string]types.KeysAndAttributes{t.name: {Keys: wanted, ConsistentRead: aws.Bool(true)}}
-	empty := 0
+	empty, least := 0, len(keys) // that were left out
 	for len(ask) > 0 {
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
 		if err != nil {
@@ -137,8 +138,8 @@ func (t *Table) getBatch(ctx context.Context, keys []string, records map[string]
 			}
 		}
 		empty++
-		if left(out.UnprocessedKeys) < left(ask) {
-			empty = 1
+		if n := left(out.UnprocessedKeys); n < least {
+			empty, least = 1, n
 		}
 		if ask = out.UnprocessedKeys; len(ask) == 0 {
 			return nil

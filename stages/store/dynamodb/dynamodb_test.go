@@ -241,6 +241,22 @@ func TestUnprocessedKeys(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "throttled") || calls.Load() > 20 {
 		t.Errorf("a table that never answers: %v after %d calls", err, calls.Load())
 	}
+	// One that asks for keys again that it had answered for, or for others.
+	calls.Store(0)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		left := []map[string]map[string]string{}
+		for i := range 5 + 5*(calls.Add(1)%2) {
+			left = append(left, map[string]map[string]string{"s3_key": {"S": fmt.Sprint("k", i)}})
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedKeys": map[string]any{"records": map[string]any{"Keys": left}}})
+	}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err = open(t, "records", server.URL).Get(ctx, keys[:20]); err == nil || !strings.Contains(err.Error(), "throttled") || calls.Load() > 40 {
+		t.Errorf("a table that never ends: %v after %d calls", err, calls.Load())
+	}
 }
 
 func TestCheck(t *testing.T) {

@@ -192,22 +192,6 @@ func TestOtherChecksum(t *testing.T) {
 	}
 }
 
-// TestSamePageAgain: a token that repeats, or that is missing, ends the listing with an error.
-func TestSamePageAgain(t *testing.T) {
-	localEnv(t)
-	for _, token := range []string{"<NextContinuationToken>again</NextContinuationToken>", ""} {
-		pages := 0
-		st := answer(t, func(w http.ResponseWriter, _ *http.Request) {
-			pages++
-			fmt.Fprintf(w, `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated>%s<Contents><Key>k</Key></Contents></ListBucketResult>`, token)
-		})
-		err := st.List(t.Context(), "", func(store.Object) error { return nil })
-		if !pipeline.IsFatal(err) || pages > 2 {
-			t.Errorf("%q: %v after %d pages", token, err, pages)
-		}
-	}
-}
-
 // seen is what a request looked like to the server.
 type seen struct {
 	header http.Header

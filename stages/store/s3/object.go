@@ -57,7 +57,9 @@ func optional(text string) *string {
 // List asks for 1,000 keys at a time.
 func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) error) error {
 	what := s.URL() + "/" + prefix
+	refused := func(err error) error { return pipeline.Fatal(fmt.Errorf("listing %s: %w", what, err)) }
 	in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl}
+	l := listed{prefix: prefix}
 	for {
 		page, err := s.client.ListObjectsV2(ctx, in)
 		if err != nil {
@@ -71,6 +73,9 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 			if err != nil {
 				return fmt.Errorf("listing %s: %w", what, err)
 			}
+			if err := l.key(key); err != nil {
+				return refused(err)
+			}
 			err = fn(store.Object{
 				Key: key, Size: aws.ToInt64(o.Size), ETag: plainETag(o.ETag), Class: string(cmp.Or(o.StorageClass, store.ClassStandard)),
 				Modified: aws.ToTime(o.LastModified).UTC(),
@@ -83,8 +88,8 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(store.Object) e
 			return nil
 		}
 		next := aws.ToString(page.NextContinuationToken)
-		if next == "" || next == aws.ToString(in.ContinuationToken) {
-			return pipeline.Fatal(fmt.Errorf("listing %s: the server gives the same page again and again", what))
+		if err := l.page(len(page.Contents), next, aws.ToString(in.ContinuationToken)); err != nil {
+			return refused(err)
 		}
 		in.ContinuationToken = &next
 	}

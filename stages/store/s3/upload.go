@@ -181,6 +181,7 @@ func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
 // Uploads needs the right s3:ListBucketMultipartUploads.
 func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
 	what := s.URL() + "/" + prefix
+	l := listed{prefix: prefix}
 	in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: optional(prefix), EncodingType: types.EncodingTypeUrl}
 	for {
 		page, err := s.client.ListMultipartUploads(ctx, in)
@@ -190,6 +191,9 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 		now := serverTime(page.ResultMetadata)
 		for _, u := range page.Uploads {
 			key, err := decodeKey(u.Key, page.EncodingType)
+			if err == nil {
+				err = l.below(key)
+			}
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", finding.doing, what, err)
 			}
@@ -201,11 +205,14 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 			return nil
 		}
 		next, err := decodeKey(page.NextKeyMarker, page.EncodingType)
+		if err == nil {
+			err = l.page(len(page.Uploads), next+"\x00"+aws.ToString(page.NextUploadIdMarker), aws.ToString(in.KeyMarker)+"\x00"+aws.ToString(in.UploadIdMarker))
+		}
+		if err == nil && next < aws.ToString(in.KeyMarker) {
+			err = fmt.Errorf("the server goes back from %q to %q", aws.ToString(in.KeyMarker), next)
+		}
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", finding.doing, what, err)
-		}
-		if next == aws.ToString(in.KeyMarker) && aws.ToString(page.NextUploadIdMarker) == aws.ToString(in.UploadIdMarker) {
-			return fmt.Errorf("%s %s: the server gives the same page again and again", finding.doing, what)
 		}
 		in.KeyMarker, in.UploadIdMarker = &next, page.NextUploadIdMarker
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 
 	"firn/stages/format/codec/free"
 )
@@ -18,6 +19,9 @@ type assembler struct {
 
 	level int
 	sum   uint32 // of the stream's blocks so far
+
+	held  []*segment // come before those of segments
+	again int64      // bytes that were decoded in the place of the workers
 
 	packed []byte // the current block; nil between blocks
 	runs   runReader
@@ -79,6 +83,11 @@ func (a *assembler) advance() error {
 
 // next waits for the next segment and, if it is a block, for its decoder.
 func (a *assembler) next() (*segment, error) {
+	if len(a.held) > 0 {
+		s := a.held[0]
+		a.held = a.held[1:]
+		return s, nil
+	}
 	s, ok := <-a.segments
 	if !ok {
 		return nil, errClosed
@@ -120,10 +129,11 @@ func (a *assembler) takeHead(s *segment, data []byte) error {
 // takeEnd checks a stream's end and looks for another stream.
 func (a *assembler) takeEnd(s *segment) error {
 	for s.size < markBits+32 {
-		joined, err := a.join(s)
+		joined, next, err := a.join(s)
 		if err != nil {
 			return err
 		}
+		a.inputs.Put(next.data)
 		s = joined
 	}
 	r := newBitReader(s.data, s.bit)
@@ -144,15 +154,14 @@ func (a *assembler) takeEnd(s *segment) error {
 
 // takeBlock makes a block the current one.
 func (a *assembler) takeBlock(s *segment) error {
-	// A block that goes beyond its segment had a false mark in it.
-	for errors.Is(s.fault, io.ErrUnexpectedEOF) || s.fault == nil && s.block.bits > s.size {
-		a.blocks.Put(s.block.data)
-		joined, err := a.join(s)
-		if err != nil {
+	if s.undecoded {
+		a.decode(s)
+	}
+	if s.unfinished() {
+		var err error
+		if s, err = a.whole(s); err != nil {
 			return err
 		}
-		s = joined
-		s.block, s.fault = a.own().read(newBlock(a.blocks), s.data, s.bit)
 	}
 	if s.fault != nil {
 		return s.fault
@@ -175,28 +184,72 @@ func (a *assembler) takeBlock(s *segment) error {
 	return nil
 }
 
-// join makes one segment of s and the one that follows it, whose mark is false.
-func (a *assembler) join(s *segment) (*segment, error) {
+// unfinished reports that a block goes beyond its segment: the mark behind it is false.
+func (s *segment) unfinished() bool {
+	return errors.Is(s.fault, io.ErrUnexpectedEOF) || s.fault == nil && s.block.bits > s.size
+}
+
+func (a *assembler) decode(s *segment) {
+	a.again += int64(len(s.data))
+	s.decode(a.own(), a.blocks)
+	s.undecoded = false
+}
+
+// whole makes one segment of an unfinished block and those that follow it. At each try it has twice
+// the size, so that no number of false marks makes the work more than linear. What it joined beyond
+// the block's end, it gives back.
+func (a *assembler) whole(s *segment) (*segment, error) {
+	ends := []int{s.size} // in bits, of s and of each that was joined
+	var joined []*segment
+	for s.unfinished() {
+		a.blocks.Put(s.block.data)
+		for most := 2 * s.size; s.size < most; {
+			wider, next, err := a.join(s)
+			if err != nil {
+				return nil, err
+			}
+			s, joined, ends = wider, append(joined, next), append(ends, wider.size)
+			if s.last || s.cut {
+				break
+			}
+		}
+		a.decode(s)
+	}
+	n, ok := slices.BinarySearch(ends, s.block.bits)
+	if ok && n < len(joined) {
+		s.size, s.last, s.err = s.block.bits, false, nil
+		a.held = append(joined[n:len(joined):len(joined)], a.held...)
+		joined = joined[:n]
+	}
+	for _, j := range joined {
+		a.inputs.Put(j.data)
+	}
+	return s, nil
+}
+
+// join makes one segment of s and the one that follows it, whose mark is false, and returns it and
+// that other one, which keeps its data.
+func (a *assembler) join(s *segment) (joined, next *segment, err error) {
 	if s.last {
-		return nil, s.ended()
+		return nil, nil, s.ended()
 	}
 	if s.cut {
-		return nil, fmt.Errorf("%w: a block longer than any may be", ErrCorrupt)
+		return nil, nil, fmt.Errorf("%w: a block longer than any may be", ErrCorrupt)
 	}
-	next, err := a.next()
-	if err != nil {
-		return nil, err
+	if next, err = a.next(); err != nil {
+		return nil, nil, err
 	}
+	// Blocks that nobody may want are not kept: each may take a thousand times its segment.
 	a.blocks.Put(next.block.data)
+	next.block, next.fault, next.undecoded = decoded{}, nil, next.kind == blockStart
 	data := s.data
 	if next.bit > 0 {
 		data = data[:len(data)-1]
 	}
-	joined := &segment{kind: s.kind, bit: s.bit, size: s.size + next.size, cut: next.cut, last: next.last, err: next.err}
+	joined = &segment{kind: s.kind, bit: s.bit, size: s.size + next.size, cut: next.cut, last: next.last, err: next.err}
 	joined.data = append(data, next.data...)
 	if len(joined.data) > maxSegment {
 		joined.data, joined.cut = joined.data[:maxSegment], true
 	}
-	a.inputs.Put(next.data)
-	return joined, nil
+	return joined, next, nil
 }

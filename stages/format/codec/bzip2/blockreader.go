@@ -3,6 +3,7 @@ package bzip2
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // ErrCorrupt is wrapped by errors about data that is not bzip2's or fails its check values.
@@ -153,6 +154,9 @@ func (b *blockReader) readSymbols(r *bitReader, symbols int) (int, error) {
 	n, run, shift := 0, 0, uint(0)
 	for _, selector := range b.selectors {
 		code := &b.codes[selector]
+		if r.lack > 0 && r.over() != nil { // or a short segment costs as much as the largest block
+			return 0, io.ErrUnexpectedEOF
+		}
 		for range groupLen {
 			if r.have < longestCode {
 				r.refill()

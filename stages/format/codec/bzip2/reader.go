@@ -67,7 +67,7 @@ func NewReader(r io.Reader, o Options) (io.ReadCloser, error) {
 		d.running.Go(func() {
 			b := sync.OnceValue(newBlockReader) // not for a worker without a block
 			for s := range work {
-				s.block, s.fault = b().read(newBlock(blocks), s.data, s.bit)
+				s.decode(b(), blocks)
 				close(s.ready)
 			}
 		})

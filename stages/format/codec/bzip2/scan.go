@@ -22,7 +22,7 @@ const (
 )
 
 // A segment is the part of a file from one mark to the next. A block contains a false mark by
-// chance once in 2^47 bits, or on purpose; see assembler.join.
+// chance once in 2^47 bits, or on purpose; see assembler.whole.
 type segment struct {
 	kind kind
 	data []byte // from the byte in which the mark begins
@@ -36,6 +36,16 @@ type segment struct {
 	ready chan struct{}
 	block decoded
 	fault error
+
+	undecoded bool // it is a block, and block and fault say nothing of it
+}
+
+// decode decodes a block into a buffer out of blocks.
+func (s *segment) decode(b *blockReader, blocks free.List) {
+	room := newBlock(blocks)
+	if s.block, s.fault = b.read(room, s.data, s.bit); s.fault != nil {
+		blocks.Put(room)
+	}
 }
 
 // A scanner cuts a file into segments.
