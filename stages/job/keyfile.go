@@ -79,7 +79,8 @@ func findArchive(ctx context.Context, s store.Store, prefix string) (found strin
 	return found, err
 }
 
-// OpenKeys derives the keys of a run with the salt that all runs over the same cache path share.
+// OpenKeys derives the keys of a run with the salt that all runs over the same cache path share, and
+// gives the state file its own.
 func OpenKeys(pass *encryption.Passphrase, db *state.DB) (*encryption.Keys, error) {
 	salt := db.Salt()
 	keys, err := encryption.NewKeys(pass, salt)
@@ -87,8 +88,12 @@ func OpenKeys(pass *encryption.Passphrase, db *state.DB) (*encryption.Keys, erro
 		salt = nil // damaged, so it is replaced
 		keys, err = encryption.NewKeys(pass, nil)
 	}
-	if err != nil || salt != nil {
-		return keys, err
+	if err != nil {
+		return nil, err
+	}
+	db.Bind(keys.StateMAC)
+	if salt != nil {
+		return keys, nil
 	}
 	return keys, db.KeepSalt(keys.Salt())
 }

@@ -23,6 +23,7 @@ const (
 	keyIDVersion  = "1"
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
+	stateDomain   = "firn state mac v1"
 
 	// maxOtherSalts bounds the memory for key ids of other runs, whatever a bucket's records say.
 	maxOtherSalts = 1024
@@ -35,7 +36,7 @@ var (
 	ErrOtherKey = errors.New("made with another key file")
 )
 
-// Keys is a run's key id, which is no secret, and its MAC key. It is immutable.
+// Keys is a run's key id, which is no secret, and its MAC keys. It is immutable.
 type Keys struct {
 	hidden
 	d      *derived
@@ -44,9 +45,10 @@ type Keys struct {
 
 // derived is what comes of a passphrase at one salt.
 type derived struct {
-	salt [KeySaltSize]byte
-	id   string
-	mac  secret // the MAC's key
+	salt  [KeySaltSize]byte
+	id    string
+	mac   secret // the key of the MAC over archives
+	state secret // that of the MAC over entries of a state file
 }
 
 // others keeps what one passphrase gives at the salts of other runs.
@@ -89,8 +91,12 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}
+	state, err := hkdf.Expand(sha256.New, master, stateDomain, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
 	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
-	return &derived{salt: salt, id: id, mac: keep(mac)}, nil
+	return &derived{salt: salt, id: id, mac: keep(mac), state: keep(state)}, nil
 }
 
 // ID returns the key id, 67 characters of ASCII. It only reveals if a guessed passphrase is right.
@@ -170,6 +176,10 @@ func (k *Keys) MAC(objectKey string) hash.Hash {
 	m.Reset()
 	return m
 }
+
+// StateMAC returns a hash that proves who wrote an entry of a state file. Not safe for concurrent
+// use.
+func (k *Keys) StateMAC() hash.Hash { return hmac.New(sha256.New, k.d.state()) }
 
 // mac is an HMAC whose input starts with prefix, after a Reset too.
 type mac struct {

@@ -63,6 +63,10 @@ var errWhy = errors.New("the second Ctrl-C")
 // error.
 func TestAskCancelledAtEachStep(t *testing.T) {
 	keys := []string{"a.tar.gz", "b.tar.gz", "c.tar.gz"}
+	questions := make([]check.Question, len(keys))
+	for i, key := range keys {
+		questions[i].Key = key
+	}
 	answered := 0
 	for _, deaf := range []bool{false, true} {
 		for half := range 20 {
@@ -72,7 +76,7 @@ func TestAskCancelledAtEachStep(t *testing.T) {
 				listing := check.NewListing()
 				go func() { _ = listing.Read(ctx, s, "") }()
 				time.AfterFunc(time.Duration(half)*time.Millisecond/2, func() { cancel(errWhy) })
-				known, err := (&check.Asker{Store: s, Table: table{slow: s}, Listing: listing}).Ask(ctx, keys)
+				known, err := (&check.Asker{Store: s, Table: table{slow: s}, Listing: listing}).Ask(ctx, questions)
 				switch {
 				case err == nil && len(known) == len(keys):
 					answered++
