@@ -119,20 +119,29 @@ func (r *Rig) Entries(s catalogue.Subtree) map[string]catalogue.Entry {
 	return found
 }
 
-// Misremember changes what the state file says of a subtree's object.
-func (r *Rig) Misremember(name string, change func(*state.Entry)) {
+// WithState calls fn with the state file.
+func (r *Rig) WithState(fn func(*state.DB)) {
 	r.T.Helper()
 	db, _, err := state.Open(r.Cache)
 	r.Must(err)
 	pass, _ := r.Secrets(r.Keyfile)
 	_, err = job.OpenKeys(pass, db)
 	r.Must(err)
-	e, ok := db.Get(r.Store.URL(), r.KeyOf(name))
-	if !ok {
-		r.T.Fatalf("the state file has nothing of %s", name)
-	}
-	change(&e)
-	r.Must(errors.Join(db.Put(r.Store.URL(), r.KeyOf(name), e), db.Close()))
+	fn(db)
+	r.Must(db.Close())
+}
+
+// Misremember changes what the state file says of a subtree's object.
+func (r *Rig) Misremember(name string, change func(*state.Entry)) {
+	r.T.Helper()
+	r.WithState(func(db *state.DB) {
+		e, ok := db.Get(r.Store.URL(), r.KeyOf(name))
+		if !ok {
+			r.T.Errorf("the state file has nothing of %s", name)
+		}
+		change(&e)
+		r.Must(db.Put(r.Store.URL(), r.KeyOf(name), e))
+	})
 }
 
 // Misplace makes the next backup take the list of a subtree to be at another place, as the state
