@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/job"
 	"firn/stages/service/ledger"
 	"firn/stages/service/state"
 )
@@ -117,18 +118,40 @@ func (r *Rig) Entries(s catalogue.Subtree) map[string]catalogue.Entry {
 	return found
 }
 
+// WithState calls fn with the state file.
+func (r *Rig) WithState(fn func(*state.DB)) {
+	r.T.Helper()
+	db, _, err := state.Open(r.Cache)
+	r.Must(err)
+	_, err = job.OpenKeys(db, r.Secrets(r.Keyfile).Passphrase())
+	r.Must(err)
+	fn(db)
+	r.Must(db.Close())
+}
+
+// Misremember changes what the state file says of a subtree's object.
+func (r *Rig) Misremember(name string, change func(*state.Entry)) {
+	r.T.Helper()
+	r.WithState(func(db *state.DB) {
+		e, ok := db.Get(r.Store.URL(), r.KeyOf(name))
+		if !ok {
+			r.T.Errorf("the state file has nothing of %s", name)
+		}
+		change(&e)
+		r.Must(db.Put(r.Store.URL(), r.KeyOf(name), e))
+	})
+}
+
 // Misplace makes the next backup take the list of a subtree to be at another place, as the state
 // file of a run with a defect would.
 func (r *Rig) Misplace(name string, change func(*catalogue.Place)) {
 	r.T.Helper()
-	db, _, err := state.Open(r.Cache)
-	r.Must(err)
-	e, ok := db.Get(r.Store.URL(), r.KeyOf(name))
-	if !ok || e.List == (catalogue.Place{}) {
-		r.T.Fatalf("the state file has no list of %s", name)
-	}
-	change(&e.List)
-	r.Must(errors.Join(db.Put(r.Store.URL(), r.KeyOf(name), e), db.Close()))
+	r.Misremember(name, func(e *state.Entry) {
+		if e.List == (catalogue.Place{}) {
+			r.T.Fatalf("the state file has no list of %s", name)
+		}
+		change(&e.List)
+	})
 }
 
 // MisplaceAll backs up a tree of d0 to d4, each with a file f1 and one more, and then again with

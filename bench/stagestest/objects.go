@@ -119,6 +119,20 @@ func (r *Rig) ForgetCatalogue() {
 	r.Must(os.RemoveAll(filepath.Join(r.Root(), ".firn")))
 }
 
+// ForgetState deletes the state file.
+func (r *Rig) ForgetState() {
+	r.T.Helper()
+	r.Must(os.Remove(filepath.Join(r.Cache, "firn-state.db")))
+}
+
+// ForgetAll deletes what says which objects were stored, so that the next backup asks a directory
+// store for each.
+func (r *Rig) ForgetAll() {
+	r.T.Helper()
+	r.ForgetState()
+	r.ForgetCatalogue()
+}
+
 // CheckArchives compares the tree with the union of all archives, as Extract unpacks them.
 func (r *Rig) CheckArchives() {
 	r.T.Helper()

@@ -42,6 +42,8 @@ func eventHint(e report.Event) string {
 		return "check the clock of this host; --at goes by the times that are shown"
 	case report.ProblemGone:
 		return "if you did not delete them, check what did, or whether the disk of the store is mounted"
+	case report.ProblemNotRecorded:
+		return "if no run was killed, check who may write to the store"
 	case report.ProblemNoList:
 		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
 	case report.ProblemDeeperPrefix:

@@ -118,7 +118,7 @@ func (v *verifyFlags) run(p *program) error {
 		return verify.Start(ctx, verify.Options{
 			Means: m.Means, Moment: v.choice.Moment, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
 			Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
-			Workers: v.fetch.Workers,
+			Workers: v.fetch.Workers, State: m.state,
 		})
 	})
 }

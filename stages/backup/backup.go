@@ -8,12 +8,9 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
-	"firn/stages/format/record"
 	"firn/stages/format/tarfmt"
 	"firn/stages/service/report"
-	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
 	"firn/stages/stage/upload"
@@ -70,29 +67,19 @@ func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error
 }
 
 func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtree) error) error {
-	keys := make([]string, len(batch))
-	for i, s := range batch {
-		keys[i] = s.Key
-	}
-	known, err := b.asker.Ask(ctx, keys)
-	if err != nil {
+	if err := b.ask(ctx, batch...); err != nil {
 		return err
 	}
-	for i, s := range batch {
-		if s.known = known[i]; s.known.Err != nil {
+	for _, s := range batch {
+		if s.known.Err != nil {
 			b.stages.lookup.Fault(s, s.known.Err)
 			continue
 		}
-		s.asked = true
-		seen, ok := b.options.State.Get(b.stateName, s.Key)
-		b.warnOfStore(s, ok)
-		if ok && s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
-			if err := errors.Join(b.updateRow(ctx, s), b.locks.Renew(ctx, s.Key)); err != nil {
+		b.warnOfStore(s)
+		if s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, s.seen, s.scan.Fingerprint) {
+			if err := b.unchanged(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
-				continue
 			}
-			b.journal.unchanged(ctx, s, seen)
-			s.report(report.Unchanged)
 			continue
 		}
 		if err := emit(s); err != nil {
@@ -128,23 +115,29 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 }
 
 func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if !check.Identical(s.known, s.record) && s.known.Stored && s.known.Object == nil {
+	if !check.Identical(s.known, s.record) && s.known.OfTable() {
 		// The table can be older than the store: ask the store before an upload.
 		if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
 			return s.giveUp(err)
 		}
 	}
-	if !check.Identical(s.known, s.record) {
+	identical, err := b.identical(ctx, s)
+	if err != nil {
+		return s.giveUp(err)
+	}
+	if !identical {
 		if s.known.Stored && s.lost && s.result.Entries == 1 {
 			return s.giveUp(errEmpty)
 		}
 		return emit(s)
 	}
 	defer s.Drop(nil)
-	if err := errors.Join(b.updateRow(ctx, s), b.locks.Renew(ctx, s.Key)); err != nil {
+	entry := b.entryOf(s)
+	if err := errors.Join(b.putRow(ctx, s.Key, &entry, s.known.Object != nil || b.options.ForceRead), b.locks.Renew(ctx, s.Key)); err != nil {
 		return err
 	}
-	b.saveState(s, s.known.Record.MD5, b.journal.identical(ctx, s))
+	b.journal.identical(ctx, s, &entry)
+	b.remember(s, entry)
 	s.report(report.Identical)
 	return nil
 }
@@ -182,64 +175,46 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 func (b *backup) record(ctx context.Context, s *subtree) error {
 	defer s.Drop(nil)
 	b.locks.Stored(s.Key)
-	if err := b.putRow(ctx, s.Key, s.record, s.object); err != nil {
+	entry := b.entryOf(s)
+	if err := b.putRow(ctx, s.Key, &entry, true); err != nil {
+		b.remember(s, entry)
 		return err
 	}
-	b.saveState(s, s.record.MD5, b.journal.saved(ctx, s))
+	b.journal.saved(ctx, s, &entry)
+	b.remember(s, entry)
 	s.report(report.Saved)
 	return nil
 }
 
-// updateRow writes the row of an object that the store was asked about: a run that stopped between
-// the upload and the row left an old row. If only the table was asked, its row is right.
-func (b *backup) updateRow(ctx context.Context, s *subtree) error {
-	if s.known.Object == nil || b.options.DryRun {
-		return nil
-	}
-	return b.putRow(ctx, s.Key, s.known.Record, *s.known.Object)
-}
-
-// putRow writes the record of an object to the table, if there is one.
-func (b *backup) putRow(ctx context.Context, key string, r record.Record, o store.Object) error {
-	if b.options.Table == nil {
-		return nil
-	}
-	r = o.Describe(r)
-	if r.Saved.IsZero() {
-		r.Saved = b.now()
-	}
-	if err := b.options.Table.Put(ctx, key, r); err != nil {
-		return fmt.Errorf("the archive is stored, but its record is not: %w", err)
-	}
-	return nil
-}
-
-// saveState writes the fingerprint of a subtree whose archive is complete to the state file, so
-// that the next run need not read the subtree.
-func (b *backup) saveState(s *subtree, md5 string, list catalogue.Place) {
-	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
-		return
-	}
-	err := b.options.State.Put(b.stateName, s.Key, state.Entry{Fingerprint: s.scan.Fingerprint, MD5: md5, List: list})
-	if err != nil {
-		b.warnOnce(report.Event{Problem: report.ProblemState, Text: "the next run will read unchanged files again", Err: err})
-	}
-}
-
-// warnOfStore warns of a store that is not what the user may expect. seen says that an earlier run
-// stored the subtree.
-func (b *backup) warnOfStore(s *subtree, seen bool) {
+// warnOfStore warns of a store that is not what the user may expect.
+func (b *backup) warnOfStore(s *subtree) {
 	if s.known.Record.KeyID != "" && !s.known.Ours {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemOtherKey, Key: s.Key,
 			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",
 		})
 	}
-	if seen && !s.known.Stored {
+	if s.seen != nil && !s.known.Stored {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemGone, Key: s.Key,
 			Text: fmt.Sprintf("an earlier run stored it, but %s does not hold it any more, and other archives may be missing too: they are stored again", b.Store.URL()),
 		})
+	}
+	if s.known.Replaced {
+		b.warnOfOther(s, "it is not the object that was recorded: a run that was killed stored it before it could record it, or somebody replaced it")
+	}
+}
+
+// maxOthers is of how many objects that are not those that were recorded a run warns one by one.
+const maxOthers = 100
+
+// warnOfOther warns of an object of which nothing is believed.
+func (b *backup) warnOfOther(s *subtree, why string) {
+	switch n := b.others.Add(1); {
+	case n <= maxOthers:
+		b.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemNotRecorded, Path: s.String(), Key: s.Key, Text: why + "; it is stored again"})
+	case n == maxOthers+1:
+		b.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemNotRecorded, Path: s.String(), Key: s.Key, Text: why + "; it is stored again, and so are more, which are not named"})
 	}
 }
 

@@ -277,6 +277,7 @@ func TestNothingReadStoresNothing(t *testing.T) {
 	stagestest.Write(t, filepath.Join(r.Tree, "d", "precious"), "precious")
 	r.Backup()
 	before := r.Objects()
+	r.ForgetAll() // so that the table is asked
 	o := r.Backup(func(b *backup.Options) { b.Table, b.ForceRead = vanishing{filepath.Join(r.Tree, "d")}, true })
 	if failed := o.Of(report.Failed); len(failed) != 1 || failed[0] != filepath.Join(r.Tree, "d") || o.Complete(&o.Totals) {
 		t.Errorf("failed: %v", o.Events)

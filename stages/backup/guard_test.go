@@ -85,6 +85,7 @@ func TestOneKeyThatCannotBeAsked(t *testing.T) {
 	for i := range 10 {
 		stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprint("d", i), "file"), "new content")
 	}
+	r.ForgetAll()
 	var key string
 	for k := range r.Objects() {
 		if strings.HasSuffix(k, "/d7.tar.gz") {

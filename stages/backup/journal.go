@@ -17,7 +17,6 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
-	"firn/stages/format/record"
 	"firn/stages/format/tarfmt"
 	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
@@ -25,7 +24,6 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/walk"
-	"firn/stages/store"
 )
 
 const (
@@ -40,12 +38,13 @@ const (
 // first error of a write is reported; archives are stored all the same. A dry run writes nothing.
 type journal struct {
 	*backup
-	ctx    context.Context // of the run, for what is written when its stages have ended
-	writer *ledger.Writer  // nil in a dry run
-	id     string
-	packs  map[string]bool // that lists can be in: in the store when the run began, and not retired
-	number int64           // of the run
-	broken sync.Once       // the first error is reported
+	ctx       context.Context // of the run, for what is written when its stages have ended
+	writer    *ledger.Writer  // nil in a dry run
+	id        string
+	packs     map[string]bool // that lists can be in: in the store when the run began, and not retired
+	number    int64           // of the run
+	unlearned []catalogue.Run // see ledger.History
+	broken    sync.Once       // the first error is reported
 
 	lines     atomic.Int64
 	cutFaults []catalogue.Fault // appended to by the stage cut alone
@@ -59,12 +58,12 @@ type journal struct {
 // openJournal lists the packs in the store, so that no manifest refers to one that is gone.
 func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
 	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}}
-	if b.options.DryRun {
-		return j, nil
-	}
-	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName))
+	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns)
 	if err != nil {
 		return nil, err
+	}
+	if j.unlearned = history.New; b.options.DryRun {
+		return j, nil
 	}
 	b.checkClock(history.Last)
 	if history.Lost > 0 {
@@ -110,36 +109,31 @@ func (j *journal) listing(s *subtree, pack func(member func(*tarfmt.Header) erro
 // savedPath is the path of the subtree in the catalogue.
 func (s *subtree) savedPath() string { return key.Clean(s.String()) }
 
-// saved writes the line of a subtree whose archive was stored, and returns the place of its list.
-func (j *journal) saved(ctx context.Context, s *subtree) catalogue.Place {
-	place := j.addList(ctx, s, s.record.MD5)
-	j.add(ctx, j.line(s, catalogue.Saved, s.record, &s.object), place)
-	return place
+// saved writes the line of a subtree whose archive was stored, and sets the place of its list.
+func (j *journal) saved(ctx context.Context, s *subtree, entry *state.Entry) {
+	entry.List = j.addList(ctx, s, s.record.MD5)
+	j.add(ctx, j.line(s, catalogue.Saved, entry), entry.List)
 }
 
-// identical writes the line of a subtree whose archive was made, and found in the store. It returns
-// the place of its list: the list that was made with the stored archive, if the store has it.
-func (j *journal) identical(ctx context.Context, s *subtree) catalogue.Place {
-	seen, ok := j.options.State.Get(j.stateName, s.Key)
-	place := seen.List
-	if !ok || seen.MD5 != s.known.Record.MD5 || !j.packs[place.Pack] {
-		place = j.addList(ctx, s, s.known.Record.MD5)
+// identical writes the line of a subtree whose archive was made, and found in the store. It sets the
+// place of its list: the list that was made with the stored archive, if the store has it.
+func (j *journal) identical(ctx context.Context, s *subtree, entry *state.Entry) {
+	if !j.packs[entry.List.Pack] {
+		entry.List = j.addList(ctx, s, entry.Record.MD5)
 	}
-	j.add(ctx, j.line(s, catalogue.Identical, s.known.Record, s.known.Object), place)
-	return place
+	j.add(ctx, j.line(s, catalogue.Identical, entry), entry.List)
 }
 
-// unchanged writes the line of a subtree that was not read. seen is its entry in the state file. If
-// the store does not have its list, the list is made again from lstat data alone.
-func (j *journal) unchanged(ctx context.Context, s *subtree, seen state.Entry) {
+// unchanged writes the line of a subtree that was not read. If the store does not have its list, the
+// list is made again from lstat data alone.
+func (j *journal) unchanged(ctx context.Context, s *subtree, entry *state.Entry) {
 	if j.writer == nil {
 		return
 	}
-	if !j.packs[seen.List.Pack] {
-		seen.List = j.relist(ctx, s, seen.MD5)
-		j.saveState(s, seen.MD5, seen.List)
+	if !j.packs[entry.List.Pack] {
+		entry.List = j.relist(ctx, s, entry.Record.MD5)
 	}
-	j.add(ctx, j.line(s, catalogue.Unchanged, s.known.Record, s.known.Object), seen.List)
+	j.add(ctx, j.line(s, catalogue.Unchanged, entry), entry.List)
 }
 
 // relist makes the list of a subtree that did not change since its archive was made. The place is
@@ -212,30 +206,26 @@ func (j *journal) failed(s *subtree, why error) {
 	if j.writer == nil {
 		return
 	}
-	if !s.asked {
-		if known, err := j.asker.AskStore(j.ctx, s.Key); err == nil {
-			s.known = known
+	var entry state.Entry
+	if s.asked || j.ask(j.ctx, s) == nil && s.asked {
+		entry = j.entryOf(s)
+	}
+	if entry.Record.MD5 != "" && entry.Record.Format == 0 && !s.known.Recorded {
+		if stored, err := j.proven.has(j.ctx, j.Job, s.Key); stored || err != nil {
+			entry = state.Entry{}
 		}
 	}
-	r, object := s.known.Record, s.known.Object
-	if s.object.Key != "" { // stored, but its row could not be written
-		r, object = s.record, &s.object
-	}
-	line := j.line(s, catalogue.Failed, r, object)
+	line := j.line(s, catalogue.Failed, &entry)
 	line.Error = why.Error()
 	j.leave(catalogue.Left{Path: line.Path, Why: unsaved(&line), Shell: s.Shell})
-	var list catalogue.Place
-	if seen, ok := j.options.State.Get(j.stateName, s.Key); ok && seen.MD5 == line.MD5 && j.packs[seen.List.Pack] {
-		list = seen.List
+	if !j.packs[entry.List.Pack] {
+		entry.List = catalogue.Place{}
 	}
-	j.add(j.ctx, line, list)
+	j.add(j.ctx, line, entry.List)
 }
 
-// line is the manifest's line of a subtree. object is nil if only a table was asked.
-func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, object *store.Object) catalogue.Subtree {
-	if object != nil {
-		r = object.Describe(r)
-	}
+// line is the manifest's line of a subtree, with what is known of its object.
+func (j *journal) line(s *subtree, status catalogue.Status, entry *state.Entry) catalogue.Subtree {
 	line := catalogue.Subtree{
 		Path: s.savedPath(), Shell: s.Shell, Status: status, Key: s.Key,
 		Entries: s.scan.Entries, Bytes: s.scan.Bytes, Faults: s.faults, AllFaults: s.allFaults,
@@ -243,7 +233,8 @@ func (j *journal) line(s *subtree, status catalogue.Status, r record.Record, obj
 	if status == catalogue.Saved || status == catalogue.Identical {
 		line.Entries = s.result.Entries
 	}
-	line.SetRecord(r)
+	line.SetRecord(entry.Record)
+	line.Adopted = entry.Adopted
 	return line
 }
 
@@ -253,6 +244,9 @@ func (j *journal) add(ctx context.Context, line catalogue.Subtree, list catalogu
 		line.List = &list
 	}
 	j.lines.Add(1)
+	if line.Adopted {
+		j.Totals.Adopted.Add(1)
+	}
 	if err := j.writer.Add(ctx, line); err != nil {
 		j.fail(ctx, err)
 	}
@@ -350,7 +344,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 	err = j.writer.Finish(ctx, run)
 	switch {
 	case err == nil:
-		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started}.Keep(j.options.State.Memo(j.stateName))
+		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started, Path: run.Path, Learned: true}.Keep(j.options.State.Memo(j.stateName))
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // ended says more
@@ -368,7 +362,7 @@ func (j *journal) runLine() catalogue.Run {
 		BackupPath: o.Path, Path: key.Clean(root), Depth: j.walking.Depth, Ext: j.walking.Ext, Level: o.Format.Level(), Class: o.Class,
 		Exclude: j.walking.Exclude.Lines(), ExcludeCaches: j.walking.ExcludeCaches, OneFileSystem: j.walking.OneFileSystem, ForceRead: o.ForceRead,
 		Subtrees: j.lines.Load(), Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),
-		Faults: t.Faults.Load(), Changed: t.Changed.Load(), Entries: t.Entries.Load(), Bytes: t.Bytes.Load(), Stored: t.Stored.Load(),
+		Faults: t.Faults.Load(), Changed: t.Changed.Load(), Entries: t.Entries.Load(), Bytes: t.Bytes.Load(), Stored: t.Stored.Load(), Adopted: t.Adopted.Load(),
 		CutFaults: j.cutFaults, Left: slices.SortedFunc(maps.Keys(j.left), func(x, y catalogue.Left) int {
 			return cmp.Or(treepath.Compare(x.Path, y.Path), strings.Compare(string(x.Why), string(y.Why)))
 		}), LeftMore: j.leftMore,

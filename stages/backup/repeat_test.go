@@ -37,6 +37,7 @@ func TestSeveralOutgrowTheSpool(t *testing.T) {
 	for _, n := range names {
 		stagestest.Write(t, filepath.Join(r.Tree, n, "file"), "other")
 	}
+	r.ForgetAll() // so that the table is asked
 	table := &growing{rows: &rows{m: map[string]record.Record{}}, grow: func() {
 		for i, n := range names {
 			stagestest.Noise(t, filepath.Join(r.Tree, n, "file"), int64(i), 4<<20)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -102,8 +103,12 @@ type backup struct {
 	journal   *journal
 	locks     *lock.Renewer // nil if nothing is locked
 
-	warned    sync.Map // problem → true: its warning was reported
-	cutFaults sync.Map // path → true: a directory above the depth that could not be read
+	learned chan struct{} // closed when the state file has what the catalogue says
+	proven  proven
+
+	others    atomic.Int64 // objects that are not those that were recorded
+	warned    sync.Map     // problem → true: its warning was reported
+	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
 
 	stages struct {
 		cut, walk, lookup, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
@@ -287,11 +292,18 @@ func (b *backup) begin(ctx context.Context) {
 	s.record = b.Run.Stage(report.StageRecord, job.LookupWorkers)
 
 	listing := check.NewListing()
-	b.Run.Go(func(ctx context.Context) error { return listing.Read(ctx, b.Store, b.keySpace()...) })
 	if !b.options.DryRun {
 		b.locks = lock.New(b.Store, b.options.State)
 	}
+	b.learned = make(chan struct{})
 	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
+	b.Run.Go(func(ctx context.Context) error {
+		defer close(b.learned)
+		if err := listing.Read(ctx, b.Store, b.keySpace()...); err != nil {
+			return err
+		}
+		return b.learn(ctx)
+	})
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender = &upload.Sender{

@@ -14,6 +14,7 @@ import (
 	"firn/stages/format/record"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
+	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
 	"firn/stages/stage/walk"
@@ -26,6 +27,7 @@ type subtree struct {
 	backup *backup
 
 	scan   walk.Scan     // walk
+	seen   *state.Entry  // lookup: in the state file; nil if there is none
 	known  check.Known   // lookup
 	asked  bool          // lookup: known is set
 	spool  *spool.File   // archive

@@ -16,6 +16,7 @@ type Cuts struct {
 	runs   []catalogue.Run // those that are still to be read, the newest first
 	seed   maphash.Seed
 	keys   map[uint64]struct{}
+	proven bool // only archives with an HMAC count
 	closed bool // some can't be read
 }
 
@@ -23,6 +24,16 @@ type Cuts struct {
 func NewCuts(l *ledger.Ledger, runs []catalogue.Run) *Cuts {
 	return &Cuts{ledger: l, runs: runs, seed: maphash.MakeSeed(), keys: map[uint64]struct{}{}}
 }
+
+// NewProven is NewCuts for the archives that are listed with an HMAC.
+func NewProven(l *ledger.Ledger, runs []catalogue.Run) *Cuts {
+	c := NewCuts(l, runs)
+	c.proven = true
+	return c
+}
+
+// Closed reports whether some of what Has has read can't be read.
+func (c *Cuts) Closed() bool { return c.closed }
 
 // Has reports whether a run cut an archive. No more runs are read than are needed to tell. Errors:
 // those of the store as a whole, or ctx's cause.
@@ -35,7 +46,9 @@ func (c *Cuts) Has(ctx context.Context, key string) (bool, error) {
 		run := c.runs[0]
 		c.runs = c.runs[1:]
 		err := c.ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
-			c.keys[maphash.String(c.seed, line.Key)] = struct{}{}
+			if !c.proven || line.HMAC != "" {
+				c.keys[maphash.String(c.seed, line.Key)] = struct{}{}
+			}
 			return nil
 		})
 		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {

@@ -79,8 +79,8 @@ func findArchive(ctx context.Context, s store.Store, prefix string) (found strin
 	return found, err
 }
 
-// OpenKeys derives the keys of a run with the salt that all runs over the same cache path share.
-// What was made with one of more passphrases can be read too.
+// OpenKeys derives the keys of a run with the salt that all runs over the same cache path share, and
+// gives the state file its own. What was made with one of more passphrases can be read too.
 func OpenKeys(db *state.DB, pass *encryption.Passphrase, more ...*encryption.Passphrase) (*encryption.Keys, error) {
 	salt := db.Salt()
 	keys, err := encryption.NewKeys(pass, salt, more...)
@@ -88,8 +88,12 @@ func OpenKeys(db *state.DB, pass *encryption.Passphrase, more ...*encryption.Pas
 		salt = nil // damaged, so it is replaced
 		keys, err = encryption.NewKeys(pass, nil, more...)
 	}
-	if err != nil || salt != nil {
-		return keys, err
+	if err != nil {
+		return nil, err
+	}
+	db.Bind(keys.StateMAC)
+	if salt != nil {
+		return keys, nil
 	}
 	return keys, db.KeepSalt(keys.Salt())
 }

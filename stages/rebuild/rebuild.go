@@ -93,6 +93,7 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	}
 	a.Line.Status = catalogue.Unchanged
 	a.Line.SetRecord(object.Describe(a.Record))
+	a.Line.Adopted = a.Record.Format > 0
 	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)
 		if a.pathless && list.path != "" {
@@ -126,6 +127,7 @@ func (r *rebuild) enter(ctx context.Context, a *item) error {
 		if err := r.list(ctx, a); err != nil {
 			return err
 		}
+		a.Line.Adopted = false
 		r.Totals.Checks.Read.Add(1)
 		r.Totals.Checks.ReadBytes.Add(a.Object.Size)
 	}

@@ -166,6 +166,10 @@ func (r *rebuild) count(s *catalogue.Subtree) {
 		return
 	}
 	r.run.Unchanged++
+	if s.Adopted {
+		r.run.Adopted++
+		r.Totals.Adopted.Add(1)
+	}
 	r.run.Entries += s.Entries
 	r.run.Bytes += s.Bytes
 	if s.List != nil {

@@ -11,6 +11,7 @@ import (
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
+	"firn/stages/service/state"
 )
 
 // Level is how much is verified.
@@ -36,6 +37,7 @@ type Options struct {
 	// does not do that itself. Quick ignores it.
 	Reread  bool
 	Workers job.Workers
+	State   *state.DB // of the cache path: what is read and proven is no longer adopted there; may be nil
 }
 
 // verify is a verification under way.
@@ -77,6 +79,7 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 			end = v.findOlder(ctx)
 		}
 		v.shelf.Close()
+		v.tellAdopted()
 		return end
 	}), nil
 }

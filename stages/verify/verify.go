@@ -32,6 +32,7 @@ type item struct {
 	size    int64   // bytes of the object, as counted in the totals
 	fetched bool    // those bytes are counted as they arrive
 
+	proven     bool // its content was read and verified
 	unfinished bool // see isOfUnfinishedRun
 }
 
@@ -118,12 +119,16 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 	}
 	v.Totals.Checks.Read.Add(1)
 	v.Totals.Checks.ReadBytes.Add(a.Object.Size)
+	a.proven = true
 	v.settle(a, report.Verified, nil)
 	return nil
 }
 
 // settle reports the result for an archive.
 func (v *verify) settle(a *item, kind report.Kind, err error) {
+	if kind == report.Verified || kind == report.NotRead {
+		v.adopted(a, a.proven)
+	}
 	if !a.fetched {
 		v.Totals.UnreadBytes.Add(a.size)
 	}

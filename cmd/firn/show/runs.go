@@ -64,6 +64,9 @@ func noteOf(r catalogue.Run) string {
 	if r.Rebuilt {
 		notes = append(notes, "rebuilt from the store")
 	}
+	if n := r.Adopted; n > 0 {
+		notes = append(notes, ui.Count(n, "archive")+" adopted, not proven until read")
+	}
 	if n := r.Faults; n > 0 {
 		notes = append(notes, ui.Count(n, "entry")+" not whole")
 	}

@@ -166,6 +166,7 @@ type jsonProgress struct {
 	Saved        int64       `json:"saved" doc:"subtrees saved"`
 	Unchanged    int64       `json:"unchanged" doc:"subtrees skipped without reading them"`
 	Identical    int64       `json:"identical" doc:"subtrees read, of which the store already holds the content"`
+	Adopted      int64       `json:"adopted" doc:"archives that a backup adopted by their metadata, and that were not read"`
 	Failed       int64       `json:"failed" doc:"subtrees or archives that failed"`
 	EntryFaults  int64       `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
 	Changed      int64       `json:"entries_changed" doc:"entries that changed while they were read"`
@@ -188,7 +189,7 @@ func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 	done, found := progressOf(now, t)
 	return jsonProgress{
 		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
-		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Failed: t.Failed.Load(),
+		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),

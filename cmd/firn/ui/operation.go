@@ -83,6 +83,9 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	}
 	lines = append(lines, row("skipped", "%s, %s: %s unchanged and not read, %s read and found in the store",
 		Count(t.Unchanged.Load()+t.Identical.Load(), "subtree"), Bytes(t.SkippedBytes.Load()), Number(t.Unchanged.Load()), Number(t.Identical.Load())))
+	if n := t.Adopted.Load(); n > 0 {
+		lines = append(lines, row("adopted", "%s in the store by their metadata alone, not proven until they are read", Count(n, "archive")))
+	}
 	return append(lines, entryRow("saved", t))
 }
 
@@ -135,6 +138,7 @@ func verifiedRows(_ report.Summary, t *report.Totals) []string {
 		{c.Replaced.Load(), "replaced", "%s of older runs: the store keeps no versions, and has a newer one"},
 		{c.OtherKey.Load(), "other key", "%s of another key file, which no run lists: not checked"},
 		{c.Unknown.Load(), "unknown", "%s that no run lists"},
+		{t.Adopted.Load(), "adopted", "%s by their metadata, not proven until they are read"},
 		{c.OtherClass.Load(), "moved", "%s to another storage class"},
 		{c.NoChecksum.Load(), "no CRC", "%s of which the store keeps no checksum of the whole"},
 	} {

@@ -162,6 +162,7 @@ func problems() []struct {
 		{report.ProblemLostRuns, "warning: runs in the catalogue cannot be read"},
 		{report.ProblemClock, "warning: the run before this one began in the future, so a clock is wrong, or was"},
 		{report.ProblemGone, "warning: the store lost an archive of an earlier run"},
+		{report.ProblemNotRecorded, "warning: the object with this key is not the one that was recorded; it is stored again"},
 		{report.ProblemNoList, "warning: the spool has no room for the list of an archive"},
 		{report.ProblemDeeperPrefix, "notice: archives below the key may belong to that longer prefix"},
 		{report.ProblemNoCatalogue, "warning: there is no catalogue below the prefix"},

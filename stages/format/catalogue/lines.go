@@ -42,11 +42,12 @@ type Run struct {
 	Identical int64 `json:"identical"`
 	Unchanged int64 `json:"unchanged"`
 	Failed    int64 `json:"failed"`
-	Faults    int64 `json:"faults"`  // entries that were not saved whole
-	Changed   int64 `json:"changed"` // entries that changed while they were read
-	Entries   int64 `json:"entries"` // in all subtrees
-	Bytes     int64 `json:"bytes"`   // of regular files in all subtrees
-	Stored    int64 `json:"stored"`  // bytes of the objects that this run uploaded
+	Faults    int64 `json:"faults"`            // entries that were not saved whole
+	Changed   int64 `json:"changed"`           // entries that changed while they were read
+	Entries   int64 `json:"entries"`           // in all subtrees
+	Bytes     int64 `json:"bytes"`             // of regular files in all subtrees
+	Stored    int64 `json:"stored"`            // bytes of the objects that this run uploaded
+	Adopted   int64 `json:"adopted,omitempty"` // lines whose object was adopted, by this run or an earlier one
 
 	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
 	Left      []Left   `json:"left,omitempty"`       // what is not in its archives, though no pattern excludes it: the first MaxLeft
@@ -110,6 +111,7 @@ type Subtree struct {
 	KeyID       string    `json:"key_id,omitempty"`
 	ArchiveSize int64     `json:"archive_size,omitempty"`
 	TarSize     int64     `json:"tar_size,omitempty"`
+	Adopted     bool      `json:"adopted,omitempty"` // these are the object's own metadata, and its content was never read
 
 	Entries int64  `json:"entries,omitempty"`
 	Bytes   int64  `json:"bytes,omitempty"` // of regular files

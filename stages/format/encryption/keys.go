@@ -23,6 +23,7 @@ const (
 	keyIDVersion  = "1"
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
+	stateDomain   = "firn state mac v1"
 
 	// maxOtherSalts bounds the memory for key ids of other runs, for each passphrase, whatever a
 	// bucket's records say.
@@ -36,7 +37,7 @@ var (
 	ErrOtherKey = errors.New("made with another key file")
 )
 
-// Keys is what comes of one passphrase at one salt: the key id, which is no secret, and the MAC key.
+// Keys is what comes of one passphrase at one salt: the key id, which is no secret, and MAC keys.
 // It also finds the keys of other runs, which may be of other passphrases. It is immutable.
 type Keys struct {
 	hidden
@@ -46,10 +47,11 @@ type Keys struct {
 
 // derived is what comes of a passphrase at one salt.
 type derived struct {
-	pass *Passphrase
-	salt [KeySaltSize]byte
-	id   string
-	mac  secret // the MAC's key
+	pass  *Passphrase
+	salt  [KeySaltSize]byte
+	id    string
+	mac   secret // the key of the MAC over archives
+	state secret // that of the MAC over entries of a state file
 }
 
 // others keeps what one passphrase gives at the salts of other runs.
@@ -97,8 +99,12 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}
+	state, err := hkdf.Expand(sha256.New, master, stateDomain, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
 	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
-	return &derived{pass: p, salt: salt, id: id, mac: keep(mac)}, nil
+	return &derived{pass: p, salt: salt, id: id, mac: keep(mac), state: keep(state)}, nil
 }
 
 // ID returns the key id, 67 characters of ASCII. It only reveals if a guessed passphrase is right.
@@ -191,6 +197,10 @@ func (k *Keys) MAC(objectKey string) hash.Hash {
 	m.Reset()
 	return m
 }
+
+// StateMAC returns a hash that proves who wrote an entry of a state file. Not safe for concurrent
+// use.
+func (k *Keys) StateMAC() hash.Hash { return hmac.New(sha256.New, k.d.state()) }
 
 // mac is an HMAC whose input starts with prefix, after a Reset too.
 type mac struct {

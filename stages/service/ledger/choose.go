@@ -47,6 +47,25 @@ func Choose(all []catalogue.Run, m Moment) ([]catalogue.Run, error) {
 	return chosen, nil
 }
 
+// Sources returns the runs that together say which objects were stored last, from the oldest: those
+// that Choose takes, and incomplete ones after the last complete one of their backup path. all is in
+// the order of Ledger.Runs.
+func Sources(all []catalogue.Run) (sources []catalogue.Run) {
+	chosen, _ := Choose(all, Moment{}) // no error: no moment
+	last := map[string]int{}
+	for i, run := range all {
+		if run.Complete {
+			last[run.Path] = i + 1
+		}
+	}
+	for i, run := range all {
+		if !run.Complete && i >= last[run.Path] || slices.ContainsFunc(chosen, func(c catalogue.Run) bool { return c.ID == run.ID }) {
+			sources = append(sources, run)
+		}
+	}
+	return sources
+}
+
 // Latest is the name of the newest run.
 const Latest = "latest"
 

@@ -32,6 +32,8 @@ type Step struct {
 	Started  time.Time `json:"started"`
 	Retired  []string  `json:"retired,omitempty"`
 	OtherKey string    `json:"other_key,omitempty"` // the key id for which it was made with another key file
+	Path     string    `json:"path,omitempty"`      // its backup path, as in keys
+	Learned  bool      `json:"learned,omitempty"`   // the state file has what its manifest says
 }
 
 // History is what the runs in the catalogue say to the next one.
@@ -40,6 +42,7 @@ type History struct {
 	Packs map[string]bool // keys of those in the store that can be referred to: no rebuild retired them
 	Next  int64           // the number of the next run
 	Lost  int             // runs that can't be read, though not for their key file
+	New   []catalogue.Run // those that are wanted, and that were not learned, as they were made
 }
 
 // compare orders runs as they were made: each has a higher number than those that it found. Two that
@@ -49,9 +52,10 @@ func (s Step) compare(t Step) int {
 	return cmp.Or(cmp.Compare(s.Number, t.Number), s.Started.Compare(t.Started), strings.Compare(s.ID, t.ID))
 }
 
-// History reads what the memo does not know. It costs a listing of the catalogue, and nothing for a
-// run that it read before. Errors: those of the store as a whole, or ctx's cause.
-func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
+// History reads what the memo does not know, and the runs of the wanted backup paths that were not
+// learned. It costs a listing of the catalogue, and nothing for a run that it read before. Errors:
+// those of the store as a whole, or ctx's cause.
+func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string) bool) (History, error) {
 	h := History{Packs: map[string]bool{}}
 	var retired, lost []string
 	listed := int64(0)
@@ -79,22 +83,27 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 		listed++
 		var s Step
 		id := RunOf(o.Key)
-		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" || s.OtherKey == l.Keys.ID()) {
+		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" && (s.Learned || !wanted(s.Path)) || s.OtherKey == l.Keys.ID()) {
 			add(s)
 			return nil
 		}
 		group.Go(func() error {
-			s, err := l.step(inner, o.Key, memo)
-			if add(s); s.ID == "" {
-				mu.Lock()
-				defer mu.Unlock()
+			s, run, err := l.step(inner, o.Key, memo)
+			add(s)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case s.ID == "":
 				lost = append(lost, o.Key)
+			case s.OtherKey == "" && wanted(s.Path):
+				h.New = append(h.New, run)
 			}
 			return err
 		})
 		return nil
 	})
 	err = errors.Join(err, group.Wait())
+	slices.SortFunc(h.New, func(a, b catalogue.Run) int { return StepOf(a).compare(StepOf(b)) })
 	for _, key := range retired {
 		delete(h.Packs, key)
 	}
@@ -104,24 +113,24 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 }
 
 // step reads a run. The step of one that can't be read is zero.
-func (l *Ledger) step(ctx context.Context, key string, memo Memo) (Step, error) {
-	run, err := l.run(ctx, key)
-	s := StepOf(run)
+func (l *Ledger) step(ctx context.Context, key string, memo Memo) (s Step, run catalogue.Run, err error) {
+	run, err = l.run(ctx, key)
+	s = StepOf(run)
 	switch {
 	case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
-		return Step{}, err
+		return Step{}, run, err
 	case errors.Is(err, encryption.ErrOtherKey):
 		s = Step{ID: RunOf(key), OtherKey: l.Keys.ID()}
 	case err != nil:
-		return Step{}, nil
+		return Step{}, run, nil
 	}
 	s.Keep(memo)
-	return s, nil
+	return s, run, nil
 }
 
 // StepOf returns the step of a run.
 func StepOf(run catalogue.Run) Step {
-	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired}
+	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired, Path: run.Path}
 }
 
 // Keep writes a step to the memo. An error costs the next run a request.

@@ -16,6 +16,8 @@ import (
 	"firn/stages/store/fault"
 )
 
+func none(string) bool { return false }
+
 // memo is a Memo in memory.
 type memo struct{ sync.Map }
 
@@ -35,7 +37,7 @@ func TestOrderOfRuns(t *testing.T) {
 	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
 	var made []string
 	for _, started := range []time.Time{year(2020), year(2036), year(1970), year(2026), year(2025)} {
-		history, err := l.History(t.Context(), known)
+		history, err := l.History(t.Context(), known, none)
 		check(t, err)
 		if n := len(made); n > 0 && history.Last.ID != made[n-1] {
 			t.Fatalf("after %q the last is %+v", made, history.Last)
@@ -81,7 +83,7 @@ func TestHistoryIsReadOnce(t *testing.T) {
 	l.Store = counted
 	for i, want := range []int{1, 0} {
 		counted.Reset()
-		h, err := l.History(t.Context(), known)
+		h, err := l.History(t.Context(), known, none)
 		check(t, err)
 		if h.Last.Number != 1 || h.Packs["pre/.firn/lists/x"] || !h.Packs["pre/.firn/lists/y"] {
 			t.Errorf("%+v", h)
@@ -109,13 +111,13 @@ func TestNumberBesideLostRuns(t *testing.T) {
 		return filepath.Join(root, "pre", ".firn", "runs", fmt.Sprintf("2026110%dT000000Z-00000001.json.gz", n))
 	}
 	check(t, errors.Join(os.Truncate(run(2), 10), os.Truncate(run(3), 10)))
-	h, err := l.History(t.Context(), new(memo))
+	h, err := l.History(t.Context(), new(memo), none)
 	if err != nil || h.Last.Number != 1 || h.Next != 4 || h.Lost != 2 {
 		t.Errorf("%+v %v", h, err)
 	}
 	retired := []string{"pre/.firn/runs/20261102T000000Z-00000001.json.gz", "pre/.firn/runs/20261103T000000Z-00000001.json.gz"}
 	check(t, l.Begin("20261104T000000Z-00000001", 1<<20).Finish(t.Context(), catalogue.Run{Number: h.Next, Retired: retired}))
-	if h, err = l.History(t.Context(), new(memo)); err != nil || h.Next != 5 || h.Lost != 0 {
+	if h, err = l.History(t.Context(), new(memo), none); err != nil || h.Next != 5 || h.Lost != 0 {
 		t.Errorf("%+v %v", h, err)
 	}
 }

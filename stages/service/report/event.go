@@ -76,6 +76,7 @@ const (
 	ProblemLostRuns     Problem = "lost-runs"         // of a warning: runs in the catalogue can't be read
 	ProblemClock        Problem = "clock"             // of a warning: Run began in the future, so a clock is or was wrong
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
+	ProblemNotRecorded  Problem = "not-recorded"      // of a warning: the object with Key is not the one that was recorded
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 
 	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a notice: archives below Key may belong to that longer prefix

@@ -25,6 +25,7 @@ type Totals struct {
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
 	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
+	Adopted                           atomic.Int64 // archives whose content was never read: their metadata vouch for them
 	UploadsAborted, SpoolFilesRemoved atomic.Int64 // that earlier, killed runs left
 	CatalogueFaults                   atomic.Int64
 	Checks                            Checks

@@ -1,16 +1,19 @@
-// Package state keeps the state file of a cache path: for every key of a store, the fingerprint
-// that a subtree had when its archive got its MD5. A lost, old or damaged file costs time, not
-// correctness: a fingerprint counts only with the record that the store holds.
+// Package state keeps the state file of a cache path: for every key of a store, what is known of the
+// object that was stored, and the fingerprint that its subtree had then. Every value has a MAC under
+// a key that is derived from the passphrase, so that nobody without it can make one. A lost or
+// damaged file costs time, not correctness.
 package state
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"hash"
+	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -24,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/record"
 )
 
 // ErrLocked: another run is using the state file.
@@ -40,17 +44,36 @@ const (
 	lockTimeout = 200 * time.Millisecond
 )
 
-// An Entry says that the archive of a subtree with this fingerprint has this MD5.
+// An Entry is what is known of the object of a key.
 type Entry struct {
-	Fingerprint [32]byte
-	MD5         string          // hex, lower case
+	Fingerprint [32]byte        // of the subtree that its archive is of; zero if none is known
+	Record      record.Record   // of the object, with its ETag, version, class, size and time
 	List        catalogue.Place // of the list of its entries; zero if none is known
+	Adopted     bool            // the record is the object's own metadata, and its content was never read
+	Table       TableTag        // of the table that has the record, zero if none has
+}
+
+// A TableTag stands for the URL of a table.
+type TableTag [8]byte
+
+// TagOf returns the tag of a table. It is never zero.
+func TagOf(url string) TableTag {
+	sum := sha256.Sum256([]byte(url))
+	sum[0] |= 1
+	return TableTag(sum[:8])
+}
+
+// Same reports whether an entry is of the same object as a record. Each upload has its own salt, so
+// that equal ETags are equal bytes.
+func (e *Entry) Same(r record.Record) bool {
+	return r.ETag != "" && e.Record.ETag == r.ETag && e.Record.ObjectSize == r.ObjectSize
 }
 
 // DB is an open state file. Its methods may be called from many goroutines.
 type DB struct {
 	bolt *bolt.DB
 	now  func() time.Time
+	mac  func() hash.Hash // nil before Bind
 
 	mu      sync.Mutex
 	pending map[name][]byte // not committed yet
@@ -65,14 +88,14 @@ type name struct{ bucket, key string }
 // replaced by a new one; notice says so. Errors: ErrLocked, those of the file system.
 func Open(dir string) (db *DB, notice string, err error) {
 	file := filepath.Join(dir, fileName)
-	opened, err := open(file)
+	opened, err := openFile(file)
 	if err != nil && damaged(err) {
 		aside := file + ".damaged"
 		if err := os.Rename(file, aside); err != nil {
 			return nil, "", fmt.Errorf("renaming the damaged state file: %w", err)
 		}
 		notice = fmt.Sprintf("the state file is damaged (%v) and was renamed to %s; this run reads every file again", err, aside)
-		opened, err = open(file)
+		opened, err = openFile(file)
 	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -83,9 +106,13 @@ func Open(dir string) (db *DB, notice string, err error) {
 	return &DB{bolt: opened, now: time.Now, pending: map[name][]byte{}}, notice, nil
 }
 
-// open opens and checks the file. Where bbolt panics or faults on a bad page, open returns an
+// Bind sets the MAC of all values but the salt. Before it, and under another MAC, there are none. It
+// is called once, before the other methods are called from many goroutines.
+func (db *DB) Bind(mac func() hash.Hash) { db.mac = mac }
+
+// openFile opens and checks the file. Where bbolt panics or faults on a bad page, it returns an
 // error.
-func open(file string) (db *bolt.DB, err error) {
+func openFile(file string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverDamage(&err)
 	db, err = bolt.Open(file, 0o600, &bolt.Options{
@@ -136,7 +163,7 @@ func recoverDamage(err *error) {
 
 // Get returns the entry of a key in a store; false if there is none.
 func (db *DB) Get(store, key string) (e Entry, ok bool) {
-	return decode(store, key, db.value(store, key))
+	return decode(db.open(store, key))
 }
 
 // value returns what put wrote, nil if there is nothing, or it can't be read.
@@ -194,9 +221,44 @@ func (db *DB) Knows(store string, prefixes ...string) (known bool) {
 	return known && err == nil
 }
 
+// ErrUnbound: a value can't be written before Bind.
+var ErrUnbound = errors.New("the state file has no key yet")
+
 // Put sets the entry of a key. It reaches the disk after a few hundred entries or a few seconds, at
 // the latest with Close.
-func (db *DB) Put(store, key string, e Entry) error { return db.put(store, key, encode(store, key, e)) }
+func (db *DB) Put(store, key string, e Entry) error { return db.seal(store, key, encode(e)) }
+
+// macSize is the length of a MAC in bytes: nobody can try values but by writing the file.
+const macSize = 16
+
+// seal writes a value, with its MAC.
+func (db *DB) seal(bucket, key string, value []byte) error {
+	if db.mac == nil {
+		return ErrUnbound
+	}
+	return db.put(bucket, key, append(value, db.sum(bucket, key, value)...))
+}
+
+// open returns what seal wrote; nil if it wrote nothing, or not just this.
+func (db *DB) open(bucket, key string) []byte {
+	value := db.value(bucket, key)
+	end := len(value) - macSize
+	if db.mac == nil || end < 0 || !hmac.Equal(value[end:], db.sum(bucket, key, value[:end])) {
+		return nil
+	}
+	return value[:end]
+}
+
+// sum is the MAC over a value and its place.
+func (db *DB) sum(bucket, key string, value []byte) []byte {
+	m := db.mac()
+	for _, text := range []string{bucket, key} {
+		_, _ = m.Write(binary.AppendUvarint(nil, uint64(len(text)))) // a hash.Hash never fails
+		_, _ = io.WriteString(m, text)
+	}
+	_, _ = m.Write(value)
+	return m.Sum(nil)[:macSize]
+}
 
 func (db *DB) put(bucket, key string, value []byte) error {
 	db.mu.Lock()
@@ -255,14 +317,14 @@ type Memo struct {
 func (db *DB) Memo(store string) Memo { return Memo{db, "\x00runs " + store} }
 
 // Run returns what is known of a run, nil if nothing is.
-func (m Memo) Run(id string) []byte { return m.db.value(m.bucket, id) }
+func (m Memo) Run(id string) []byte { return m.db.open(m.bucket, id) }
 
 // KeepRun writes what is known of a run.
-func (m Memo) KeepRun(id string, value []byte) error { return m.db.put(m.bucket, id, value) }
+func (m Memo) KeepRun(id string, value []byte) error { return m.db.seal(m.bucket, id, value) }
 
 // Locked returns until when an object of a store is locked; zero if that is not known.
 func (db *DB) Locked(store, key string) time.Time {
-	value := db.value(locks(store), key)
+	value := db.open(locks(store), key)
 	if len(value) != 8 {
 		return time.Time{}
 	}
@@ -271,7 +333,7 @@ func (db *DB) Locked(store, key string) time.Time {
 
 // KeepLocked writes until when an object of a store is locked.
 func (db *DB) KeepLocked(store, key string, until time.Time) error {
-	return db.put(locks(store), key, binary.BigEndian.AppendUint64(nil, uint64(until.Unix())))
+	return db.seal(locks(store), key, binary.BigEndian.AppendUint64(nil, uint64(until.Unix())))
 }
 
 func locks(store string) string { return "\x00locks " + store }
@@ -281,52 +343,4 @@ func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return errors.Join(db.flush(), db.bolt.Close())
-}
-
-const (
-	md5Hex  = 32
-	sumSize = 4
-)
-
-// encode returns fingerprint, MD5 and, if there is a list, its offset and length as varints and the
-// pack's key; then the checksum.
-func encode(store, key string, e Entry) []byte {
-	value := append(e.Fingerprint[:], e.MD5...)
-	if e.List != (catalogue.Place{}) {
-		value = binary.AppendUvarint(value, uint64(e.List.Offset))
-		value = binary.AppendUvarint(value, uint64(e.List.Length))
-		value = append(value, e.List.Pack...)
-	}
-	return binary.BigEndian.AppendUint32(value, checksum(store, key, value))
-}
-
-// checksum is a CRC-32C over what an entry says, and of what it says that.
-func checksum(store, key string, value []byte) uint32 {
-	return crc32.Checksum(fmt.Appendf(nil, "%s\x00%s\x00%s", store, key, value), castagnoli)
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// decode reads an entry. One that is damaged, or of a version without checksums, has no place: the
-// place would get into the catalogue as it is. Fingerprint and MD5 are compared with what they stand
-// for, so that damage to them costs time alone.
-func decode(store, key string, value []byte) (e Entry, ok bool) {
-	if len(value) < len(e.Fingerprint)+md5Hex {
-		return Entry{}, false
-	}
-	copy(e.Fingerprint[:], value)
-	place := value[len(e.Fingerprint)+md5Hex:]
-	e.MD5 = string(value[len(e.Fingerprint) : len(value)-len(place)])
-	end := len(value) - sumSize
-	if len(place) <= sumSize || binary.BigEndian.Uint32(value[end:]) != checksum(store, key, value[:end]) {
-		return e, true
-	}
-	place = place[:len(place)-sumSize]
-	offset, n := binary.Uvarint(place)
-	length, m := binary.Uvarint(place[max(n, 0):])
-	if n <= 0 || m <= 0 || offset > math.MaxInt64 || length > math.MaxInt64 {
-		return Entry{}, false
-	}
-	e.List = catalogue.Place{Pack: string(place[n+m:]), Offset: int64(offset), Length: int64(length)}
-	return e, true
 }

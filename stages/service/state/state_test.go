@@ -2,8 +2,11 @@ package state
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -12,12 +15,25 @@ import (
 	"time"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/record"
 )
 
 func entry(i int) Entry {
-	e := Entry{MD5: fmt.Sprintf("%032x", i)}
+	e := Entry{
+		Record: record.Record{
+			Format: 1, MD5: fmt.Sprintf("%032x", i), TarSHA256: fmt.Sprintf("%064x", i+1), HMAC: fmt.Sprintf("%064x", i+2), KeyID: "1-salt-id",
+			ArchiveSize: 1000, TarSize: int64(i), Version: "v", ETag: fmt.Sprint("etag", i), Class: "GLACIER", ObjectSize: 1040,
+			Saved: time.Unix(1_700_000_000, 0).UTC(), Changed: i%2 == 0,
+		},
+		List:    catalogue.Place{Pack: ".firn/lists/20261123T203000Z-1a2b3c4d-001.jsonl.gz", Offset: 1 << 20, Length: 300},
+		Adopted: i%3 == 0, Table: TagOf("table"),
+	}
 	copy(e.Fingerprint[:], fmt.Sprintf("fingerprint %d", i))
 	return e
+}
+
+func mac(key string) func() hash.Hash {
+	return func() hash.Hash { return hmac.New(sha256.New, []byte(key)) }
 }
 
 func open2(t *testing.T, dir string) (*DB, string) {
@@ -26,6 +42,7 @@ func open2(t *testing.T, dir string) (*DB, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.Bind(mac("key"))
 	return db, notice
 }
 
@@ -182,34 +199,51 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
-// An entry with any bit changed gives no place, and one without a checksum, as older versions wrote
-// them, gives none either.
-func TestPlacesAreProven(t *testing.T) {
+// TestEntriesAreProven: an entry with any bit changed is none, nor is one of another place or another
+// key, nor what has no MAC; and the same holds for what is known of a run.
+func TestEntriesAreProven(t *testing.T) {
 	db, _ := open2(t, t.TempDir())
 	defer db.Close()
 	e := entry(1)
-	e.List = catalogue.Place{Pack: ".firn/lists/20261123T203000Z-1a2b3c4d-001.jsonl.gz", Offset: 1 << 20, Length: 300}
-	value := encode("s", "k", e)
+	memo := db.Memo("s")
+	if err := errors.Join(db.Put("s", "k", e), memo.KeepRun("id", []byte("what is known"))); err != nil {
+		t.Fatal(err)
+	}
+	value, known := db.value("s", "k"), db.value(memo.bucket, "id")
 	for bit := range 8 * len(value) {
 		damaged := bytes.Clone(value)
 		damaged[bit/8] ^= 1 << (bit % 8)
-		if err := db.put("s", "k", damaged); err != nil {
+		if err := db.put("s", "damaged", damaged); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := db.Get("s", "k"); got.List != (catalogue.Place{}) {
+		if got, ok := db.Get("s", "damaged"); ok {
 			t.Fatalf("bit %d: %+v", bit, got)
 		}
 	}
-	if err := errors.Join(db.put("s", "k", value), db.put("s", "other", value), db.put("s", "old", value[:len(value)-4])); err != nil {
+	if err := errors.Join(db.put("s", "other", value), db.put("other", "k", value), db.put("s", "old", value[:len(value)-macSize]),
+		db.put(memo.bucket, "other", known), db.put(memo.bucket, "old", []byte("what is known"))); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := db.Get("s", "k"); !ok || got != e {
-		t.Errorf("%+v", got)
-	}
-	e.List = catalogue.Place{}
-	for _, key := range []string{"other", "old"} {
-		if got, ok := db.Get("s", key); !ok || got != e {
-			t.Errorf("%s: %+v", key, got)
+	for _, at := range [][2]string{{"s", "other"}, {"other", "k"}, {"s", "old"}} {
+		if got, ok := db.Get(at[0], at[1]); ok {
+			t.Errorf("%v: %+v", at, got)
 		}
+	}
+	for id, want := range map[string]string{"id": "what is known", "other": "", "old": ""} {
+		if got := memo.Run(id); string(got) != want {
+			t.Errorf("of run %s: %q", id, got)
+		}
+	}
+	for _, key := range []func() hash.Hash{mac("another key"), nil} {
+		db.Bind(key)
+		if got, ok := db.Get("s", "k"); ok || memo.Run("id") != nil {
+			t.Errorf("%+v", got)
+		}
+		if !db.Knows("s", "k") {
+			t.Error("that there is one needs no key")
+		}
+	}
+	if err := db.Put("s", "k", e); !errors.Is(err, ErrUnbound) {
+		t.Error(err)
 	}
 }

@@ -63,6 +63,10 @@ var errWhy = errors.New("the second Ctrl-C")
 // error.
 func TestAskCancelledAtEachStep(t *testing.T) {
 	keys := []string{"a.tar.gz", "b.tar.gz", "c.tar.gz"}
+	questions := make([]check.Question, len(keys))
+	for i, key := range keys {
+		questions[i].Key = key
+	}
 	answered := 0
 	for _, deaf := range []bool{false, true} {
 		for half := range 20 {
@@ -72,7 +76,7 @@ func TestAskCancelledAtEachStep(t *testing.T) {
 				listing := check.NewListing()
 				go func() { _ = listing.Read(ctx, s, "") }()
 				time.AfterFunc(time.Duration(half)*time.Millisecond/2, func() { cancel(errWhy) })
-				known, err := (&check.Asker{Store: s, Table: table{slow: s}, Listing: listing}).Ask(ctx, keys)
+				known, err := (&check.Asker{Store: s, Table: table{slow: s}, Listing: listing}).Ask(ctx, questions)
 				switch {
 				case err == nil && len(known) == len(keys):
 					answered++
@@ -85,5 +89,37 @@ func TestAskCancelledAtEachStep(t *testing.T) {
 	}
 	if answered == 0 {
 		t.Error("no run was cancelled after its end")
+	}
+}
+
+// TestIdentical: what was recorded is compared by its content, what is not proven by its HMAC too.
+func TestIdentical(t *testing.T) {
+	now := record.Record{Format: 1, MD5: "m", TarSHA256: "t", HMAC: "h", KeyID: "k"}
+	with := func(f func(*record.Record)) record.Record { r := now; f(&r); return r }
+	otherSalt := with(func(r *record.Record) { r.KeyID, r.HMAC = "k2", "h2" })
+	newCodec := with(func(r *record.Record) { r.MD5, r.HMAC = "m2", "h2" })
+	for _, tt := range []struct {
+		name               string
+		known              check.Known
+		recorded, unproven bool
+	}{
+		{"the same", check.Known{Stored: true, Ours: true, Record: now}, true, true},
+		{"another salt", check.Known{Stored: true, Ours: true, Record: otherSalt}, true, true},
+		{"another codec's MD5", check.Known{Stored: true, Ours: true, Record: newCodec}, true, true},
+		{"no HMAC", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.HMAC = "" })}, true, false},
+		{"another HMAC", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.HMAC = "h2" })}, true, false},
+		{"MD5 alone", check.Known{Stored: true, Record: record.Record{MD5: "m"}}, true, true},
+		{"another key", check.Known{Stored: true, Record: otherSalt}, false, false},
+		{"another content", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.MD5, r.TarSHA256 = "m2", "t2" })}, false, false},
+		{"another object", check.Known{Stored: true, Replaced: true}, false, false},
+		{"none", check.Known{}, false, false},
+	} {
+		for recorded, want := range map[bool]bool{true: tt.recorded, false: tt.unproven} {
+			known := tt.known
+			known.Recorded = recorded && !known.Replaced
+			if got := check.Identical(known, now); got != want {
+				t.Errorf("%s, recorded %v: %v", tt.name, recorded, got)
+			}
+		}
 	}
 }

@@ -51,6 +51,9 @@ func (r *Renewer) Renew(ctx context.Context, key string) error {
 	length := r.locker.Locks().For
 	enough := r.now().Add(length / 2)
 	until := r.memo.Locked(r.store.URL(), key)
+	if until.After(enough) {
+		return nil
+	}
 	if until.IsZero() {
 		o, err := r.store.Head(ctx, key, "")
 		if errors.Is(err, store.ErrNotFound) {

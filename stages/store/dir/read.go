@@ -220,6 +220,9 @@ func (s *Store) listed(p place, key string, fn func(store.Object) error) error {
 	}
 	o := f.object()
 	o.Meta, o.CRC32C, o.HasCRC32C = nil, 0, false
+	if f.desc != nil && !f.desc.fits(f.info) {
+		o.ETag = "" // only its size was compared: Head compares its bytes
+	}
 	return fn(o)
 }
 
