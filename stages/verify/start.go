@@ -29,6 +29,8 @@ type Options struct {
 	job.Means
 	Moment  ledger.Moment // the state to check
 	AllRuns bool          // check all runs in place of a Moment
+	// ExpectRun is the run that the newest one must be or come after; "" for any.
+	ExpectRun string
 	Picks   pick.Picks    // nil: everything
 	Level   Level
 	Subset  Subset // which archives ReadData reads; zero: all
