@@ -143,11 +143,11 @@ func (c *chains) breaks() (found []Break) {
 	after := map[point][]string{}
 	for i := range c.steps {
 		s := &c.steps[i]
-		if s.Chain == nil {
-			continue
-		}
 		if b, broken := c.before(s); broken {
 			found = append(found, b)
+		}
+		if s.Chain == nil {
+			continue
 		}
 		at := point{s.Path, s.Chain.Before}
 		if after[at] == nil {
@@ -167,6 +167,9 @@ func (c *chains) breaks() (found []Break) {
 
 // before looks for the run before s.
 func (c *chains) before(s *Step) (b Break, broken bool) {
+	if s.Chain == nil {
+		return b, false
+	}
 	id := s.Chain.Before
 	b = Break{Path: s.Path, Run: id, By: []string{s.ID}, Noted: c.gone[id]}
 	switch was := c.byID[id]; {
