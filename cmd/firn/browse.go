@@ -96,7 +96,7 @@ func (b *browseFlags) scratch() (*os.File, error) {
 }
 
 func (c *opened) readRuns(ctx context.Context) error {
-	runs, faults, err := job.Runs(ctx, c.Ledger, c.show)
+	runs, faults, breaks, err := job.Runs(ctx, c.Ledger, c.show)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,7 @@ func (c *opened) readRuns(ctx context.Context) error {
 	for _, f := range faults {
 		c.show.Fault(browse.Fault{Err: f.Err}, f.Key)
 	}
+	job.WarnOfBreaks(c.Ledger, breaks, c.show)
 	c.runs = runs
 	return nil
 }

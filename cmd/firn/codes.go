@@ -73,10 +73,10 @@ func outcomes(command string) []meaning {
 	var cold []meaning
 	switch command {
 	case "backup":
-		done, incomplete = "everything is saved", "some entries or subtrees were not saved completely; they are named"
+		done, incomplete = "everything is saved", "some entries or subtrees were not saved completely, or the catalogue is not as earlier runs left it; they are named"
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"
 	case "restore":
-		done, failed = "everything asked for is restored", "the run failed, or --max-cost refused it"
+		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
 		incomplete = "some archives or entries were not restored completely; they are named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
 	case "verify":

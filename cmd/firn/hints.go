@@ -46,6 +46,12 @@ func eventHint(e report.Event) string {
 		return "if no run was killed, check who may write to the store"
 	case report.ProblemNoList:
 		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
+	case report.ProblemRunGone, report.ProblemRunReplaced:
+		return "check what deletes or replaces objects below .firn/, and bring it back if the bucket keeps versions"
+	case report.ProblemFork:
+		return "give each host a --prefix of its own, or let them run one after the other; if one host alone saves this path, check who may write to the store"
+	case report.ProblemUnexpected:
+		return "check what deletes objects below .firn/, and bring the run back if the bucket keeps versions"
 	case report.ProblemDeeperPrefix:
 		return "use --prefix " + strings.TrimSuffix(e.Key, "/") + " for them"
 	case report.ProblemNoCatalogue:
@@ -144,6 +150,7 @@ var hints = []func(error) string{
 	is(errNoCatalogue, "'firn catalogue rebuild' makes one, and so does the next backup; or check --prefix"),
 	is(errEmptyStore, "check --bucket-name and --prefix for a typo"),
 	is(ledger.ErrNoRun, "'firn list' shows the runs"),
+	as(always[*ledger.ExpectError]("bring the run back if the bucket keeps versions; without --expect-run, what is there is restored")),
 	is(browse.ErrNoList, "'firn catalogue rebuild --read-data' makes one, once it can be read"),
 	is(verify.ErrNoCatalogue, "leave out --quick, or 'firn catalogue rebuild' makes one"),
 	as(always[*job.NoArchivesError]("check --bucket-name and --prefix for a typo")),

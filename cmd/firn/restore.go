@@ -37,6 +37,8 @@ func newRestore(p *program) *cobra.Command {
 			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
 			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run",
 			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+
+			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
 		},
 	}
 	return newCommand(&cobra.Command{
@@ -127,7 +129,7 @@ func (r *restoreFlags) run(p *program) error {
 			return nil, err
 		}
 		return restore.Start(ctx, restore.Options{
-			Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, Thaw: r.thaw.Thaw,
+			Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, ExpectRun: r.choice.ExpectRun, Thaw: r.thaw.Thaw,
 			Limits: restore.Limits{Entries: int64(r.limits.entries), Bytes: int64(r.limits.bytes)},
 			Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.fetch.Workers,
 		})

@@ -41,6 +41,8 @@ func newVerify(p *program) *cobra.Command {
 			RunUsage:  "verify what the run with this `id` lists; latest is the newest run",
 			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
 			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
+
+			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
 		},
 	}
 	return newCommand(&cobra.Command{
@@ -116,7 +118,7 @@ func (v *verifyFlags) run(p *program) error {
 			return nil, err
 		}
 		return verify.Start(ctx, verify.Options{
-			Means: m.Means, Moment: v.choice.Moment, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
+			Means: m.Means, Moment: v.choice.Moment, ExpectRun: v.choice.ExpectRun, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
 			Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
 			Workers: v.fetch.Workers, State: m.state,
 		})

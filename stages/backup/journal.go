@@ -19,6 +19,7 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/tarfmt"
 	"firn/stages/format/treepath"
+	"firn/stages/job"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
@@ -38,13 +39,14 @@ const (
 // first error of a write is reported; archives are stored all the same. A dry run writes nothing.
 type journal struct {
 	*backup
-	ctx       context.Context // of the run, for what is written when its stages have ended
-	writer    *ledger.Writer  // nil in a dry run
-	id        string
-	packs     map[string]bool // that lists can be in: in the store when the run began, and not retired
-	number    int64           // of the run
-	unlearned []catalogue.Run // see ledger.History
-	broken    sync.Once       // the first error is reported
+	ctx    context.Context // of the run, for what is written when its stages have ended
+	writer *ledger.Writer  // nil in a dry run
+	id     string
+	packs  map[string]bool // that lists can be in: in the store when the run began, and not retired
+	broken sync.Once       // the first error is reported
+
+	history ledger.History   // of the runs before it
+	chain   *catalogue.Chain // its place among them
 
 	lines     atomic.Int64
 	cutFaults []catalogue.Fault // appended to by the stage cut alone
@@ -58,20 +60,36 @@ type journal struct {
 // openJournal lists the packs in the store, so that no manifest refers to one that is gone.
 func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
 	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}}
-	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns)
-	if err != nil {
+	if j.history, err = b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns); err != nil {
 		return nil, err
 	}
-	if j.unlearned = history.New; b.options.DryRun {
+	if b.options.DryRun {
 		return j, nil
 	}
-	b.checkClock(history.Last)
-	if history.Lost > 0 {
-		b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Text: fmt.Sprintf("runs in the catalogue that can't be read: %d; what they alone saved is not found until they can", history.Lost)})
+	b.checkClock(j.history.Last)
+	if j.history.Lost > 0 {
+		b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Text: fmt.Sprintf("runs in the catalogue that can't be read: %d; what they alone saved is not found until they can", j.history.Lost)})
 	}
-	j.packs, j.id, j.number = history.Packs, ledger.NewID(b.Started), history.Next
+	j.packs, j.id = j.history.Packs, ledger.NewID(b.Started)
 	j.writer = b.Ledger.Begin(j.id, volume)
 	return j, nil
+}
+
+// link takes the run's place in the chain of its backup path, and reports where the chain does not
+// hold: the run notes that, so that it is told once.
+func (j *journal) link() {
+	if j.writer == nil {
+		return
+	}
+	var untold []ledger.Break
+	j.chain, untold = j.history.Link(j.options.State.Memo(j.stateName), key.Clean(j.tree.Path()), j.options.NewStore)
+	for _, b := range untold {
+		if b.Moved {
+			job.WarnOfBreaks(j.Ledger, []ledger.Break{b}, j.Report)
+			continue
+		}
+		j.Report.Event(job.BreakEvent(j.Ledger, b))
+	}
 }
 
 // clockMargin is how far apart the clocks of two hosts may be before a user is told.
@@ -344,7 +362,9 @@ func (j *journal) finish(ended error) (id string, err error) {
 	err = j.writer.Finish(ctx, run)
 	switch {
 	case err == nil:
-		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started, Path: run.Path, Learned: true}.Keep(j.options.State.Memo(j.stateName))
+		step := j.writer.Step()
+		step.Learned = true
+		j.history.Keep(j.options.State.Memo(j.stateName), step)
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // ended says more
@@ -358,7 +378,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 func (j *journal) runLine() catalogue.Run {
 	t, o, root := j.Totals, &j.options, j.tree.Path()
 	return catalogue.Run{
-		Number: j.number, Started: j.Started.UTC(), Ended: j.now(), Host: o.Host, Firn: o.Firn,
+		Number: j.history.Next, Chain: j.chain, Started: j.Started.UTC(), Ended: j.now(), Host: o.Host, Firn: o.Firn,
 		BackupPath: o.Path, Path: key.Clean(root), Depth: j.walking.Depth, Ext: j.walking.Ext, Level: o.Format.Level(), Class: o.Class,
 		Exclude: j.walking.Exclude.Lines(), ExcludeCaches: j.walking.ExcludeCaches, OneFileSystem: j.walking.OneFileSystem, ForceRead: o.ForceRead,
 		Subtrees: j.lines.Load(), Saved: t.Saved.Load(), Identical: t.Identical.Load(), Unchanged: t.Unchanged.Load(), Failed: t.Failed.Load(),

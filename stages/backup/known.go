@@ -33,7 +33,7 @@ func (b *backup) concerns(backupPath string) bool {
 // after its loss all. A run is read once.
 func (b *backup) learn(ctx context.Context) error {
 	unread := map[string]bool{}
-	for _, run := range ledger.Sources(b.journal.unlearned) {
+	for _, run := range ledger.Sources(b.journal.history.New) {
 		err := b.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error { return b.learnLine(ctx, &line) })
 		switch {
 		case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
@@ -43,14 +43,12 @@ func (b *backup) learn(ctx context.Context) error {
 			b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Run: run.ID, Text: "what this run lists can't be read, so that archives that it stored may be stored again", Err: err})
 		}
 	}
-	for _, run := range b.journal.unlearned {
+	for _, run := range b.journal.history.New {
 		if !unread[run.ID] {
-			step := ledger.StepOf(run)
-			step.Learned = true
-			step.Keep(b.options.State.Memo(b.stateName))
+			ledger.Learn(b.options.State.Memo(b.stateName), run.ID)
 		}
 	}
-	b.journal.unlearned = nil
+	b.journal.history.New = nil
 	return nil
 }
 
@@ -136,7 +134,7 @@ func (p *proven) has(ctx context.Context, j *job.Job, key string) (bool, error) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cuts == nil {
-		runs, faults, err := job.Runs(ctx, j.Ledger, report.Discard{})
+		runs, faults, _, err := job.Runs(ctx, j.Ledger, report.Discard{})
 		if err != nil {
 			return false, err
 		}

@@ -158,6 +158,7 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	if err := b.checkStore(ctx); err != nil || b.options.DryRun {
 		return err
 	}
+	b.journal.link()
 	if err := b.abortUploads(ctx); err != nil {
 		return err
 	}

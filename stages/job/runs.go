@@ -12,13 +12,15 @@ import (
 	"firn/stages/service/report"
 )
 
-// Runs reads the runs of a catalogue, the oldest first, and those that can't be read. If there are
-// any of this key file, those of another one are no fault: r is told of them once.
-func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catalogue.Run, faults []ledger.Fault, err error) {
+// Runs reads the runs of a catalogue, the oldest first, those that can't be read, and where their
+// chains do not hold. If there are any of this key file, those of another one are no fault: r is told
+// of them once.
+func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catalogue.Run, faults []ledger.Fault, breaks []ledger.Break, err error) {
 	all, faults, err = l.Runs(ctx)
 	if err != nil || len(all) == 0 {
-		return all, faults, err
+		return all, faults, nil, err
 	}
+	breaks = ledger.Breaks(all, faults)
 	others, newest := 0, ""
 	faults = slices.DeleteFunc(faults, func(f ledger.Fault) bool {
 		if !errors.Is(f.Err, encryption.ErrOtherKey) {
@@ -28,7 +30,7 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 		return true
 	})
 	if others == 0 {
-		return all, faults, nil
+		return all, faults, breaks, nil
 	}
 	e := report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of another key file, which this one can't read: %d; the last of them is %s", others, newest)}
 	if last := all[len(all)-1].ID; newest > last {
@@ -36,5 +38,32 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 		e.Text += ", which is newer than the last that it can read, " + last
 	}
 	r.Event(e)
-	return all, faults, nil
+	return all, faults, breaks, nil
+}
+
+// BreakEvent is a break that is damage of the catalogue.
+func BreakEvent(l *ledger.Ledger, b ledger.Break) report.Event {
+	problems := map[ledger.BreakKind]report.Problem{
+		ledger.Gone: report.ProblemRunGone, ledger.Exchanged: report.ProblemRunReplaced, ledger.Forked: report.ProblemFork,
+	}
+	run := b.Run
+	if b.Kind == ledger.Forked {
+		run = b.By[len(b.By)-1]
+	}
+	return report.Event{Kind: report.Catalogue, Key: l.RunKey(run), Run: run, Problem: problems[b.Kind], Err: b, Text: b.Meaning()}
+}
+
+// WarnOfBreaks reports breaks to who reads the catalogue: as warnings, as notices where only more old
+// runs are gone than before, and not at all where a later run knows of them.
+func WarnOfBreaks(l *ledger.Ledger, breaks []ledger.Break, r report.Reporter) {
+	for _, b := range breaks {
+		e := BreakEvent(l, b)
+		e.Kind, e.Key, e.Err, e.Text = report.Warning, "", nil, b.Error()+": "+b.Meaning()
+		if b.Moved {
+			e.Kind = report.Notice
+		}
+		if !b.Noted {
+			r.Event(e)
+		}
+	}
 }

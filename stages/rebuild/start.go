@@ -77,10 +77,12 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 
 // reportRuns reports what becomes of the runs in the catalogue.
 func (r *rebuild) reportRuns(ctx context.Context) error {
-	all, faults, err := job.Runs(ctx, r.Ledger, r.Report)
+	all, faults, breaks, err := job.Runs(ctx, r.Ledger, r.Report)
 	if err != nil {
 		return err
 	}
+	job.WarnOfBreaks(r.Ledger, breaks, r.Report)
+	r.run.Chain = ledger.Link(all, faults, r.run.Path)
 	for _, f := range faults {
 		if errors.Is(f.Err, encryption.ErrOtherKey) {
 			r.Report.Event(report.Event{Kind: report.Warning, Key: f.Key, Text: "this run can't be read, and is kept as it is", Err: f.Err})

@@ -26,6 +26,7 @@ type search struct {
 	*job.Job
 	picks  pick.Picks
 	moment ledger.Moment
+	expect string             // see Options.ExpectRun
 	event  func(report.Event) // reports; not in every pass
 
 	runs       []*ledger.Reach // whose manifests are read, the newest first; see ledger.Choose
@@ -43,9 +44,15 @@ type search struct {
 
 // begin reads the catalogue. Without one, the archives that the store lists are all there is.
 func (s *search) begin(ctx context.Context) error {
-	all, faults, err := job.Runs(ctx, s.Ledger, s.Report)
+	all, faults, breaks, err := job.Runs(ctx, s.Ledger, s.Report)
 	if err != nil {
 		return err
+	}
+	job.WarnOfBreaks(s.Ledger, breaks, s.Report)
+	if s.expect != "" {
+		if err := ledger.Expect(all, faults, s.expect); err != nil {
+			return pipeline.Fatal(err)
+		}
 	}
 	s.reportFaults(faults)
 	chosen, err := ledger.Choose(all, s.moment)

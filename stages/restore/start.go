@@ -22,6 +22,7 @@ type Options struct {
 	Target    *os.Root   // everything is written below it, at the path it was saved from
 	Picks     pick.Picks // nil: everything
 	Moment    ledger.Moment
+	ExpectRun string // the newest run must be this one or come after it, or nothing is restored; "" for any
 	Overwrite extract.Overwrite
 	Owners    bool // restore owners; needs root
 	DryRun    bool
@@ -75,7 +76,7 @@ func (r *restore) begin(ctx context.Context) {
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
 		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
 	}})
-	r.search = &search{Job: r.Job, picks: o.Picks, moment: o.Moment, event: r.Report.Event}
+	r.search = &search{Job: r.Job, picks: o.Picks, moment: o.Moment, expect: o.ExpectRun, event: r.Report.Event}
 }
 
 // finish sets times and modes of directories, and reports what is left to thaw.

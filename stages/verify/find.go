@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,8 +103,11 @@ func (v *verify) emit(a *item, emit func(*item) error) error {
 
 // choose reads the runs, and decides which of them are checked.
 func (v *verify) choose(ctx context.Context) error {
-	all, faults, err := job.Runs(ctx, v.Ledger, v.Report)
+	all, faults, breaks, err := job.Runs(ctx, v.Ledger, v.Report)
 	if err != nil {
+		return err
+	}
+	if err := v.checkChain(all, faults, breaks); err != nil {
 		return err
 	}
 	v.runs.retired, v.runs.kept = ledger.Retired(all), map[uint64]bool{}
@@ -138,6 +142,34 @@ func (v *verify) choose(ctx context.Context) error {
 		v.runs.reaches = ledger.Reaches(v.runs.checked)
 	}
 	return nil
+}
+
+// checkChain reports where the chains of the runs do not hold, and a newest run that is not the
+// expected one.
+func (v *verify) checkChain(all []catalogue.Run, faults []ledger.Fault, breaks []ledger.Break) error {
+	known := 0
+	for _, b := range breaks {
+		if b.Noted || b.Moved {
+			known++
+			continue
+		}
+		v.Report.Event(job.BreakEvent(v.Ledger, b))
+	}
+	if known > 0 {
+		v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs that are gone, were replaced or fork their chain, as later runs say whose backups told it: %d; the other runs are checked", known)})
+	}
+	if v.options.ExpectRun == "" {
+		return nil
+	}
+	err := ledger.Expect(all, faults, v.options.ExpectRun)
+	if e, is := errors.AsType[*ledger.ExpectError](err); is {
+		v.Report.Event(report.Event{
+			Kind: report.Catalogue, Key: v.Ledger.RunKey(cmp.Or(e.Newest, e.Expected)), Run: e.Newest, Problem: report.ProblemUnexpected, Err: e,
+			Text: "what is checked may be an older state than the newest that was saved",
+		})
+		return nil
+	}
+	return err
 }
 
 // reportIncomplete reports what a run itself knows to be missing.

@@ -30,9 +30,11 @@ type Options struct {
 	job.Means
 	Moment  ledger.Moment // the state to check
 	AllRuns bool          // check all runs in place of a Moment
-	Picks   pick.Picks    // nil: everything
-	Level   Level
-	Subset  Subset // which archives ReadData reads; zero: all
+	// ExpectRun is the run that the newest one must be or come after; "" for any.
+	ExpectRun string
+	Picks     pick.Picks // nil: everything
+	Level     Level
+	Subset    Subset // which archives ReadData reads; zero: all
 	// Reread compares the bytes of objects with the CRC that was stored with them, for a store that
 	// does not do that itself. Quick ignores it.
 	Reread  bool

@@ -121,13 +121,14 @@ func (r *Fetch) Validate(*pflag.FlagSet) error {
 // Memory is how many bytes the ranges in flight take.
 func (r *Fetch) Memory() int64 { return int64(r.Workers.Fetch+r.Workers.Decrypt) * RangeSize }
 
-// Select chooses a state and what of it: --run, --at and --path. A flag without a usage is not
-// defined.
+// Select chooses a state and what of it: --run, --at, --path and --expect-run. A flag without a usage
+// is not defined.
 type Select struct {
-	RunUsage, AtUsage, PathUsage string
+	RunUsage, AtUsage, PathUsage, ExpectUsage string
 
-	Moment ledger.Moment // set by Validate
-	Picks  pick.Picks    // set by Validate
+	Moment    ledger.Moment // set by Validate
+	Picks     pick.Picks    // set by Validate
+	ExpectRun string        // "" for none
 
 	run, at string
 	paths   []string
@@ -142,6 +143,9 @@ func (s *Select) AddFlags(f *pflag.FlagSet) {
 	}
 	if s.PathUsage != "" {
 		f.StringArrayVar(&s.paths, "path", nil, s.PathUsage)
+	}
+	if s.ExpectUsage != "" {
+		f.StringVar(&s.ExpectRun, "expect-run", "", s.ExpectUsage)
 	}
 }
 

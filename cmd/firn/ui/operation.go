@@ -31,6 +31,7 @@ func Backup() Operation {
 		stopped:   "stopped: what was begun is saved, the rest is left for the next run",
 		all:       "done: everything is saved",
 		notAll:    "done, but not everything is saved whole: see what is named above",
+		damaged:   "done, but see what is named above: the catalogue is not as earlier runs left it",
 		dry:       "nothing was stored: this was a dry run",
 	}
 }

@@ -101,7 +101,7 @@ func eventKinds() []eventKind {
 	const archive = "path key source_bytes stored_bytes"
 	const entry = "path key error"
 	return []eventKind{
-		{report.Notice, "information; nothing is wrong", "text path key error"},
+		{report.Notice, "information; nothing is wrong", "text path key error problem run"},
 		{report.Warning, "something to look at; nothing is lost", "text path key error problem run"},
 		{report.Saved, "backup: an archive was stored", archive},
 		{report.Unchanged, "backup: a subtree was skipped without reading it", "path key source_bytes"},
@@ -128,7 +128,7 @@ func eventKinds() []eventKind {
 		{report.Replaced, "verify: the archive of an earlier run, which a newer one replaced", archive + " error problem"},
 		{report.OtherKey, "verify, rebuild, restore: an archive that no run lists, made with another key file: it was left alone", archive + " error problem"},
 		{report.Unknown, "verify: an archive that no run of the catalogue lists", "path key stored_bytes"},
-		{report.Catalogue, "verify: an object of the catalogue is missing or damaged; text says what is lost with it", "key error problem text"},
+		{report.Catalogue, "verify, backup: an object of the catalogue is missing or damaged; text says what that means", "key error problem run text"},
 		{report.Older, "verify: another version of a damaged archive that the store holds", "path key run text"},
 		{report.Lost, "verify: a damaged archive without another known version", "path key source_bytes text problem"},
 		{report.Entered, "rebuild: an archive was written to the catalogue", archive},
@@ -164,6 +164,10 @@ func problems() []struct {
 		{report.ProblemGone, "warning: the store lost an archive of an earlier run"},
 		{report.ProblemNotRecorded, "warning: the object with this key is not the one that was recorded; it is stored again"},
 		{report.ProblemNoList, "warning: the spool has no room for the list of an archive"},
+		{report.ProblemRunGone, "a run is not in the catalogue any more"},
+		{report.ProblemRunReplaced, "a run is not the one that was in the catalogue before"},
+		{report.ProblemFork, "the run and another one come after the same run"},
+		{report.ProblemUnexpected, "the run is the newest, and is not shown to come after the expected one"},
 		{report.ProblemDeeperPrefix, "notice: archives below the key may belong to that longer prefix"},
 		{report.ProblemNoCatalogue, "warning: there is no catalogue below the prefix"},
 		{report.ProblemRunFaults, "warning: the run did not save some entries whole"},

@@ -21,6 +21,7 @@ type Run struct {
 	Host    string    `json:"host,omitempty"`
 	Firn    string    `json:"firn,omitempty"`    // version
 	Rebuilt bool      `json:"rebuilt,omitempty"` // made of what the store holds, not of a tree
+	Chain   *Chain    `json:"chain,omitempty"`   // nil: by a version of firn without chains
 
 	BackupPath    string   `json:"backup_path"` // as it was given
 	Path          string   `json:"path"`        // as in keys: cleaned, without a leading slash; "/" and "." are themselves
@@ -55,6 +56,19 @@ type Run struct {
 	Retired   []string `json:"retired,omitempty"`    // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
 	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
 	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
+
+	HMAC string `json:"-"` // of the run's own object; set by who read it from a store
+}
+
+// A Chain is the place of a run among the runs of its backup path. Who can only delete or put back
+// objects can't make it fit again.
+type Chain struct {
+	Place  int64    `json:"place"`                 // from 1; higher than that of every run that it found
+	Before string   `json:"before,omitempty"`      // id of the run before it, "" if there was none
+	HMAC   string   `json:"hmac_sha256,omitempty"` // of the object of that run
+	Gone   []string `json:"gone,omitempty"`        // ids of runs that were gone or replaced when it began: its backup told
+	Beside []string `json:"beside,omitempty"`      // ids of runs that fork the chain, and that it is not after: its backup told
+	From   int64    `json:"from,omitempty"`        // place of the oldest run that it found, if older ones were gone
 }
 
 // MaxLeft is how much of what it left out a run names.

@@ -80,5 +80,5 @@ func find(all []catalogue.Run, id string) (catalogue.Run, error) {
 	case 0:
 		return catalogue.Run{}, fmt.Errorf("%w: %q", ErrNoRun, id)
 	}
-	return catalogue.Run{}, fmt.Errorf("%w: %q could be %s or %s; give more of the id", ErrNoRun, id, found[0].ID, found[1].ID)
+	return catalogue.Run{}, ambiguous(id, found[0].ID, found[1].ID)
 }

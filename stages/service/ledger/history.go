@@ -27,13 +27,18 @@ type Memo interface {
 
 // A Step is what the next run has to know of a run.
 type Step struct {
-	ID       string    `json:"run"`
-	Number   int64     `json:"number"`
-	Started  time.Time `json:"started"`
-	Retired  []string  `json:"retired,omitempty"`
-	OtherKey string    `json:"other_key,omitempty"` // the key id for which it was made with another key file
-	Path     string    `json:"path,omitempty"`      // its backup path, as in keys
-	Learned  bool      `json:"learned,omitempty"`   // the state file has what its manifest says
+	ID       string           `json:"run"`
+	Number   int64            `json:"number"`
+	Started  time.Time        `json:"started"`
+	Path     string           `json:"path,omitempty"` // the backup path, as catalogue.Escape writes it
+	Chain    *catalogue.Chain `json:"chain,omitempty"`
+	HMAC     string           `json:"hmac_sha256,omitempty"` // of its object
+	Retired  []string         `json:"retired,omitempty"`
+	Learned  bool             `json:"learned,omitempty"`   // the state file has what its manifest says
+	OtherKey string           `json:"other_key,omitempty"` // the key id for which it was made with another key file
+
+	ETag string `json:"etag,omitempty"` // of its object when it was read; an object with another one is read again
+	Size int64  `json:"size,omitempty"` // bytes of its object
 }
 
 // History is what the runs in the catalogue say to the next one.
@@ -43,6 +48,11 @@ type History struct {
 	Next  int64           // the number of the next run
 	Lost  int             // runs that can't be read, though not for their key file
 	New   []catalogue.Run // those that are wanted, and that were not learned, as they were made
+
+	steps    []Step
+	unread   map[string]bool // ids of runs that can't be read, are of another key file, or retired
+	replaced []Step          // what the memo says of runs whose objects are others now
+	dir      string          // what the keys of the catalogue begin with
 }
 
 // compare orders runs as they were made: each has a higher number than those that it found. Two that
@@ -53,24 +63,16 @@ func (s Step) compare(t Step) int {
 }
 
 // History reads what the memo does not know, and the runs of the wanted backup paths that were not
-// learned. It costs a listing of the catalogue, and nothing for a run that it read before. Errors:
-// those of the store as a whole, or ctx's cause.
+// learned. It costs a listing of the catalogue, and nothing for a run that it read before and whose
+// object is the same. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string) bool) (History, error) {
-	h := History{Packs: map[string]bool{}}
-	var retired, lost []string
+	h := History{Packs: map[string]bool{}, unread: map[string]bool{}, dir: Dir(l.Prefix)}
+	var lost []string
 	listed := int64(0)
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	var mu sync.Mutex
-	add := func(s Step) {
-		mu.Lock()
-		defer mu.Unlock()
-		if s.ID != "" && s.OtherKey == "" && (h.Last.ID == "" || s.compare(h.Last) > 0) {
-			h.Last = s
-		}
-		retired = append(retired, s.Retired...)
-	}
-	err := l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
+	err := l.Store.List(ctx, h.dir, func(o store.Object) error {
 		switch {
 		case IsPack(o.Key):
 			mu.Lock()
@@ -81,21 +83,28 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 			return nil
 		}
 		listed++
-		var s Step
-		id := RunOf(o.Key)
-		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" && (s.Learned || !wanted(s.Path)) || s.OtherKey == l.Keys.ID()) {
-			add(s)
+		known := stepIn(memo, RunOf(o.Key))
+		enough := known.OtherKey == "" && (known.Learned || !wanted(known.path())) || known.OtherKey == l.Keys.ID()
+		if known.ID == RunOf(o.Key) && known.is(o) && enough {
+			mu.Lock()
+			defer mu.Unlock()
+			h.add(known)
 			return nil
 		}
 		group.Go(func() error {
-			s, run, err := l.step(inner, o.Key, memo)
-			add(s)
+			s, run, replaced, err := l.step(inner, o, known, memo)
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
-			case s.ID == "":
+			if s.ID == "" {
 				lost = append(lost, o.Key)
-			case s.OtherKey == "" && wanted(s.Path):
+				h.unread[RunOf(o.Key)] = true
+			} else {
+				h.add(s)
+			}
+			switch {
+			case replaced:
+				h.replaced = append(h.replaced, known)
+			case run.ID != "" && wanted(run.Path):
 				h.New = append(h.New, run)
 			}
 			return err
@@ -104,38 +113,103 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 	})
 	err = errors.Join(err, group.Wait())
 	slices.SortFunc(h.New, func(a, b catalogue.Run) int { return StepOf(a).compare(StepOf(b)) })
-	for _, key := range retired {
-		delete(h.Packs, key)
+	retired := map[string]bool{}
+	for _, s := range h.steps {
+		for _, key := range s.Retired {
+			retired[key] = true
+			delete(h.Packs, key)
+			if IsRun(key) {
+				h.unread[RunOf(key)] = true
+			}
+		}
 	}
-	h.Lost = len(slices.DeleteFunc(lost, func(key string) bool { return slices.Contains(retired, key) }))
+	h.Lost = len(slices.DeleteFunc(lost, func(key string) bool { return retired[key] }))
 	h.Next = max(h.Last.Number, listed) + 1 // those that can't be read have numbers too
 	return h, err
 }
 
-// step reads a run. The step of one that can't be read is zero.
-func (l *Ledger) step(ctx context.Context, key string, memo Memo) (s Step, run catalogue.Run, err error) {
-	run, err = l.run(ctx, key)
+func (h *History) add(s Step) {
+	if s.OtherKey != "" {
+		h.unread[s.ID] = true
+		return
+	}
+	if h.Last.ID == "" || s.compare(h.Last) > 0 {
+		h.Last = s
+	}
+	h.steps = append(h.steps, s)
+}
+
+// step reads a run. The step of one that can't be read is zero. replaced says that it is not the run
+// that is known: then the memo is left as it is.
+func (l *Ledger) step(ctx context.Context, o store.Object, known Step, memo Memo) (s Step, run catalogue.Run, replaced bool, err error) {
+	run, err = l.run(ctx, o.Key)
 	s = StepOf(run)
 	switch {
 	case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
-		return Step{}, run, err
+		return Step{}, run, false, err
 	case errors.Is(err, encryption.ErrOtherKey):
-		s = Step{ID: RunOf(key), OtherKey: l.Keys.ID()}
+		s = Step{ID: RunOf(o.Key), OtherKey: l.Keys.ID()}
 	case err != nil:
-		return Step{}, run, nil
+		return Step{}, run, known.HMAC != "" && IsDamage(err), nil
 	}
+	if known.HMAC != "" && known.HMAC != s.HMAC {
+		return s, run, true, nil
+	}
+	s = s.at(o)
 	s.Keep(memo)
-	return s, run, nil
+	return s, run, false, nil
 }
 
-// StepOf returns the step of a run.
+// StepOf returns the step of a run, but for what its object is.
 func StepOf(run catalogue.Run) Step {
-	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired, Path: run.Path}
+	return Step{
+		ID: run.ID, Number: run.Number, Started: run.Started, Path: catalogue.Escape(run.Path),
+		Chain: run.Chain, HMAC: run.HMAC, Retired: run.Retired,
+	}
+}
+
+// at sets what the object of the run is.
+func (s Step) at(o store.Object) Step {
+	s.ETag, s.Size = o.ETag, o.Size
+	return s
+}
+
+// is reports whether an object is the one that was read. Memos of earlier versions of firn do not
+// know it.
+func (s Step) is(o store.Object) bool {
+	return s.Size == o.Size && s.ETag == o.ETag && (s.HMAC != "" || s.OtherKey != "")
 }
 
 // Keep writes a step to the memo. An error costs the next run a request.
-func (s Step) Keep(memo Memo) {
+func (s Step) Keep(memo Memo) { s.keepAs(memo, s.ID) }
+
+func (s Step) keepAs(memo Memo, name string) {
 	if value, err := json.Marshal(s); err == nil {
-		_ = memo.KeepRun(s.ID, value)
+		_ = memo.KeepRun(name, value)
 	}
+}
+
+// stepIn reads a step from the memo; zero if there is none.
+func stepIn(memo Memo, name string) (s Step) {
+	if json.Unmarshal(memo.Run(name), &s) != nil {
+		return Step{}
+	}
+	return s
+}
+
+// Learn notes that the state file has what the manifest of a run says.
+func Learn(memo Memo, id string) {
+	if s := stepIn(memo, id); s.ID == id {
+		s.Learned = true
+		s.Keep(memo)
+	}
+}
+
+// path is the backup path as in keys; "" if it is not known.
+func (s Step) path() string {
+	path, err := catalogue.Unescape(s.Path)
+	if err != nil {
+		return ""
+	}
+	return path
 }

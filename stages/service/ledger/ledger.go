@@ -39,7 +39,8 @@ const (
 // Dir is what the keys of the catalogue of a prefix begin with.
 func Dir(prefix string) string { return key.Prefix(prefix) + ".firn/" }
 
-func (l *Ledger) runKey(id string) string { return Dir(l.Prefix) + runs + id + runSuffix }
+// RunKey is the key of a run itself.
+func (l *Ledger) RunKey(id string) string { return Dir(l.Prefix) + runs + id + runSuffix }
 
 func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)

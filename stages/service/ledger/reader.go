@@ -86,9 +86,10 @@ func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 	}
 	defer u.Close()
 	run, err := catalogue.ReadRun(u.reader())
-	if err == nil && l.runKey(run.ID) != key {
+	if err == nil && l.RunKey(run.ID) != key {
 		err = fmt.Errorf("%w: %s holds run %s", ErrDamaged, key, run.ID)
 	}
+	run.HMAC = u.mac
 	return run, err
 }
 

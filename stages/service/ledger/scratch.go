@@ -18,6 +18,7 @@ type scratch struct {
 	key  string
 	file *os.File
 	size int64
+	mac  string // HMAC of the object, once it is verified
 }
 
 func (l *Ledger) scratch(key string) (*scratch, error) {

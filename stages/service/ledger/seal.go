@@ -43,23 +43,29 @@ type content interface {
 
 // seal stores content under key, encrypted and with its sums as metadata.
 func (l *Ledger) seal(ctx context.Context, key string, c content) error {
+	_, _, err := l.sealed(ctx, key, c)
+	return err
+}
+
+// sealed is seal, and returns the object and its HMAC.
+func (l *Ledger) sealed(ctx context.Context, key string, c content) (o store.Object, mac string, err error) {
 	archive := hash.NewArchive(l.Keys.MAC(key))
-	err := copySums(ctx, io.Discard, io.NewSectionReader(c, 0, c.Size()), archive)
+	err = copySums(ctx, io.Discard, io.NewSectionReader(c, 0, c.Size()), archive)
 	sums, err2 := archive.Sums()
 	if err = errors.Join(err, err2); err != nil {
-		return fmt.Errorf("reading the plaintext of %s: %w", key, err)
+		return o, "", fmt.Errorf("reading the plaintext of %s: %w", key, err)
 	}
 	if size := encryption.CiphertextSize(sums.Size); size > most(key) {
-		return fmt.Errorf("storing %s: it has %d bytes, and this part of the catalogue must not have more than %d", key, size, most(key))
+		return o, "", fmt.Errorf("storing %s: it has %d bytes, and this part of the catalogue must not have more than %d", key, size, most(key))
 	}
 	r := record.Record{Format: record.Format, MD5: sums.MD5, HMAC: sums.MAC, KeyID: l.Keys.ID(), ArchiveSize: sums.Size}
 	cipher, err := encryption.NewEncrypter(l.Keys.Passphrase(), io.NewSectionReader(c, 0, c.Size()))
 	if err != nil {
-		return err
+		return o, "", err
 	}
-	o := store.PutOptions{Meta: r.Meta(), Class: store.ClassStandard, New: true}
-	_, err = store.PutWhole(ctx, l.Store, key, cipher, encryption.CiphertextSize(sums.Size), partSize, o)
-	return err
+	options := store.PutOptions{Meta: r.Meta(), Class: store.ClassStandard, New: true}
+	o, err = store.PutWhole(ctx, l.Store, key, cipher, encryption.CiphertextSize(sums.Size), partSize, options)
+	return o, sums.MAC, err
 }
 
 // open fetches an object and verifies it: its HMAC covers its key and all of its bytes. Errors:
@@ -95,6 +101,7 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 		if sums, err = archive.Sums(); err == nil && sums.MAC != r.HMAC {
 			err = fmt.Errorf("%w: the HMAC of %s does not fit its key and content", ErrDamaged, key)
 		}
+		plain.mac = sums.MAC
 	}
 	if err != nil {
 		plain.Close()

@@ -24,6 +24,7 @@ type Writer struct {
 	lines    *catalogue.ManifestWriter
 	volumes  []string // keys of those that were begun
 	err      error
+	step     Step // of the run, once it is stored
 
 	storing sync.Mutex // one volume is stored at a time, so that at most one more is full
 }
@@ -171,8 +172,16 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	if err := catalogue.WriteRun(&b, run); err != nil {
 		return err
 	}
-	return w.l.seal(ctx, w.l.runKey(w.id), bytes.NewReader(b.Bytes()))
+	object, mac, err := w.l.sealed(ctx, w.l.RunKey(w.id), bytes.NewReader(b.Bytes()))
+	if err == nil {
+		run.HMAC = mac
+		w.step = StepOf(run).at(object)
+	}
+	return err
 }
+
+// Step is that of the run, once Finish has stored it.
+func (w *Writer) Step() Step { return w.step }
 
 // Discard ends the Writer in place of Finish: it removes the scratch files. No run names what was
 // stored.

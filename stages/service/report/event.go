@@ -79,6 +79,11 @@ const (
 	ProblemNotRecorded  Problem = "not-recorded"      // of a warning: the object with Key is not the one that was recorded
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 
+	ProblemRunGone     Problem = "run-gone"       // Run is not in the catalogue any more
+	ProblemRunReplaced Problem = "run-replaced"   // Run is not the one that was in the catalogue before
+	ProblemFork        Problem = "forked"         // Run and another one come after the same run
+	ProblemUnexpected  Problem = "unexpected-run" // Run is the newest, and is not shown to come after the one that is expected
+
 	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a notice: archives below Key may belong to that longer prefix
 	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix
 	ProblemRunFaults     Problem = "run-faults"     // of a warning: Run did not save some entries whole
@@ -102,7 +107,7 @@ type Event struct {
 	Waits       *Waits        // of Waiting
 
 	Problem Problem // of Damaged, Replaced, Catalogue and some Warnings
-	Run     string  // the id of a run: of Older, the one that saved this version
+	Run     string  // the id of a run: of Older, the one that saved this version; of Catalogue, the one that the problem is of
 }
 
 // A ThawEstimate says what it takes to thaw the objects of one class in one tier.
