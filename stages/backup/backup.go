@@ -86,7 +86,10 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 		s.asked = true
 		seen, ok := b.options.State.Get(b.stateName, s.Key)
 		b.warnOfStore(s, ok)
-		if ok && s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
+		if s.known.Record.KeyID != "" && !s.known.Ours {
+			b.journal.retire(s.known.Record.KeyID)
+		}
+		if ok && s.scan.Sound && !b.options.ForceRead && !b.isOtherKeys(s) && check.Unchanged(s.known, seen, s.scan.Fingerprint) {
 			if err := b.updateRow(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
 				continue
@@ -134,7 +137,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 			return s.giveUp(err)
 		}
 	}
-	if !check.Identical(s.known, s.record) {
+	if b.isOtherKeys(s) || !check.Identical(s.known, s.record) {
 		if s.known.Stored && s.lost && s.result.Entries == 1 {
 			return s.giveUp(errEmpty)
 		}
@@ -228,7 +231,7 @@ func (b *backup) saveState(s *subtree, md5 string, list catalogue.Place) {
 // warnOfStore warns of a store that is not what the user may expect. seen says that an earlier run
 // stored the subtree.
 func (b *backup) warnOfStore(s *subtree, seen bool) {
-	if s.known.Record.KeyID != "" && !s.known.Ours {
+	if s.known.Record.KeyID != "" && !s.known.Ours && !b.options.Rekey {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemOtherKey, Key: s.Key,
 			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",

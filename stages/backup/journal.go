@@ -54,21 +54,25 @@ type journal struct {
 	left      map[catalogue.Left]bool
 	leftBytes int
 	leftMore  bool
+	retired   map[string]bool // ids of other keys that were seen, if they are retired
 }
 
 // openJournal lists the packs in the store, so that no manifest refers to one that is gone.
 func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
-	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}}
-	if b.options.DryRun {
-		return j, nil
-	}
+	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}, retired: map[string]bool{}}
 	history, err := b.Ledger.History(ctx, b.options.State.Memo(b.stateName))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = b.checkKey(ctx, &history)
+	}
+	if err != nil || b.options.DryRun {
+		return j, err
 	}
 	b.checkClock(history.Last)
 	if history.Lost > 0 {
 		b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Text: fmt.Sprintf("runs in the catalogue that can't be read: %d; what they alone saved is not found until they can", history.Lost)})
+	}
+	for id := range history.Others {
+		j.retire(id)
 	}
 	j.packs, j.id, j.number = history.Packs, ledger.NewID(b.Started), history.Next
 	j.writer = b.Ledger.Begin(j.id, volume)
@@ -341,6 +345,9 @@ func (j *journal) finish(ended error) (id string, err error) {
 	ctx := j.ctx
 	run := j.runLine()
 	run.Complete = ended == nil
+	if run.Complete {
+		run.RetiredKeys = slices.Sorted(maps.Keys(j.retired))
+	}
 	if ended != nil {
 		run.Error = ended.Error()
 		var cancel context.CancelFunc
@@ -350,7 +357,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 	err = j.writer.Finish(ctx, run)
 	switch {
 	case err == nil:
-		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started}.Keep(j.options.State.Memo(j.stateName))
+		ledger.Step{ID: j.id, Number: run.Number, Started: run.Started, By: j.Keys.ID(), RetiredKeys: run.RetiredKeys}.Keep(j.options.State.Memo(j.stateName))
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // ended says more

@@ -48,13 +48,17 @@ type Run struct {
 	Bytes     int64 `json:"bytes"`   // of regular files in all subtrees
 	Stored    int64 `json:"stored"`  // bytes of the objects that this run uploaded
 
-	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
-	Left      []Left   `json:"left,omitempty"`       // what is not in its archives, though no pattern excludes it: the first MaxLeft
-	LeftMore  bool     `json:"left_more,omitempty"`  // there is more of that
-	Retired   []string `json:"retired,omitempty"`    // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
-	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
-	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
+	CutFaults   []Fault  `json:"cut_faults,omitempty"`   // directories above the depth that could not be listed, the first MaxFaults
+	Left        []Left   `json:"left,omitempty"`         // what is not in its archives, though no pattern excludes it: the first MaxLeft
+	LeftMore    bool     `json:"left_more,omitempty"`    // there is more of that
+	Retired     []string `json:"retired,omitempty"`      // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
+	RetiredKeys []string `json:"retired_keys,omitempty"` // ids of keys that this run took the place of: all that it saved is stored again under its own
+	Manifest    []string `json:"manifest"`               // keys of its volumes, in order
+	Packs       []string `json:"packs,omitempty"`        // keys of the packs that this run wrote
 }
+
+// MaxRetiredKeys is how many key ids a run retires at most.
+const MaxRetiredKeys = 1000
 
 // MaxLeft is how much of what it left out a run names.
 const MaxLeft = 2000

@@ -31,7 +31,10 @@ type Step struct {
 	Number   int64     `json:"number"`
 	Started  time.Time `json:"started"`
 	Retired  []string  `json:"retired,omitempty"`
-	OtherKey string    `json:"other_key,omitempty"` // the key id for which it was made with another key file
+	By       string    `json:"by"`                  // the key id of those who read it: others may not be able to
+	OtherKey string    `json:"other_key,omitempty"` // its key id, if they could not: it was made with another key file
+
+	RetiredKeys []string `json:"retired_keys,omitempty"`
 }
 
 // History is what the runs in the catalogue say to the next one.
@@ -40,6 +43,9 @@ type History struct {
 	Packs map[string]bool // keys of those in the store that can be referred to: no rebuild retired them
 	Next  int64           // the number of the next run
 	Lost  int             // runs that can't be read, though not for their key file
+
+	Others  map[string]string // key ids of other key files → the last run with them, by its id
+	Retired map[string]bool   // key ids that a run took the place of
 }
 
 // compare orders runs as they were made: each has a higher number than those that it found. Two that
@@ -52,7 +58,7 @@ func (s Step) compare(t Step) int {
 // History reads what the memo does not know. It costs a listing of the catalogue, and nothing for a
 // run that it read before. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
-	h := History{Packs: map[string]bool{}}
+	h := History{Packs: map[string]bool{}, Others: map[string]string{}, Retired: map[string]bool{}}
 	var retired, lost []string
 	listed := int64(0)
 	group, inner := errgroup.WithContext(ctx)
@@ -65,6 +71,12 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 			h.Last = s
 		}
 		retired = append(retired, s.Retired...)
+		for _, id := range s.RetiredKeys {
+			h.Retired[id] = true
+		}
+		if s.OtherKey != "" {
+			h.Others[s.OtherKey] = max(h.Others[s.OtherKey], s.ID)
+		}
 	}
 	err := l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
 		switch {
@@ -79,7 +91,7 @@ func (l *Ledger) History(ctx context.Context, memo Memo) (History, error) {
 		listed++
 		var s Step
 		id := RunOf(o.Key)
-		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && (s.OtherKey == "" || s.OtherKey == l.Keys.ID()) {
+		if json.Unmarshal(memo.Run(id), &s) == nil && s.ID == id && s.By == l.Keys.ID() {
 			add(s)
 			return nil
 		}
@@ -111,17 +123,37 @@ func (l *Ledger) step(ctx context.Context, key string, memo Memo) (Step, error) 
 	case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
 		return Step{}, err
 	case errors.Is(err, encryption.ErrOtherKey):
-		s = Step{ID: RunOf(key), OtherKey: l.Keys.ID()}
+		s = Step{ID: RunOf(key), OtherKey: otherKey(err)}
 	case err != nil:
 		return Step{}, nil
 	}
+	s.By = l.Keys.ID()
 	s.Keep(memo)
 	return s, nil
 }
 
+// otherKey returns the key id in an error that wraps encryption.ErrOtherKey.
+func otherKey(err error) string {
+	if e, ok := errors.AsType[*encryption.OtherKeyError](err); ok {
+		return e.KeyID
+	}
+	return ""
+}
+
+// RetiredKeys are the ids of keys that a run took the place of, each with the last such run's id.
+func RetiredKeys(all []catalogue.Run) map[string]string {
+	by := map[string]string{}
+	for _, run := range all {
+		for _, id := range run.RetiredKeys {
+			by[id] = run.ID
+		}
+	}
+	return by
+}
+
 // StepOf returns the step of a run.
 func StepOf(run catalogue.Run) Step {
-	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired}
+	return Step{ID: run.ID, Number: run.Number, Started: run.Started, Retired: run.Retired, RetiredKeys: run.RetiredKeys}
 }
 
 // Keep writes a step to the memo. An error costs the next run a request.

@@ -92,8 +92,34 @@ func TestHistoryIsReadOnce(t *testing.T) {
 				got++
 			}
 		}
+		if len(h.Others) != 1 || h.Others[other.Keys.ID()] != "20261101T000000Z-00000001" {
+			t.Errorf("runs of other key files: %q", h.Others)
+		}
 		if got != want || i == 1 && slices.ContainsFunc(counted.Calls(), func(c fault.Call) bool { return c.Op == fault.Head }) {
 			t.Errorf("time %d: %v", i, counted.Calls())
+		}
+	}
+}
+
+// TestHistoryIsOfOneKeyFile: what a memo has from the runs with one key file is not taken for what
+// another one reads.
+func TestHistoryIsOfOneKeyFile(t *testing.T) {
+	l, _ := open(t)
+	known := new(memo)
+	id := "20261101T000000Z-00000001"
+	check(t, l.Begin(id, 1<<20).Finish(t.Context(), catalogue.Run{Number: 1, RetiredKeys: []string{"1-x"}}))
+	other := *l
+	other.Keys = keys(t, "another passphrase, as long")
+	for range 2 {
+		h, err := l.History(t.Context(), known)
+		check(t, err)
+		if h.Last.ID != id || len(h.Others) > 0 || !h.Retired["1-x"] {
+			t.Errorf("its own: %+v", h)
+		}
+		h, err = other.History(t.Context(), known)
+		check(t, err)
+		if h.Last.ID != "" || h.Others[l.Keys.ID()] != id || len(h.Retired) > 0 {
+			t.Errorf("another's: %+v", h)
 		}
 	}
 }
