@@ -67,6 +67,7 @@ type backupFlags struct {
 	machine machineFlags
 	dryRun  bool
 	anew    bool
+	rekey   bool
 }
 
 func newBackupFlags() *backupFlags {
@@ -84,6 +85,7 @@ func (b *backupFlags) groups() flags.Groups {
 	shown.BoolVar(&b.dryRun, "dry-run", false, "list what would be archived, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
+	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
 	return flags.Groups{
 		flags.NewGroup("What is saved, and how", &b.tree, &b.archive),
 		where,
@@ -283,7 +285,7 @@ func (b *backupFlags) run(p *program) error {
 		}
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-			Class: b.remote.class, NewStore: b.anew, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
 			Host: hostname(), Firn: versionText(),
 		})
 	})
@@ -323,9 +325,9 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 
 // openKeys reads the key file, and makes it if it is missing and may be made.
 func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
-	file := b.key.File
+	file := b.key.Files[0]
 	pass, warnings, created, err := job.OpenKeyfile(ctx, file, m.Store, job.KeyfileOptions{
-		AllowWeak: b.key.AllowWeak, DryRun: b.dryRun, Prefix: b.store.Prefix,
+		AllowWeak: b.key.AllowWeak, New: b.rekey, DryRun: b.dryRun, Prefix: b.store.Prefix,
 		Known: !b.anew && m.state.Knows(m.Store.URL(), key.Prefix(b.store.Prefix)),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ func (c *opened) nothing(ctx context.Context, faults []ledger.Fault) error {
 	s, prefix := c.Ledger.Store, c.flags.store.Prefix
 	if len(faults) > 0 {
 		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
-			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, c.flags.key.File)
+			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, strings.Join(c.flags.key.Files, " and "))
 		}
 		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), marked{faults[0].Err, errUnreadable})
 	}

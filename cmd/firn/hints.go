@@ -123,6 +123,7 @@ var hints = []func(error) string{
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),
 	is(backup.ErrChanging, "raise --spool-limit, use a larger --depth, or save it while nothing writes to it"),
 
+	as(always[*backup.OtherKeyError]("name that key file as --keyfile; or --rekey stores everything again under this one; or give this tree a --prefix of its own")),
 	is(encryption.ErrOtherKey, "name the key file it was made with as --keyfile"),
 	is(encryption.ErrWeakPassphrase, "use a new key file for new archives; those made with this one still open with --allow-weak-keyfile"),
 	as(func(e *job.KeyfileError) string {

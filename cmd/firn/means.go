@@ -141,24 +141,29 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache
 // path only if one is given.
-func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
-	pass, warnings, err := encryption.ReadPassphrase(r.key.File, encryption.KeyfileOptions{AllowWeak: r.key.AllowWeak})
-	if err != nil {
-		return err
+func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err error) {
+	var all []*encryption.Passphrase
+	for _, file := range r.key.Files {
+		pass, warnings, err := encryption.ReadPassphrase(file, encryption.KeyfileOptions{AllowWeak: r.key.AllowWeak})
+		if err != nil {
+			return err
+		}
+		m.warn(warnings...)
+		all = append(all, pass)
 	}
-	m.warn(warnings...)
 	m.Prefix = r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
 	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
 		return err
 	}
+	pass, more := all[0], all[1:]
 	if r.cache.Path == "" {
-		m.Keys, err = encryption.NewKeys(pass, nil)
+		m.Keys, err = encryption.NewKeys(pass, nil, more...)
 	} else {
 		if err := m.openCache(&r.cache); err != nil {
 			return err
 		}
-		m.Keys, err = job.OpenKeys(m.state, pass)
+		m.Keys, err = job.OpenKeys(m.state, pass, more...)
 	}
 	if err != nil {
 		return err

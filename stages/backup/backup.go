@@ -76,7 +76,10 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 			continue
 		}
 		b.warnOfStore(s)
-		if s.scan.Sound && !b.options.ForceRead && check.Unchanged(s.known, s.seen, s.scan.Fingerprint) {
+		if s.known.Record.KeyID != "" && !s.known.Ours {
+			b.journal.retire(s.known.Record.KeyID)
+		}
+		if s.scan.Sound && !b.options.ForceRead && !b.isOtherKeys(s) && check.Unchanged(s.known, s.seen, s.scan.Fingerprint) {
 			if err := b.unchanged(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
 			}
@@ -125,7 +128,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	if err != nil {
 		return s.giveUp(err)
 	}
-	if !identical {
+	if !identical || b.isOtherKeys(s) {
 		if s.known.Stored && s.lost && s.result.Entries == 1 {
 			return s.giveUp(errEmpty)
 		}
@@ -188,7 +191,7 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 
 // warnOfStore warns of a store that is not what the user may expect.
 func (b *backup) warnOfStore(s *subtree) {
-	if s.known.Record.KeyID != "" && !s.known.Ours {
+	if s.known.Record.KeyID != "" && !s.known.Ours && !b.options.Rekey {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemOtherKey, Key: s.Key,
 			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",

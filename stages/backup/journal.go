@@ -55,20 +55,24 @@ type journal struct {
 	left      map[catalogue.Left]bool
 	leftBytes int
 	leftMore  bool
+	retired   map[string]bool // ids of other keys that were seen, if they are retired
 }
 
 // openJournal lists the packs in the store, so that no manifest refers to one that is gone.
 func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err error) {
-	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}}
-	if j.history, err = b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns); err != nil {
-		return nil, err
+	j := &journal{backup: b, ctx: ctx, left: map[catalogue.Left]bool{}, retired: map[string]bool{}}
+	if j.history, err = b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns); err == nil {
+		err = b.checkKey(ctx, &j.history)
 	}
-	if b.options.DryRun {
-		return j, nil
+	if err != nil || b.options.DryRun {
+		return j, err
 	}
 	b.checkClock(j.history.Last)
 	if j.history.Lost > 0 {
 		b.warnOnce(report.Event{Problem: report.ProblemLostRuns, Text: fmt.Sprintf("runs in the catalogue that can't be read: %d; what they alone saved is not found until they can", j.history.Lost)})
+	}
+	for id := range j.history.Others {
+		j.retire(id)
 	}
 	j.packs, j.id = j.history.Packs, ledger.NewID(b.Started)
 	j.writer = b.Ledger.Begin(j.id, volume)
@@ -353,6 +357,9 @@ func (j *journal) finish(ended error) (id string, err error) {
 	ctx := j.ctx
 	run := j.runLine()
 	run.Complete = ended == nil
+	if run.Complete {
+		run.RetiredKeys = slices.Sorted(maps.Keys(j.retired))
+	}
 	if ended != nil {
 		run.Error = ended.Error()
 		var cancel context.CancelFunc

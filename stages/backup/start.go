@@ -41,6 +41,7 @@ type Options struct {
 
 	Class     string // storage class, "" for the store's default
 	NewStore  bool   // go on if the store holds nothing any more of what State knows
+	Rekey     bool   // store again what was made with another key, also if all is
 	ForceRead bool   // read everything, whatever the fingerprints say
 	DryRun    bool   // scan and ask; archive and store nothing
 	Workers   Workers

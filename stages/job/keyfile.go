@@ -16,6 +16,7 @@ import (
 // KeyfileOptions say how a key file is opened.
 type KeyfileOptions struct {
 	AllowWeak bool
+	New       bool   // make a missing file, whatever the store holds
 	DryRun    bool   // make no file
 	Known     bool   // earlier runs stored archives in the store: make no file
 	Prefix    string // below which archives are looked for
@@ -34,7 +35,8 @@ func (e *KeyfileError) Error() string { return e.err.Error() }
 func (e *KeyfileError) Unwrap() error { return e.err }
 
 // OpenKeyfile reads the passphrase that openssl would read from path. It makes a missing file only
-// if the store holds no archive, and never did: a typo in the path must not give a second key.
+// if the store holds no archive, and never did: a typo in the path must not give a second key. With
+// New a second key is what is wanted.
 // created says that it was made, or, in a dry run, would have been made. Errors: *KeyfileError, those
 // of the store and of encryption.ReadPassphrase.
 func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptions) (pass *encryption.Passphrase, warnings []string, created bool, err error) {
@@ -43,15 +45,10 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 	if !errors.Is(err, fs.ErrNotExist) {
 		return pass, warnings, false, err
 	}
-	archive, err := findArchive(ctx, s, key.Prefix(o.Prefix))
-	if err != nil {
-		return nil, nil, false, fmt.Errorf("looking for archives made with an earlier key: %w", err)
-	}
-	if archive != "" {
-		return nil, nil, false, &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens", path, s.URL(), archive)}
-	}
-	if o.Known {
-		return nil, nil, false, &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and an earlier run stored archives in %s, which another key opens", path, s.URL())}
+	if !o.New {
+		if err := hasNone(ctx, path, s, o); err != nil {
+			return nil, nil, false, err
+		}
 	}
 	if o.DryRun {
 		return encryption.NewPassphrase([]byte(rand.Text())), nil, true, nil
@@ -63,16 +60,36 @@ func OpenKeyfile(ctx context.Context, path string, s store.Store, o KeyfileOptio
 	return pass, warnings, true, err
 }
 
-// findArchive returns the key of an archive below prefix, "" if there is none.
-func findArchive(ctx context.Context, s store.Store, prefix string) (found string, err error) {
+// hasNone returns a *KeyfileError for the missing key file path if there are archives, or were.
+func hasNone(ctx context.Context, path string, s store.Store, o KeyfileOptions) error {
+	archive, err := FirstArchive(ctx, s, key.Prefix(o.Prefix))
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for archives made with an earlier key: %w", err)
+	case archive != "":
+		return &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and %s already holds archives (%s), which another key opens", path, s.URL(), archive)}
+	case o.Known:
+		return &KeyfileError{path, true, fmt.Errorf("key file %s does not exist, and an earlier run stored archives in %s, which another key opens", path, s.URL())}
+	}
+	return nil
+}
+
+// FirstArchive returns the first key of an archive that begins with one of the prefixes, "" if there
+// is none.
+func FirstArchive(ctx context.Context, s store.Store, prefixes ...string) (found string, err error) {
 	errFound := errors.New("found")
-	err = s.List(ctx, prefix, func(o store.Object) error {
-		if !IsArchive(o.Key) {
-			return nil
+	for _, prefix := range prefixes {
+		err = s.List(ctx, prefix, func(o store.Object) error {
+			if !IsArchive(o.Key) {
+				return nil
+			}
+			found = o.Key
+			return errFound
+		})
+		if err != nil {
+			break
 		}
-		found = o.Key
-		return errFound
-	})
+	}
 	if errors.Is(err, errFound) {
 		err = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
@@ -14,30 +15,38 @@ import (
 
 // Runs reads the runs of a catalogue, the oldest first, those that can't be read, and where their
 // chains do not hold. If there are any of this key file, those of another one are no fault: r is told
-// of them once.
+// of them once, and of those of a key file that a run took the place of.
 func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catalogue.Run, faults []ledger.Fault, breaks []ledger.Break, err error) {
 	all, faults, err = l.Runs(ctx)
 	if err != nil || len(all) == 0 {
 		return all, faults, nil, err
 	}
 	breaks = ledger.Breaks(all, faults)
-	others, newest := 0, ""
+	var replaced, others foreign
+	last, retired := all[len(all)-1].ID, ledger.RetiredKeys(all)
 	faults = slices.DeleteFunc(faults, func(f ledger.Fault) bool {
 		if !errors.Is(f.Err, encryption.ErrOtherKey) {
 			return false
 		}
-		others, newest = others+1, max(newest, ledger.RunOf(f.Key))
+		id := ledger.RunOf(f.Key)
+		if e, ok := errors.AsType[*encryption.OtherKeyError](f.Err); ok && retired[e.KeyID] != "" && !isNewer(id, retired[e.KeyID]) {
+			replaced.add(id)
+		} else {
+			others.add(id)
+		}
 		return true
 	})
-	if others == 0 {
-		return all, faults, breaks, nil
+	if replaced.count > 0 {
+		r.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of a key file that was replaced, which this one can't read: %d; the last of them is %s", replaced.count, replaced.newest)})
 	}
-	e := report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of another key file, which this one can't read: %d; the last of them is %s", others, newest)}
-	if last := all[len(all)-1].ID; newest > last {
-		e.Kind, e.Problem = report.Warning, report.ProblemOtherKeyRuns
-		e.Text += ", which is newer than the last that it can read, " + last
+	if others.count > 0 {
+		e := report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of another key file, which this one can't read: %d; the last of them is %s", others.count, others.newest)}
+		if isNewer(others.newest, last) {
+			e.Kind, e.Problem = report.Warning, report.ProblemOtherKeyRuns
+			e.Text += ", which is newer than the last that it can read, " + last
+		}
+		r.Event(e)
 	}
-	r.Event(e)
 	return all, faults, breaks, nil
 }
 
@@ -67,3 +76,18 @@ func WarnOfBreaks(l *ledger.Ledger, breaks []ledger.Break, r report.Reporter) {
 		}
 	}
 }
+
+// isNewer compares ids of runs to the second: the rest of an id is random.
+func isNewer(id, than string) bool {
+	a, _, _ := strings.Cut(id, "-")
+	b, _, _ := strings.Cut(than, "-")
+	return a > b
+}
+
+// foreign counts runs of other key files.
+type foreign struct {
+	count  int
+	newest string
+}
+
+func (f *foreign) add(id string) { f.count, f.newest = f.count+1, max(f.newest, id) }

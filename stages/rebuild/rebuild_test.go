@@ -179,7 +179,7 @@ func TestWhatNoRunNeedsIsNoDamage(t *testing.T) {
 	r.Must(os.RemoveAll(filepath.Join(r.Tree, "gone")))
 	r.Keyfile += "2"
 	r.Must(encryption.CreateKeyfile(r.Keyfile))
-	r.Backup()
+	r.Backup(func(b *backup.Options) { b.Rekey = true })
 	whole := func(what string) {
 		t.Helper()
 		target, o := r.Restore()

@@ -29,10 +29,11 @@ type search struct {
 	expect string             // see Options.ExpectRun
 	event  func(report.Event) // reports; not in every pass
 
-	runs       []*ledger.Reach // whose manifests are read, the newest first; see ledger.Choose
-	unfinished []catalogue.Run // the newest of backup paths without a complete run
-	superseded *job.Cuts       // of the runs that are not chosen
-	pathless   map[string]bool // keys in the manifests from which no path can be read
+	runs       []*ledger.Reach   // whose manifests are read, the newest first; see ledger.Choose
+	unfinished []catalogue.Run   // the newest of backup paths without a complete run
+	superseded *job.Cuts         // of the runs that are not chosen
+	pathless   map[string]bool   // keys in the manifests from which no path can be read
+	retired    map[string]string // key ids that a run took the place of
 	gaps       gaps
 
 	// What the lists decide where a path does not. Lists are hashed, with their owner and the run that
@@ -55,6 +56,7 @@ func (s *search) begin(ctx context.Context) error {
 		}
 	}
 	s.reportFaults(faults)
+	s.retired = ledger.RetiredKeys(all)
 	chosen, err := ledger.Choose(all, s.moment)
 	if err != nil {
 		return pipeline.Fatal(err)

@@ -25,12 +25,13 @@ import (
 
 // runs are those of the catalogue.
 type runs struct {
-	all     []catalogue.Run // the oldest first
-	checked []catalogue.Run // whose archives are checked, the newest first
-	reaches []*ledger.Reach // of those; nil if all runs are checked, each with all that it lists
-	kept    map[uint64]bool // hashes of objects of an earlier run than the one that lists them
-	retired map[string]bool // parts of the catalogue that a rebuild took the place of
-	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
+	all      []catalogue.Run   // the oldest first
+	checked  []catalogue.Run   // whose archives are checked, the newest first
+	reaches  []*ledger.Reach   // of those; nil if all runs are checked, each with all that it lists
+	kept     map[uint64]bool   // hashes of objects of an earlier run than the one that lists them
+	replaced map[string]string // key ids that a run took the place of
+	retired  map[string]bool   // parts of the catalogue that a rebuild took the place of
+	emitted  map[uint64]bool   // hashes of the objects of all runs; nil if one moment is checked
 }
 
 // index is a run's place in all.
@@ -110,6 +111,7 @@ func (v *verify) choose(ctx context.Context) error {
 	if err := v.checkChain(all, faults, breaks); err != nil {
 		return err
 	}
+	v.runs.replaced = ledger.RetiredKeys(all)
 	v.runs.retired, v.runs.kept = ledger.Retired(all), map[uint64]bool{}
 	other := func(f ledger.Fault) bool { return errors.Is(f.Err, encryption.ErrOtherKey) }
 	if len(all) == 0 && slices.ContainsFunc(faults, other) {
@@ -297,12 +299,11 @@ func (v *verify) findUnknown(ctx context.Context, emit func(*item) error) error 
 		if !ok {
 			saved = strings.TrimPrefix(o.Key, key.Prefix(v.Prefix))
 		}
-		if len(v.runs.all) > 0 {
-			v.Report.Event(report.Event{Kind: report.Unknown, Path: saved, Key: o.Key, Stored: o.Size})
-		}
+		a := &item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}}, size: o.Size}
 		if v.options.Level == Quick {
+			v.unknown(a)
 			return nil
 		}
-		return v.emit(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}}, size: o.Size}, emit)
+		return v.emit(a, emit)
 	})
 }

@@ -44,8 +44,13 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 		v.settle(a, report.Verified, nil)
 		return nil
 	}
+	unlisted := a.run == ""
 	err := v.ask(ctx, a)
-	if prove.ProblemOf(err) == report.ProblemKey && a.run == "" && len(v.runs.all) > 0 {
+	otherKey := prove.ProblemOf(err) == report.ProblemKey && a.run == "" && len(v.runs.all) > 0
+	if unlisted && !(otherKey && v.runs.replaced[a.Record.KeyID] != "") {
+		v.unknown(a)
+	}
+	if otherKey {
 		v.settle(a, report.OtherKey, err)
 		return nil
 	}
@@ -69,6 +74,13 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	}
 	v.settle(a, report.Verified, nil)
 	return nil
+}
+
+// unknown reports an archive that no run lists.
+func (v *verify) unknown(a *item) {
+	if len(v.runs.all) > 0 {
+		v.Report.Event(report.Event{Kind: report.Unknown, Path: a.Line.Path, Key: a.Line.Key, Stored: a.size})
+	}
 }
 
 // ask asks the store for the archive, and compares it with what is known of it.

@@ -5,6 +5,7 @@ package flags
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -109,7 +110,9 @@ func Require(f *pflag.FlagSet, names ...string) error {
 		return fmt.Errorf("%w: %s", ErrMissing, strings.Join(missing, ", "))
 	}
 	for _, name := range names {
-		if f.Lookup(name).Value.String() == "" {
+		value := f.Lookup(name).Value
+		several, ok := value.(pflag.SliceValue)
+		if value.String() == "" || ok && slices.Contains(several.GetSlice(), "") {
 			return fmt.Errorf("--%s is empty: if its value came from a variable, the variable is not set", name)
 		}
 	}

@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 
@@ -38,15 +37,19 @@ func (s *Store) Validate(*pflag.FlagSet) error {
 	return nil
 }
 
-// Key is the key file.
+// Key is the key file, or those that may have been used.
 type Key struct {
-	File      string
+	Files     []string // one, if Usage is set
 	AllowWeak bool
 	Usage     string // of --keyfile; "": that of a command that reads archives
 }
 
 func (k *Key) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&k.File, "keyfile", "", cmp.Or(k.Usage, "key `file` that the archives were made with: its first line is the passphrase"))
+	if k.Usage != "" {
+		f.Var((*single)(&k.Files), "keyfile", k.Usage)
+	} else {
+		f.StringArrayVar(&k.Files, "keyfile", nil, "key `file` that the archives were made with: its first line is the passphrase; may be repeated, if the key file was changed")
+	}
 	f.BoolVar(&k.AllowWeak, "allow-weak-keyfile", false, "accept a passphrase shorter than 16 bytes")
 }
 

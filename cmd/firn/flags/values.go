@@ -33,6 +33,24 @@ func (n *number) Type() string { return "number" }
 // Number defines a flag that is a whole number. Its default is *n.
 func Number(f *pflag.FlagSet, n *int, name, usage string) { f.Var((*number)(n), name, usage) }
 
+// single is a flag that is given once: the second of two values would replace the first in silence.
+type single []string
+
+// Set implements pflag.Value.
+func (s *single) Set(text string) error {
+	if len(*s) > 0 {
+		return errors.New("it is given twice, and takes one value")
+	}
+	*s = append(*s, text)
+	return nil
+}
+
+// String implements pflag.Value.
+func (s *single) String() string { return strings.Join(*s, "") }
+
+// Type implements pflag.Value.
+func (s *single) Type() string { return "string" }
+
 // Interval defines a flag that is a span of time; 0 is none.
 func Interval(f *pflag.FlagSet, to *time.Duration, name, usage string) {
 	f.Func(name, usage, func(text string) error {

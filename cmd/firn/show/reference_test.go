@@ -85,9 +85,10 @@ func meanings() map[string]string {
 		"run faults": "entries that were not saved, or only in part", "run changed": "entries that changed while they were read",
 		"run entries": "entries in all subtrees", "run bytes": "bytes of regular files in all subtrees", "run stored": "bytes of the objects that the run stored",
 		"number": "higher than that of every run before it", "left": "what is not in the archives that the run made, though no pattern excludes it: path and reason", "left_more": "true if there is more of that",
-		"chain":      "its place among the runs of its backup path: see [the format](../format.md)",
-		"retired":    "of a rebuild: keys of parts of the catalogue that it took the place of",
-		"cut_faults": "directories above the depth that could not be listed", "manifest": "keys of the list of subtrees", "packs": "keys of the packs that the run wrote",
+		"chain":        "its place among the runs of its backup path: see [the format](../format.md)",
+		"retired":      "of a rebuild: keys of parts of the catalogue that it took the place of",
+		"retired_keys": "of a backup that stored everything again under another key: key ids that it took the place of",
+		"cut_faults":   "directories above the depth that could not be listed", "manifest": "keys of the list of subtrees", "packs": "keys of the packs that the run wrote",
 
 		"shell":  "true for a directory above the depth: its own entry and plain files",
 		"status": "`saved`, `identical`, `unchanged` or `failed`", "subtree error": "why it failed",

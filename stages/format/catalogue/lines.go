@@ -50,12 +50,13 @@ type Run struct {
 	Stored    int64 `json:"stored"`            // bytes of the objects that this run uploaded
 	Adopted   int64 `json:"adopted,omitempty"` // lines whose object was adopted, by this run or an earlier one
 
-	CutFaults []Fault  `json:"cut_faults,omitempty"` // directories above the depth that could not be listed, the first MaxFaults
-	Left      []Left   `json:"left,omitempty"`       // what is not in its archives, though no pattern excludes it: the first MaxLeft
-	LeftMore  bool     `json:"left_more,omitempty"`  // there is more of that
-	Retired   []string `json:"retired,omitempty"`    // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
-	Manifest  []string `json:"manifest"`             // keys of its volumes, in order
-	Packs     []string `json:"packs,omitempty"`      // keys of the packs that this run wrote
+	CutFaults   []Fault  `json:"cut_faults,omitempty"`   // directories above the depth that could not be listed, the first MaxFaults
+	Left        []Left   `json:"left,omitempty"`         // what is not in its archives, though no pattern excludes it: the first MaxLeft
+	LeftMore    bool     `json:"left_more,omitempty"`    // there is more of that
+	Retired     []string `json:"retired,omitempty"`      // of a rebuild: keys of parts of the catalogue that it took the place of, and that can't be used
+	RetiredKeys []string `json:"retired_keys,omitempty"` // ids of keys that this run took the place of: all that it saved is stored again under its own
+	Manifest    []string `json:"manifest"`               // keys of its volumes, in order
+	Packs       []string `json:"packs,omitempty"`        // keys of the packs that this run wrote
 
 	HMAC string `json:"-"` // of the run's own object; set by who read it from a store
 }
@@ -70,6 +71,9 @@ type Chain struct {
 	Beside []string `json:"beside,omitempty"`      // ids of runs that fork the chain, and that it is not after: its backup told
 	From   int64    `json:"from,omitempty"`        // place of the oldest run that it found, if older ones were gone
 }
+
+// MaxRetiredKeys is how many key ids a run retires at most.
+const MaxRetiredKeys = 1000
 
 // MaxLeft is how much of what it left out a run names.
 const MaxLeft = 2000

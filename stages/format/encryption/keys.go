@@ -37,6 +37,14 @@ var (
 	ErrOtherKey = errors.New("made with another key file")
 )
 
+// An OtherKeyError names a key id that was made from none of the passphrases. It is ErrOtherKey.
+type OtherKeyError struct{ KeyID string }
+
+func (e *OtherKeyError) Error() string { return fmt.Sprintf("key id %s: %v", e.KeyID, ErrOtherKey) }
+
+// Unwrap returns ErrOtherKey.
+func (e *OtherKeyError) Unwrap() error { return ErrOtherKey }
+
 // Keys is what comes of one passphrase at one salt: the key id, which is no secret, and MAC keys.
 // It also finds the keys of other runs, which may be of other passphrases. It is immutable.
 type Keys struct {
@@ -135,7 +143,7 @@ func (k *Keys) Mine(keyID string) (bool, error) {
 }
 
 // ForID returns the keys that keyID names, made with another run's salt, and perhaps from another of
-// the passphrases. Errors: ErrOtherKey (none of them), ErrBadKeyID.
+// the passphrases. Errors: *OtherKeyError (none of them), ErrBadKeyID.
 func (k *Keys) ForID(keyID string) (*Keys, error) {
 	salt, err := parseKeyID(keyID)
 	if err != nil {
@@ -152,7 +160,7 @@ func (k *Keys) ForID(keyID string) (*Keys, error) {
 			return &Keys{d: d, ring: k.ring}, nil
 		}
 	}
-	return nil, fmt.Errorf("key id %s: %w", keyID, ErrOtherKey)
+	return nil, &OtherKeyError{keyID}
 }
 
 // at derives the keys for a salt, once for concurrent callers.

@@ -35,7 +35,9 @@ type Step struct {
 	HMAC     string           `json:"hmac_sha256,omitempty"` // of its object
 	Retired  []string         `json:"retired,omitempty"`
 	Learned  bool             `json:"learned,omitempty"`   // the state file has what its manifest says
-	OtherKey string           `json:"other_key,omitempty"` // the key id for which it was made with another key file
+	OtherKey string           `json:"other_key,omitempty"` // its key id, if it was made with another key file than the memo
+
+	RetiredKeys []string `json:"retired_keys,omitempty"`
 
 	ETag string `json:"etag,omitempty"` // of its object when it was read; an object with another one is read again
 	Size int64  `json:"size,omitempty"` // bytes of its object
@@ -48,6 +50,9 @@ type History struct {
 	Next  int64           // the number of the next run
 	Lost  int             // runs that can't be read, though not for their key file
 	New   []catalogue.Run // those that are wanted, and that were not learned, as they were made
+
+	Others  map[string]string // key ids of other key files → the last run with them, by its id
+	Retired map[string]bool   // key ids that a run took the place of
 
 	steps    []Step
 	unread   map[string]bool // ids of runs that can't be read, are of another key file, or retired
@@ -66,7 +71,7 @@ func (s Step) compare(t Step) int {
 // learned. It costs a listing of the catalogue, and nothing for a run that it read before and whose
 // object is the same. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string) bool) (History, error) {
-	h := History{Packs: map[string]bool{}, unread: map[string]bool{}, dir: Dir(l.Prefix)}
+	h := History{Packs: map[string]bool{}, unread: map[string]bool{}, dir: Dir(l.Prefix), Others: map[string]string{}, Retired: map[string]bool{}}
 	var lost []string
 	listed := int64(0)
 	group, inner := errgroup.WithContext(ctx)
@@ -84,7 +89,7 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 		}
 		listed++
 		known := stepIn(memo, RunOf(o.Key))
-		enough := known.OtherKey == "" && (known.Learned || !wanted(known.path())) || known.OtherKey == l.Keys.ID()
+		enough := known.OtherKey != "" || known.Learned || !wanted(known.path())
 		if known.ID == RunOf(o.Key) && known.is(o) && enough {
 			mu.Lock()
 			defer mu.Unlock()
@@ -131,10 +136,14 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 func (h *History) add(s Step) {
 	if s.OtherKey != "" {
 		h.unread[s.ID] = true
+		h.Others[s.OtherKey] = max(h.Others[s.OtherKey], s.ID)
 		return
 	}
 	if h.Last.ID == "" || s.compare(h.Last) > 0 {
 		h.Last = s
+	}
+	for _, id := range s.RetiredKeys {
+		h.Retired[id] = true
 	}
 	h.steps = append(h.steps, s)
 }
@@ -148,7 +157,7 @@ func (l *Ledger) step(ctx context.Context, o store.Object, known Step, memo Memo
 	case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
 		return Step{}, run, false, err
 	case errors.Is(err, encryption.ErrOtherKey):
-		s = Step{ID: RunOf(o.Key), OtherKey: l.Keys.ID()}
+		s = Step{ID: RunOf(o.Key), OtherKey: otherKey(err)}
 	case err != nil:
 		return Step{}, run, known.HMAC != "" && IsDamage(err), nil
 	}
@@ -160,11 +169,30 @@ func (l *Ledger) step(ctx context.Context, o store.Object, known Step, memo Memo
 	return s, run, false, nil
 }
 
+// otherKey returns the key id in an error that wraps encryption.ErrOtherKey.
+func otherKey(err error) string {
+	if e, ok := errors.AsType[*encryption.OtherKeyError](err); ok {
+		return e.KeyID
+	}
+	return ""
+}
+
+// RetiredKeys are the ids of keys that a run took the place of, each with the last such run's id.
+func RetiredKeys(all []catalogue.Run) map[string]string {
+	by := map[string]string{}
+	for _, run := range all {
+		for _, id := range run.RetiredKeys {
+			by[id] = run.ID
+		}
+	}
+	return by
+}
+
 // StepOf returns the step of a run, but for what its object is.
 func StepOf(run catalogue.Run) Step {
 	return Step{
 		ID: run.ID, Number: run.Number, Started: run.Started, Path: catalogue.Escape(run.Path),
-		Chain: run.Chain, HMAC: run.HMAC, Retired: run.Retired,
+		Chain: run.Chain, HMAC: run.HMAC, Retired: run.Retired, RetiredKeys: run.RetiredKeys,
 	}
 }
 

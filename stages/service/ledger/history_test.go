@@ -94,6 +94,9 @@ func TestHistoryIsReadOnce(t *testing.T) {
 				got++
 			}
 		}
+		if len(h.Others) != 1 || h.Others[other.Keys.ID()] != "20261101T000000Z-00000001" {
+			t.Errorf("runs of other key files: %q", h.Others)
+		}
 		if got != want || i == 1 && slices.ContainsFunc(counted.Calls(), func(c fault.Call) bool { return c.Op == fault.Head }) {
 			t.Errorf("time %d: %v", i, counted.Calls())
 		}
