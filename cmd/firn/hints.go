@@ -43,6 +43,8 @@ func eventHint(e report.Event) string {
 		return "if you did not delete them, check what did, or whether the disk of the store is mounted"
 	case report.ProblemNoList:
 		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
+	case report.ProblemRecovery:
+		return "'firn version --recovery' prints the SHA-256 of the files that this firn stores"
 	case report.ProblemDeeperPrefix:
 		return "use --prefix " + strings.TrimSuffix(e.Key, "/") + " for them"
 	case report.ProblemNoCatalogue:

@@ -46,7 +46,7 @@ const (
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
 	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was left alone
 	Unknown   Kind = "unknown"           // an archive in the store that no run of the catalogue lists
-	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written
+	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written; or a recovery file is another's
 	Older     Kind = "older-intact"      // another version of a damaged archive that the store still holds
 	Lost      Kind = "lost"              // a damaged archive of which no run lists another version in the store
 	Entered   Kind = "entered"           // an archive was written to the catalogue
@@ -77,6 +77,7 @@ const (
 	ProblemClock        Problem = "clock"             // of a warning: Run began in the future, so a clock is or was wrong
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
+	ProblemRecovery     Problem = "recovery-file"     // of a warning, and of Catalogue: the object is not RECOVER.txt or restore.sh as firn stores it
 
 	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a notice: archives below Key may belong to that longer prefix
 	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix
