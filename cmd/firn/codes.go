@@ -72,6 +72,8 @@ func outcomes(command string) []meaning {
 	incomplete := "some of the catalogue could not be read; it is named"
 	var cold []meaning
 	switch command {
+	case "version":
+		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
 	case "backup":
 		done, incomplete = "everything is saved", "some entries or subtrees were not saved completely, or the catalogue is not as earlier runs left it; they are named"
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"

@@ -8,6 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/flags"
+	"firn/stages/service/recovery"
 )
 
 // newRoot is the command line. firn without a command is a backup, as in the old script's cron lines.
@@ -104,15 +107,28 @@ func newHelp(root *cobra.Command) *cobra.Command {
 }
 
 func newVersion(stdout io.Writer) *cobra.Command {
-	cmd := &cobra.Command{
+	v := &versionFlags{}
+	cmd := newCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version of firn",
 		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(stdout, "firn", versionText())
+	}, nil, flags.Groups{flags.NewGroup("What is printed", v)}, "", func([]string) (err error) {
+		if !v.recovery {
+			_, err = fmt.Fprintln(stdout, "firn", versionText())
 			return err
-		},
-	}
-	cmd.SetHelpFunc(help(""))
+		}
+		for _, f := range recovery.Files() {
+			_, e := fmt.Fprintf(stdout, "%s  %s\n", f.SHA256(), f.Name)
+			err = errors.Join(err, e)
+		}
+		return err
+	})
 	return cmd
+}
+
+// versionFlags say of what the version is printed.
+type versionFlags struct{ recovery bool }
+
+func (v *versionFlags) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&v.recovery, "recovery", false, "print the SHA-256 of RECOVER.txt and restore.sh, which firn stores beside the archives, in the form of sha256sum")
 }

@@ -76,8 +76,7 @@ func archived(o *stagestest.Outcome) int64 {
 	return -1
 }
 
-// recoveryFiles are the files that lie beside the archives: each run asks
-// whether they are there.
+// recoveryFiles are the files that lie beside the archives: each run compares them.
 const recoveryFiles = 2
 
 func TestRunsOnS3AskLittle(t *testing.T) {

@@ -163,7 +163,11 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	if err := b.abortUploads(ctx); err != nil {
 		return err
 	}
-	if err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix)); err != nil && ctx.Err() == nil {
+	suspects, err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix))
+	for _, s := range suspects {
+		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Problem: report.ProblemRecovery, Err: s})
+	}
+	if err != nil && ctx.Err() == nil {
 		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but the instructions to open them without firn are missing or out of date", Err: err})
 	}
 	return nil

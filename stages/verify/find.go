@@ -73,6 +73,7 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 	if err := v.checkFound(); err != nil {
 		return err
 	}
+	v.checkRecovery(ctx)
 	v.packs <- slices.SortedFunc(maps.Values(packs), func(a, b *listsOf) int { return strings.Compare(a.pack, b.pack) })
 	v.Totals.Cut.Store(true)
 	return nil

@@ -22,12 +22,12 @@ func TestQuickVerifyAsksLittle(t *testing.T) {
 	s.Server.ResetCounts()
 	o := s.Verify(level(verify.Quick))
 	counts := s.Server.Counts()
-	if !o.Complete(&o.Totals) || o.Totals.Checks.Verified.Load() != 4 || counts["HeadObject"] > 4 { // two runs, a manifest; and what keys asks
+	if !o.Complete(&o.Totals) || o.Totals.Checks.Verified.Load() != 4 || counts["HeadObject"] > 6 { // two runs, a manifest, two recovery files; and what keys asks
 		t.Errorf("%v; requests %v", o.Events, counts)
 	}
 	s.Server.ResetCounts()
 	o = s.Verify(level(verify.Default))
-	if n := s.Server.Count("GetObject"); !o.Complete(&o.Totals) || n > 6 { // two runs, a manifest, two packs
+	if n := s.Server.Count("GetObject"); !o.Complete(&o.Totals) || n > 8 { // two runs, a manifest, two packs, two recovery files
 		t.Errorf("%d objects were read: %v", n, o.Events)
 	}
 	if o.Totals.Checks.NoChecksum.Load() != 0 {

@@ -128,7 +128,7 @@ type jsonChecks struct {
 	Replaced   int64 `json:"replaced" doc:"archives of older runs that a newer one replaced"`
 	OtherKey   int64 `json:"other_key" doc:"archives of another key file that no run lists"`
 	Unknown    int64 `json:"unknown" doc:"archives that no run lists"`
-	Catalogue  int64 `json:"catalogue_damaged" doc:"damaged or missing objects of the catalogue"`
+	Catalogue  int64 `json:"catalogue_damaged" doc:"damaged or missing objects of the catalogue, and recovery files that are not firn's"`
 	Older      int64 `json:"older_intact" doc:"damaged archives of which the store holds another version"`
 	Lost       int64 `json:"lost" doc:"damaged archives without another known version"`
 	Read       int64 `json:"read" doc:"archives that were read and verified"`

@@ -1,14 +1,16 @@
 // Package recovery stores two files beside the archives of a prefix that show how to open them
 // without firn: RECOVER.txt explains it, and restore.sh does it.
 //
-// It never replaces an object that firn did not make, nor one of a newer firn. Both files are the
-// same for every store and hold no secret.
+// It never replaces an object that firn did not make, nor one of a newer firn, and says so: whoever
+// runs another's script gives it the key file. Both files are the same for every store and hold no
+// secret.
 package recovery
 
 import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
@@ -51,34 +53,143 @@ func Files() []File {
 	return []File{{"RECOVER.txt", guide}, {"restore.sh", script}}
 }
 
-// ErrForeign: an object that firn did not make has the key of one of the files. It is not replaced.
-var ErrForeign = errors.New("firn did not make it and leaves it as it is")
+// SHA256 is the sum of the file, in hex.
+func (f File) SHA256() string { return sumOf(f.Body) }
 
-// Leave stores those of the files that the store does not hold, below a prefix that ends in a slash
-// or is empty, in a class that can be read at once. If nothing is to be done it costs a Head for
-// each file. Both files are tried. Errors: ErrForeign, those of the store.
-func Leave(ctx context.Context, s store.Store, prefix string) (err error) {
-	for _, f := range Files() {
-		err = errors.Join(err, leave(ctx, s, prefix+f.Name, f.Body))
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// earlier are the SHA-256 of files of earlier revisions: an upgrade replaces them without a word.
+var earlier = map[string]bool{
+	"a7be56c47eadd55624d2eda5888376fe5fcd305cfd9efd5d6d2ab2195ca8ab6a": true, // RECOVER.txt, 3
+	"e4f675cba21e58301c4ace5b56d5be502b2a83faa4768c2e7c3495d7e238aae6": true, // restore.sh, 3
+}
+
+// State is what a store holds in place of a file.
+type State int
+
+// The states.
+const (
+	Current State = iota // the file, byte for byte
+	Earlier              // that of an earlier revision, byte for byte
+	Missing
+	Different // it says that it is firn's, and is not what firn stored
+	Foreign   // it does not say that it is firn's
+	Newer     // it says that it is of a higher revision, of which this firn knows nothing
+)
+
+// A Finding is what a store holds in place of a file. As an error it is for all States but
+// Current and Earlier.
+type Finding struct {
+	Key   string
+	State State
+
+	revision int
+	marked   bool // its metadata say that it is firn's
+}
+
+func (f *Finding) Error() string {
+	const danger = "; do not run the copy that is stored there: a forged script can pass on the key file"
+	switch f.State {
+	case Missing:
+		return "it is missing, and the next backup stores it"
+	case Foreign:
+		return "firn did not make this object, and leaves it as it is" + danger
+	case Newer:
+		return fmt.Sprintf("it claims to be of a newer firn (revision %d), which this firn can't check", f.revision) + danger
 	}
+	return "it is not what firn stored: somebody replaced it, or it is damaged" + danger
+}
+
+// Leave stores those of the files that the store does not hold byte for byte, below a prefix that
+// ends in a slash or is empty, in a class that can be read at once. It returns what it found of
+// State Different (and replaced), Foreign and Newer (and left as it is). If nothing is to be done it
+// costs a Head and a Get for each file. Both files are tried. Errors: those of the store.
+func Leave(ctx context.Context, s store.Store, prefix string) (suspects []*Finding, err error) {
+	for _, f := range Files() {
+		found, e := look(ctx, s, prefix, f)
+		if e == nil && found.State != Foreign && found.State != Newer && (found.State != Current || !found.marked) {
+			e = put(ctx, s, found.Key, f.Body)
+		}
+		if e == nil && found.State > Missing {
+			suspects = append(suspects, found)
+		}
+		err = errors.Join(err, e)
+	}
+	return suspects, err
+}
+
+// Check returns what the store holds in place of the files, and stores nothing. Errors: those of the
+// store; what could be looked at is returned all the same.
+func Check(ctx context.Context, s store.Store, prefix string) (all []*Finding, err error) {
+	for _, f := range Files() {
+		found, e := look(ctx, s, prefix, f)
+		if e == nil {
+			all = append(all, found)
+		}
+		err = errors.Join(err, e)
+	}
+	return all, err
+}
+
+func put(ctx context.Context, s store.Store, key string, body []byte) error {
+	sum := md5.Sum(body)
+	meta := map[string]string{metaRevision: strconv.Itoa(Revision), metaMD5: hex.EncodeToString(sum[:])}
+	_, err := s.Put(ctx, key, body, store.PutOptions{Meta: meta, Class: store.ClassStandard, CRC32C: store.CRC32C(body)})
 	return err
 }
 
-func leave(ctx context.Context, s store.Store, key string, body []byte) error {
-	sum := md5.Sum(body)
-	meta := map[string]string{metaRevision: strconv.Itoa(Revision), metaMD5: hex.EncodeToString(sum[:])}
-	held, err := s.Head(ctx, key, "")
-	if err == nil {
-		var current bool
-		if current, err = isCurrent(ctx, s, held, meta[metaMD5]); current {
-			return nil
-		}
+// look compares what the store holds with the file. Metadata decide what may be replaced, and never
+// that an object is the file.
+func look(ctx context.Context, s store.Store, prefix string, f File) (*Finding, error) {
+	found := &Finding{Key: prefix + f.Name}
+	held, err := s.Head(ctx, found.Key, "")
+	if errors.Is(err, store.ErrNotFound) {
+		found.State = Missing
+		return found, nil
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	_, err = s.Put(ctx, key, body, store.PutOptions{Meta: meta, Class: store.ClassStandard, CRC32C: store.CRC32C(body)})
-	return err
+	body, err := content(ctx, s, held)
+	if err != nil {
+		return nil, err
+	}
+	found.revision, err = strconv.Atoi(held.Meta[metaRevision])
+	found.marked = err == nil
+	first := body[:min(len(body), markIn)]
+	switch sum := sumOf(body); {
+	case held.Restore.Cold && found.revision <= Revision && found.marked:
+		found.State = Different // its class
+	case sum == f.SHA256():
+	case found.revision > Revision:
+		found.State = Newer
+	case earlier[sum]:
+		found.State = Earlier
+	case found.marked || bytes.Contains(first, []byte(mark)):
+		found.State = Different
+	default:
+		found.State = Foreign
+	}
+	return found, nil
+}
+
+// longest is more than any revision of a file has, in bytes.
+const longest = 64 << 10
+
+// content reads an object, a byte more than longest at most, and nothing of one that is cold.
+func content(ctx context.Context, s store.Store, held store.Object) (_ []byte, err error) {
+	if held.Restore.Cold || held.Size == 0 {
+		return nil, nil
+	}
+	r, err := s.Get(ctx, held.Key, store.GetOptions{Version: held.Version, ETag: held.ETag, Length: min(held.Size, longest+1)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return io.ReadAll(io.LimitReader(r, longest+1))
 }
 
 // abandoned is the age at which an unfinished upload is taken for a dead run's. A live run over
@@ -98,36 +209,4 @@ func Clean(ctx context.Context, s store.Store, prefix string) (aborted int, err 
 		}))
 	}
 	return aborted, err
-}
-
-// isCurrent reports whether the store holds the file with this MD5, or a newer firn's. ErrForeign
-// if firn did not make the object.
-func isCurrent(ctx context.Context, s store.Store, held store.Object, md5 string) (bool, error) {
-	revision, err := strconv.Atoi(held.Meta[metaRevision])
-	if err != nil {
-		return false, marked(ctx, s, held)
-	}
-	same := revision == Revision && held.Meta[metaMD5] == md5
-	return (same || revision > Revision) && !held.Restore.Cold, nil
-}
-
-// marked returns ErrForeign unless an object without our metadata has the mark.
-func marked(ctx context.Context, s store.Store, held store.Object) (err error) {
-	foreign := fmt.Errorf("storing %s: %w", held.Key, ErrForeign)
-	if held.Restore.Cold || held.Size == 0 {
-		return foreign
-	}
-	body, err := s.Get(ctx, held.Key, store.GetOptions{Version: held.Version, Length: markIn})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, body.Close()) }()
-	first, err := io.ReadAll(io.LimitReader(body, markIn))
-	if err != nil {
-		return err
-	}
-	if !bytes.Contains(first, []byte(mark)) {
-		return foreign
-	}
-	return nil
 }

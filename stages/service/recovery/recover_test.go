@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -62,56 +63,70 @@ func whole(t *testing.T, s store.Store, prefix string) {
 func TestLeaveStoresOnce(t *testing.T) {
 	for _, prefix := range []string{"", "p/q/"} {
 		s := open(t)
-		if err := recovery.Leave(t.Context(), s, prefix); err != nil {
-			t.Fatal(err)
-		}
-		whole(t, s, prefix)
-		before := len(s.Calls())
-		if err := recovery.Leave(t.Context(), s, prefix); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range s.Calls()[before:] {
-			if c.Op != fault.Head {
-				t.Errorf("nothing had changed, and the store was asked to %v", c)
+		for i, want := range []string{"head put head put", "head get head get"} {
+			before := len(s.Calls())
+			if suspects, err := recovery.Leave(t.Context(), s, prefix); err != nil || len(suspects) > 0 {
+				t.Fatal(suspects, err)
 			}
-		}
-		if n := len(s.Calls()) - before; n != 2 {
-			t.Errorf("nothing had changed, and that took %d operations", n)
+			var asked []string
+			for _, c := range s.Calls()[before:] {
+				asked = append(asked, strings.ToLower(fmt.Sprint(c.Op)))
+			}
+			if got := strings.Join(asked, " "); got != want {
+				t.Errorf("run %d asked the store to %s, not to %s", i, got, want)
+			}
+			whole(t, s, prefix)
 		}
 	}
 }
 
+// What whoever may write to the store can put in place of a file is told, whatever its metadata say;
+// what does not say that it is firn's stays.
 func TestLeaveReplacesItsOwnOnly(t *testing.T) {
-	sums := map[string]string{}
-	for _, f := range recovery.Files() {
-		sums[f.Name] = fmt.Sprintf("%x", md5.Sum(f.Body))
+	script := string(recovery.Files()[1].Body)
+	forged := strings.Replace(script, "umask 077", "umask 007", 1)
+	meta := func(revision any, body string) map[string]string {
+		return map[string]string{"firn-recover-revision": fmt.Sprint(revision), "firn-recover-md5": fmt.Sprintf("%x", md5.Sum([]byte(body)))}
 	}
 	for name, c := range map[string]struct {
 		body string
 		meta map[string]string
-		want error
+		want recovery.State // that is told of
 		stay bool
 	}{
-		"an older one":       {"old", map[string]string{"firn-recover-revision": "0", "firn-recover-md5": "x"}, nil, false},
-		"another build's":    {"other", map[string]string{"firn-recover-revision": fmt.Sprint(recovery.Revision), "firn-recover-md5": "x"}, nil, false},
-		"a newer one":        {"new", map[string]string{"firn-recover-revision": fmt.Sprint(recovery.Revision + 1), "firn-recover-md5": "x"}, nil, true},
-		"a copy":             {string(recovery.Files()[1].Body), nil, nil, false},
-		"an old copy":        {"#!/bin/sh\n# a firn recovery file, of old", nil, nil, false},
-		"somebody else's":    {"echo mine", nil, recovery.ErrForeign, true},
-		"empty":              {"", nil, recovery.ErrForeign, true},
-		"a mark far down":    {strings.Repeat(" ", 256) + "firn recovery file", nil, recovery.ErrForeign, true},
-		"with a wrong mark":  {"echo mine", map[string]string{"firn-recover-revision": "one"}, recovery.ErrForeign, true},
-		"with other records": {"echo mine", map[string]string{"md5": sums["restore.sh"]}, recovery.ErrForeign, true},
+		"an earlier one":               {recovery.EarlierBody, meta(0, recovery.EarlierBody), recovery.Current, false},
+		"an earlier one's copy":        {recovery.EarlierBody, nil, recovery.Current, false},
+		"a copy":                       {script, nil, recovery.Current, false},
+		"a copy with other records":    {script, map[string]string{"md5": "x"}, recovery.Current, false},
+		"under its own metadata":       {forged, meta(recovery.Revision, script), recovery.Different, false},
+		"with metadata that fit":       {forged, meta(recovery.Revision, forged), recovery.Different, false},
+		"of an older revision":         {forged, meta(0, forged), recovery.Different, false},
+		"without metadata":             {forged, nil, recovery.Different, false},
+		"too long":                     {script + " ", meta(recovery.Revision, script), recovery.Different, false},
+		"endless":                      {script + strings.Repeat("#", 1<<20), meta(recovery.Revision, script), recovery.Different, false},
+		"cut short":                    {script[:100], meta(recovery.Revision, script), recovery.Different, false},
+		"emptied":                      {"", meta(recovery.Revision, script), recovery.Different, false},
+		"claims to be newer":           {forged, meta(recovery.Revision+1, forged), recovery.Newer, true},
+		"ours, claims to be newer":     {script, meta(recovery.Revision+1, script), recovery.Current, false},
+		"somebody else's":              {"echo mine", nil, recovery.Foreign, true},
+		"empty":                        {"", nil, recovery.Foreign, true},
+		"a mark far down":              {strings.Repeat(" ", 256) + "firn recovery file", nil, recovery.Foreign, true},
+		"with a wrong revision":        {"echo mine", map[string]string{"firn-recover-revision": "one"}, recovery.Foreign, true},
+		"somebody's with our checksum": {"echo mine", map[string]string{"md5": meta(0, script)["firn-recover-md5"]}, recovery.Foreign, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			put(t, s, "restore.sh", c.body, c.meta)
-			err := recovery.Leave(t.Context(), s, "")
-			if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
-				t.Fatalf("%v, want %v", err, c.want)
+			suspects, err := recovery.Leave(t.Context(), s, "")
+			if err != nil {
+				t.Fatal(err)
 			}
-			if err != nil && !strings.Contains(err.Error(), "restore.sh") {
-				t.Errorf("the fault names nothing: %v", err)
+			if c.want == recovery.Current {
+				if len(suspects) > 0 {
+					t.Errorf("it says %v", suspects)
+				}
+			} else if len(suspects) != 1 || suspects[0].Key != "restore.sh" || suspects[0].State != c.want || !strings.Contains(suspects[0].Error(), "do not run the copy") {
+				t.Errorf("it says %v", suspects)
 			}
 			if c.stay && get(t, s, "restore.sh") != c.body {
 				t.Error("it was replaced")
@@ -128,10 +143,32 @@ func TestLeaveReplacesItsOwnOnly(t *testing.T) {
 
 func TestLeaveTellsOfEveryFault(t *testing.T) {
 	s := open(t)
-	for at := range 4 { // two Heads, two Puts
+	for at := range 4 { // Head and Put of each
 		s.FailAt(len(s.Calls())+at, nil)
-		if err := recovery.Leave(t.Context(), s, fmt.Sprint(at, "/")); !errors.Is(err, fault.ErrInjected) {
+		if _, err := recovery.Leave(t.Context(), s, fmt.Sprint(at, "/")); !errors.Is(err, fault.ErrInjected) {
 			t.Errorf("operation %d failed: %v", at, err)
+		}
+	}
+	if _, err := recovery.Leave(t.Context(), s, ""); err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 { // Head and Get of each
+		s.FailAt(len(s.Calls())+at, nil)
+		if _, err := recovery.Leave(t.Context(), s, ""); !errors.Is(err, fault.ErrInjected) {
+			t.Errorf("operation %d failed: %v", at, err)
+		}
+	}
+}
+
+// README has the sums for those who fetch the script from a store that others may write to.
+func TestReadmeHasTheSums(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range recovery.Files() {
+		if line := f.SHA256() + "  " + f.Name + "\n"; !bytes.Contains(readme, []byte("\n"+line)) {
+			t.Errorf("README.md lacks the line %s", line)
 		}
 	}
 }

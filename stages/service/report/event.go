@@ -46,7 +46,7 @@ const (
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
 	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was left alone
 	Unknown   Kind = "unknown"           // an archive in the store that no run of the catalogue lists
-	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written
+	Catalogue Kind = "catalogue-damaged" // an object of the catalogue is missing, or is not what was written; or a recovery file is another's
 	Older     Kind = "older-intact"      // another version of a damaged archive that the store still holds
 	Lost      Kind = "lost"              // a damaged archive of which no run lists another version in the store
 	Entered   Kind = "entered"           // an archive was written to the catalogue
@@ -78,6 +78,7 @@ const (
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNotRecorded  Problem = "not-recorded"      // of a warning: the object with Key is not the one that was recorded
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
+	ProblemRecovery     Problem = "recovery-file"     // of a warning, and of Catalogue: the object is not RECOVER.txt or restore.sh as firn stores it
 
 	ProblemRunGone     Problem = "run-gone"       // Run is not in the catalogue any more
 	ProblemRunReplaced Problem = "run-replaced"   // Run is not the one that was in the catalogue before
