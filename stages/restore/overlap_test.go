@@ -269,7 +269,7 @@ func TestUnlistedDirectoryOfTheLastRun(t *testing.T) {
 				r.Must(w.Add(t.Context(), line))
 			}
 		}
-		run.Started = run.Started.Add(time.Second)
+		run.Started, run.Chain = run.Started.Add(time.Second), nil
 		run.CutFaults = append(run.CutFaults, catalogue.Fault{Path: path, Kind: "unreadable", Error: "permission denied"})
 		r.Must(w.Finish(t.Context(), run))
 	}

@@ -134,6 +134,7 @@ func (r *rig) relines(change func(*ledger.Writer, *catalogue.Subtree)) {
 		change(w, &line)
 		r.Must(w.Add(r.T.Context(), line))
 	}
+	run.Chain = nil // or it would fork that of the run
 	r.Must(w.Finish(r.T.Context(), run))
 }
 

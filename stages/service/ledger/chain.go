@@ -64,6 +64,8 @@ func (b Break) Meaning() string {
 		return "two hosts saved this path below this prefix at the same time, or somebody put back an older state of the catalogue in between; what is taken for the newest state may lack what the other run saved"
 	case b.Kind == Exchanged:
 		return "somebody replaced it; what it saved can't be chosen by that run any more"
+	case len(b.By) == 0:
+		return "it was deleted, or an older state of the catalogue was put back; what was restored since then, without this run, may be an older state"
 	}
 	return "it was deleted, or has expired; if nobody meant to, newer runs may be gone too, and what is taken for the newest state may be an older one"
 }
