@@ -149,7 +149,7 @@ Later versions may add kinds and fields.
 		b.WriteString("| field | meaning |\n|---|---|\n")
 		for _, f := range reflect.VisibleFields(kind) {
 			field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			if field == "" {
+			if field == "" || field == "-" {
 				continue
 			}
 			name := o.kind + " " + field
