@@ -259,6 +259,7 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote.acl); err != nil {
 		return w, err
 	}
+	m.warnExposed(ctx)
 	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {
 		return w, err
 	}

@@ -117,6 +117,13 @@ func (m *means) warn(texts ...string) {
 	}
 }
 
+// warnExposed warns before the first request that others can read a session token in it.
+func (m *means) warnExposed(ctx context.Context) {
+	if s, ok := m.Store.(interface{ Exposes(context.Context) bool }); ok && s.Exposes(ctx) {
+		m.warn("the session token is sent over plain http to another machine: whoever reads the connection can use it; use https")
+	}
+}
+
 func (m *means) notice(format string, a ...any) {
 	m.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf(format, a...)})
 }
@@ -149,6 +156,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) error {
 	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), ""); err != nil {
 		return err
 	}
+	m.warnExposed(ctx)
 	if r.cache.Path == "" {
 		m.Keys, err = encryption.NewKeys(pass, nil)
 	} else {
