@@ -120,6 +120,13 @@ func (m *means) warn(texts ...string) {
 	}
 }
 
+// warnExposed warns before the first request that others can read a session token in it.
+func (m *means) warnExposed(ctx context.Context) {
+	if s, ok := m.Store.(interface{ Exposes(context.Context) bool }); ok && s.Exposes(ctx) {
+		m.warn("the session token is sent over plain http to another machine: whoever reads the connection can use it; use https")
+	}
+}
+
 func (m *means) notice(format string, a ...any) {
 	m.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf(format, a...)})
 }
@@ -156,6 +163,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err erro
 	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
 		return err
 	}
+	m.warnExposed(ctx)
 	pass, more := all[0], all[1:]
 	if r.cache.Path == "" {
 		m.Keys, err = encryption.NewKeys(pass, nil, more...)

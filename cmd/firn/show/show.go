@@ -41,9 +41,7 @@ type Printer struct {
 // New returns a printer.
 func New(o Options) *Printer {
 	out := bufio.NewWriterSize(o.Stdout, 64<<10)
-	p := &Printer{o: o, out: out, json: json.NewEncoder(out)}
-	p.json.SetEscapeHTML(false)
-	return p
+	return &Printer{o: o, out: out, json: ui.NewEncoder(out)}
 }
 
 // Flush writes what is buffered. It returns the first error of any line.

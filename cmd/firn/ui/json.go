@@ -27,9 +27,7 @@ type jsonPrinter struct {
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
-	p := &jsonPrinter{o: o, totals: t, now: time.Now, out: json.NewEncoder(o.Stdout)}
-	p.out.SetEscapeHTML(false)
-	return p
+	return &jsonPrinter{o: o, totals: t, now: time.Now, out: NewEncoder(o.Stdout)}
 }
 
 type jsonEvent struct {

@@ -162,7 +162,7 @@ func (x *Extractor) writer(ctx context.Context, r io.Reader, dir string) (*write
 	}
 	w := x.writers.Get().(*writer)
 	w.in.r.Reset(r)
-	w.in = tap{ctx: ctx, r: w.in.r}
+	w.in = tap{ctx: ctx, r: w.in.r, maps: true}
 	w.tar, w.base, w.result = tar.NewReader(&w.in), base, &Result{}
 	w.here.x, w.there.x, w.here.adopt = x, x, w.adopt
 	return w, nil

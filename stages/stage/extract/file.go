@@ -108,20 +108,30 @@ func (w *writer) content(fd int, e *entry) error {
 
 // read fills p with what follows of e's content.
 func (w *writer) read(p []byte, e *entry) error {
-	if _, err := io.ReadFull(w.tar, p); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return stop{unreadable(e.header.Name, err)}
-	}
-	return nil
+	_, err := io.ReadFull(w.tar, p)
+	return cutOff(e, err)
 }
 
-// sparse copies a file with holes: where the tar reader reads nothing from the stream.
+// cutOff is the error of a content that can't be read to its end.
+func cutOff(e *entry, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return stop{unreadable(e.header.Name, err)}
+}
+
+// sparse copies a file with holes. Where no map says where they are, they are where the tar reader
+// reads nothing from the stream.
 func (w *writer) sparse(fd int, e *entry) error {
 	size := e.header.Size
 	if err := fsys.Retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {
 		return fmt.Errorf("making a file of %d bytes: %w", size, err) // before an absurd size is read through
+	}
+	if all, ok := w.in.segments(e.header); ok {
+		return w.segments(fd, e, all)
 	}
 	for off := int64(0); off < size; {
 		p := w.buf[:min(int64(len(w.buf)), size-off)]
@@ -144,6 +154,23 @@ func (w *writer) sparse(fd int, e *entry) error {
 			return err
 		}
 		off += int64(len(p))
+	}
+	return nil
+}
+
+// segments copies the data of a file with holes.
+func (w *writer) segments(fd int, e *entry, all []segment) error {
+	for _, s := range all {
+		for s.length > 0 {
+			p := w.buf[:min(int64(len(w.buf)), s.length)]
+			if err := w.in.pass(p); err != nil {
+				return cutOff(e, err)
+			}
+			if err := pwrite(fd, p, s.offset); err != nil {
+				return err
+			}
+			s.offset, s.length = s.offset+int64(len(p)), s.length-int64(len(p))
+		}
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ func Members(ctx context.Context, r io.Reader, fn func(name string, h *tar.Heade
 func members(in *tap, archive *tar.Reader, fn func(h *tar.Header) error) error {
 	last := ""
 	for {
+		in.tail, in.keeps = in.tail[:0], in.maps
 		h, err := archive.Next()
+		in.keeps = false
 		switch {
 		case errors.Is(err, io.EOF):
 			if err := in.rest(); err != nil {
@@ -106,6 +108,11 @@ type tap struct {
 	r     *bufio.Reader
 	n     int64 // bytes read
 	zeros int   // how many of the last of them were zero, at most endSize
+
+	maps  bool   // maps of files with holes are wanted
+	keeps bool   // what is read, in tail
+	tail  []byte // what was read last of a header
+	owed  int64  // bytes that the tar reader is still to skip, and that were read
 }
 
 // endSize is how many zero bytes an archive ends with. POSIX wants two blocks, some writers make one.
@@ -115,8 +122,14 @@ func (t *tap) Read(p []byte) (int, error) {
 	if t.ctx.Err() != nil {
 		return 0, context.Cause(t.ctx)
 	}
+	if t.owed > 0 {
+		return t.repay(p), nil
+	}
 	n, err := t.r.Read(p)
 	t.n += int64(n)
+	if t.keeps {
+		t.keep(p[:n])
+	}
 	run := 0
 	for run < n && run < endSize && p[n-1-run] == 0 {
 		run++

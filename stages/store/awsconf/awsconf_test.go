@@ -62,6 +62,29 @@ func TestOptionsCheck(t *testing.T) {
 	}
 }
 
+// TestExposes: a session token over plain http, to anything but this machine.
+func TestExposes(t *testing.T) {
+	for _, tt := range []struct {
+		endpoint, token string
+		want            bool
+	}{
+		{"http://s3.example.org", "token", true},
+		{"http://10.0.0.1:9000", "token", true},
+		{"http://s3.example.org", "", false},
+		{"https://s3.example.org", "token", false},
+		{"", "token", false},
+		{"http://127.0.0.1:9000", "token", false},
+		{"http://[::1]:9000", "token", false},
+		{"http://localhost", "token", false},
+		{"http://localhost.example.org", "token", true},
+	} {
+		c := NewClient(aws.Config{Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", tt.token)}, tt.endpoint)
+		if got := c.Exposes(t.Context()); got != tt.want {
+			t.Errorf("%+v: %t", tt, got)
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	clean(t, "AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "secret", "AWS_REGION", "eu-west-1", "AWS_MAX_ATTEMPTS", "4")
 	cfg, err := Load(t.Context(), Options{})

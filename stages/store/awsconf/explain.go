@@ -126,6 +126,20 @@ func NewClient(cfg aws.Config, endpoint string) Client {
 	return c
 }
 
+// Exposes reports whether requests carry a session token over plain http to another machine: whoever
+// reads one there can use the token until it expires.
+func (c Client) Exposes(ctx context.Context) bool {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil || u.Scheme != "http" || c.credentials == nil {
+		return false
+	}
+	if host := u.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
+		return false
+	}
+	now, err := c.credentials.Retrieve(ctx)
+	return err == nil && now.SessionToken != ""
+}
+
 // Explain finds the faults of the whole run: a cancelled context, credentials, clocks, a server that
 // can't be reached, and one whose answer does not end. All but the first are marked with pipeline.Fatal and say what to do. Other
 // errors come back as they are, with false.
