@@ -24,7 +24,7 @@ import (
 
 // Revision is raised when one of the files changes, so that an older firn does not replace the
 // files of a newer one.
-const Revision = 3
+const Revision = 4
 
 const (
 	metaRevision = "firn-recover-revision"
