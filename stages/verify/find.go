@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"firn/pipeline"
@@ -25,16 +24,12 @@ import (
 // runs are those of the catalogue.
 type runs struct {
 	all     []catalogue.Run // the oldest first
+	past    *job.Past       // of those
 	checked []catalogue.Run // whose archives are checked, the newest first
 	reaches []*ledger.Reach // of those; nil if all runs are checked, each with all that it lists
 	kept    map[uint64]bool // hashes of objects of an earlier run than the one that lists them
 	retired map[string]bool // parts of the catalogue that a rebuild took the place of
 	emitted map[uint64]bool // hashes of the objects of all runs; nil if one moment is checked
-}
-
-// index is a run's place in all.
-func (r *runs) index(id string) int {
-	return slices.IndexFunc(r.all, func(run catalogue.Run) bool { return run.ID == id })
 }
 
 // find emits each archive of the runs that are checked, and the archives that no run lists.
@@ -116,7 +111,7 @@ func (v *verify) choose(ctx context.Context) error {
 	}
 	v.Totals.Checks.Runs.Store(int64(len(all)))
 	v.runs.all = all
-	v.later = sync.OnceValues(func() (map[[2]uint64]int, error) { return v.readLater(ctx) })
+	v.runs.past = job.NewPast(v.Ledger, all)
 	if v.options.AllRuns {
 		v.runs.checked, v.runs.emitted = slices.Clone(all), map[uint64]bool{}
 		slices.Reverse(v.runs.checked)
@@ -271,6 +266,6 @@ func (v *verify) findUnknown(ctx context.Context, emit func(*item) error) error 
 		if v.options.Level == Quick {
 			return nil
 		}
-		return v.emit(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}}, size: o.Size}, emit)
+		return v.emit(&item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Pathless: !ok}, size: o.Size}, emit)
 	})
 }
