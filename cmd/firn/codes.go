@@ -79,12 +79,12 @@ func outcomes(command string) []meaning {
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"
 	case "restore":
 		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
-		incomplete = "some archives or entries were not restored completely; they are named"
+		incomplete = "some archives or entries were not restored completely, or nothing proves them; they are named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
 	case "verify":
-		done, incomplete = "everything that was verified is intact", "something is damaged, or could not be verified; it is named"
+		done, incomplete = "everything that was verified is intact", "something is damaged, unproven, or could not be verified; it is named"
 	case "catalogue rebuild":
-		done, incomplete = "every archive is in the catalogue", "archives are damaged, unreadable, or of another key file: they are named"
+		done, incomplete = "every archive is in the catalogue", "archives are damaged, unproven, unreadable, or of another key file: they are named"
 	}
 	all := []meaning{{exitDone, done}, {exitFailed, failed}, {exitUsage, "wrong usage"}, {exitIncomplete, incomplete}}
 	return append(append(all, cold...), meaning{exitInterrupted, interrupted})

@@ -62,8 +62,13 @@ func eventHint(e report.Event) string {
 		return "'firn list " + e.Run + " --long' names them"
 	case report.ProblemShortKey:
 		return "once it is thawed, 'firn catalogue rebuild --read-data' finds the path"
+	case report.ProblemPutBack:
+		return "to have that older state, name the older run as --run"
 	case report.ProblemUnfinishedRun:
 		return "the next backup shows it, and so does 'firn verify --read-data' once it can be read"
+	}
+	if e.Kind == report.Unproven {
+		return "'firn restore --allow-unproven' takes it, without owners, set-id bits, devices and capabilities"
 	}
 	if e.Kind == report.Catalogue {
 		return "'firn catalogue rebuild' makes the catalogue again without it"
@@ -168,6 +173,7 @@ var hints = []func(error) string{
 	as(always[*restore.MoreError]("name the older run as --run to restore it too; 'firn list' shows the runs")),
 	as(always[ledger.MisplacedError]("the next backup, or 'firn catalogue rebuild', lists them again")),
 	as(always[*restore.ManifestError]("another --run may be readable, or 'firn catalogue rebuild' makes the catalogue again")),
+	as(always[*restore.StrayError]("the next backup lists it")),
 	is(restore.ErrNoPath, "'firn catalogue rebuild' makes one"),
 	as(always[*restore.TierError]("use --thaw standard or bulk, or leave them out with --path")),
 	as(always[*restore.CostError]("use a slower tier, fewer --thaw-days or a narrower --path, or raise --max-cost")),

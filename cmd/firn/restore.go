@@ -131,7 +131,7 @@ func (r *restoreFlags) run(p *program) error {
 		return restore.Start(ctx, restore.Options{
 			Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, ExpectRun: r.choice.ExpectRun, Thaw: r.thaw.Thaw,
 			Limits: restore.Limits{Entries: int64(r.limits.entries), Bytes: int64(r.limits.bytes)},
-			Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, DryRun: r.dryRun, Workers: r.fetch.Workers,
+			Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, Unproven: r.limits.unproven, DryRun: r.dryRun, Workers: r.fetch.Workers,
 		})
 	})
 }

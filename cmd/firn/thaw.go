@@ -50,13 +50,15 @@ func (t *thawFlags) Validate(f *pflag.FlagSet) error {
 	return nil
 }
 
-// limitFlags limit what one archive may unpack to.
+// limitFlags limit what one archive may unpack to, and say whether it must be proven.
 type limitFlags struct {
-	entries int
-	bytes   flags.Size
+	entries  int
+	bytes    flags.Size
+	unproven bool
 }
 
 func (l *limitFlags) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&l.unproven, "allow-unproven", false, "restore archives too that nothing proves, such as the old script's, but no owners, set-id bits, devices, capabilities and attributes of the system")
 	flags.Number(f, &l.entries, "max-entries", "refuse an archive with more `entries`; 0 is no limit")
 	f.Var(&l.bytes, "max-bytes", "refuse an archive that unpacks to more bytes, holes included; default: no limit for archives that firn made with this key file, else 1,000 times the size of the archive plus 1GiB")
 }

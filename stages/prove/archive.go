@@ -1,12 +1,16 @@
 package prove
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
+	"path"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
+	"firn/stages/format/key"
 	"firn/stages/format/record"
+	"firn/stages/format/treepath"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
 	"firn/stages/store"
@@ -14,15 +18,39 @@ import (
 
 // An Archive is an archive that is read back. An item of a flow embeds it.
 type Archive struct {
-	Line   catalogue.Subtree      // of the catalogue; only Path and Key if no run lists it
-	Object store.Object           // as the store describes it
-	Record record.Record          // what its content must match
-	spool  *spool.File            // nil: it is too large for the spool, and is fetched twice
-	pass   *encryption.Passphrase // that Bring found to open it; not used if the record has a key id
+	Line   catalogue.Subtree // of the catalogue; only Path and Key if no run lists it
+	Object store.Object      // as the store describes it
+	Record record.Record     // what its content must match
+	// Pathless: the key is shortened and no run lists it, so Line.Path is not the whole path.
+	Pathless bool
+	spool    *spool.File            // nil: it is too large for the spool, and is fetched twice
+	pass     *encryption.Passphrase // that Bring found to open it; not used if the record has a key id
 }
 
 // String is the path that was saved, without a leading slash.
 func (a *Archive) String() string { return a.Line.Path }
+
+// Top is the first element of all names in the archive; "" if its path ends in no name, or is not
+// known.
+func (a *Archive) Top() string {
+	if a.Pathless || !treepath.HasName(a.Line.Path) {
+		return ""
+	}
+	return path.Base(a.Line.Path)
+}
+
+// findPath takes the path of an archive with a shortened key from its first member, which has the
+// full key, if the archive's key is what that is shortened to.
+func (a *Archive) findPath(prefix string, first *tar.Header) {
+	full := first.PAXRecords["comment"]
+	saved, ext, ok := key.Path(prefix, full)
+	if !ok {
+		return
+	}
+	if short, _ := key.For(prefix, saved, ext); short == a.Line.Key {
+		a.Line.Path, a.Pathless = saved, false
+	}
+}
 
 // Drop removes the spool file. If that fails, the next run removes it.
 func (a *Archive) Drop(error) {
@@ -57,15 +85,18 @@ func Head(ctx context.Context, s store.Store, line *catalogue.Subtree) (o store.
 // StoodIn is what a user is told once of objects that stand in for their lines' versions.
 const StoodIn = "the version that its run names is gone: the object that has its key now has the same content, and is used; the same holds for others like it"
 
-// CheckKey finds a wrong key before the archive is fetched. A record of the old script has no key
-// id, and passes. Errors are Damages.
+// CheckKey finds, before the archive is fetched, a record that proves nothing and a wrong key.
+// Errors are Damages; ProblemUnproven: there is no HMAC, or its key id can't be read.
 func CheckKey(keys *encryption.Keys, r record.Record) error {
-	if r.Format == 0 {
-		return nil
+	switch {
+	case r.MD5 == "":
+		return Damagef(report.ProblemUnproven, "it has no record: firn did not make it, or its metadata were lost")
+	case !r.HasProof():
+		return Damagef(report.ProblemUnproven, "it has an MD5 and no HMAC: the old script made it, or anybody else who may write to the store")
 	}
 	switch mine, err := keys.Mine(r.KeyID); {
 	case err != nil:
-		return Damagef(report.ProblemMetadata, "reading the key id in its record: %w", err)
+		return Damagef(report.ProblemUnproven, "reading the key id in its record: %w", err)
 	case !mine:
 		return Damagef(report.ProblemKey, "it was %w than the one given", encryption.ErrOtherKey)
 	}

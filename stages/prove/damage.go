@@ -28,6 +28,11 @@ func Damagef(problem report.Problem, format string, a ...any) error {
 	return &Damage{problem, fmt.Errorf(format, a...)}
 }
 
+// PutBack is the Damage of an object that is what an older run stored.
+func PutBack(older, newer string) error {
+	return Damagef(report.ProblemPutBack, "the store has the content of run %s in place of what run %s stored, so it was put back: nothing of it is used", older, newer)
+}
+
 // ProblemOf returns the problem of a Damage, "" for any other error.
 func ProblemOf(err error) report.Problem {
 	var d *Damage

@@ -1,7 +1,8 @@
 // Package prove reads archives back: fetch ▸ decrypt ▸ verify ▸ decompress ▸ walk. No content is
 // decompressed before its HMAC and MD5 match the record.
 //
-// It knows no operation, and does not choose the record. An error is a Damage if the store holds
+// It knows no operation, and does not choose the record: of a bare one, only the MD5 is compared,
+// and nothing is proven. An error is a Damage if the store holds
 // something else than what was stored.
 package prove
 
@@ -100,7 +101,7 @@ func Again(ctx context.Context, read, look func(context.Context) error) error {
 // verify decrypts the archive to w. Without an error, w got what the record says.
 func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 	sums, pass := hash.NewArchive(nil), a.pass
-	if a.Record.Format > 0 {
+	if a.Record.HasProof() {
 		keys, err := p.job.Keys.ForID(a.Record.KeyID)
 		if err != nil {
 			return &Damage{report.ProblemKey, err}
@@ -143,7 +144,7 @@ func matches(r record.Record, sums *hash.Archive) error {
 	switch {
 	case err != nil:
 		return err
-	case r.Format > 0 && (r.HMAC == "" || got.MAC != r.HMAC):
+	case r.HasProof() && got.MAC != r.HMAC:
 		return Damagef(report.ProblemContent, "its HMAC does not fit its key and content")
 	case r.MD5 != "" && got.MD5 != r.MD5:
 		return Damagef(report.ProblemContent, "its MD5 is %s, the record says %s", got.MD5, r.MD5)

@@ -15,7 +15,8 @@ import (
 var errTooLong = errors.New("it is longer than when it was saved")
 
 // Walk decompresses an archive that Bring has verified, calls fn for each member of its tar, and
-// compares the tar with the record. An error of fn ends it and is returned as it is.
+// compares the tar with the record, and its names with the path, which the first member of an
+// archive with a shortened key has. An error of fn ends it and is returned as it is.
 func (p *Prover) Walk(ctx context.Context, a *Archive, fn func(name string, h *tar.Header) error) (err error) {
 	t, err := p.Open(ctx, a)
 	if err != nil {
@@ -23,13 +24,23 @@ func (p *Prover) Walk(ctx context.Context, a *Archive, fn func(name string, h *t
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	sum := hash.NewTar()
-	var own error
+	var own, outside error
+	first := true
 	counted := io.TeeReader(t, writerFunc(sum.Block))
 	err = extract.Members(ctx, Bound(counted, a.Record.TarSize, errTooLong), func(name string, h *tar.Header) error {
+		if first && a.Pathless {
+			a.findPath(p.job.Prefix, h)
+		}
+		first = false
+		if outside = extract.Outside(a.Top(), h); outside != nil {
+			return outside
+		}
 		own = fn(name, h)
 		return own
 	})
 	switch {
+	case outside != nil:
+		return &Damage{report.ProblemEntries, outside}
 	case own != nil, err != nil && ctx.Err() != nil:
 		return err
 	case err != nil:

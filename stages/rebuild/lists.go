@@ -81,7 +81,7 @@ func (r *rebuild) list(ctx context.Context, a *item) (err error) {
 		return pipeline.Fatal(err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	l := &lister{archive: a, prefix: r.Prefix, to: file}
+	l := &lister{archive: a, to: file}
 	if err := r.prover.Walk(ctx, &a.Archive, l.member); err != nil {
 		return err
 	}
@@ -97,11 +97,9 @@ func (r *rebuild) list(ctx context.Context, a *item) (err error) {
 	return nil
 }
 
-// A lister writes the list of an archive as its tar is read. The first member of an archive with a
-// shortened key has the full key.
+// A lister writes the list of an archive as its tar is read.
 type lister struct {
 	archive *item
-	prefix  string
 	to      *os.File
 	list    *catalogue.ListWriter
 	tally
@@ -114,9 +112,6 @@ func (l *lister) begin() (err error) {
 
 func (l *lister) member(name string, h *tar.Header) error {
 	if l.list == nil {
-		if full := h.PAXRecords["comment"]; l.archive.pathless && full != "" {
-			l.archive.setPath(l.prefix, full)
-		}
 		if err := l.begin(); err != nil {
 			return pipeline.Fatal(err)
 		}
@@ -127,17 +122,6 @@ func (l *lister) member(name string, h *tar.Header) error {
 		return pipeline.Fatal(&spool.WriteError{What: "a list of entries", Err: err})
 	}
 	return nil
-}
-
-// setPath takes the path from the full key, if the archive's key is what that is shortened to.
-func (a *item) setPath(prefix, full string) {
-	path, ext, ok := key.Path(prefix, full)
-	if !ok {
-		return
-	}
-	if short, _ := key.For(prefix, path, ext); short == a.Line.Key {
-		a.Line.Path, a.pathless = path, false
-	}
 }
 
 func (l *lister) end() (size int64, err error) {

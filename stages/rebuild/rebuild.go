@@ -4,6 +4,7 @@ package rebuild
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"firn/pipeline"
@@ -27,8 +28,8 @@ func (r *rebuild) flow() {
 // An item is an archive on its way into the catalogue.
 type item struct {
 	prove.Archive
-	pathless bool // the key is shortened, and the path not known yet
-	read     bool // its content is read
+	read     bool  // its content is read
+	unproven error // why its record proves nothing
 }
 
 // find emits the archives. Of archives of one path with different compressions, the one that was
@@ -58,7 +59,7 @@ func (r *rebuild) emit(o store.Object, emit func(*item) error) error {
 	path, _, ok := key.Path(r.Prefix, o.Key)
 	if a.Line.Path = path; !ok {
 		short := strings.TrimPrefix(o.Key, key.Prefix(r.Prefix))
-		a.pathless, a.Line.Path = true, short[:strings.LastIndex(short, ".tar.")]
+		a.Pathless, a.Line.Path = true, short[:strings.LastIndex(short, ".tar.")]
 	}
 	r.Totals.Subtrees.Add(1)
 	r.Totals.Bytes.Add(o.Size)
@@ -88,7 +89,11 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	if a.Record.MD5 == "" {
 		return prove.Damagef(report.ProblemMetadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
 	}
-	if err := prove.CheckKey(r.Keys, a.Record); err != nil {
+	err = prove.CheckKey(r.Keys, a.Record)
+	if a.unproven = nil; prove.ProblemOf(err) == report.ProblemUnproven {
+		a.Record, a.unproven, err = a.Record.Bare(), err, nil
+	}
+	if err != nil {
 		return err
 	}
 	a.Line.Status = catalogue.Unchanged
@@ -96,8 +101,8 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	a.Line.Adopted = a.Record.Format > 0
 	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)
-		if a.pathless && list.path != "" {
-			a.Line.Path, a.pathless = list.path, false
+		if a.Pathless && list.path != "" {
+			a.Line.Path, a.Pathless = list.path, false
 		}
 	}
 	return nil
@@ -128,10 +133,12 @@ func (r *rebuild) enter(ctx context.Context, a *item) error {
 			return err
 		}
 		a.Line.Adopted = false
-		r.Totals.Checks.Read.Add(1)
-		r.Totals.Checks.ReadBytes.Add(a.Object.Size)
+		if a.unproven == nil {
+			r.Totals.Checks.Read.Add(1)
+			r.Totals.Checks.ReadBytes.Add(a.Object.Size)
+		}
 	}
-	if a.pathless {
+	if a.Pathless {
 		r.Report.Event(report.Event{
 			Kind: report.Warning, Problem: report.ProblemShortKey, Path: a.Line.Path, Key: a.Line.Key,
 			Text: "its key is shortened, and only the archive itself has the full path: the catalogue has the shortened one",
@@ -141,6 +148,10 @@ func (r *rebuild) enter(ctx context.Context, a *item) error {
 		return pipeline.Fatal(err)
 	}
 	r.count(&a.Line)
-	r.Report.Event(report.Event{Kind: report.Entered, Path: a.Line.Path, Key: a.Line.Key, Source: a.Line.Bytes, Stored: a.Object.Size})
+	e := report.Event{Kind: report.Entered, Path: a.Line.Path, Key: a.Line.Key, Source: a.Line.Bytes, Stored: a.Object.Size}
+	if a.unproven != nil {
+		e.Kind, e.Err, e.Problem = report.Unproven, fmt.Errorf("%w; it is in the catalogue without an HMAC", a.unproven), report.ProblemUnproven
+	}
+	r.Report.Event(e)
 	return nil
 }

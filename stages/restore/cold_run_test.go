@@ -302,6 +302,7 @@ func TestStoreThatCannotThawIsAskedOnce(t *testing.T) {
 		const n, lookups = 500, 16
 		asks := new(atomic.Int64)
 		o := r.thaw(restore.Thaw{Tier: store.TierBulk}, func(b *restore.Options) {
+			b.Unproven = true
 			b.Store = ice{Store: r.Store, n: n, state: store.RestoreState{Cold: true}, asks: asks}
 		})
 		if o.Err != nil || o.count(report.Failed) != n || asks.Load() > lookups {
@@ -341,6 +342,7 @@ func (r *thawRig) heapWaiting(n int) (heap int64) {
 		stop()
 	}
 	o := r.thaw(restore.Thaw{Wait: true}, func(b *restore.Options) {
+		b.Unproven = true
 		b.Store, b.Report = ice{Store: r.Store, n: n, state: store.RestoreState{Cold: true, Ongoing: true}}, quiet{o: b.Report.(*timed)}
 	})
 	if o.Totals.Cold.Load() != int64(n) || looks != 3 {
@@ -372,7 +374,7 @@ func TestBombOfAnUnknown(t *testing.T) {
 	}
 	g := &glacier{Store: r.Store, thaws: map[string]thawing{}, class: func(string) string { return store.ClassStandard }}
 	rig := &thawRig{Rig: r, g: g, target: t.TempDir()}
-	o := rig.thaw(restore.Thaw{}, func(b *restore.Options) { b.Limits.Bytes = 7 << 20 })
+	o := rig.thaw(restore.Thaw{}, func(b *restore.Options) { b.Unproven, b.Limits.Bytes = true, 7<<20 })
 	failed := o.Of(report.Failed)
 	if o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "bomb" || o.Totals.Restored.Load() != stagestest.Planted {
 		t.Fatalf("%v: %v", o.Err, o.Events)
@@ -385,7 +387,7 @@ func TestBombOfAnUnknown(t *testing.T) {
 	}
 	// With a larger limit it is an archive of nothing.
 	rig.target = t.TempDir()
-	if o := rig.thaw(restore.Thaw{}, func(b *restore.Options) { b.Limits.Bytes = 8 << 20 }); o.Err != nil || !o.Complete(&o.Totals) {
+	if o := rig.thaw(restore.Thaw{}, func(b *restore.Options) { b.Unproven, b.Limits.Bytes = true, 8<<20 }); o.Err != nil || !o.Complete(&o.Totals) {
 		t.Errorf("%v: %v", o.Err, o.Events)
 	}
 }

@@ -20,9 +20,9 @@ import (
 )
 
 // intact reports whether all that is selected of an archive is below the target already, by the
-// list of its entries. Without a list it is not known to be.
+// list of its entries. Without a list, or a proof of the archive, it is not known to be.
 func (r *restore) intact(ctx context.Context, a *item) (intact bool, err error) {
-	if a.Line.List == nil || r.options.DryRun {
+	if a.Line.List == nil || !a.Record.HasProof() || r.options.DryRun {
 		return false, nil
 	}
 	if _, err := r.options.Target.Lstat(cmp.Or(a.place(), ".")); err != nil {

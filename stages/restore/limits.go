@@ -23,8 +23,9 @@ const (
 
 // limitsOf are the limits of an archive.
 func (r *restore) limitsOf(a *item) extract.Limits {
-	limits := extract.Limits{MaxEntries: r.options.Limits.Entries, MaxBytes: r.options.Limits.Bytes}
-	if limits.MaxBytes == 0 && a.Record.Format == 0 {
+	proven := a.Record.HasProof()
+	limits := extract.Limits{Top: a.Top(), Harmless: !proven, MaxEntries: r.options.Limits.Entries, MaxBytes: r.options.Limits.Bytes}
+	if limits.MaxBytes == 0 && !proven {
 		limits.MaxBytes = unprovenBase + unprovenRatio*min(a.Object.Size, (1<<62)/unprovenRatio)
 	}
 	return limits
@@ -33,7 +34,7 @@ func (r *restore) limitsOf(a *item) extract.Limits {
 // boundedTar ends the tar with an error where it exceeds the size in the archive's record, or, of
 // an archive without HMAC, the limit of its files.
 func (r *restore) boundedTar(a *item, tar io.Reader) io.Reader {
-	if a.Record.Format > 0 {
+	if a.Record.HasProof() {
 		return prove.Bound(tar, a.Record.TarSize, fmt.Errorf("%w: its tar has more than the %d bytes in its record", prove.ErrDamaged, a.Record.TarSize))
 	}
 	most := r.limitsOf(a).MaxBytes

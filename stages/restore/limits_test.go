@@ -15,7 +15,7 @@ import (
 
 // Zeros that never become an entry end at the bound, and nothing but the bound is read.
 func TestBoundedTar(t *testing.T) {
-	proven := record.Record{Format: 1, TarSize: 10_240}
+	proven := record.Record{Format: 1, HMAC: "mac", KeyID: "id", TarSize: 10_240}
 	for _, tt := range []struct {
 		name   string
 		record record.Record
@@ -46,7 +46,7 @@ func TestBoundedTar(t *testing.T) {
 		}
 		n, err := io.Copy(io.Discard, bound)
 		var limit *extract.LimitError
-		if n != tt.most || errors.As(err, &limit) == (tt.record.Format > 0) || errors.Is(err, prove.ErrDamaged) != (tt.record.Format > 0) {
+		if n != tt.most || errors.As(err, &limit) == tt.record.HasProof() || errors.Is(err, prove.ErrDamaged) != tt.record.HasProof() {
 			t.Errorf("%s: %d bytes, %v", tt.name, n, err)
 		}
 	}

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"firn/pipeline"
-	"firn/stages/format/record"
-	"firn/stages/format/treepath"
+	"firn/stages/format/catalogue"
 	"firn/stages/job"
 	"firn/stages/prove"
 	"firn/stages/service/ledger"
@@ -35,11 +33,13 @@ const settleMost = 64
 // An item is an archive on its way through a restore.
 type item struct {
 	prove.Archive
-	catalogued bool            // Record is that of the catalogue: verified, and of the run that is restored
-	of         string          // backup path of the run that it is of
-	newer      []*ledger.Reach // what these runs show is not restored from this archive
-	doubtful   bool            // no run lists it, and a longer prefix whose catalogue can't be read may
-	cold       cold
+	run      *catalogue.Run  // whose line it is; nil if no run lists it
+	of       string          // backup path of that run
+	fitted   bool            // the store had the object of the line
+	unlisted bool            // its object is not that of the line, and no run lists it
+	newer    []*ledger.Reach // what these runs show is not restored from this archive
+	doubtful bool            // no run lists it, and a longer prefix whose catalogue can't be read may
+	cold     cold
 }
 
 // rounds emits the archives that are to be restored, then again those that thaw, until none is
@@ -131,7 +131,7 @@ func (r *restore) look(ctx context.Context, a *item, emit func(*item) error) err
 		r.Totals.Scanned.Add(1)
 	}
 	err := r.ask(ctx, a)
-	if (a.doubtful || !a.catalogued && r.search.retired[a.Record.KeyID] != "") && prove.ProblemOf(err) == report.ProblemKey {
+	if (a.doubtful || (a.run == nil || a.unlisted) && r.search.retired[a.Record.KeyID] != "") && prove.ProblemOf(err) == report.ProblemKey {
 		r.thawer.Skip()
 		if a.cold.look == firstLook {
 			r.Report.Event(report.Event{Kind: report.OtherKey, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: report.ProblemKey})
@@ -182,53 +182,11 @@ func (r *restore) ask(ctx context.Context, a *item) error {
 			r.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: prove.StoodIn})
 		})
 	}
-	if err = r.accept(a, object); err == nil {
+	if err = r.accept(ctx, a, object); err == nil {
 		err = r.checkKey(a)
 	}
 	if err != nil {
 		return lost{err}
-	}
-	return nil
-}
-
-// accept takes the object as the store describes it. The catalogue's record takes precedence over
-// the object's own, unless a later run stored the object again.
-func (r *restore) accept(a *item, object store.Object) error {
-	own, err := record.FromMeta(object.Meta)
-	if err != nil {
-		return fmt.Errorf("reading the record of %s: %w", a.Line.Key, err)
-	}
-	replaced := a.catalogued && a.Line.Version == "" && (own.MD5 != a.Record.MD5 || own.HMAC != a.Record.HMAC)
-	if replaced && (r.options.Moment != (ledger.Moment{}) || a.isCutAgain()) {
-		return fmt.Errorf("%s was stored again after that run, and the store keeps no versions: its earlier content is gone", a.Line.Key)
-	}
-	if replaced && own.Format == 0 && a.Record.Format > 0 {
-		return fmt.Errorf("%s is not what was saved, and has no HMAC: it may have been replaced without the key, so it was not fetched", a.Line.Key)
-	}
-	a.Object = object
-	if !a.catalogued || replaced {
-		a.Record, a.Line.List, a.catalogued = own, nil, false
-	}
-	return nil
-}
-
-// isCutAgain reports whether a newer run may have stored an archive under the same key. Then what it
-// left out was in the older one alone.
-func (a *item) isCutAgain() bool {
-	return slices.ContainsFunc(a.newer, func(r *ledger.Reach) bool { return treepath.Within(r.Run.Path, a.Line.Path) })
-}
-
-// checkKey names a wrong key before anything is fetched, and warns of what can't be verified.
-func (r *restore) checkKey(a *item) error {
-	switch {
-	case a.Record.Format > 0:
-		return prove.CheckKey(r.Keys, a.Record)
-	case a.Record.MD5 == "":
-		r.Report.Event(report.Event{Kind: report.Warning, Key: a.Line.Key, Text: "its metadata are lost or belong to other bytes: it can't be verified"})
-	default:
-		r.unprovenOnce.Do(func() {
-			r.Report.Event(report.Event{Kind: report.Warning, Key: a.Line.Key, Text: "the old script made it: its MD5 is verified, but without an HMAC not who made it; the same holds for others like it"})
-		})
 	}
 	return nil
 }
@@ -265,7 +223,10 @@ func (r *restore) extract(ctx context.Context, a *item, emit func(written) error
 	full := func() error { return emit(written{item: a}) }
 	result, err := r.extractor.Extract(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a), full)
 	sent := emit(written{a, result, err == nil})
-	if err != nil {
+	switch {
+	case errors.Is(err, extract.ErrOutside):
+		return prove.Damagef(report.ProblemEntries, "extracting %s: %w", a.Line.Key, err)
+	case err != nil:
 		return fmt.Errorf("extracting %s: %w", a.Line.Key, err)
 	}
 	return sent
@@ -285,6 +246,9 @@ func (r *restore) settle(_ context.Context, batch []written) error {
 		r.stages.settle.AddOut(w.result.Bytes)
 		if !w.whole {
 			continue
+		}
+		if w.item.unlisted {
+			r.Report.Event(report.Event{Kind: report.NoCatalogue, Path: w.item.Line.Path, Key: w.item.Line.Key, Err: &StrayError{w.item.Line.Key}})
 		}
 		r.Report.Event(report.Event{
 			Kind: report.Restored, Path: w.item.Line.Path, Key: w.item.Line.Key, Source: w.result.Bytes, Stored: w.item.Object.Size,

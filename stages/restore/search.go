@@ -32,6 +32,7 @@ type search struct {
 	runs       []*ledger.Reach   // whose manifests are read, the newest first; see ledger.Choose
 	unfinished []catalogue.Run   // the newest of backup paths without a complete run
 	superseded *job.Cuts         // of the runs that are not chosen
+	past       *job.Past         // of all runs
 	pathless   map[string]bool   // keys in the manifests from which no path can be read
 	retired    map[string]string // key ids that a run took the place of
 	gaps       gaps
@@ -61,6 +62,7 @@ func (s *search) begin(ctx context.Context) error {
 	if err != nil {
 		return pipeline.Fatal(err)
 	}
+	s.past = job.NewPast(s.Ledger, all)
 	s.runs = ledger.Reaches(chosen)
 	s.tellMore(all)
 	others := slices.DeleteFunc(slices.Clone(all), func(run catalogue.Run) bool {
@@ -204,7 +206,7 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 			Line: *line, Record: line.Record(),
 			Object: store.Object{Key: line.Key, Version: line.Version, Size: line.ObjectSize, Class: line.Class},
 		},
-		catalogued: true, of: s.runs[i].Run.Path, newer: newer,
+		run: &s.runs[i].Run, of: s.runs[i].Run.Path, newer: newer,
 	})
 }
 

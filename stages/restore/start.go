@@ -25,6 +25,7 @@ type Options struct {
 	ExpectRun string // the newest run must be this one or come after it, or nothing is restored; "" for any
 	Overwrite extract.Overwrite
 	Owners    bool // restore owners; needs root
+	Unproven  bool // restore archives that nothing proves too, but nothing that could do harm
 	DryRun    bool
 	Thaw      Thaw   // what to do with cold archives
 	Limits    Limits // of each archive
@@ -41,7 +42,7 @@ type restore struct {
 	shelf     *ledger.Shelf
 	thawer    *thawer
 
-	unprovenOnce, standsInOnce sync.Once
+	unprovenOnce, standsInOnce, besideOnce sync.Once
 
 	stages struct{ find, compare, lookup, fetch, decrypt, extract, settle *pipeline.Stage }
 }
@@ -92,7 +93,10 @@ func (r *restore) finish(end error, s *report.Summary) error {
 
 // fault reports an archive that was not restored.
 func (r *restore) fault(f pipeline.Fault) {
-	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(f.Item), Err: f.Err}
+	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(f.Item), Err: f.Err, Problem: prove.ProblemOf(f.Err)}
+	if e.Problem == report.ProblemUnproven {
+		e.Kind = report.Unproven
+	}
 	if a, ok := f.Item.(*item); ok {
 		e.Key = a.Line.Key
 	}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"firn/pipeline"
@@ -26,17 +25,13 @@ import (
 // runs are those of the catalogue.
 type runs struct {
 	all      []catalogue.Run   // the oldest first
+	past     *job.Past         // of those
 	checked  []catalogue.Run   // whose archives are checked, the newest first
 	reaches  []*ledger.Reach   // of those; nil if all runs are checked, each with all that it lists
 	kept     map[uint64]bool   // hashes of objects of an earlier run than the one that lists them
 	replaced map[string]string // key ids that a run took the place of
 	retired  map[string]bool   // parts of the catalogue that a rebuild took the place of
 	emitted  map[uint64]bool   // hashes of the objects of all runs; nil if one moment is checked
-}
-
-// index is a run's place in all.
-func (r *runs) index(id string) int {
-	return slices.IndexFunc(r.all, func(run catalogue.Run) bool { return run.ID == id })
 }
 
 // find emits each archive of the runs that are checked, and the archives that no run lists.
@@ -123,7 +118,7 @@ func (v *verify) choose(ctx context.Context) error {
 	}
 	v.Totals.Checks.Runs.Store(int64(len(all)))
 	v.runs.all = all
-	v.later = sync.OnceValues(func() (map[[2]uint64]int, error) { return v.readLater(ctx) })
+	v.runs.past = job.NewPast(v.Ledger, all)
 	if v.options.AllRuns {
 		v.runs.checked, v.runs.emitted = slices.Clone(all), map[uint64]bool{}
 		slices.Reverse(v.runs.checked)
@@ -300,7 +295,7 @@ func (v *verify) findUnknown(ctx context.Context, emit func(*item) error) error 
 		if !ok {
 			saved = strings.TrimPrefix(o.Key, key.Prefix(v.Prefix))
 		}
-		a := &item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}}, size: o.Size}
+		a := &item{Archive: prove.Archive{Line: catalogue.Subtree{Path: saved, Key: o.Key}, Pathless: !ok}, size: o.Size}
 		if v.options.Level == Quick {
 			v.unknown(a)
 			return nil

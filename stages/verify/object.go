@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"firn/pipeline"
-	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
 	"firn/stages/format/record"
 	"firn/stages/prove"
@@ -42,10 +40,10 @@ func (a *item) absent(err error) error {
 // It sets the record that the content must match.
 func (v *verify) compare(ctx context.Context, a *item) error {
 	own, err := record.FromMeta(a.Object.Meta)
+	own.ETag = a.Object.ETag
 	if err != nil {
-		return prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %w", err)
-	}
-	if own.MD5 == "" {
+		err = prove.Damagef(report.ProblemMetadata, "its metadata are not what was stored with it: %w", err)
+	} else if own.MD5 == "" {
 		err = prove.Damagef(report.ProblemMetadata, "its metadata have no MD5: firn did not make it, or they were lost in a copy")
 	}
 	if a.run != "" {
@@ -58,9 +56,11 @@ func (v *verify) compare(ctx context.Context, a *item) error {
 		case v.options.Level != ReadData || !v.options.Subset.Has(a.Object.Key) || a.Object.Restore.Cold:
 			a.unfinished = true
 			return wrong
-		default:
+		case !v.fitsListing(a):
+			a.wrong, a.run, a.Line.List = wrong, "", nil
+		default: // it was replaced after it was listed
 			v.unfinishedOnce.Do(func() {
-				v.Report.Event(report.Event{Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Text: "a run that was killed, or is under way, stored it again: its current content is read, and that of others like it; the next backup adds them to the catalogue"})
+				v.Report.Event(report.Event{Kind: report.Warning, Path: a.Line.Path, Key: a.Line.Key, Text: "a run beside stored it again: its new content is read, and that of others like it"})
 			})
 			a.run, a.Line.List = "", nil
 		}
@@ -79,7 +79,7 @@ func (v *verify) compare(ctx context.Context, a *item) error {
 
 // isOfUnfinishedRun reports whether an object that differs from its line seems to be a later state,
 // stored with this key by a run that was killed or is under way. A restore accepts it by its own
-// record.
+// record, and tells of it.
 func (v *verify) isOfUnfinishedRun(a *item, own record.Record, wrong error) bool {
 	problem := prove.ProblemOf(wrong)
 	if problem != report.ProblemSize && problem != report.ProblemETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
@@ -94,9 +94,16 @@ func (v *verify) isOfUnfinishedRun(a *item, own record.Record, wrong error) bool
 func (v *verify) compareLine(ctx context.Context, a *item, own record.Record, noRecord error) error {
 	s, o := &a.Line, &a.Object
 	otherTag := s.ETag != "" && o.ETag != s.ETag
-	if (otherTag || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "" {
-		if by, err := v.replacedBy(a); by != "" || err != nil {
-			return errors.Join(err, prove.Damagef(report.ProblemReplaced, "run %s replaced it, and the store keeps no versions", by))
+	if (otherTag || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "" && (own.HMAC == "" || own.HMAC != s.HMAC) {
+		past := v.runs.past
+		by, err := past.Last(ctx, s.Key, own)
+		switch ours := past.Index(a.run); {
+		case err != nil:
+			return err
+		case by > ours:
+			return prove.Damagef(report.ProblemReplaced, "run %s replaced it, and the store keeps no versions", past.Run(by))
+		case by >= 0 && by < ours:
+			return prove.PutBack(past.Run(by), a.run)
 		}
 	}
 	switch {
@@ -136,17 +143,16 @@ func differs(line, own record.Record) string {
 	return ""
 }
 
-// checkRecord detects a wrong key, and a record that can't be that of the object, before anything
-// is fetched.
+// checkRecord detects a wrong key, a record that proves nothing, and one that can't be that of the
+// object, before anything is fetched.
 func (v *verify) checkRecord(a *item) error {
 	r := &a.Record
-	if r.Format == 0 {
-		v.unprovenOnce.Do(func() {
-			v.Report.Event(report.Event{Kind: report.Notice, Key: a.Object.Key, Text: "the old script made it: its MD5 is verified, but without an HMAC not who made it; the same holds for others like it"})
-		})
+	a.unproven = nil
+	switch err := prove.CheckKey(v.Keys, *r); {
+	case prove.ProblemOf(err) == report.ProblemUnproven:
+		*r, a.unproven = r.Bare(), err
 		return nil
-	}
-	if err := prove.CheckKey(v.Keys, *r); err != nil {
+	case err != nil:
 		return err
 	}
 	if !r.FitsObject(a.Object.Size) {
@@ -185,41 +191,4 @@ func (v *verify) reread(ctx context.Context, a *item) (err error) {
 		return prove.Damagef(report.ProblemChecksum, "its bytes have changed in the store: their CRC-32C is %08x, and was %08x when they were stored", bytes.CRC, a.Object.CRC32C)
 	}
 	return nil
-}
-
-// replacedBy returns the run that stored the object that now has an archive's key, if it began
-// after the archive's run; else "".
-func (v *verify) replacedBy(a *item) (string, error) {
-	later, err := v.later()
-	if err != nil {
-		return "", err
-	}
-	by, found := later[v.objectHash(a.Object.Key, a.Object.ETag)]
-	if !found || by <= v.runs.index(a.run) {
-		return "", nil
-	}
-	return v.runs.all[by].ID, nil
-}
-
-func (v *verify) objectHash(key, etag string) [2]uint64 {
-	return [2]uint64{v.listing.archives.Hash(key), v.listing.archives.Hash(etag)}
-}
-
-// readLater reads the runs that began after the oldest checked run. It returns, for the key and
-// ETag of each of their objects, the last such run, by its place in all: some forty bytes each.
-func (v *verify) readLater(ctx context.Context) (map[[2]uint64]int, error) {
-	later := map[[2]uint64]int{}
-	oldest := v.runs.index(v.runs.checked[len(v.runs.checked)-1].ID)
-	for at := oldest + 1; at < len(v.runs.all); at++ {
-		for i := range v.runs.all[at].Manifest {
-			err := v.Ledger.Volume(ctx, v.runs.all[at], i, func(s catalogue.Subtree) error {
-				later[v.objectHash(s.Key, s.ETag)] = at
-				return nil
-			})
-			if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
-				return nil, err
-			}
-		}
-	}
-	return later, nil
 }

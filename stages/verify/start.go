@@ -54,9 +54,8 @@ type verify struct {
 	packs    chan []*listsOf // of archives that are checked; find sends them and closes
 	reported sync.Map        // keys of the objects of the catalogue that damaged has reported
 	losses   losses
-	later    func() (map[[2]uint64]int, error) // readLater, once
 
-	unprovenOnce, unfinishedOnce, standsInOnce sync.Once
+	unfinishedOnce, standsInOnce sync.Once
 
 	stages struct{ find, lookup, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
 }

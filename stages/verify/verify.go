@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -32,8 +33,10 @@ type item struct {
 	size    int64   // bytes of the object, as counted in the totals
 	fetched bool    // those bytes are counted as they arrive
 
-	proven     bool // its content was read and verified
-	unfinished bool // see isOfUnfinishedRun
+	proven     bool  // its content was read and verified
+	unfinished bool  // see isOfUnfinishedRun
+	wrong      error // it is not what its run stored; its current content is read all the same
+	unproven   error // why its record proves nothing
 }
 
 // look compares an object with its run's line. Those whose content is read pass.
@@ -41,7 +44,10 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	v.Totals.Scanned.Add(1)
 	if v.options.Level == Quick && v.fitsListing(a) {
 		v.checkClass(a, a.listed.class.Value())
-		v.settle(a, report.Verified, nil)
+		if r := a.Line.Record(); !r.HasProof() {
+			a.unproven = prove.CheckKey(v.Keys, r)
+		}
+		v.settleSound(a, report.Verified)
 		return nil
 	}
 	unlisted := a.run == ""
@@ -61,7 +67,7 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	switch {
 	case v.options.Level == ReadData && v.options.Subset.Has(a.Object.Key):
 		if a.Object.Restore.Cold {
-			v.settle(a, report.NotRead, nil)
+			v.settleSound(a, report.NotRead)
 			return nil
 		}
 		return emit(a)
@@ -72,7 +78,7 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 			return err
 		}
 	}
-	v.settle(a, report.Verified, nil)
+	v.settleSound(a, report.Verified)
 	return nil
 }
 
@@ -105,7 +111,7 @@ func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) err
 		func(ctx context.Context) error { return v.ask(ctx, a) })
 	switch {
 	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
-		v.settle(a, report.NotRead, nil)
+		v.settleSound(a, report.NotRead)
 		return nil
 	case err != nil:
 		return err
@@ -129,11 +135,26 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 	}); err != nil {
 		return err
 	}
-	v.Totals.Checks.Read.Add(1)
-	v.Totals.Checks.ReadBytes.Add(a.Object.Size)
-	a.proven = true
-	v.settle(a, report.Verified, nil)
+	if a.unproven == nil {
+		v.Totals.Checks.Read.Add(1)
+		v.Totals.Checks.ReadBytes.Add(a.Object.Size)
+		a.proven = true
+	}
+	v.settleSound(a, report.Verified)
 	return nil
+}
+
+// settleSound reports an archive that passed its checks: as kind, unless it is not that of its run,
+// or nothing proves who made it.
+func (v *verify) settleSound(a *item, kind report.Kind) {
+	switch {
+	case a.wrong != nil:
+		v.settle(a, report.Damaged, fmt.Errorf("%w; what is there now was made with this key file, and no run lists it: a restore takes it, and the next backup adds it to the catalogue", a.wrong))
+	case a.unproven != nil:
+		v.settle(a, report.Unproven, a.unproven)
+	default:
+		v.settle(a, kind, nil)
+	}
 }
 
 // settle reports the result for an archive.

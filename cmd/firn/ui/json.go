@@ -172,6 +172,7 @@ type jsonProgress struct {
 	StoredBytes  int64       `json:"stored_bytes" doc:"bytes of the objects that were stored"`
 	SavedBytes   int64       `json:"saved_source_bytes" doc:"bytes of regular files in saved subtrees"`
 	SkippedBytes int64       `json:"skipped_source_bytes" doc:"bytes of regular files in unchanged and identical subtrees"`
+	Unproven     int64       `json:"unproven" doc:"archives that nothing proves: not restored, or entered without an HMAC"`
 	Cold         int64       `json:"cold" doc:"archives that must be thawed first"`
 	ColdBytes    int64       `json:"cold_stored_bytes" doc:"bytes of their objects"`
 	ColdLeft     int64       `json:"cold_not_asked_for" doc:"of them those whose thaw was not requested"`
@@ -190,7 +191,7 @@ func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
-		Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
+		Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
 		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
 	}
 }

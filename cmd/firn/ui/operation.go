@@ -21,6 +21,7 @@ type Operation struct {
 	// The last line of a run without an error.
 	all, notAll  string // everything was done, or not
 	dry, damaged string // it was a dry run; it found damage
+	unproven     string // it found nothing worse than archives that nothing proves
 }
 
 // Backup is the operation of firn backup.
@@ -52,10 +53,11 @@ func Restore() Operation {
 func Verify() Operation {
 	return Operation{
 		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive", rows: verifiedRows, checks: true,
-		stopped: "stopped: the rest was not checked",
-		damaged: "done: something is damaged: see what is named above",
-		all:     "done: everything that was checked is intact",
-		notAll:  "done, but not everything could be checked: see what is named above",
+		stopped:  "stopped: the rest was not checked",
+		damaged:  "done: something is damaged: see what is named above",
+		unproven: "done: nothing proves some archives: see what is named above",
+		all:      "done: everything that was checked is intact",
+		notAll:   "done, but not everything could be checked: see what is named above",
 	}
 }
 
@@ -100,6 +102,9 @@ func restoredRows(s report.Summary, t *report.Totals) (lines []string) {
 			lines = append(lines, row("intact", "%s in their place already, not fetched", Count(n, "archive")))
 		}
 	}
+	if n := t.Unproven.Load(); n > 0 {
+		lines = append(lines, row("unproven", "%s that nothing proves: not restored", Count(n, "archive")))
+	}
 	if t.Cold.Load() > 0 {
 		lines = append(lines, row("cold", "%s", coldRow(t)))
 	}
@@ -134,6 +139,7 @@ func verifiedRows(_ report.Summary, t *report.Totals) []string {
 		n          int64
 		what, text string
 	}{
+		{t.Unproven.Load(), "unproven", "%s without a valid HMAC: who made them is not known"},
 		{c.Older.Load(), "still there", "%s in a version of another run"},
 		{c.Lost.Load(), "lost", "%s without any other known version"},
 		{c.Replaced.Load(), "replaced", "%s of older runs: the store keeps no versions, and has a newer one"},
@@ -156,6 +162,9 @@ func enteredRows(_ report.Summary, t *report.Totals) []string {
 	lines := []string{row("entered", "%s, %s stored; the entries of %s are known", Count(c.Entered.Load(), "archive"), Bytes(t.Bytes.Load()), Number(c.WithList.Load()))}
 	if n := c.OtherKey.Load(); n > 0 {
 		lines = append(lines, row("other key", "%s of another key file: not entered", Count(n, "archive")))
+	}
+	if n := t.Unproven.Load(); n > 0 {
+		lines = append(lines, row("unproven", "%s without a valid HMAC, entered without one", Count(n, "archive")))
 	}
 	if n := c.Damaged.Load(); n > 0 {
 		lines = append(lines, row("damaged", "%s, entered as not saved", Count(n, "archive")))

@@ -58,6 +58,8 @@ func (p *text) verdict(s report.Summary) string {
 		return coldVerdict(t)
 	case o.damaged != "" && t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:
 		return o.damaged
+	case o.unproven != "" && t.Unproven.Load() > 0 && t.Failed.Load() == 0:
+		return o.unproven
 	case !s.Complete(t):
 		return o.notAll
 	case s.DryRun:

@@ -24,6 +24,8 @@ type text struct {
 	every  time.Duration // between updates of the display; 0: never
 	stop   func()        // ends the updates
 
+	unproven bool // it was said what helps against Unproven
+
 	mu sync.Mutex // one line at a time
 }
 
@@ -78,6 +80,12 @@ func (p *text) fault(e report.Event) string {
 		return fmt.Sprintf("cold: %s: %s", name, coldness(e))
 	case report.Damaged:
 		return fmt.Sprintf("damaged: %s (%s): %s", name, Quote(e.Key), p.explain(e))
+	case report.Unproven:
+		said := Message(e.Err)
+		if !p.unproven { // one word of what helps is enough for thousands
+			said, p.unproven = p.explain(e), true
+		}
+		return fmt.Sprintf("unproven: %s (%s): %s", name, Quote(e.Key), said)
 	case report.Catalogue:
 		said := p.explain(e)
 		if !strings.Contains(said, Quote(e.Key)) {

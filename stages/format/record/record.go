@@ -34,6 +34,12 @@ type Record struct {
 	Saved      time.Time // when it was stored, to the second, UTC
 }
 
+// HasProof reports whether the record says what proves an archive: its HMAC, and the key for that.
+func (r Record) HasProof() bool { return r.HMAC != "" && r.KeyID != "" }
+
+// Bare returns what a record is worth that proves nothing: the MD5, which anybody can compute.
+func (r Record) Bare() Record { return Record{MD5: r.MD5} }
+
 // SameContent reports whether a stored record proves the content of now under now's key: by MD5 or
 // tar SHA-256, and key id. The old script's records have no key id: their MD5 is enough.
 func (r Record) SameContent(now Record) bool {

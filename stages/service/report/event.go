@@ -42,6 +42,7 @@ const (
 	// Of a verification and of a rebuild of the catalogue.
 	Verified  Kind = "verified"          // an archive is what was saved, as far as it was checked
 	Damaged   Kind = "damaged"           // an archive is not what was saved
+	Unproven  Kind = "unproven"          // nothing proves who made an archive; a restore left it, a rebuild entered it without HMAC
 	NotRead   Kind = "not-read"          // an archive is cold, so its content was not read; all other checks passed
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
 	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was left alone
@@ -68,7 +69,8 @@ const (
 	ProblemTar      Problem = "tar"      // it cannot be decompressed, or is not a complete tar
 	ProblemEntries  Problem = "entries"  // its entries are not those that the catalogue lists
 	ProblemClass    Problem = "class"    // of a warning: it is in another storage class
-	ProblemUnproven Problem = "unproven" // of the catalogue: firn did not write it with this key file, or its format is unknown
+	ProblemPutBack  Problem = "put-back" // it is what an older run stored, in place of what a newer one did
+	ProblemUnproven Problem = "unproven" // nothing proves that firn made it with this key file, or, of the catalogue, its format is unknown
 
 	ProblemState        Problem = "state-not-written" // of a warning: the state file could not be written
 	ProblemOtherKey     Problem = "other-key"         // of a warning: the store holds archives of another key file
@@ -107,7 +109,7 @@ type Event struct {
 	Estimate    *ThawEstimate // of Estimate and AskedSum
 	Waits       *Waits        // of Waiting
 
-	Problem Problem // of Damaged, Replaced, Catalogue and some Warnings
+	Problem Problem // of Damaged, Unproven, Replaced, Catalogue, and some Failed and Warnings
 	Run     string  // the id of a run: of Older, the one that saved this version; of Catalogue, the one that the problem is of
 }
 

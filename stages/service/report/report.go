@@ -22,6 +22,7 @@ type Totals struct {
 	Cold, ColdBytes                   atomic.Int64 // archives that must be thawed first; bytes of their objects
 	Left, LeftBytes                   atomic.Int64 // of them those whose thaw was not requested
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
+	Unproven                          atomic.Int64 // archives: what Unproven says
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees
 	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
@@ -67,7 +68,8 @@ type Summary struct {
 func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Subtrees.Load() }
 
 // Complete reports whether everything was saved, restored or verified without a fault. An entry
-// that changed while it was read counts as a fault. So does a cold archive, except in a dry run.
+// that changed while it was read counts as a fault. So does an archive that nothing proves, and,
+// except in a dry run, a cold one.
 func (s *Summary) Complete(t *Totals) bool { return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun) }
 
 // OnlyCold reports whether nothing is missing but archives that must be thawed.
@@ -75,5 +77,5 @@ func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t)
 
 func (s *Summary) whole(t *Totals) bool {
 	return s.Err == nil && t.Failed.Load() == 0 && t.Faults.Load() == 0 && t.Changed.Load() == 0 &&
-		t.CatalogueFaults.Load() == 0 && t.Checks.Damaged.Load() == 0 && t.Checks.Catalogue.Load() == 0
+		t.Unproven.Load() == 0 && t.CatalogueFaults.Load() == 0 && t.Checks.Damaged.Load() == 0 && t.Checks.Catalogue.Load() == 0
 }

@@ -49,7 +49,7 @@ func (t *Totals) counter(k Kind) (n *atomic.Int64, last bool) {
 	c := &t.Checks
 	ends := map[Kind]*atomic.Int64{
 		Saved: &t.Saved, Unchanged: &t.Unchanged, Identical: &t.Identical, Restored: &t.Restored, Intact: &t.Intact,
-		Failed: &t.Failed, WouldSave: nil, WouldRestore: nil,
+		Failed: &t.Failed, Unproven: &t.Unproven, WouldSave: nil, WouldRestore: nil,
 		Verified: &c.Verified, Damaged: &c.Damaged, NotRead: &c.NotRead, Replaced: &c.Replaced, OtherKey: &c.OtherKey, Entered: &c.Entered,
 	}
 	if n, last = ends[k]; last {

@@ -60,8 +60,15 @@ type Options struct {
 	Report func(Fault)
 }
 
-// Limits bounds what one archive may ask for. 0 is no limit.
+// Limits bounds what one archive may ask for. Zero fields are no limits.
 type Limits struct {
+	// Top is the first element that all names in the archive have, also those that hard links lead
+	// to. Another one ends the archive with ErrOutside.
+	Top string
+	// Harmless takes from entries what an archive of unknown origin must not give: owners but who
+	// runs this, setuid, setgid, and attributes of the system, such as capabilities. A device is
+	// reported as Refused.
+	Harmless   bool
 	MaxEntries int64 // entries in the archive, selected or not, and directories that its names imply
 	MaxBytes   int64 // sizes of the regular files in the archive, selected or not, holes included
 }
@@ -138,6 +145,12 @@ func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, select
 	err = members(&w.in, w.tar, func(h *tar.Header) error {
 		if err := w.count(h); err != nil {
 			return err
+		}
+		if err := Outside(limits.Top, h); err != nil {
+			return err
+		}
+		if limits.Harmless {
+			x.disarm(h)
 		}
 		return w.settle(h.Name, w.entry(h))
 	})

@@ -18,7 +18,7 @@ const (
 	// Failed: the entry is not there.
 	Failed Kind = "not restored"
 	// Refused: the entry is not there, because it would have been written outside the target or
-	// through a link. No tar of a tree has such entries.
+	// through a link, which no tar of a tree has, or because of Limits.Harmless.
 	Refused Kind = "refused"
 	// Partial: the entry is there, but not with the owner, attributes, mode or time of the archive.
 	Partial Kind = "restored in part"
@@ -40,6 +40,7 @@ var (
 	ErrNUL      = errors.New("the name holds a NUL byte")
 	ErrNoName   = errors.New("there is no name")
 	ErrThrough  = errors.New("the name leads through a symbolic link")
+	ErrDevice   = errors.New("it is a device, in an archive that nothing proves")
 )
 
 // Other reasons.
@@ -89,6 +90,9 @@ func (e *TargetError) Error() string {
 
 // Unwrap returns the cause.
 func (e *TargetError) Unwrap() error { return e.Err }
+
+// ErrOutside ends an archive with an entry that does not belong to the path that was saved.
+var ErrOutside = errors.New("its entries are not those of the path that its key says")
 
 // refusal marks an error of an entry as Refused.
 type refusal struct{ error }

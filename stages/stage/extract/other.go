@@ -56,6 +56,9 @@ var nodeTypes = map[byte]uint32{tar.TypeFifo: unix.S_IFIFO, tar.TypeChar: unix.S
 func (w *writer) special(e *entry) (verdict, error) {
 	h, dev := e.header, uint64(0)
 	kind := nodeTypes[h.Typeflag]
+	if kind != unix.S_IFIFO && w.limits.Harmless {
+		return absent, refusal{ErrDevice}
+	}
 	if kind != unix.S_IFIFO {
 		major, minor := h.Devmajor, h.Devminor
 		if major < 0 || minor < 0 || major > math.MaxUint32 || minor > math.MaxUint32 {

@@ -1,0 +1,100 @@
+package job
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"firn/pipeline"
+	"firn/stages/format/catalogue"
+	"firn/stages/format/record"
+	"firn/stages/service/ledger"
+)
+
+// A Past tells which run listed a content of an archive last: some forty bytes for each content in
+// the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
+// is for many goroutines.
+type Past struct {
+	ledger *ledger.Ledger
+	runs   []catalogue.Run // the oldest first
+
+	mu   sync.Mutex
+	seed maphash.Seed
+	last map[uint64]int32 // places in runs
+	left int              // of the first runs, which are still to be read
+	gap  error
+}
+
+// NewPast returns the past of runs, the oldest first. They are read when they are needed.
+func NewPast(l *ledger.Ledger, runs []catalogue.Run) *Past {
+	return &Past{ledger: l, runs: runs, seed: maphash.MakeSeed(), last: map[uint64]int32{}, left: len(runs)}
+}
+
+// Index is the place of a run, -1 if it is none of them.
+func (p *Past) Index(id string) int {
+	return slices.IndexFunc(p.runs, func(run catalogue.Run) bool { return run.ID == id })
+}
+
+// Run is the id of the run at a place.
+func (p *Past) Run(at int) string { return p.runs[at].ID }
+
+// content stands for what an object with a key holds: by its HMAC, or by its ETag if it has none.
+func (p *Past) content(key string, r record.Record) uint64 {
+	if r.HasProof() {
+		return maphash.Comparable(p.seed, [2]string{key, r.HMAC})
+	}
+	return maphash.Comparable(p.seed, [2]string{key, r.ETag})
+}
+
+// Last returns the place of the newest run that lists, under a key, the content that a record
+// describes; -1 if none does. No more runs are read than are needed to tell. Errors: those of the
+// store as a whole, or ctx's cause; see Gap for those of single runs.
+func (p *Past) Last(ctx context.Context, key string, r record.Record) (int, error) {
+	if !r.HasProof() && r.ETag == "" {
+		return -1, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := p.content(key, r)
+	for {
+		if at, ok := p.last[wanted]; ok {
+			return int(at), nil
+		}
+		if p.left == 0 {
+			return -1, nil
+		}
+		p.left--
+		if err := p.read(ctx, p.left); err != nil {
+			return -1, err
+		}
+	}
+}
+
+func (p *Past) read(ctx context.Context, at int) error {
+	for i := range p.runs[at].Manifest {
+		err := p.ledger.Volume(ctx, p.runs[at], i, func(line catalogue.Subtree) error {
+			if line.HasObject() {
+				c := p.content(line.Key, line.Record())
+				if _, newer := p.last[c]; !newer {
+					p.last[c] = int32(at)
+				}
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
+			return err
+		}
+		if err != nil && p.gap == nil {
+			p.gap = err
+		}
+	}
+	return nil
+}
+
+// Gap is why a run that Last was to read can't be read: it may list what Last did not find.
+func (p *Past) Gap() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gap
+}
