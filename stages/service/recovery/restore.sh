@@ -637,7 +637,6 @@ catalogued() {
 			if (depth == 2 && name == "manifest") { sub(/.*\//, "", t); if (t ~ /^[0-9A-Za-z.-]+$/) volume[++volumes] = t }
 		}
 		function close_() {}
-	
 		END { if (complete == "true") { print path; for (i = 1; i <= volumes; i++) print volume[i] } }' <"$scratch/json" >"$scratch/run"
 		read -r path <"$scratch/run" || continue
 		while read -r newer <&5; do
