@@ -56,7 +56,7 @@ func set(name, value string) func(map[string]string) {
 
 // sealed is an archive as the host makes it, with its metadata.
 func (w *bucketWriter) sealed(key string, plain []byte) ([]byte, map[string]string) {
-	_, keys := w.Secrets(w.Keyfile)
+	keys := w.Secrets(w.Keyfile)
 	mac := keys.MAC(key)
 	mac.Write(plain)
 	sum := md5.Sum(plain)
