@@ -116,7 +116,7 @@ var bucketWriterAttacks = map[string]struct {
 	"no metadata, no catalogue": {func(w *bucketWriter) { w.put(w.body("d1"), func(meta map[string]string) { clear(meta) }); w.forget() },
 		"unproven unproven", "damaged metadata", "damaged metadata"},
 	"HMAC of another key, no catalogue": {func(w *bucketWriter) {
-		_, keys := w.Secrets(w.other)
+		keys := w.Secrets(w.other)
 		w.put(w.body("d1"), set("firn-key-id", keys.ID()))
 		w.forget()
 	}, "failed key", "damaged key", "damaged key"},
