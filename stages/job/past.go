@@ -31,9 +31,11 @@ func NewPast(l *ledger.Ledger, runs []catalogue.Run) *Past {
 	return &Past{ledger: l, runs: runs, seed: maphash.MakeSeed(), last: map[uint64]int32{}, left: len(runs)}
 }
 
-// Index is the place of a run, -1 if it is none of them.
-func (p *Past) Index(id string) int {
-	return slices.IndexFunc(p.runs, func(run catalogue.Run) bool { return run.ID == id })
+// IsBefore reports whether the run at a place was made before another one. Of two that ran at the same
+// time, which gives both one number, neither was.
+func (p *Past) IsBefore(at int, id string) bool {
+	other := slices.IndexFunc(p.runs, func(run catalogue.Run) bool { return run.ID == id })
+	return at < other && (p.runs[at].Number == 0 || p.runs[at].Number < p.runs[other].Number)
 }
 
 // Run is the id of the run at a place.

@@ -60,7 +60,7 @@ func (r *restore) acceptOther(ctx context.Context, a *item, own record.Record) e
 	switch {
 	case err != nil:
 		return err
-	case by >= 0 && by < past.Index(a.run.ID):
+	case by >= 0 && past.IsBefore(by, a.run.ID):
 		return prove.PutBack(past.Run(by), a.run.ID)
 	case by < 0 && past.Gap() != nil:
 		return fmt.Errorf("%s is not what run %s stored, and may be what a run before did, for not all can be read: %w", a.Line.Key, a.run.ID, past.Gap())

@@ -97,13 +97,14 @@ func (v *verify) compareLine(ctx context.Context, a *item, own record.Record, no
 	if (otherTag || o.Size != s.ObjectSize) && s.Version == "" && o.ETag != "" && (own.HMAC == "" || own.HMAC != s.HMAC) {
 		past := v.runs.past
 		by, err := past.Last(ctx, s.Key, own)
-		switch ours := past.Index(a.run); {
+		switch {
 		case err != nil:
 			return err
-		case by > ours:
-			return prove.Damagef(report.ProblemReplaced, "run %s replaced it, and the store keeps no versions", past.Run(by))
-		case by >= 0 && by < ours:
+		case by >= 0 && past.Run(by) == a.run:
+		case by >= 0 && past.IsBefore(by, a.run):
 			return prove.PutBack(past.Run(by), a.run)
+		case by >= 0:
+			return prove.Damagef(report.ProblemReplaced, "run %s replaced it, and the store keeps no versions", past.Run(by))
 		}
 	}
 	switch {

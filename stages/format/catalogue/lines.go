@@ -58,7 +58,8 @@ type Run struct {
 	Manifest    []string `json:"manifest"`               // keys of its volumes, in order
 	Packs       []string `json:"packs,omitempty"`        // keys of the packs that this run wrote
 
-	HMAC string `json:"-"` // of the run's own object; set by who read it from a store
+	HMAC    string `json:"-"` // of the run's own object; set by who read it from a store
+	Keyfile int    `json:"-"` // of several key files, which one it was made with; set by who read it
 }
 
 // A Chain is the place of a run among the runs of its backup path. Who can only delete or put back

@@ -140,7 +140,10 @@ func (s *Step) place() int64 {
 
 // breaks returns what is wrong with the chains.
 func (c *chains) breaks() (found []Break) {
-	type point struct{ path, before string }
+	type point struct {
+		path, before string
+		keyfile      int // each begins a chain of its own
+	}
 	var points []point
 	after := map[point][]string{}
 	for i := range c.steps {
@@ -151,7 +154,7 @@ func (c *chains) breaks() (found []Break) {
 		if s.Chain == nil {
 			continue
 		}
-		at := point{s.Path, s.Chain.Before}
+		at := point{s.Path, s.Chain.Before, s.keyfile}
 		if after[at] == nil {
 			points = append(points, at)
 		}

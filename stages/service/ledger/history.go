@@ -39,6 +39,8 @@ type Step struct {
 
 	RetiredKeys []string `json:"retired_keys,omitempty"`
 
+	keyfile int // catalogue.Run.Keyfile
+
 	ETag string `json:"etag,omitempty"` // of its object when it was read; an object with another one is read again
 	Size int64  `json:"size,omitempty"` // bytes of its object
 }
@@ -192,7 +194,7 @@ func RetiredKeys(all []catalogue.Run) map[string]string {
 func StepOf(run catalogue.Run) Step {
 	return Step{
 		ID: run.ID, Number: run.Number, Started: run.Started, Path: catalogue.Escape(run.Path),
-		Chain: run.Chain, HMAC: run.HMAC, Retired: run.Retired, RetiredKeys: run.RetiredKeys,
+		Chain: run.Chain, HMAC: run.HMAC, Retired: run.Retired, RetiredKeys: run.RetiredKeys, keyfile: run.Keyfile,
 	}
 }
 

@@ -89,7 +89,7 @@ func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 	if err == nil && l.RunKey(run.ID) != key {
 		err = fmt.Errorf("%w: %s holds run %s", ErrDamaged, key, run.ID)
 	}
-	run.HMAC = u.mac
+	run.HMAC, run.Keyfile = u.mac, slices.Index(l.Keys.Passphrases(), u.pass)
 	return run, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"firn/stages/format/encryption"
 	"firn/stages/format/hash"
 	"firn/stages/service/spool"
 )
@@ -18,7 +19,8 @@ type scratch struct {
 	key  string
 	file *os.File
 	size int64
-	mac  string // HMAC of the object, once it is verified
+	mac  string                 // HMAC of the object, once it is verified
+	pass *encryption.Passphrase // that it was made with
 }
 
 func (l *Ledger) scratch(key string) (*scratch, error) {

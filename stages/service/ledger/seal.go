@@ -101,7 +101,7 @@ func (l *Ledger) open(ctx context.Context, key string) (_ *scratch, err error) {
 		if sums, err = archive.Sums(); err == nil && sums.MAC != r.HMAC {
 			err = fmt.Errorf("%w: the HMAC of %s does not fit its key and content", ErrDamaged, key)
 		}
-		plain.mac = sums.MAC
+		plain.mac, plain.pass = sums.MAC, keys.Passphrase()
 	}
 	if err != nil {
 		plain.Close()
