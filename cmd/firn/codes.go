@@ -75,16 +75,16 @@ func outcomes(command string) []meaning {
 	case "version":
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
 	case "backup":
-		done, incomplete = "everything is saved", "some entries or subtrees were not saved completely, or the catalogue is not as earlier runs left it; they are named"
+		done, incomplete = "everything is saved", "something was not saved whole, or the catalogue has changed; it is named"
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"
 	case "restore":
 		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
-		incomplete = "some archives or entries were not restored completely, or nothing proves them; they are named"
+		incomplete = "something was not restored whole, or is unproven; it is named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
 	case "verify":
 		done, incomplete = "everything that was verified is intact", "something is damaged, unproven, or could not be verified; it is named"
 	case "catalogue rebuild":
-		done, incomplete = "every archive is in the catalogue", "archives are damaged, unproven, unreadable, or of another key file: they are named"
+		done, incomplete = "every archive is in the catalogue", "archives are damaged, unproven, unread or of another key; they are named"
 	}
 	all := []meaning{{exitDone, done}, {exitFailed, failed}, {exitUsage, "wrong usage"}, {exitIncomplete, incomplete}}
 	return append(append(all, cold...), meaning{exitInterrupted, interrupted})
