@@ -44,6 +44,8 @@ func eventHint(e report.Event) string {
 		return "if you did not delete them, check what did, or whether the disk of the store is mounted"
 	case report.ProblemNotRecorded:
 		return "if no run was killed, check who may write to the store"
+	case report.ProblemMD5Alone:
+		return "--rekey stores them again, with an HMAC"
 	case report.ProblemNoList:
 		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
 	case report.ProblemRunGone, report.ProblemRunReplaced:

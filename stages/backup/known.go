@@ -65,18 +65,18 @@ func (b *backup) learnLine(ctx context.Context, line *catalogue.Subtree) error {
 	}
 	seen, ok := b.options.State.Get(b.stateName, line.Key)
 	switch {
+	case ok && line.Adopted && !seen.Adopted, ok && !listed && !seen.Same(r):
+		return nil
 	case ok && seen.Same(r):
 		if !seen.Adopted || line.Adopted {
 			return nil
 		}
-		seen.Adopted = false
-	case ok && !listed:
-		return nil
+		seen.Record, seen.Adopted, seen.List = r, false, catalogue.Place{} // its metadata may have been others
 	default:
 		seen = state.Entry{Record: r, Adopted: line.Adopted}
-		if line.List != nil {
-			seen.List = *line.List
-		}
+	}
+	if line.List != nil {
+		seen.List = *line.List
 	}
 	b.put(line.Key, seen)
 	return nil
@@ -119,6 +119,12 @@ func (b *backup) identical(ctx context.Context, s *subtree) (bool, error) {
 	if stored && err == nil {
 		b.warnOfOther(s, "its metadata have only an MD5, and an earlier run stored it with an HMAC, which they lost, or somebody replaced it")
 	}
+	if !stored && err == nil {
+		b.warnOnce(report.Event{
+			Problem: report.ProblemMD5Alone, Path: s.String(), Key: s.Key,
+			Text: "its metadata have only an MD5, as those of the old script: it is taken over, though nothing proves who made it; the same holds for others like it",
+		})
+	}
 	return !stored, err
 }
 
@@ -159,7 +165,7 @@ func (b *backup) entryOf(s *subtree) state.Entry {
 		entry.Record = known.Record
 		return entry
 	case known.Record.Format == 0 && known.Record.MD5 != "", known.Ours && known.Record.HMAC != "":
-		entry := state.Entry{Record: known.Record, Adopted: known.Record.Format > 0}
+		entry := state.Entry{Record: known.Record, Adopted: true}
 		if known.OfTable() {
 			entry.Table = state.TagOf(b.options.Table.URL())
 		}

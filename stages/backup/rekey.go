@@ -93,10 +93,11 @@ func (b *backup) foreignArchive(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// isOtherKeys reports whether the stored archive of s is stored again although its content is the
-// same: it was not made with this key file.
+// isOtherKeys reports whether the stored archive of s is stored again although its content seems to be
+// the same: no run with this key file recorded that it stored it.
 func (b *backup) isOtherKeys(s *subtree) bool {
-	return b.options.Rekey && s.known.Stored && !s.known.Ours
+	k := &s.known
+	return b.options.Rekey && k.Stored && !(k.Recorded && k.Ours && k.Record.HMAC != "" && !k.Adopted)
 }
 
 // retire notes the id of another key, if everything of other keys is stored again.

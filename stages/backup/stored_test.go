@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -212,6 +213,79 @@ func TestOnlyTheOldScriptHasMD5Alone(t *testing.T) {
 	o := r.Backup()
 	if got := notRecorded(o); !slices.Equal(got, []string{key}) || r.Objects()[key].Meta["firn-hmac-sha256"] == "" {
 		t.Errorf("told of %q: %v", got, o.Events)
+	}
+}
+
+// TestMD5AloneIsTold: what the old script may have stored is taken over by its MD5, and is told; it is
+// not proven by any later run. --rekey stores it again.
+func TestMD5AloneIsTold(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	for _, name := range []string{"d1", "d2"} {
+		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), int64(name[1]), 3000)
+	}
+	r.Backup()
+	r.ForgetAll()
+	for key, o := range r.Objects() {
+		body := r.ReadObject(key)
+		if key == r.KeyOf("d2") {
+			body = []byte("junk")
+		}
+		r.PutObject(key, body, map[string]string{"md5": o.Meta["md5"]})
+	}
+	o := r.Backup()
+	told := func(o *stagestest.Outcome) bool {
+		return slices.ContainsFunc(o.Events, func(e report.Event) bool { return e.Problem == report.ProblemMD5Alone })
+	}
+	if o.Totals.Saved.Load() != 1 || o.Totals.Adopted.Load() != 2 || !told(o) {
+		t.Errorf("%d saved, %d adopted: %v", o.Totals.Saved.Load(), o.Totals.Adopted.Load(), o.Events)
+	}
+	if o := r.Backup(); o.Totals.Adopted.Load() != 2 || o.Totals.Unchanged.Load() != 3 || told(o) {
+		t.Errorf("later: %d adopted: %v", o.Totals.Adopted.Load(), o.Events)
+	}
+	if o := r.Backup(rekey); o.Totals.Saved.Load() != 2 || o.Totals.Adopted.Load() != 0 {
+		t.Errorf("%d saved, %d adopted", o.Totals.Saved.Load(), o.Totals.Adopted.Load())
+	}
+}
+
+// TestNoHostBelievesWhatAnotherAdopted in place of what it stored itself: a host without a state file
+// and without the catalogue takes over what somebody put there, and only one of both knows better.
+func TestNoHostBelievesWhatAnotherAdopted(t *testing.T) {
+	t.Parallel()
+	here := stagestest.NewRig(t)
+	here.Change = stagestest.Settled
+	for _, name := range []string{"d1", "d2"} {
+		stagestest.Noise(t, filepath.Join(here.Tree, name, "noise"), int64(name[1]), 3000)
+	}
+	here.Backup()
+	key := here.KeyOf("d1")
+	good, meta := here.ReadObject(key), here.Objects()[key].Meta
+	lie := maps.Clone(meta)
+	lie["md5"], lie["firn-hmac-sha256"] = strings.Repeat("ab", 16), strings.Repeat("ab", 32)
+	away := filepath.Join(t.TempDir(), "away")
+	adoptsInPlaceOf := func(body []byte) *stagestest.Rig {
+		t.Helper()
+		there := *here
+		there.Cache = t.TempDir()
+		here.Command(exec.Command("mv", filepath.Join(here.Root(), ".firn"), away))
+		here.PutObject(key, body, lie)
+		if o := there.Backup(); o.Totals.Adopted.Load() != int64(len(here.Objects())) {
+			t.Fatalf("%d adopted: %v", o.Totals.Adopted.Load(), o.Events)
+		}
+		here.Command(exec.Command("sh", "-c", `cp -rp "$0/." "$1" && rm -r "$0"`, away, filepath.Join(here.Root(), ".firn")))
+		return &there
+	}
+	there := adoptsInPlaceOf(good)
+	there.Backup()
+	if _, lines := there.Lines(); lines[key].Adopted || lines[key].HMAC != meta["firn-hmac-sha256"] {
+		t.Errorf("it was the same object, and is listed as %+v", lines[key])
+	}
+	bad := []byte(strings.Repeat("x", len(good)))
+	adoptsInPlaceOf(bad)
+	o := here.Backup()
+	if got := notRecorded(o); !slices.Equal(got, []string{key}) {
+		t.Errorf("it was replaced, and its host tells of %q: %v", got, o.Events)
 	}
 }
 

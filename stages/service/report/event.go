@@ -79,6 +79,7 @@ const (
 	ProblemClock        Problem = "clock"             // of a warning: Run began in the future, so a clock is or was wrong
 	ProblemGone         Problem = "gone"              // of a warning: the store lost an archive of an earlier run
 	ProblemNotRecorded  Problem = "not-recorded"      // of a warning: the object with Key is not the one that was recorded
+	ProblemMD5Alone     Problem = "md5-alone"         // of a warning: an archive was taken over that only its MD5 vouches for
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 	ProblemRecovery     Problem = "recovery-file"     // of a warning, and of Catalogue: the object is not RECOVER.txt or restore.sh as firn stores it
 

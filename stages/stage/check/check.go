@@ -170,7 +170,11 @@ func Unchanged(known Known, seen *state.Entry, fingerprint [32]byte) bool {
 // the old script may have made it is not known here.
 func Identical(known Known, now record.Record) bool {
 	r := known.Record
-	if !known.Stored || !known.Recorded && r.Format > 0 && !agrees(r, now) {
+	switch {
+	case !known.Stored:
+		return false
+	case known.Recorded:
+	case r.Format > 0 && !agrees(r, now), r.Format == 0 && r.ObjectSize != encryption.CiphertextSize(now.ArchiveSize):
 		return false
 	}
 	if known.Ours {

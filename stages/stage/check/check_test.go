@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"firn/stages/format/encryption"
 	"firn/stages/format/record"
 	"firn/stages/stage/check"
 	"firn/stages/store"
@@ -108,7 +109,8 @@ func TestIdentical(t *testing.T) {
 		{"another codec's MD5", check.Known{Stored: true, Ours: true, Record: newCodec}, true, true},
 		{"no HMAC", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.HMAC = "" })}, true, false},
 		{"another HMAC", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.HMAC = "h2" })}, true, false},
-		{"MD5 alone", check.Known{Stored: true, Record: record.Record{MD5: "m"}}, true, true},
+		{"MD5 alone", check.Known{Stored: true, Record: record.Record{MD5: "m", ObjectSize: encryption.CiphertextSize(0)}}, true, true},
+		{"MD5 alone, of other bytes", check.Known{Stored: true, Record: record.Record{MD5: "m", ObjectSize: 4}}, true, false},
 		{"another key", check.Known{Stored: true, Record: otherSalt}, false, false},
 		{"another content", check.Known{Stored: true, Ours: true, Record: with(func(r *record.Record) { r.MD5, r.TarSHA256 = "m2", "t2" })}, false, false},
 		{"another object", check.Known{Stored: true, Replaced: true}, false, false},
