@@ -49,7 +49,7 @@ func eventHint(e report.Event) string {
 	case report.ProblemNoList:
 		return "find and diff cannot look into it; raise --spool-limit, or use a larger --depth"
 	case report.ProblemRunGone, report.ProblemRunReplaced:
-		return "check what deletes or replaces objects below .firn/, and bring it back if the bucket keeps versions"
+		return "check what deletes or replaces objects below .firn/, and bring it back if the bucket keeps versions; if this is another store at the same place, such as a disk that takes turns with others, give it a --cache-path of its own"
 	case report.ProblemFork:
 		return "give each host a --prefix of its own, or let them run one after the other; if one host alone saves this path, check who may write to the store"
 	case report.ProblemUnexpected:

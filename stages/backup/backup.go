@@ -172,6 +172,7 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 	}
 	s := item.(*subtree)
 	s.object = object
+	b.remember(s, b.entryOf(s)) // however the run ends
 	return emit(s)
 }
 

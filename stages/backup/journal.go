@@ -64,8 +64,14 @@ func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err
 	if j.history, err = b.Ledger.History(ctx, b.options.State.Memo(b.stateName), b.concerns); err == nil {
 		err = b.checkKey(ctx, &j.history)
 	}
-	if err != nil || b.options.DryRun {
+	if err != nil {
 		return j, err
+	}
+	if j.history.IsNews(b.options.State.Memo(b.stateName), key.Clean(b.tree.Path())) {
+		b.Report.Event(report.Event{Kind: report.Notice, Text: "the cache path does not know what earlier runs of this path stored here (it is new, or was written by an earlier version): every file is read once, and what the store holds is not uploaded again"})
+	}
+	if b.options.DryRun {
+		return j, nil
 	}
 	b.checkClock(j.history.Last)
 	if j.history.Lost > 0 {

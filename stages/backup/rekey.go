@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
@@ -40,7 +41,14 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 	ours, seen := h.Last.ID != "" || b.usedKey(), ""
 	switch {
 	case len(others) > 0:
-		seen = "run " + slices.Max(slices.Collect(maps.Values(others)))
+		last := slices.Max(slices.Collect(maps.Values(others)))
+		seen = "run " + last
+		if ours && !b.options.Rekey && started(last) >= started(h.Last.ID) {
+			b.warnOnce(report.Event{
+				Problem: report.ProblemOtherKeyRuns, Run: last,
+				Text: fmt.Sprintf("run %s was made with another key file, later than all that this one can read: if the key file was changed, this is the old one, and what it stores now takes the place of what was stored with the new one", last),
+			})
+		}
 	case !ours:
 		seen, err = b.foreignArchive(ctx)
 	}
@@ -58,6 +66,12 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 		_ = b.options.State.Memo(b.stateName).KeepRun(b.keyMark(), []byte(b.Keys.ID())) // else the next run asks the store
 	}
 	return nil
+}
+
+// started is the part of a run's id that says when it began, to the second.
+func started(run string) string {
+	when, _, _ := strings.Cut(run, "-")
+	return when
 }
 
 // keyMark is the name under which the state file has the id of the key that is used below the prefix.

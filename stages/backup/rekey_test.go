@@ -98,6 +98,26 @@ func TestAnotherKeyFileIsRefused(t *testing.T) {
 	})
 }
 
+// Who goes on with a key file that was changed is told. What they store is restored by nobody who has
+// the new one alone: that is a loss, and is said to be one.
+func TestChangedKeyFileThatIsStillUsed(t *testing.T) {
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	r.PlantSmall(4, 1000)
+	r.Backup()
+	old := *r
+	changeKey(r)
+	r.Backup(rekey)
+	o := old.Backup()
+	if !slices.ContainsFunc(o.Events, func(e report.Event) bool { return e.Problem == report.ProblemOtherKeyRuns }) {
+		t.Errorf("nothing is told of the key file: %v", o.Events)
+	}
+	_, back := r.Restore()
+	if back.Complete(&back.Totals) || back.Totals.Failed.Load() != int64(len(r.Objects())) {
+		t.Errorf("all archives were replaced, and %d failed: %v", back.Totals.Failed.Load(), back.Events)
+	}
+}
+
 // Whoever may write to a store can put archives and runs of another key there. They do not make a
 // backup stop whose key file the store, or the cache path, knows.
 func TestPlantedObjectsStopNoBackup(t *testing.T) {

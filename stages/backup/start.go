@@ -167,6 +167,9 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	for _, s := range suspects {
 		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Problem: report.ProblemRecovery, Err: s})
 	}
+	if errors.Is(err, store.ErrNoLock) {
+		return err
+	}
 	if err != nil && ctx.Err() == nil {
 		b.Report.Event(report.Event{Kind: report.Warning, Text: "the archives are saved, but the instructions to open them without firn are missing or out of date", Err: err})
 	}

@@ -131,7 +131,7 @@ func (r *restore) look(ctx context.Context, a *item, emit func(*item) error) err
 		r.Totals.Scanned.Add(1)
 	}
 	err := r.ask(ctx, a)
-	if (a.doubtful || (a.run == nil || a.unlisted) && r.search.retired[a.Record.KeyID] != "") && prove.ProblemOf(err) == report.ProblemKey {
+	if (a.doubtful || a.run == nil && r.search.retired[a.Record.KeyID] != "") && prove.ProblemOf(err) == report.ProblemKey {
 		r.thawer.Skip()
 		if a.cold.look == firstLook {
 			r.Report.Event(report.Event{Kind: report.OtherKey, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: report.ProblemKey})

@@ -105,6 +105,9 @@ func restoredRows(s report.Summary, t *report.Totals) (lines []string) {
 	if n := t.Unproven.Load(); n > 0 {
 		lines = append(lines, row("unproven", "%s that nothing proves: not restored", Count(n, "archive")))
 	}
+	if n := t.Checks.OtherKey.Load(); n > 0 {
+		lines = append(lines, row("other key", "%s of another key file, which no run lists: not restored", Count(n, "archive")))
+	}
 	if t.Cold.Load() > 0 {
 		lines = append(lines, row("cold", "%s", coldRow(t)))
 	}

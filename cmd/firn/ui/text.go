@@ -87,11 +87,15 @@ func (p *text) fault(e report.Event) string {
 		}
 		return fmt.Sprintf("unproven: %s (%s): %s", name, Quote(e.Key), said)
 	case report.Catalogue:
-		said := p.explain(e)
+		said := Message(e.Err)
 		if !strings.Contains(said, Quote(e.Key)) {
 			said = Quote(e.Key) + ": " + said
 		}
-		return "damaged: " + said + "; " + e.Text
+		what := "damaged: "
+		if e.Problem == report.ProblemFork {
+			what = "forked: "
+		}
+		return what + JoinHint(said+"; "+e.Text, p.o.hint(e))
 	case report.Older:
 		return fmt.Sprintf("still there: %s: %s; firn restore --run %s --path %s brings it back", name, e.Text, e.Run, shellQuote(patternOf(e.Path)))
 	case report.Lost:

@@ -274,6 +274,12 @@ func Link(all []catalogue.Run, faults []Fault, path string) *catalogue.Chain {
 // lastOf is the name in the memo of the last run of a backup path that this host knows.
 func (h *History) lastOf(path string) string { return "last of " + h.dir + " " + path }
 
+// IsNews reports whether there are runs of a backup path, and the memo does not know of any.
+func (h *History) IsNews(memo Memo, path string) bool {
+	path = catalogue.Escape(path)
+	return stepIn(memo, h.lastOf(path)).ID == "" && slices.ContainsFunc(h.steps, func(s Step) bool { return s.Path == path })
+}
+
 // Link returns the place of the next run of a backup path in its chain, and what is wrong with that
 // chain and was not told before. anew says that the store may have lost all runs: then the chain
 // begins anew. Keep tells the memo of the run once it is stored.
