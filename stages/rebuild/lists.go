@@ -29,6 +29,7 @@ type foundList struct {
 // readPacks finds the lists that the store still has. A pack that can't be read costs its lists, no
 // more.
 func (r *rebuild) readPacks(ctx context.Context) error {
+	others := 0
 	for _, key := range slices.Sorted(maps.Keys(r.volumes)) {
 		if !ledger.IsPack(key) {
 			continue
@@ -37,12 +38,16 @@ func (r *rebuild) readPacks(ctx context.Context) error {
 		if err != nil && ctx.Err() != nil || pipeline.IsFatal(err) {
 			return err
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, encryption.ErrOtherKey):
+			others++ // there may be one for each night
+		case err != nil:
 			r.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "its lists of entries can't be used", Err: err})
-			if !errors.Is(err, encryption.ErrOtherKey) {
-				r.run.Retired = append(r.run.Retired, key) // by the one goroutine that finds archives
-			}
+			r.run.Retired = append(r.run.Retired, key) // by the one goroutine that finds archives
 		}
+	}
+	if others > 0 {
+		r.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("packs of lists of another key file, which this one can't read: %d", others)})
 	}
 	return nil
 }
