@@ -122,8 +122,11 @@ func (m *means) warn(texts ...string) {
 
 // warnExposed warns before the first request that others can read a session token in it.
 func (m *means) warnExposed(ctx context.Context) {
-	if s, ok := m.Store.(interface{ Exposes(context.Context) bool }); ok && s.Exposes(ctx) {
-		m.warn("the session token is sent over plain http to another machine: whoever reads the connection can use it; use https")
+	for _, server := range []any{m.Store, m.table} {
+		if s, ok := server.(interface{ Exposes(context.Context) bool }); ok && s.Exposes(ctx) {
+			m.warn("the session token is sent over plain http to another machine: whoever reads the connection can use it; use https")
+			return
+		}
 	}
 }
 

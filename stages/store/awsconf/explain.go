@@ -141,8 +141,8 @@ func (c Client) Exposes(ctx context.Context) bool {
 }
 
 // Explain finds the faults of the whole run: a cancelled context, credentials, clocks, a server that
-// can't be reached, and one whose answer does not end. All but the first are marked with pipeline.Fatal and say what to do. Other
-// errors come back as they are, with false.
+// can't be reached, and one whose answer does not end. All but the first are marked with
+// pipeline.Fatal and say what to do. Other errors come back as they are, with false.
 func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx), true

@@ -91,6 +91,9 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}, nil
 }
 
+// Exposes reports whether a session token goes over plain http to another machine.
+func (t *Table) Exposes(ctx context.Context) bool { return t.access.Exposes(ctx) }
+
 func newClient(cfg aws.Config, endpoint string) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		if endpoint != "" {
