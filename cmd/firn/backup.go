@@ -299,10 +299,10 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err
 	}
-	m.warnExposed(ctx)
 	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {
 		return w, err
 	}
+	m.warnExposed(ctx)
 	m.Prefix, m.PartSize, m.MemoryLimit = b.store.Prefix, int64(b.machine.partSize), int64(b.machine.memoryLimit)
 	if w, err = b.tree.walk(m, b.cache.Path); err != nil {
 		return w, err
