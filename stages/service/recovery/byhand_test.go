@@ -273,7 +273,7 @@ func TestUnprovenWithoutFirn(t *testing.T) {
 	h, target := newByHand(r), t.TempDir()
 	r.Must(os.Remove(sidecar(r, copied)))
 	said := h.exits(3, target)
-	if strings.Count(said, ": unproven: ") != 2 || strings.Count(said, "FAILED") != 2 || len(files(t, target)) != 0 {
+	if strings.Count(said, ": unproven: ") != 2 || strings.Count(said, "FAILED") != 2 || len(files(t, filepath.Join(target, r.Tree))) != 0 {
 		t.Error(said)
 	}
 	said = h.exits(0, target, "--allow-unproven")
