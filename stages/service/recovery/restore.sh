@@ -266,11 +266,13 @@ fail() { failed=$((failed + 1)); hold; say "FAILED: $shown: $1"; }
 # hold notes that something is still to come to this place.
 hold() { [ "$what" = get ] || hold_all=yes; printf '%s\n' "$opath" >>"$work/pending"; }
 
-# look sets what is known of an object: class, thawed, size, and facts (in lines: MD5, HMAC, key id).
+# look sets what is known of an object: class, thawed, size, and facts (in lines: MD5, HMAC, key id). With a FILE it also
+# fetches the object of a bucket.
 look() {
 	thawed=None
 	if [ -n "$bucket" ]; then
-		aws_ s3api head-object "--bucket=$bucket" "--key=$key" --output text --query '[StorageClass,Restore,to_string(ContentLength),
+		[ $# -eq 0 ] && set -- head-object || set -- get-object "$1"
+		aws_ s3api "$@" "--bucket=$bucket" "--key=$key" --output text --query '[StorageClass,Restore,to_string(ContentLength),
 			Metadata.md5,Metadata."firn-hmac-sha256",Metadata."firn-key-id"]' >"$work/head" 2>"$work/said" || { plain; return 1; }
 		IFS=$tab read -r class thawed size _ <"$work/head"
 		facts=$(awk "$awk_lib"'{ print known($4, $5, $6) }' FS="$tab" "$work/head")
@@ -361,7 +363,7 @@ bring() {
 	object=$store/$place
 	if [ -n "$bucket" ]; then
 		object=$work/object
-		aws_ s3 cp --only-show-errors --force-glacier-transfer "s3://$bucket/$key" "$object" >"$work/said" 2>&1 ||
+		[ -f "$object" ] || aws_ s3 cp --only-show-errors --force-glacier-transfer "s3://$bucket/$key" "$object" >"$work/said" 2>&1 ||
 			{ plain; fail 'it could not be fetched'; return 1; }
 	fi
 	openssl enc -d -aes-256-cbc -pbkdf2 -md sha256 -pass "file:$keyfile" -in "$object" -out "$work/archive" 2>"$work/said" </dev/null ||
@@ -584,7 +586,8 @@ restore() {
 # of_catalogue NAME prints an object of the catalogue. False, and noted, if it is not proven.
 of_catalogue() {
 	key=$prefix.firn/$1 place=$prefix.firn/$1 what=get opath=- shown=$1 unproven_too=''
-	(look && bring) >/dev/null 2>&1 && gzip -dc <"$work/archive" || { echo "$1" >>"$work/unread"; return 1; }
+	rm -f "$work/object"
+	(look "$work/object" && bring) >/dev/null 2>&1 && gzip -dc <"$work/archive" || { echo "$1" >>"$work/unread"; return 1; }
 }
 
 # catalogued prints the keys, in octal, that the newest complete run of each backup path lists.
