@@ -273,8 +273,26 @@ func TestUnprovenWithoutFirn(t *testing.T) {
 	h, target := newByHand(r), t.TempDir()
 	r.Must(os.Remove(sidecar(r, copied)))
 	said := h.exits(3, target)
-	if strings.Count(said, ": unproven: ") != 2 || strings.Count(said, "FAILED") != 2 || len(files(t, target)) != 0 {
+	if strings.Count(said, ": unproven: ") != 2 || strings.Count(said, "FAILED") != 2 || len(files(t, filepath.Join(target, r.Tree))) != 0 {
 		t.Error(said)
+	}
+	// What it keeps until the next run is used only if it is a private directory of its own.
+	kept, err := filepath.Glob(filepath.Join(target, ".firn-restore.*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatal(kept, err)
+	}
+	outside := t.TempDir()
+	r.Must(os.Chmod(outside, 0o700))
+	r.Must(os.Rename(kept[0], kept[0]+".aside"))
+	r.Must(os.Symlink(outside, kept[0]))
+	h.exits(1, target)
+	r.Must(os.Remove(kept[0]))
+	r.Must(os.Mkdir(kept[0], 0o755))
+	h.exits(1, target)
+	r.Must(os.Remove(kept[0]))
+	r.Must(os.Rename(kept[0]+".aside", kept[0]))
+	if left := files(t, outside); len(left) > 0 {
+		t.Errorf("outside lies %q", left)
 	}
 	said = h.exits(0, target, "--allow-unproven")
 	if strings.Count(said, "no MD5 is known") != 1 || !strings.Contains(said, "nobody knows who made 2 ") {
