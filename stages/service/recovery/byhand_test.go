@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -375,6 +376,29 @@ func files(t *testing.T, dir string) (found []string) {
 
 // What was tampered with is named, nothing of it is written, and the rest
 // comes back.
+// Of two archives of one path with different endings, the one that was stored last is restored.
+func TestTwoEndingsWithoutFirn(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	file := filepath.Join(r.Tree, "d", "file")
+	for i, format := range []string{"zstd", "bzip2", "gzip"} {
+		stagestest.Write(t, file, fmt.Sprint("version ", i))
+		saveAll(r, inFormat(t, format, 1))
+		then := time.Now().Add(time.Duration(i-5) * time.Hour)
+		for key := range r.Objects() {
+			data := filepath.Join(r.Root(), key)
+			if info, err := os.Stat(data); err == nil && time.Since(info.ModTime()) < time.Minute {
+				r.Must(os.Chtimes(data, then, then))
+			}
+		}
+	}
+	target := t.TempDir()
+	said := newByHand(r).exits(0, target)
+	if text, err := os.ReadFile(filepath.Join(target, file)); err != nil || string(text) != "version 2" || strings.Count(said, "was stored later") != 4 {
+		t.Errorf("%q %v\n%s", text, err, said)
+	}
+}
+
 func TestTamperedWithWithoutFirn(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)

@@ -165,7 +165,7 @@ function known(md5, hmac, id) {
 '
 
 # --- What is stored ------------------------------------------------------------------------------------------------
-# A line for each object: key (octal), storage class, place in a directory store (octal).
+# A line for each object: key (octal), storage class, and its place in a directory store (octal), or when it was stored.
 
 aws_() {
 	[ -z "$endpoint" ] || set -- "--endpoint-url=$endpoint" "$@"
@@ -173,12 +173,13 @@ aws_() {
 }
 
 list_bucket() {
-	aws_ s3api list-objects-v2 "--bucket=$bucket" "--prefix=$prefix" --encoding-type url --output text --query 'Contents[].[StorageClass,Key]' \
+	aws_ s3api list-objects-v2 "--bucket=$bucket" "--prefix=$prefix" --encoding-type url --output text --query 'Contents[].[StorageClass,LastModified,Key]' \
 		>"$work/page" || die 1 "listing s3://$bucket/$prefix failed (what aws says is above)"
-	awk "$awk_lib"'NF == 2 {
-		gsub(/\+/, " ", $2); key = ""
-		while ((i = index($2, "%")) > 0) { key = key substr($2, 1, i - 1) chr[tolower(substr($2, i + 1, 2))]; $2 = substr($2, i + 3) }
-		print octal(key $2), ($1 ~ /^[A-Z_]+$/ ? $1 : "STANDARD"), "-" }' FS="$tab" "$work/page"
+	awk "$awk_lib"'NF == 3 {
+		gsub(/\+/, " ", $3); key = ""
+		while ((i = index($3, "%")) > 0) { key = key substr($3, 1, i - 1) chr[tolower(substr($3, i + 1, 2))]; $3 = substr($3, i + 3) }
+		gsub(/[^0-9]/, "", $2)
+		print octal(key $3), ($1 ~ /^[A-Z_]+$/ ? $1 : "STANDARD"), ($2 == "" ? "-" : $2) }' FS="$tab" "$work/page"
 }
 
 list_store() {
@@ -258,6 +259,31 @@ plan() {
 		}
 		emit("get")
 	}' | sort
+}
+
+# newest drops, of archives of one path that differ in their endings, all but the one that was stored last.
+newest() {
+	was=''
+	while IFS= read -r now || { now='' && [ -n "$was" ]; }; do
+		IFS=' ' read -r path what _ _ _ _ _ _ place _ _ shown <<-END
+			$was
+		END
+		IFS=' ' read -r path_now what_now _ _ _ _ _ _ place_now _ _ shown_now <<-END
+			$now
+		END
+		if [ "$path $what" = "$path_now $what_now" ] && [ "$what" = get ]; then
+			first=$(printf '%s\n' "$place" "$place_now" | sort | sed q)
+			if [ -n "$store" ]; then
+				bytes "$place" && file=$store/$out && bytes "$place_now"
+				[ -z "$(find "$file" -prune -newer "$store/$out")" ] && first=$place || first=$place_now
+			fi
+			[ "$first" != "$place" ] && shown=$shown_now || was=$now
+			say "another archive of its path, with another ending, was stored later: $shown"
+			continue
+		fi
+		[ -z "$was" ] || printf '%s\n' "$was"
+		was=$now
+	done
 }
 
 # --- Is it cold, and who made it? ----------------------------------------------------------------------------------
@@ -621,7 +647,7 @@ gone() {
 restored=0 skipped=0 failed=0 unproven=0 colds=0 known_id='' hold_all='' size='?'
 for list in pending made unread paths; do : >"$work/$list" || exit 1; done
 if [ -n "$bucket" ]; then list_bucket; else list_store; fi >"$work/list" || exit 1
-plan <"$work/list" >"$work/plan"
+plan <"$work/list" | newest >"$work/plan"
 while IFS=' ' read -r _ what okey opath ofirst osub odir oname oplace class ext shown <&3; do
 	restore
 	rm -f "$work/object" "$work/archive"
