@@ -161,6 +161,15 @@ func TestRunsThatAreGone(t *testing.T) {
 			c.readersOf(1)
 			c.next("run-replaced " + c.runs[4])
 		},
+		"the newest, of which copies lie elsewhere below .firn/": func(c *chain) {
+			head, err := c.Store.Head(c.T.Context(), keyOf(c.runs[2]), "")
+			c.Must(err)
+			for _, dir := range []string{".firn/x/", ".firn/x/.firn/", ".firn/runs/"} {
+				c.PutObject(dir+strings.TrimPrefix(keyOf(c.runs[2]), ".firn/"), c.ReadObject(keyOf(c.runs[2])), head.Meta)
+			}
+			c.remove(keyOf(c.runs[2]))
+			c.next("run-gone " + c.runs[2])
+		},
 		"all": func(c *chain) {
 			for _, run := range c.runs {
 				c.remove(keyOf(run))
