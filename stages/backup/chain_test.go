@@ -130,6 +130,14 @@ func (c *chain) copyOf(key string) (putBack func()) {
 	return func() { c.PutObject(key, body, head.Meta) }
 }
 
+// disguise overwrites a run with noise, under a key id that no key file has.
+func (c *chain) disguise(run string) {
+	head, err := c.Store.Head(c.T.Context(), keyOf(run), "")
+	c.Must(err)
+	head.Meta["firn-key-id"] = fmt.Sprintf("1-%032x-%032x", 1, 2)
+	c.PutObject(keyOf(run), append([]byte("Salted__"), make([]byte, head.Size-8)...), head.Meta)
+}
+
 // TestRunsThatAreGone: whoever deletes, replaces or puts back runs is noticed by the host that saved,
 // and by readers where a later run is left.
 func TestRunsThatAreGone(t *testing.T) {
@@ -143,6 +151,24 @@ func TestRunsThatAreGone(t *testing.T) {
 			c.remove(keyOf(c.runs[1]))
 			c.readers("run-gone " + c.runs[1])
 			c.next("run-gone " + c.runs[1])
+		},
+		"one that is overwritten as if another key file had made it": func(c *chain) {
+			c.disguise(c.runs[1])
+			c.readers("run-replaced " + c.runs[1])
+			c.Cache = c.T.TempDir() // a host that never read it
+			c.next("run-replaced " + c.runs[1])
+			c.disguise(c.runs[4]) // the newest
+			c.readersOf(1)
+			c.next("run-replaced " + c.runs[4])
+		},
+		"the newest, of which copies lie elsewhere below .firn/": func(c *chain) {
+			head, err := c.Store.Head(c.T.Context(), keyOf(c.runs[2]), "")
+			c.Must(err)
+			for _, dir := range []string{".firn/x/", ".firn/x/.firn/", ".firn/runs/"} {
+				c.PutObject(dir+strings.TrimPrefix(keyOf(c.runs[2]), ".firn/"), c.ReadObject(keyOf(c.runs[2])), head.Meta)
+			}
+			c.remove(keyOf(c.runs[2]))
+			c.next("run-gone " + c.runs[2])
 		},
 		"all": func(c *chain) {
 			for _, run := range c.runs {
@@ -291,4 +317,29 @@ func TestOlderRunsWithoutLinks(t *testing.T) {
 		t.Errorf("%v", o.Events)
 	}
 	c.next()
+}
+
+// TestNewestRunOfAnotherKeyFile: the newest run of a path that is overwritten as if another key file
+// had made it is told of, although another path was saved later.
+func TestNewestRunOfAnotherKeyFile(t *testing.T) {
+	t.Parallel()
+	r := stagestest.NewRig(t)
+	c := &chain{Rig: r}
+	c.saved()
+	run, _ := r.Lines()
+	ids := []string{"20300101T000000Z-00000000", "20300101T000001Z-00000000", "20300101T000002Z-00000000"}
+	for i, id := range ids {
+		run.Number, run.Chain = int64(2+i), nil
+		if i == 2 {
+			run.Path = "elsewhere"
+		}
+		r.Must(r.Ledger().Begin(id, 1<<20).Finish(t.Context(), run))
+	}
+	c.disguise(ids[1])
+	for _, e := range c.Verify().Events {
+		if e.Kind == report.Warning && e.Problem == report.ProblemOtherKeyRuns && strings.Contains(e.Text, ids[0]) {
+			return
+		}
+	}
+	t.Error("nothing is told")
 }

@@ -378,6 +378,7 @@ func (j *journal) finish(ended error) (id string, err error) {
 		step := j.writer.Step()
 		step.Learned = true
 		j.history.Keep(j.options.State.Memo(j.stateName), step)
+		j.markKey()
 		return j.id, nil
 	case ended != nil && !errors.Is(ended, pipeline.ErrStopped):
 		return "", nil // ended says more

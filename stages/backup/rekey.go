@@ -63,7 +63,7 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 		return &OtherKeyError{b.Store.URL(), seen}
 	}
 	if !b.options.Rekey && !b.options.DryRun {
-		_ = b.options.State.Memo(b.stateName).KeepRun(b.keyMark(), []byte(b.Keys.ID())) // else the next run asks the store
+		b.markKey()
 	}
 	return nil
 }
@@ -72,6 +72,12 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 func started(run string) string {
 	when, _, _ := strings.Cut(run, "-")
 	return when
+}
+
+// markKey notes that this key file is used below the prefix. A run that stores everything again does
+// it at its end: until then the archives that it did not reach are another's.
+func (b *backup) markKey() {
+	_ = b.options.State.Memo(b.stateName).KeepRun(b.keyMark(), []byte(b.Keys.ID())) // else the next run asks the store
 }
 
 // keyMark is the name under which the state file has the id of the key that is used below the prefix.

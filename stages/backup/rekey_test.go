@@ -18,6 +18,7 @@ import (
 	"firn/stages/format/record"
 	"firn/stages/restore"
 	"firn/stages/service/report"
+	"firn/stages/store"
 	"firn/stages/verify"
 )
 
@@ -234,10 +235,14 @@ func TestRekeyIsInterrupted(t *testing.T) {
 			before := keysOf(r)
 			last, body := r.Objects()[r.KeyOf("d1")], r.ReadObject(r.KeyOf("d1"))
 			changeKey(r)
+			sound := r.Store
+			if !stopped {
+				r.Store = runless{sound}
+			}
 			o := r.Backup(rekey)
+			r.Store = sound
 			r.PutObject(r.KeyOf("d1"), body, last.Meta) // the run did not reach it
 			if !stopped {
-				r.Must(os.Remove(filepath.Join(r.Root(), ".firn", "runs", o.Run+".json.gz")))
 				if _, err := r.TryBackup(context.Background()); !errors.As(err, new(*backup.OtherKeyError)) {
 					t.Errorf("without --rekey: %v", err)
 				}
@@ -255,5 +260,31 @@ func TestRekeyIsInterrupted(t *testing.T) {
 				t.Errorf("%v %v", o.Err, o.Events)
 			}
 		})
+	}
+}
+
+// runless is a store of a run that is killed before its end.
+type runless struct{ store.Store }
+
+func (s runless) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	if strings.HasPrefix(key, ".firn/runs/") {
+		return store.Object{}, errors.New("killed")
+	}
+	return s.Store.Put(ctx, key, body, o)
+}
+
+// Whoever deletes the one run of a new key file does not stop the backups of the host that made it:
+// it is told of that, as of any run.
+func TestRunOfRekeyIsGone(t *testing.T) {
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	r.PlantSmall(5, 1000)
+	r.Backup()
+	changeKey(r)
+	run := r.Backup(rekey).Run
+	r.Must(os.Remove(filepath.Join(r.Root(), keyOf(run))))
+	o, err := r.TryBackup(t.Context())
+	if err != nil || o.Totals.Unchanged.Load() != 7 || !slices.Equal(chainOf(o, report.Catalogue), []string{"run-gone " + run}) {
+		t.Errorf("%v %v", err, o)
 	}
 }

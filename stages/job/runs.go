@@ -23,7 +23,7 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 	}
 	breaks = ledger.Breaks(all, faults)
 	var replaced, others foreign
-	last, retired := all[len(all)-1].ID, ledger.RetiredKeys(all)
+	last, retired := lastSaved(all), ledger.RetiredKeys(all)
 	faults = slices.DeleteFunc(faults, func(f ledger.Fault) bool {
 		if !errors.Is(f.Err, encryption.ErrOtherKey) {
 			return false
@@ -41,9 +41,9 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 	}
 	if others.count > 0 {
 		e := report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of another key file, which this one can't read: %d; the last of them is %s", others.count, others.newest)}
-		if isNewer(others.newest, last) {
+		if isNewer(others.newest, last.ID) {
 			e.Kind, e.Problem = report.Warning, report.ProblemOtherKeyRuns
-			e.Text += ", which is newer than the last that it can read, " + last
+			e.Text += fmt.Sprintf(", which is newer than the last of %s that it can read, %s", catalogue.Escape(last.Path), last.ID)
 		}
 		r.Event(e)
 	}
@@ -75,6 +75,18 @@ func WarnOfBreaks(l *ledger.Ledger, breaks []ledger.Break, r report.Reporter) {
 			r.Event(e)
 		}
 	}
+}
+
+// lastSaved is the newest run of the backup path that was not saved for the longest time. Each path's
+// newest run can be made unreadable by whoever overwrites it.
+func lastSaved(all []catalogue.Run) (last catalogue.Run) {
+	newest := map[string]bool{}
+	for _, run := range slices.Backward(all) {
+		if !newest[run.Path] {
+			newest[run.Path], last = true, run
+		}
+	}
+	return last
 }
 
 // isNewer compares ids of runs to the second: the rest of an id is random.

@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"firn/stages/format/catalogue"
+	"firn/stages/format/encryption"
 )
 
 // BreakKind is what is wrong with a chain of runs.
@@ -76,21 +78,26 @@ func Breaks(all []catalogue.Run, faults []Fault) []Break {
 	return newChains(stepsOf(all, faults)).breaks()
 }
 
-// stepsOf returns the steps of runs, and the ids of those that can't be read or are retired.
-func stepsOf(all []catalogue.Run, faults []Fault) ([]Step, map[string]bool) {
-	steps, unread := make([]Step, len(all)), map[string]bool{}
+// stepsOf returns the steps of runs, and the ids of those that can't be read or are retired, and of
+// those that are said to be of another key file.
+func stepsOf(all []catalogue.Run, faults []Fault) (steps []Step, unread, others map[string]bool) {
+	steps, unread, others = make([]Step, len(all)), map[string]bool{}, map[string]bool{}
 	for i, run := range all {
 		steps[i] = StepOf(run)
 	}
 	for _, f := range faults {
-		unread[RunOf(f.Key)] = true
+		if errors.Is(f.Err, encryption.ErrOtherKey) {
+			others[RunOf(f.Key)] = true
+		} else {
+			unread[RunOf(f.Key)] = true
+		}
 	}
 	for key := range Retired(all) {
 		if IsRun(key) {
 			unread[RunOf(key)] = true
 		}
 	}
-	return steps, unread
+	return steps, unread, others
 }
 
 // chains are the chains of all backup paths.
@@ -98,15 +105,16 @@ type chains struct {
 	steps  []Step // in the order in which they were made
 	byID   map[string]*Step
 	unread map[string]bool
+	others map[string]bool    // ids of runs of other key files: a run comes after none of them
 	gone   map[string]bool    // ids that a run has in Gone
 	beside map[string]bool    // and in Beside
 	places map[string][]int64 // of the runs of a backup path, sorted
 	moved  map[string]bool    // backup paths of which a run found that the oldest were gone
 }
 
-func newChains(steps []Step, unread map[string]bool) *chains {
+func newChains(steps []Step, unread, others map[string]bool) *chains {
 	c := &chains{
-		steps: slices.SortedFunc(slices.Values(steps), Step.compare), byID: map[string]*Step{}, unread: unread,
+		steps: slices.SortedFunc(slices.Values(steps), Step.compare), byID: map[string]*Step{}, unread: unread, others: others,
 		gone: map[string]bool{}, beside: map[string]bool{}, places: map[string][]int64{}, moved: map[string]bool{},
 	}
 	for i := range c.steps {
@@ -185,6 +193,9 @@ func (c *chains) before(s *Step) (b Break, broken bool) {
 		return b, was.HMAC != s.Chain.HMAC
 	case c.unread[id]:
 		return b, false
+	case c.others[id]: // its metadata say so, which anybody can write
+		b.Kind = Exchanged
+		return b, true
 	}
 	older, left := c.older(s), int64(0)
 	if older > 0 {
@@ -226,14 +237,14 @@ func (s *Step) names() []string {
 	return slices.Concat([]string{s.Chain.Before}, s.Chain.Gone, s.Chain.Beside)
 }
 
-// link is the place of a new run after the newest of its backup path, which may be last although it
-// is gone. untold are the breaks that the new run is to note.
+// link is the place of a new run after the newest of its backup path and key file, which may be last
+// although it is gone. untold are the breaks that the new run is to note.
 func (c *chains) link(path string, last Step, untold []Break) (chain *catalogue.Chain, newest Step) {
 	chain, newest = &catalogue.Chain{Place: last.place() + 1}, last
 	var oldest *Step
 	for i := range c.steps {
 		s := &c.steps[i]
-		if s.Path != path {
+		if s.Path != path || s.keyfile != 0 { // the first writes
 			continue
 		}
 		chain.Place = max(chain.Place, s.place()+1)
@@ -285,9 +296,9 @@ func (h *History) IsNews(memo Memo, path string) bool {
 // begins anew. Keep tells the memo of the run once it is stored.
 func (h *History) Link(memo Memo, path string, anew bool) (chain *catalogue.Chain, untold []Break) {
 	path = catalogue.Escape(path)
-	c := newChains(h.steps, h.unread)
+	c := newChains(h.steps, h.unread, h.others)
 	last := stepIn(memo, h.lastOf(path))
-	if anew && len(h.steps)+len(h.unread) == 0 {
+	if anew && len(h.steps)+len(h.unread)+len(h.others) == 0 {
 		last = Step{}
 	}
 	untold = slices.DeleteFunc(c.breaks(), func(b Break) bool { return b.Path != path || b.Noted })
@@ -303,6 +314,8 @@ func (h *History) Link(memo Memo, path string, anew bool) (chain *catalogue.Chai
 	}
 	switch there := c.byID[last.ID]; {
 	case last.ID == "":
+	case there == nil && h.others[last.ID]:
+		tell(Exchanged, last.ID)
 	case there == nil && !h.unread[last.ID]:
 		tell(Gone, last.ID)
 	case there != nil && there.HMAC != last.HMAC:
@@ -347,6 +360,7 @@ func Expect(all []catalogue.Run, faults []Fault, id string) error {
 	c := newChains(stepsOf(all, faults))
 	newest := map[string]string{} // path → id
 	named := maps.Clone(c.unread)
+	maps.Copy(named, c.others)
 	for _, s := range c.steps {
 		newest[s.Path], named[s.ID] = s.ID, true
 		for _, other := range s.names() {

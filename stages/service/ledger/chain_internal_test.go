@@ -65,7 +65,7 @@ func (w *world) end(b beginning) Step {
 
 // breaks are those that a reader sees.
 func (w *world) breaks() []Break {
-	return newChains(slices.Collect(maps.Values(w.there)), map[string]bool{}).breaks()
+	return newChains(slices.Collect(maps.Values(w.there)), nil, nil).breaks()
 }
 
 // gap is the first run that is not there on the way back from s, "" if the way is whole.
@@ -165,6 +165,7 @@ func TestBreaks(t *testing.T) {
 	for name, test := range map[string]struct {
 		steps  []Step
 		unread []string
+		others []string
 		want   string
 	}{
 		"whole":                    {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, link(2, "1"))}},
@@ -176,19 +177,25 @@ func TestBreaks(t *testing.T) {
 		"the first ones gone":      {steps: []Step{chained("3", 3, link(3, "2"))}, want: "run 2 of p, which run 3 came after, is gone, and so are runs before it: 1"},
 		"more of the first ones": {steps: []Step{chained("3", 3, link(3, "2")), chained("4", 4, &catalogue.Chain{Place: 4, Before: "3", HMAC: "h3", From: 2})},
 			want: "(moved) run 2 of p, which run 3 came after, is gone, and so are runs before it: 1"},
-		"unreadable":    {steps: []Step{chained("3", 3, link(3, "2"))}, unread: []string{"2"}},
-		"told before":   {steps: []Step{chained("3", 3, link(3, "2")), chained("4", 4, &catalogue.Chain{Place: 4, Before: "3", HMAC: "h3", Gone: []string{"2"}})}, want: "(noted) run 2 of p, which run 3 came after, is gone, and so are runs before it: 1"},
-		"other content": {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, &catalogue.Chain{Place: 2, Before: "1", HMAC: "other"})}, want: "run 1 of p is not the one that run 2 came after"},
-		"a fork":        {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, link(2, "1")), chained("3", 2, link(2, "1"))}, want: "runs 2 and 3 of p each come directly after run 1"},
-		"a fork, told":  {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, link(2, "1")), chained("3", 2, link(2, "1")), chained("4", 3, &catalogue.Chain{Place: 3, Before: "3", HMAC: "h3", Beside: []string{"2"}})}, want: "(noted) runs 2 and 3 of p each come directly after run 1"},
-		"two begin":     {steps: []Step{chained("1", 1, link(1, "")), chained("2", 1, link(1, ""))}, want: "runs 1 and 2 of p each begin a chain"},
+		"unreadable":                {steps: []Step{chained("3", 3, link(3, "2"))}, unread: []string{"2"}},
+		"as if of another key file": {steps: []Step{chained("3", 3, link(3, "2"))}, others: []string{"2"}, want: "run 2 of p is not the one that run 3 came after"},
+		"of another key file":       {steps: []Step{chained("3", 1, link(1, ""))}, others: []string{"2"}},
+		"retired by a rebuild":      {steps: []Step{chained("3", 3, link(3, "2"))}, unread: []string{"2"}, others: []string{"2"}},
+		"told before":               {steps: []Step{chained("3", 3, link(3, "2")), chained("4", 4, &catalogue.Chain{Place: 4, Before: "3", HMAC: "h3", Gone: []string{"2"}})}, want: "(noted) run 2 of p, which run 3 came after, is gone, and so are runs before it: 1"},
+		"other content":             {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, &catalogue.Chain{Place: 2, Before: "1", HMAC: "other"})}, want: "run 1 of p is not the one that run 2 came after"},
+		"a fork":                    {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, link(2, "1")), chained("3", 2, link(2, "1"))}, want: "runs 2 and 3 of p each come directly after run 1"},
+		"a fork, told":              {steps: []Step{chained("1", 1, link(1, "")), chained("2", 2, link(2, "1")), chained("3", 2, link(2, "1")), chained("4", 3, &catalogue.Chain{Place: 3, Before: "3", HMAC: "h3", Beside: []string{"2"}})}, want: "(noted) runs 2 and 3 of p each come directly after run 1"},
+		"two begin":                 {steps: []Step{chained("1", 1, link(1, "")), chained("2", 1, link(1, ""))}, want: "runs 1 and 2 of p each begin a chain"},
 	} {
-		unread := map[string]bool{}
+		unread, others := map[string]bool{}, map[string]bool{}
 		for _, id := range test.unread {
 			unread[id] = true
 		}
+		for _, id := range test.others {
+			others[id] = true
+		}
 		var got []string
-		for _, b := range newChains(test.steps, unread).breaks() {
+		for _, b := range newChains(test.steps, unread, others).breaks() {
 			said := b.Error()
 			if b.Noted {
 				said = "(noted) " + said

@@ -57,7 +57,8 @@ type History struct {
 	Retired map[string]bool   // key ids that a run took the place of
 
 	steps    []Step
-	unread   map[string]bool // ids of runs that can't be read, are of another key file, or retired
+	unread   map[string]bool // ids of runs that can't be read, or are retired
+	others   map[string]bool // ids of runs that are said to be of another key file
 	replaced []Step          // what the memo says of runs whose objects are others now
 	dir      string          // what the keys of the catalogue begin with
 }
@@ -73,7 +74,7 @@ func (s Step) compare(t Step) int {
 // learned. It costs a listing of the catalogue, and nothing for a run that it read before and whose
 // object is the same. Errors: those of the store as a whole, or ctx's cause.
 func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string) bool) (History, error) {
-	h := History{Packs: map[string]bool{}, unread: map[string]bool{}, dir: Dir(l.Prefix), Others: map[string]string{}, Retired: map[string]bool{}}
+	h := History{Packs: map[string]bool{}, unread: map[string]bool{}, others: map[string]bool{}, dir: Dir(l.Prefix), Others: map[string]string{}, Retired: map[string]bool{}}
 	var lost []string
 	listed := int64(0)
 	group, inner := errgroup.WithContext(ctx)
@@ -81,6 +82,8 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 	var mu sync.Mutex
 	err := l.Store.List(ctx, h.dir, func(o store.Object) error {
 		switch {
+		case !isIn(h.dir, o.Key):
+			return nil
 		case IsPack(o.Key):
 			mu.Lock()
 			defer mu.Unlock()
@@ -137,7 +140,7 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 
 func (h *History) add(s Step) {
 	if s.OtherKey != "" {
-		h.unread[s.ID] = true
+		h.others[s.ID] = true
 		h.Others[s.OtherKey] = max(h.Others[s.OtherKey], s.ID)
 		return
 	}

@@ -46,8 +46,22 @@ func (l *Ledger) volumeKey(kind, id string, number int) string {
 	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
 }
 
-// kind is the directory of an object of the catalogue: runs, manifests or packs.
-func kind(key string) string { return path.Base(path.Dir(key)) + "/" }
+// kind is the directory of an object of the catalogue of any prefix: runs, manifests or packs. That of
+// what lies elsewhere, or deeper, is another or "".
+func kind(key string) string {
+	names := strings.Split(key, "/")
+	if n := len(names); n > 2 && names[n-3] == ".firn" {
+		return names[n-2] + "/"
+	}
+	return ""
+}
+
+// isIn reports whether a key is that of an object of the catalogue in dir itself: a run, a manifest or
+// a pack. Who may write to the store can put copies of them deeper.
+func isIn(dir, key string) bool {
+	name, below := strings.CutPrefix(key, dir)
+	return below && strings.Count(name, "/") == 1
+}
 
 // IsRun reports whether an object of the catalogue is a run itself.
 func IsRun(key string) bool { return kind(key) == runs && strings.HasSuffix(key, runSuffix) }
@@ -81,7 +95,9 @@ func NewID(started time.Time) string {
 func (l *Ledger) Volumes(ctx context.Context) (map[string]bool, error) {
 	keys := map[string]bool{}
 	return keys, l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
-		keys[o.Key] = true
+		if isIn(Dir(l.Prefix), o.Key) {
+			keys[o.Key] = true
+		}
 		return nil
 	})
 }
