@@ -12,8 +12,8 @@ import (
 	"firn/stages/service/ledger"
 )
 
-// A Past tells which run listed a content of an archive last: some forty bytes for each content in
-// the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
+// A Past tells which run listed a content of an archive last: some forty bytes for each content and
+// each key in the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
 // is for many goroutines.
 type Past struct {
 	ledger *ledger.Ledger
@@ -49,6 +49,25 @@ func (p *Past) content(key string, r record.Record) uint64 {
 	return maphash.Comparable(p.seed, [2]string{key, r.ETag})
 }
 
+// any stands for whatever an object with a key holds.
+func (p *Past) any(key string) uint64 { return maphash.Comparable(p.seed, [2]string{key}) }
+
+// Superseded returns the newest run that lists, under a key, the content that a record describes, and
+// a newer run that lists another content there; both are "" if there is none. Errors: those of Last.
+func (p *Past) Superseded(ctx context.Context, key string, r record.Record) (older, newer string, err error) {
+	by, err := p.Last(ctx, key, r)
+	if err != nil || by < 0 {
+		return "", "", err
+	}
+	p.mu.Lock()
+	at := int(p.last[p.any(key)]) // no older than by, up to which all runs are read
+	p.mu.Unlock()
+	if newer = p.Run(at); !p.IsBefore(by, newer) {
+		return "", "", nil
+	}
+	return p.Run(by), newer, nil
+}
+
 // Last returns the place of the newest run that lists, under a key, the content that a record
 // describes; -1 if none does. No more runs are read than are needed to tell. Errors: those of the
 // store as a whole, or ctx's cause; see Gap for those of single runs.
@@ -77,9 +96,10 @@ func (p *Past) read(ctx context.Context, at int) error {
 	for i := range p.runs[at].Manifest {
 		err := p.ledger.Volume(ctx, p.runs[at], i, func(line catalogue.Subtree) error {
 			if line.HasObject() {
-				c := p.content(line.Key, line.Record())
-				if _, newer := p.last[c]; !newer {
-					p.last[c] = int32(at)
+				for _, c := range []uint64{p.content(line.Key, line.Record()), p.any(line.Key)} {
+					if _, newer := p.last[c]; !newer {
+						p.last[c] = int32(at)
+					}
 				}
 			}
 			return nil

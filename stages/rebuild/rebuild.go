@@ -96,8 +96,15 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	if err != nil {
 		return err
 	}
+	described := object.Describe(a.Record)
+	switch older, newer, err := r.past.Superseded(ctx, a.Line.Key, described); {
+	case err != nil:
+		return err
+	case newer != "":
+		return prove.PutBack(older, newer)
+	}
 	a.Line.Status = catalogue.Unchanged
-	a.Line.SetRecord(object.Describe(a.Record))
+	a.Line.SetRecord(described)
 	a.Line.Adopted = a.Record.Format > 0
 	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)

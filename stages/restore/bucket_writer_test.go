@@ -18,7 +18,9 @@ import (
 	"firn/bench/harness"
 	"firn/bench/stagestest"
 	"firn/bench/tree"
+	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
+	"firn/stages/rebuild"
 	"firn/stages/restore"
 	"firn/stages/service/report"
 	"firn/stages/store"
@@ -164,6 +166,38 @@ func TestBucketWriterInADirectory(t *testing.T) {
 			w.forget = w.ForgetCatalogue
 			w.attack(a.harm)
 			w.check(a.restore, a.quick, a.read)
+		})
+	}
+}
+
+// A rebuild enters nothing of an older run in place of what a newer one lists: what is put back stays
+// put back.
+func TestBucketWriterDoesNotLaunderByARebuild(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]bool{"read": true, "not read": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &bucketWriter{Rig: stagestest.NewRig(t)}
+			w.attack(func(w *bucketWriter) {
+				bucketWriterAttacks["yesterday's object"].harm(w)
+				w.Must(os.RemoveAll(filepath.Join(w.Root(), ".firn", "lists")))
+			})
+			o := w.Rebuild(func(b *rebuild.Options) { b.ReadData = read })
+			_, lines := w.Lines()
+			if said := w.said(o); o.Err != nil || !slices.Equal(said, []string{"damaged put-back"}) || o.Complete(&o.Totals) {
+				t.Errorf("rebuild: %q: %v %v", said, o.Err, o.Events)
+			}
+			if d1, d2 := lines[w.KeyOf("d1")], lines[w.KeyOf("d2")]; d1.Status != catalogue.Failed || !d2.HasObject() || d2.Adopted == read {
+				t.Errorf("%+v %+v", d1, d2)
+			}
+			target, o := w.Restore()
+			if _, err := os.Lstat(filepath.Join(target, w.Tree, "d1")); err == nil || o.Err != nil || o.Complete(&o.Totals) {
+				t.Errorf("restore: %v %v", o.Err, o.Events)
+			}
+			w.Diff(filepath.Join(w.Tree, "d2"), filepath.Join(target, w.Tree, "d2"), tree.DiffOptions{})
+			if said := w.said(w.Verify()); len(said) > 0 {
+				t.Errorf("verify: %q", said)
+			}
 		})
 	}
 }

@@ -169,6 +169,9 @@ func enteredRows(_ report.Summary, t *report.Totals) []string {
 	if n := c.Damaged.Load(); n > 0 {
 		lines = append(lines, row("damaged", "%s, entered as not saved", Count(n, "archive")))
 	}
+	if n := t.Adopted.Load(); n > 0 {
+		lines = append(lines, row("adopted", "%s by their metadata, not proven until they are read", Count(n, "archive")))
+	}
 	return append(lines, readRows(t)...)
 }
 
