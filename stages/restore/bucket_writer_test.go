@@ -131,7 +131,7 @@ var bucketWriterAttacks = map[string]struct {
 	"ciphertext blocks swapped": {func(w *bucketWriter) { w.put(spliced(w.body("d1")), set("x", "y")) },
 		"failed content", "damaged etag", "damaged content"},
 	"ciphertext blocks swapped, no catalogue": {func(w *bucketWriter) { w.put(spliced(w.body("d1")), set("x", "y")); w.forget() },
-		"failed content", "", "damaged content"}, // no level but the last reads it
+		"failed content", "adopted", "damaged content"}, // no level but the last reads it
 	"random bytes, HMAC stripped": {func(w *bucketWriter) { w.put(bytes.Repeat([]byte("7"), 10_000), onlyMD5) },
 		"failed etag", "damaged size", "damaged size"},
 	"yesterday's object": {func(w *bucketWriter) {
@@ -142,12 +142,12 @@ var bucketWriterAttacks = map[string]struct {
 		body, meta := w.sealed(w.KeyOf("d1"), tarOf(w.T, &tar.Header{Name: "d2/", Typeflag: tar.TypeDir, Mode: 0o777}, &tar.Header{Name: "d2/noise", Typeflag: tar.TypeReg, Mode: 0o4777}))
 		w.PutObject(w.KeyOf("d1"), body, meta)
 		w.forget()
-	}, "failed entries", "", "damaged entries"},
+	}, "failed entries", "adopted", "damaged entries"},
 	"a hard link to another's file, made with the key": {func(w *bucketWriter) {
 		body, meta := w.sealed(w.KeyOf("d1"), tarOf(w.T, &tar.Header{Name: "d1", Typeflag: tar.TypeLink, Linkname: "d2/noise"}))
 		w.PutObject(w.KeyOf("d1"), body, meta)
 		w.forget()
-	}, "failed entries", "", "damaged entries"},
+	}, "failed entries", "adopted", "damaged entries"},
 }
 
 func spliced(b []byte) []byte {
@@ -202,6 +202,33 @@ func TestBucketWriterDoesNotLaunderByARebuild(t *testing.T) {
 	}
 }
 
+// What no run lists is not called intact until it is read: anybody may have written its metadata.
+func TestBucketWriterPlantsAnArchive(t *testing.T) {
+	t.Parallel()
+	w := &bucketWriter{Rig: stagestest.NewRig(t)}
+	w.attack(func(w *bucketWriter) {
+		junk := append([]byte("Salted__"), bytes.Repeat([]byte("7"), len(w.body("d1"))-8)...)
+		head, err := w.Store.Head(t.Context(), w.KeyOf("d1"), "")
+		w.Must(err)
+		w.PutObject(w.KeyOf("d4"), junk, head.Meta)
+	})
+	planted := filepath.Join(filepath.Dir(w.KeyOf("d1")), "d4")
+	for level, kind := range map[verify.Level]report.Kind{verify.Default: report.Adopted, verify.ReadData: report.Damaged} {
+		o := w.Verify(func(v *verify.Options) { v.Level = level })
+		if got := o.Of(kind); !slices.Equal(got, []string{planted}) || o.Totals.Checks.Verified.Load() != 3 || o.Complete(&o.Totals) != (kind == report.Adopted) {
+			t.Errorf("level %d: %q %v", level, got, o.Events)
+		}
+	}
+	if o := w.Rebuild(func(b *rebuild.Options) { b.ReadData = false }); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	for _, level := range []verify.Level{verify.Quick, verify.Default} {
+		if o := w.Verify(func(v *verify.Options) { v.Level = level }); !slices.Contains(o.Of(report.Adopted), planted) || o.Totals.Checks.Verified.Load() != 0 || !o.Complete(&o.Totals) {
+			t.Errorf("adopted, level %d: %v", level, o.Events)
+		}
+	}
+}
+
 // Names of metadata have no case; a directory store, unlike S3, can keep two spellings of one.
 func TestBucketWriterOfMetadataNames(t *testing.T) {
 	t.Parallel()
@@ -235,7 +262,7 @@ func TestBucketWriterOfMetadataNames(t *testing.T) {
 				w.Must(err)
 				w.Must(os.WriteFile(file, text, 0o600))
 			})
-			w.check(c.restore, "", c.read)
+			w.check(c.restore, "adopted", c.read)
 		})
 	}
 }
@@ -317,7 +344,7 @@ func (w *bucketWriter) check(restored, quick, read string) {
 	}
 	for level, want := range map[verify.Level]string{verify.Quick: quick, verify.Default: read, verify.ReadData: read} {
 		o := w.Verify(func(v *verify.Options) { v.Level = level })
-		if level == verify.Default && (read == "damaged content" || read == "damaged entries") {
+		if level == verify.Default && slices.Contains([]string{"", "damaged content", "damaged entries"}, read) {
 			want = quick
 		}
 		if level == verify.Quick && o.Err != nil { // there is no catalogue to compare with

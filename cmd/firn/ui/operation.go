@@ -22,6 +22,7 @@ type Operation struct {
 	all, notAll  string // everything was done, or not
 	dry, damaged string // it was a dry run; it found damage
 	unproven     string // it found nothing worse than archives that nothing proves
+	adopted      string // it found nothing worse than archives for which only their metadata vouch
 }
 
 // Backup is the operation of firn backup.
@@ -53,11 +54,13 @@ func Restore() Operation {
 func Verify() Operation {
 	return Operation{
 		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive", rows: verifiedRows, checks: true,
-		stopped:  "stopped: the rest was not checked",
-		damaged:  "done: something is damaged: see what is named above",
-		unproven: "done: nothing proves some archives: see what is named above",
-		all:      "done: everything that was checked is intact",
-		notAll:   "done, but not everything could be checked: see what is named above",
+		catalogue: "the catalogue: %s",
+		stopped:   "stopped: the rest was not checked",
+		damaged:   "done: something is damaged: see what is named above",
+		unproven:  "done: nothing proves some archives: see what is named above",
+		adopted:   "done: nothing that was checked is damaged, but some archives are not proven until they are read",
+		all:       "done: everything that was checked is intact",
+		notAll:    "done, but not everything could be checked: see what is named above",
 	}
 }
 
