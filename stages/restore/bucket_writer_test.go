@@ -202,6 +202,41 @@ func TestBucketWriterDoesNotLaunderByARebuild(t *testing.T) {
 	}
 }
 
+// What a run listed that is away is not taken for what a killed run stored.
+func TestBucketWriterTakesARunAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]func(w *bucketWriter, run string){
+		"deleted": func(w *bucketWriter, run string) { w.Must(os.Remove(filepath.Join(w.Root(), run))) },
+		"unreadable": func(w *bucketWriter, run string) {
+			other := stagestest.NewRig(t)
+			stagestest.Write(t, filepath.Join(other.Tree, "file"), "text")
+			other.Backup()
+			newest, _ := other.Lines()
+			w.PutObject(run, other.ReadObject(other.Ledger().RunKey(newest.ID)), map[string]string{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &bucketWriter{Rig: stagestest.NewRig(t)}
+			w.attack(func(w *bucketWriter) {
+				bucketWriterAttacks["yesterday's object"].harm(w)
+				away(w, w.Ledger().RunKey(w.Catalogue().Runs[0].ID))
+			})
+			target, o := w.Restore()
+			if said := w.said(o); o.Err != nil || !slices.Equal(said, []string{"failed"}) || o.Complete(&o.Totals) {
+				t.Errorf("restore: %q: %v %v", said, o.Err, o.Events)
+			}
+			if _, err := os.Lstat(filepath.Join(target, w.Tree, "d1")); err == nil {
+				t.Error("it was restored")
+			}
+			w.Diff(filepath.Join(w.Tree, "d2"), filepath.Join(target, w.Tree, "d2"), tree.DiffOptions{})
+			if said := w.said(w.Verify()); !slices.Equal(said, []string{"damaged size"}) {
+				t.Errorf("verify: %q", said)
+			}
+		})
+	}
+}
+
 // What no run lists is not called intact until it is read: anybody may have written its metadata.
 func TestBucketWriterPlantsAnArchive(t *testing.T) {
 	t.Parallel()
