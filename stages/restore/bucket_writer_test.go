@@ -237,6 +237,25 @@ func TestBucketWriterTakesARunAway(t *testing.T) {
 	}
 }
 
+// A newer archive without an HMAC, with another compression, does not hide the one that has one.
+func TestBucketWriterHidesNothingByAnotherCompression(t *testing.T) {
+	t.Parallel()
+	w := &bucketWriter{Rig: stagestest.NewRig(t)}
+	w.attack(func(w *bucketWriter) {
+		w.ForgetCatalogue()
+		w.PutObject(strings.TrimSuffix(w.KeyOf("d1"), "gz")+"zst", bytes.Repeat([]byte("7"), 10_000), map[string]string{"md5": strings.Repeat("6", 32)})
+	})
+	target, o := w.Restore()
+	if o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Warning)) != 1 {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	w.Diff(w.Tree, filepath.Join(target, w.Tree), tree.DiffOptions{})
+	w.MustRebuild()
+	if _, lines := w.Lines(); lines[w.KeyOf("d1")].Status != catalogue.Unchanged {
+		t.Errorf("%v", lines)
+	}
+}
+
 // What no run lists is not called intact until it is read: anybody may have written its metadata.
 func TestBucketWriterPlantsAnArchive(t *testing.T) {
 	t.Parallel()
