@@ -175,6 +175,7 @@ var hints = []func(error) string{
 	as(always[*restore.MoreError]("name the older run as --run to restore it too; 'firn list' shows the runs")),
 	as(always[ledger.MisplacedError]("the next backup, or 'firn catalogue rebuild', lists them again")),
 	as(always[*restore.ManifestError]("another --run may be readable, or 'firn catalogue rebuild' makes the catalogue again")),
+	as(always[*restore.LostRunError]("bring that run back if the bucket keeps versions; 'firn catalogue rebuild' takes what the store holds for the newest state, be it older or not")),
 	as(always[*restore.StrayError]("the next backup lists it")),
 	is(restore.ErrNoPath, "'firn catalogue rebuild' makes one"),
 	as(always[*restore.TierError]("use --thaw standard or bulk, or leave them out with --path")),

@@ -9,15 +9,17 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
+	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 )
 
-// A Past tells which run listed a content of an archive last: some forty bytes for each content in
-// the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
+// A Past tells which run listed a content of an archive last: some forty bytes for each content and
+// each key in the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
 // is for many goroutines.
 type Past struct {
 	ledger *ledger.Ledger
 	runs   []catalogue.Run // the oldest first
+	lost   []lostRun
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -26,9 +28,45 @@ type Past struct {
 	gap  error
 }
 
+// A lostRun is one that a later run of its backup path names, and that is not among the runs.
+type lostRun struct{ path, id string }
+
 // NewPast returns the past of runs, the oldest first. They are read when they are needed.
 func NewPast(l *ledger.Ledger, runs []catalogue.Run) *Past {
-	return &Past{ledger: l, runs: runs, seed: maphash.MakeSeed(), last: map[uint64]int32{}, left: len(runs)}
+	return &Past{ledger: l, runs: runs, lost: lostRuns(runs), seed: maphash.MakeSeed(), last: map[uint64]int32{}, left: len(runs)}
+}
+
+// lostRuns finds the runs that are gone, were replaced or can't be read. Where the oldest runs of a
+// path went before, by their age, the oldest of the others is no sign of one; nor is a run that took
+// the place of a key file, for what was made with that one is told by its key id.
+func lostRuns(runs []catalogue.Run) (lost []lostRun) {
+	macs, moved, begun := map[string]string{}, map[string]bool{}, map[string]bool{}
+	for _, run := range runs {
+		macs[run.ID] = run.HMAC
+		moved[run.Path] = moved[run.Path] || run.Chain != nil && run.Chain.From > 0
+	}
+	for _, run := range runs {
+		expired := moved[run.Path] && !begun[run.Path]
+		begun[run.Path] = true
+		if run.Chain == nil || run.Chain.Before == "" || expired || len(run.RetiredKeys) > 0 {
+			continue
+		}
+		if mac, there := macs[run.Chain.Before]; !there || mac != run.Chain.HMAC {
+			lost = append(lost, lostRun{run.Path, run.Chain.Before})
+		}
+	}
+	return lost
+}
+
+// Lost returns the id of a run that may have listed what is saved at a path, and is gone, was replaced
+// or can't be read, as later runs show; "" if none is known.
+func (p *Past) Lost(path string) string {
+	for _, lost := range slices.Backward(p.lost) {
+		if treepath.Within(lost.path, path) {
+			return lost.id
+		}
+	}
+	return ""
 }
 
 // IsBefore reports whether the run at a place was made before another one. Of two that ran at the same
@@ -47,6 +85,25 @@ func (p *Past) content(key string, r record.Record) uint64 {
 		return maphash.Comparable(p.seed, [2]string{key, r.HMAC})
 	}
 	return maphash.Comparable(p.seed, [2]string{key, r.ETag})
+}
+
+// any stands for whatever an object with a key holds.
+func (p *Past) any(key string) uint64 { return maphash.Comparable(p.seed, [2]string{key}) }
+
+// Superseded returns the newest run that lists, under a key, the content that a record describes, and
+// a newer run that lists another content there; both are "" if there is none. Errors: those of Last.
+func (p *Past) Superseded(ctx context.Context, key string, r record.Record) (older, newer string, err error) {
+	by, err := p.Last(ctx, key, r)
+	if err != nil || by < 0 {
+		return "", "", err
+	}
+	p.mu.Lock()
+	at := int(p.last[p.any(key)]) // no older than by, up to which all runs are read
+	p.mu.Unlock()
+	if newer = p.Run(at); !p.IsBefore(by, newer) {
+		return "", "", nil
+	}
+	return p.Run(by), newer, nil
 }
 
 // Last returns the place of the newest run that lists, under a key, the content that a record
@@ -77,9 +134,10 @@ func (p *Past) read(ctx context.Context, at int) error {
 	for i := range p.runs[at].Manifest {
 		err := p.ledger.Volume(ctx, p.runs[at], i, func(line catalogue.Subtree) error {
 			if line.HasObject() {
-				c := p.content(line.Key, line.Record())
-				if _, newer := p.last[c]; !newer {
-					p.last[c] = int32(at)
+				for _, c := range []uint64{p.content(line.Key, line.Record()), p.any(line.Key)} {
+					if _, newer := p.last[c]; !newer {
+						p.last[c] = int32(at)
+					}
 				}
 			}
 			return nil

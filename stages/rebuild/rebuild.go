@@ -33,7 +33,7 @@ type item struct {
 }
 
 // find emits the archives. Of archives of one path with different compressions, the one that was
-// stored last is emitted.
+// stored last is emitted, of those that claim to be made with the key file if there are any.
 func (r *rebuild) find(ctx context.Context, emit func(*item) error) error {
 	if err := r.readPacks(ctx); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (r *rebuild) find(ctx context.Context, emit func(*item) error) error {
 		Wanted: func(string) bool { return true },
 		Emit:   func(o store.Object, _ bool) error { return r.emit(o, emit) },
 		Older: func(o store.Object) {
-			r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not added to the catalogue"})
+			r.Report.Event(report.Event{Kind: report.Warning, Key: o.Key, Text: "another archive of the same path is newer, or alone has an HMAC of this key file: this one is not added to the catalogue"})
 		},
 		Deeper: func(prefix string) {
 			r.Report.Event(report.Event{Kind: report.Notice, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "this longer prefix has a catalogue of its own: archives that it lists are not added to this one"})
@@ -96,8 +96,15 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	if err != nil {
 		return err
 	}
+	described := object.Describe(a.Record)
+	switch older, newer, err := r.past.Superseded(ctx, a.Line.Key, described); {
+	case err != nil:
+		return err
+	case newer != "":
+		return prove.PutBack(older, newer)
+	}
 	a.Line.Status = catalogue.Unchanged
-	a.Line.SetRecord(object.Describe(a.Record))
+	a.Line.SetRecord(described)
 	a.Line.Adopted = a.Record.Format > 0
 	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)

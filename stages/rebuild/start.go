@@ -32,6 +32,7 @@ type rebuild struct {
 	options Options
 	prover  *prove.Prover
 	writer  *ledger.Writer
+	past    *job.Past                      // of the runs that can be read
 	volumes map[string]bool                // keys of the catalogue's objects when the rebuild began
 	lists   map[catalogue.Owner]*foundList // set by find before it emits anything
 
@@ -82,6 +83,7 @@ func (r *rebuild) reportRuns(ctx context.Context) error {
 		return err
 	}
 	job.WarnOfBreaks(r.Ledger, breaks, r.Report)
+	r.past = job.NewPast(r.Ledger, all)
 	r.run.Chain = ledger.Link(all, faults, r.run.Path)
 	for _, f := range faults {
 		if errors.Is(f.Err, encryption.ErrOtherKey) {
@@ -209,6 +211,9 @@ func (r *rebuild) finish(ctx context.Context, end error) (stored bool, err error
 	run.Ended, run.Complete = r.options.Now().UTC(), run.Error == ""
 	if err := r.writer.Finish(ctx, *run); err != nil {
 		return false, errors.Join(end, fmt.Errorf("storing the catalogue: %w", err))
+	}
+	if gap := r.past.Gap(); gap != nil {
+		r.Report.Event(report.Event{Kind: report.Warning, Text: "not all that the runs list can be read: whether what is in the store was put back is not known of all archives", Err: gap})
 	}
 	return true, end
 }

@@ -64,6 +64,8 @@ func (r *restore) acceptOther(ctx context.Context, a *item, own record.Record) e
 		return prove.PutBack(past.Run(by), a.run.ID)
 	case by < 0 && past.Gap() != nil:
 		return fmt.Errorf("%s is not what run %s stored, and may be what a run before did, for not all can be read: %w", a.Line.Key, a.run.ID, past.Gap())
+	case by < 0 && past.Lost(a.Line.Path) != "":
+		return &LostRunError{Key: a.Line.Key, Run: a.run.ID, Lost: past.Lost(a.Line.Path)}
 	}
 	a.Record, a.Line.List, a.unlisted = own, nil, by < 0 && !a.fitted
 	if a.fitted {
@@ -78,6 +80,14 @@ func (r *restore) acceptOther(ctx context.Context, a *item, own record.Record) e
 // left out was in the older one alone.
 func (a *item) isCutAgain() bool {
 	return slices.ContainsFunc(a.newer, func(r *ledger.Reach) bool { return treepath.Within(r.Run.Path, a.Line.Path) })
+}
+
+// A LostRunError says that an archive may be an older one, of a run that is away, and was put back: it
+// is not restored.
+type LostRunError struct{ Key, Run, Lost string }
+
+func (e *LostRunError) Error() string {
+	return fmt.Sprintf("%s is not what run %s stored, no run lists it, and it may be what run %s did, which is gone, was replaced or can't be read", e.Key, e.Run, e.Lost)
 }
 
 // A StrayError says that an archive was restored that no run lists, in place of the one that its

@@ -18,7 +18,9 @@ import (
 	"firn/bench/harness"
 	"firn/bench/stagestest"
 	"firn/bench/tree"
+	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
+	"firn/stages/rebuild"
 	"firn/stages/restore"
 	"firn/stages/service/report"
 	"firn/stages/store"
@@ -129,7 +131,7 @@ var bucketWriterAttacks = map[string]struct {
 	"ciphertext blocks swapped": {func(w *bucketWriter) { w.put(spliced(w.body("d1")), set("x", "y")) },
 		"failed content", "damaged etag", "damaged content"},
 	"ciphertext blocks swapped, no catalogue": {func(w *bucketWriter) { w.put(spliced(w.body("d1")), set("x", "y")); w.forget() },
-		"failed content", "", "damaged content"}, // no level but the last reads it
+		"failed content", "adopted", "damaged content"}, // no level but the last reads it
 	"random bytes, HMAC stripped": {func(w *bucketWriter) { w.put(bytes.Repeat([]byte("7"), 10_000), onlyMD5) },
 		"failed etag", "damaged size", "damaged size"},
 	"yesterday's object": {func(w *bucketWriter) {
@@ -140,12 +142,12 @@ var bucketWriterAttacks = map[string]struct {
 		body, meta := w.sealed(w.KeyOf("d1"), tarOf(w.T, &tar.Header{Name: "d2/", Typeflag: tar.TypeDir, Mode: 0o777}, &tar.Header{Name: "d2/noise", Typeflag: tar.TypeReg, Mode: 0o4777}))
 		w.PutObject(w.KeyOf("d1"), body, meta)
 		w.forget()
-	}, "failed entries", "", "damaged entries"},
+	}, "failed entries", "adopted", "damaged entries"},
 	"a hard link to another's file, made with the key": {func(w *bucketWriter) {
 		body, meta := w.sealed(w.KeyOf("d1"), tarOf(w.T, &tar.Header{Name: "d1", Typeflag: tar.TypeLink, Linkname: "d2/noise"}))
 		w.PutObject(w.KeyOf("d1"), body, meta)
 		w.forget()
-	}, "failed entries", "", "damaged entries"},
+	}, "failed entries", "adopted", "damaged entries"},
 }
 
 func spliced(b []byte) []byte {
@@ -165,6 +167,119 @@ func TestBucketWriterInADirectory(t *testing.T) {
 			w.attack(a.harm)
 			w.check(a.restore, a.quick, a.read)
 		})
+	}
+}
+
+// A rebuild enters nothing of an older run in place of what a newer one lists: what is put back stays
+// put back.
+func TestBucketWriterDoesNotLaunderByARebuild(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]bool{"read": true, "not read": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &bucketWriter{Rig: stagestest.NewRig(t)}
+			w.attack(func(w *bucketWriter) {
+				bucketWriterAttacks["yesterday's object"].harm(w)
+				w.Must(os.RemoveAll(filepath.Join(w.Root(), ".firn", "lists")))
+			})
+			o := w.Rebuild(func(b *rebuild.Options) { b.ReadData = read })
+			_, lines := w.Lines()
+			if said := w.said(o); o.Err != nil || !slices.Equal(said, []string{"damaged put-back"}) || o.Complete(&o.Totals) {
+				t.Errorf("rebuild: %q: %v %v", said, o.Err, o.Events)
+			}
+			if d1, d2 := lines[w.KeyOf("d1")], lines[w.KeyOf("d2")]; d1.Status != catalogue.Failed || !d2.HasObject() || d2.Adopted == read {
+				t.Errorf("%+v %+v", d1, d2)
+			}
+			target, o := w.Restore()
+			if _, err := os.Lstat(filepath.Join(target, w.Tree, "d1")); err == nil || o.Err != nil || o.Complete(&o.Totals) {
+				t.Errorf("restore: %v %v", o.Err, o.Events)
+			}
+			w.Diff(filepath.Join(w.Tree, "d2"), filepath.Join(target, w.Tree, "d2"), tree.DiffOptions{})
+			if said := w.said(w.Verify()); len(said) > 0 {
+				t.Errorf("verify: %q", said)
+			}
+		})
+	}
+}
+
+// What a run listed that is away is not taken for what a killed run stored.
+func TestBucketWriterTakesARunAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]func(w *bucketWriter, run string){
+		"deleted": func(w *bucketWriter, run string) { w.Must(os.Remove(filepath.Join(w.Root(), run))) },
+		"unreadable": func(w *bucketWriter, run string) {
+			other := stagestest.NewRig(t)
+			stagestest.Write(t, filepath.Join(other.Tree, "file"), "text")
+			other.Backup()
+			newest, _ := other.Lines()
+			w.PutObject(run, other.ReadObject(other.Ledger().RunKey(newest.ID)), map[string]string{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &bucketWriter{Rig: stagestest.NewRig(t)}
+			w.attack(func(w *bucketWriter) {
+				bucketWriterAttacks["yesterday's object"].harm(w)
+				away(w, w.Ledger().RunKey(w.Catalogue().Runs[0].ID))
+			})
+			target, o := w.Restore()
+			if said := w.said(o); o.Err != nil || !slices.Equal(said, []string{"failed"}) || o.Complete(&o.Totals) {
+				t.Errorf("restore: %q: %v %v", said, o.Err, o.Events)
+			}
+			if _, err := os.Lstat(filepath.Join(target, w.Tree, "d1")); err == nil {
+				t.Error("it was restored")
+			}
+			w.Diff(filepath.Join(w.Tree, "d2"), filepath.Join(target, w.Tree, "d2"), tree.DiffOptions{})
+			if said := w.said(w.Verify()); !slices.Equal(said, []string{"damaged size"}) {
+				t.Errorf("verify: %q", said)
+			}
+		})
+	}
+}
+
+// A newer archive without an HMAC, with another compression, does not hide the one that has one.
+func TestBucketWriterHidesNothingByAnotherCompression(t *testing.T) {
+	t.Parallel()
+	w := &bucketWriter{Rig: stagestest.NewRig(t)}
+	w.attack(func(w *bucketWriter) {
+		w.ForgetCatalogue()
+		w.PutObject(strings.TrimSuffix(w.KeyOf("d1"), "gz")+"zst", bytes.Repeat([]byte("7"), 10_000), map[string]string{"md5": strings.Repeat("6", 32)})
+	})
+	target, o := w.Restore()
+	if o.Err != nil || !o.Complete(&o.Totals) || len(o.Of(report.Warning)) != 1 {
+		t.Errorf("%v %v", o.Err, o.Events)
+	}
+	w.Diff(w.Tree, filepath.Join(target, w.Tree), tree.DiffOptions{})
+	w.MustRebuild()
+	if _, lines := w.Lines(); lines[w.KeyOf("d1")].Status != catalogue.Unchanged {
+		t.Errorf("%v", lines)
+	}
+}
+
+// What no run lists is not called intact until it is read: anybody may have written its metadata.
+func TestBucketWriterPlantsAnArchive(t *testing.T) {
+	t.Parallel()
+	w := &bucketWriter{Rig: stagestest.NewRig(t)}
+	w.attack(func(w *bucketWriter) {
+		junk := append([]byte("Salted__"), bytes.Repeat([]byte("7"), len(w.body("d1"))-8)...)
+		head, err := w.Store.Head(t.Context(), w.KeyOf("d1"), "")
+		w.Must(err)
+		w.PutObject(w.KeyOf("d4"), junk, head.Meta)
+	})
+	planted := filepath.Join(filepath.Dir(w.KeyOf("d1")), "d4")
+	for level, kind := range map[verify.Level]report.Kind{verify.Default: report.Adopted, verify.ReadData: report.Damaged} {
+		o := w.Verify(func(v *verify.Options) { v.Level = level })
+		if got := o.Of(kind); !slices.Equal(got, []string{planted}) || o.Totals.Checks.Verified.Load() != 3 || o.Complete(&o.Totals) != (kind == report.Adopted) {
+			t.Errorf("level %d: %q %v", level, got, o.Events)
+		}
+	}
+	if o := w.Rebuild(func(b *rebuild.Options) { b.ReadData = false }); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	for _, level := range []verify.Level{verify.Quick, verify.Default} {
+		if o := w.Verify(func(v *verify.Options) { v.Level = level }); !slices.Contains(o.Of(report.Adopted), planted) || o.Totals.Checks.Verified.Load() != 0 || !o.Complete(&o.Totals) {
+			t.Errorf("adopted, level %d: %v", level, o.Events)
+		}
 	}
 }
 
@@ -201,7 +316,7 @@ func TestBucketWriterOfMetadataNames(t *testing.T) {
 				w.Must(err)
 				w.Must(os.WriteFile(file, text, 0o600))
 			})
-			w.check(c.restore, "", c.read)
+			w.check(c.restore, "adopted", c.read)
 		})
 	}
 }
@@ -283,7 +398,7 @@ func (w *bucketWriter) check(restored, quick, read string) {
 	}
 	for level, want := range map[verify.Level]string{verify.Quick: quick, verify.Default: read, verify.ReadData: read} {
 		o := w.Verify(func(v *verify.Options) { v.Level = level })
-		if level == verify.Default && (read == "damaged content" || read == "damaged entries") {
+		if level == verify.Default && slices.Contains([]string{"", "damaged content", "damaged entries"}, read) {
 			want = quick
 		}
 		if level == verify.Quick && o.Err != nil { // there is no catalogue to compare with

@@ -160,7 +160,7 @@ func (s *search) each(ctx context.Context, fn func(*item) error) error {
 		},
 		Emit: func(o store.Object, doubtful bool) error { return s.offerUnlisted(ctx, o, doubtful, fn) },
 		Older: func(o store.Object) {
-			s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "a newer archive of the same path has another compression: this one is not restored"})
+			s.event(report.Event{Kind: report.Warning, Key: o.Key, Text: "another archive of the same path is newer, or alone has an HMAC of this key file: this one is not restored"})
 		},
 		Deeper: func(prefix string) {
 			s.event(report.Event{Kind: report.Notice, Problem: report.ProblemDeeperPrefix, Key: prefix, Text: "this longer prefix has a catalogue of its own: archives that it lists are not restored"})

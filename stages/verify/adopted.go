@@ -1,22 +1,16 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 
 	"firn/stages/service/report"
 )
 
-// adopted counts an archive whose run took it over by its metadata, unless it was read now: then the
-// state file is told, so that the next backup knows it as proven.
-func (v *verify) adopted(a *item, read bool) {
-	if !a.Line.Adopted || a.run == "" {
-		return
-	}
-	if !read || a.Record.HMAC == "" {
-		v.Totals.Adopted.Add(1)
-		return
-	}
-	if v.options.State == nil {
+// remember tells the state file of an archive that was read now, and that its run took over by its
+// metadata: the next backup knows it as proven.
+func (v *verify) remember(a *item) {
+	if !a.Line.Adopted || a.run == "" || !a.proven || v.options.State == nil {
 		return
 	}
 	entry, ok := v.options.State.Get(v.Store.URL(), a.Line.Key)
@@ -29,9 +23,17 @@ func (v *verify) adopted(a *item, read bool) {
 	}
 }
 
+// errNothingProven: what an archive says of itself is all that was compared.
+var errNothingProven = errors.New("there is none, and no content was read: nothing is proven, for only their own metadata vouch for the archives")
+
 // tellAdopted reports how many archives are not proven until they are read.
 func (v *verify) tellAdopted() {
-	if n := v.Totals.Adopted.Load(); n > 0 {
-		v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("archives that a backup adopted by their metadata, because it knew nothing else of them: %d; their content is not proven until it is read", n)})
+	n := v.Totals.Adopted.Load()
+	switch {
+	case n == 0:
+	case len(v.runs.all) == 0 && v.Totals.Checks.Read.Load() == 0:
+		v.Report.Event(report.Event{Kind: report.NoCatalogue, Problem: report.ProblemNoCatalogue, Err: errNothingProven})
+	default:
+		v.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("archives for which only their own metadata vouch: %d; their content is not proven until it is read", n)})
 	}
 }

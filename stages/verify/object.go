@@ -82,7 +82,7 @@ func (v *verify) compare(ctx context.Context, a *item) error {
 // record, and tells of it.
 func (v *verify) isOfUnfinishedRun(a *item, own record.Record, wrong error) bool {
 	problem := prove.ProblemOf(wrong)
-	if problem != report.ProblemSize && problem != report.ProblemETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" {
+	if problem != report.ProblemSize && problem != report.ProblemETag || v.options.Moment != (ledger.Moment{}) || v.options.AllRuns || a.Line.Version != "" || v.runs.past.Lost(a.Line.Path) != "" {
 		return false
 	}
 	mine, err := v.Keys.Mine(own.KeyID)

@@ -145,23 +145,23 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 }
 
 // settleSound reports an archive that passed its checks: as kind, unless it is not that of its run,
-// or nothing proves who made it.
+// nothing proves who made it, or only its own metadata vouch for it.
 func (v *verify) settleSound(a *item, kind report.Kind) {
 	switch {
 	case a.wrong != nil:
 		v.settle(a, report.Damaged, fmt.Errorf("%w; what is there now was made with this key file, and no run lists it: a restore takes it, and the next backup adds it to the catalogue", a.wrong))
 	case a.unproven != nil:
 		v.settle(a, report.Unproven, a.unproven)
+	case !a.proven && (a.run == "" || a.Line.Adopted):
+		v.settle(a, report.Adopted, nil)
 	default:
+		v.remember(a)
 		v.settle(a, kind, nil)
 	}
 }
 
 // settle reports the result for an archive.
 func (v *verify) settle(a *item, kind report.Kind, err error) {
-	if kind == report.Verified || kind == report.NotRead {
-		v.adopted(a, a.proven)
-	}
 	if !a.fetched {
 		v.Totals.UnreadBytes.Add(a.size)
 	}

@@ -145,7 +145,7 @@ func TestVerifyWithoutACatalogue(t *testing.T) {
 		t.Errorf("%v %v", o.Err, o.Events)
 	}
 	r.Swap("d1", "d2")
-	if o := r.Verify(level(verify.Default)); !o.Complete(&o.Totals) {
+	if o := r.Verify(level(verify.Default)); o.Err != nil || o.Complete(&o.Totals) || len(o.Of(report.Adopted)) != 7 || len(o.Of(report.NoCatalogue)) != 1 {
 		t.Errorf("nothing but the content can tell: %v", o.Events)
 	}
 	if got := r.Verify().Problems(); !slices.Equal(got, []string{"d1 content"}) {

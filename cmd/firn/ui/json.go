@@ -164,7 +164,7 @@ type jsonProgress struct {
 	Saved        int64       `json:"saved" doc:"subtrees saved"`
 	Unchanged    int64       `json:"unchanged" doc:"subtrees skipped without reading them"`
 	Identical    int64       `json:"identical" doc:"subtrees read, of which the store already holds the content"`
-	Adopted      int64       `json:"adopted" doc:"archives that a backup adopted by their metadata, and that were not read"`
+	Adopted      int64       `json:"adopted" doc:"archives for which only their own metadata vouch, for they were not read"`
 	Failed       int64       `json:"failed" doc:"subtrees or archives that failed"`
 	EntryFaults  int64       `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
 	Changed      int64       `json:"entries_changed" doc:"entries that changed while they were read"`

@@ -22,6 +22,7 @@ type Operation struct {
 	all, notAll  string // everything was done, or not
 	dry, damaged string // it was a dry run; it found damage
 	unproven     string // it found nothing worse than archives that nothing proves
+	adopted      string // it found nothing worse than archives for which only their metadata vouch
 }
 
 // Backup is the operation of firn backup.
@@ -53,11 +54,13 @@ func Restore() Operation {
 func Verify() Operation {
 	return Operation{
 		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive", rows: verifiedRows, checks: true,
-		stopped:  "stopped: the rest was not checked",
-		damaged:  "done: something is damaged: see what is named above",
-		unproven: "done: nothing proves some archives: see what is named above",
-		all:      "done: everything that was checked is intact",
-		notAll:   "done, but not everything could be checked: see what is named above",
+		catalogue: "the catalogue: %s",
+		stopped:   "stopped: the rest was not checked",
+		damaged:   "done: something is damaged: see what is named above",
+		unproven:  "done: nothing proves some archives: see what is named above",
+		adopted:   "done: nothing that was checked is damaged, but some archives are not proven until they are read",
+		all:       "done: everything that was checked is intact",
+		notAll:    "done, but not everything could be checked: see what is named above",
 	}
 }
 
@@ -171,6 +174,9 @@ func enteredRows(_ report.Summary, t *report.Totals) []string {
 	}
 	if n := c.Damaged.Load(); n > 0 {
 		lines = append(lines, row("damaged", "%s, entered as not saved", Count(n, "archive")))
+	}
+	if n := t.Adopted.Load(); n > 0 {
+		lines = append(lines, row("adopted", "%s by their metadata, not proven until they are read", Count(n, "archive")))
 	}
 	return append(lines, readRows(t)...)
 }

@@ -64,6 +64,8 @@ func (p *text) verdict(s report.Summary) string {
 		return o.notAll
 	case s.DryRun:
 		return o.dry
+	case o.adopted != "" && t.Adopted.Load() > 0:
+		return o.adopted
 	}
 	return o.all
 }

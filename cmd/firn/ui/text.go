@@ -144,7 +144,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 		return fmt.Sprintf("thawing %s (%s)", name, stored), false
 	case report.Replaced:
 		return fmt.Sprintf("replaced %s: %s", name, Message(e.Err)), false
-	case report.Unchanged, report.Thawed, report.Verified, report.Entered:
+	case report.Unchanged, report.Thawed, report.Verified, report.Adopted, report.Entered:
 		return string(e.Kind) + " " + name, false
 	}
 	return "", false

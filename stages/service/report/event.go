@@ -44,6 +44,7 @@ const (
 	Damaged   Kind = "damaged"           // an archive is not what was saved
 	Unproven  Kind = "unproven"          // nothing proves who made an archive; a restore left it, a rebuild entered it without HMAC
 	NotRead   Kind = "not-read"          // an archive is cold, so its content was not read; all other checks passed
+	Adopted   Kind = "adopted"           // its own metadata alone vouch for an archive: its content was not read; all other checks passed
 	Replaced  Kind = "replaced"          // the archive of an earlier run, of which the store keeps no version
 	OtherKey  Kind = "other-key"         // an archive that no run lists, made with another key file: it was left alone
 	Unknown   Kind = "unknown"           // an archive in the store that no run of the catalogue lists

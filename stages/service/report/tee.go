@@ -50,7 +50,7 @@ func (t *Totals) counter(k Kind) (n *atomic.Int64, last bool) {
 	ends := map[Kind]*atomic.Int64{
 		Saved: &t.Saved, Unchanged: &t.Unchanged, Identical: &t.Identical, Restored: &t.Restored, Intact: &t.Intact,
 		Failed: &t.Failed, Unproven: &t.Unproven, WouldSave: nil, WouldRestore: nil,
-		Verified: &c.Verified, Damaged: &c.Damaged, NotRead: &c.NotRead, Replaced: &c.Replaced, OtherKey: &c.OtherKey, Entered: &c.Entered,
+		Verified: &c.Verified, Damaged: &c.Damaged, NotRead: &c.NotRead, Adopted: &t.Adopted, Replaced: &c.Replaced, OtherKey: &c.OtherKey, Entered: &c.Entered,
 	}
 	if n, last = ends[k]; last {
 		return n, true
