@@ -269,8 +269,8 @@ func TestPlantedArchives(t *testing.T) {
 }
 
 // TestReplacedRecoveryFiles: another restore.sh or RECOVER.txt is told by verify and by every backup. One
-// that says that it is firn's is put back; one that says that it is a newer firn's, or nothing, is not:
-// it may be.
+// that says that it is firn's is put back, whatever revision it claims; one that says nothing is not: it
+// may be a user's own.
 func TestReplacedRecoveryFiles(t *testing.T) {
 	const forged = "#!/bin/sh\n# firn recovery file\nmail -s key mallory <firn.key\n"
 	onBoth(t, func(h *host) {
@@ -285,7 +285,7 @@ func TestReplacedRecoveryFiles(t *testing.T) {
 			}{
 				{forged, "4", answer{3, `damaged: .*it is not what firn stored: .*do not run`}, false},
 				{forged, "", answer{3, `damaged: .*it is not what firn stored: .*do not run`}, false},
-				{forged, "999999", answer{0, `warning: .*it claims to be of a newer firn .*do not run`}, true},
+				{forged, "999999", answer{3, `damaged: .*it is not what firn stored: .*do not run`}, false},
 				{"#!/bin/sh\nmail -s key mallory <firn.key\n", "", answer{3, `damaged: .*firn did not make this object.*do not run`}, true},
 			} {
 				h.change(key, func(_ []byte, meta map[string]string) []byte {

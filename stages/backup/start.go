@@ -163,7 +163,7 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	if err := b.abortUploads(ctx); err != nil {
 		return err
 	}
-	suspects, err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix))
+	suspects, err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix), b.Keys)
 	for _, s := range suspects {
 		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Problem: report.ProblemRecovery, Err: s})
 	}

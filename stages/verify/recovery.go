@@ -11,7 +11,7 @@ import (
 // checkRecovery compares the recovery files with those of this firn: who runs a forged one gives
 // away the key file.
 func (v *verify) checkRecovery(ctx context.Context) {
-	found, err := recovery.Check(ctx, v.Store, key.Prefix(v.Prefix))
+	found, err := recovery.Check(ctx, v.Store, key.Prefix(v.Prefix), v.Keys)
 	for _, f := range found {
 		e := report.Event{Kind: report.Warning, Key: f.Key, Problem: report.ProblemRecovery, Err: f}
 		switch f.State {

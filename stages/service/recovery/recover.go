@@ -9,6 +9,7 @@ package recovery
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha256"
 	_ "embed"
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"time"
 
+	"firn/stages/format/encryption"
 	"firn/stages/store"
 )
 
@@ -28,7 +30,9 @@ const Revision = 4
 
 const (
 	metaRevision = "firn-recover-revision"
-	metaMD5      = "firn-recover-md5" // of the file, in hex
+	metaMD5      = "firn-recover-md5"         // of the file, in hex
+	metaHMAC     = "firn-recover-hmac-sha256" // over key and file, as that of an archive
+	metaKeyID    = "firn-recover-key-id"      // of the key file that it was made with
 
 	// mark is in the first bytes of each file, for objects that lost their metadata in a copy.
 	mark   = "firn recovery file"
@@ -77,7 +81,7 @@ const (
 	Missing
 	Different // it says that it is firn's, and is not what firn stored
 	Foreign   // it does not say that it is firn's
-	Newer     // it says that it is of a higher revision, of which this firn knows nothing
+	Newer     // of a higher revision, of which this firn knows nothing: a firn with this key file stored it
 )
 
 // A Finding is what a store holds in place of a file. As an error it is for all States but
@@ -98,7 +102,7 @@ func (f *Finding) Error() string {
 	case Foreign:
 		return "firn did not make this object, and leaves it as it is" + danger
 	case Newer:
-		return fmt.Sprintf("it claims to be of a newer firn (revision %d), which this firn can't check", f.revision) + danger
+		return fmt.Sprintf("a newer firn stored it (revision %d): only that can compare it", f.revision)
 	}
 	return "it is not what firn stored: somebody replaced it, or it is damaged" + danger
 }
@@ -107,11 +111,11 @@ func (f *Finding) Error() string {
 // ends in a slash or is empty, in a class that can be read at once. It returns what it found of
 // State Different (and replaced), Foreign and Newer (and left as it is). If nothing is to be done it
 // costs a Head and a Get for each file. Both files are tried. Errors: those of the store.
-func Leave(ctx context.Context, s store.Store, prefix string) (suspects []*Finding, err error) {
+func Leave(ctx context.Context, s store.Store, prefix string, keys *encryption.Keys) (suspects []*Finding, err error) {
 	for _, f := range Files() {
-		found, e := look(ctx, s, prefix, f)
+		found, e := look(ctx, s, prefix, f, keys)
 		if e == nil && found.State != Foreign && found.State != Newer && (found.State != Current || !found.marked) {
-			e = put(ctx, s, found.Key, f.Body)
+			e = put(ctx, s, found.Key, f.Body, keys)
 		}
 		if e == nil && found.State > Missing {
 			suspects = append(suspects, found)
@@ -123,9 +127,9 @@ func Leave(ctx context.Context, s store.Store, prefix string) (suspects []*Findi
 
 // Check returns what the store holds in place of the files, and stores nothing. Errors: those of the
 // store; what could be looked at is returned all the same.
-func Check(ctx context.Context, s store.Store, prefix string) (all []*Finding, err error) {
+func Check(ctx context.Context, s store.Store, prefix string, keys *encryption.Keys) (all []*Finding, err error) {
 	for _, f := range Files() {
-		found, e := look(ctx, s, prefix, f)
+		found, e := look(ctx, s, prefix, f, keys)
 		if e == nil {
 			all = append(all, found)
 		}
@@ -134,16 +138,30 @@ func Check(ctx context.Context, s store.Store, prefix string) (all []*Finding, e
 	return all, err
 }
 
-func put(ctx context.Context, s store.Store, key string, body []byte) error {
+func put(ctx context.Context, s store.Store, key string, body []byte, keys *encryption.Keys) error {
 	sum := md5.Sum(body)
-	meta := map[string]string{metaRevision: strconv.Itoa(Revision), metaMD5: hex.EncodeToString(sum[:])}
+	meta := map[string]string{
+		metaRevision: strconv.Itoa(Revision), metaMD5: hex.EncodeToString(sum[:]), metaHMAC: macOf(keys, key, body), metaKeyID: keys.ID(),
+	}
 	_, err := s.Put(ctx, key, body, store.PutOptions{Meta: meta, Class: store.ClassStandard, CRC32C: store.CRC32C(body)})
 	return err
 }
 
+func macOf(keys *encryption.Keys, key string, body []byte) string {
+	mac := keys.MAC(key)
+	_, _ = mac.Write(body) // a hash.Hash never fails
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// isProven reports whether a firn with this key file stored the object.
+func isProven(keys *encryption.Keys, held store.Object, body []byte) bool {
+	its, err := keys.ForID(held.Meta[metaKeyID])
+	return err == nil && hmac.Equal([]byte(macOf(its, held.Key, body)), []byte(held.Meta[metaHMAC]))
+}
+
 // look compares what the store holds with the file. Metadata decide what may be replaced, and never
 // that an object is the file.
-func look(ctx context.Context, s store.Store, prefix string, f File) (*Finding, error) {
+func look(ctx context.Context, s store.Store, prefix string, f File, keys *encryption.Keys) (*Finding, error) {
 	found := &Finding{Key: prefix + f.Name}
 	held, err := s.Head(ctx, found.Key, "")
 	if errors.Is(err, store.ErrNotFound) {
@@ -164,7 +182,7 @@ func look(ctx context.Context, s store.Store, prefix string, f File) (*Finding, 
 	case held.Restore.Cold && found.revision <= Revision && found.marked:
 		found.State = Different // its class
 	case sum == f.SHA256():
-	case found.revision > Revision:
+	case found.revision > Revision && isProven(keys, held, body):
 		found.State = Newer
 	case earlier[sum]:
 		found.State = Earlier

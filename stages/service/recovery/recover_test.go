@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
+	"firn/stages/format/encryption"
 	"firn/stages/service/recovery"
 	"firn/stages/store"
 	"firn/stages/store/dir"
@@ -60,12 +62,27 @@ func whole(t *testing.T, s store.Store, prefix string) {
 	}
 }
 
+// keys are the same in each call.
+var keys = func() func(*testing.T) *encryption.Keys {
+	made := sync.OnceValues(func() (*encryption.Keys, error) {
+		return encryption.NewKeys(encryption.NewPassphrase([]byte("a passphrase of some length")), nil)
+	})
+	return func(t *testing.T) *encryption.Keys {
+		t.Helper()
+		k, err := made()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+}()
+
 func TestLeaveStoresOnce(t *testing.T) {
 	for _, prefix := range []string{"", "p/q/"} {
 		s := open(t)
 		for i, want := range []string{"head put head put", "head get head get"} {
 			before := len(s.Calls())
-			if suspects, err := recovery.Leave(t.Context(), s, prefix); err != nil || len(suspects) > 0 {
+			if suspects, err := recovery.Leave(t.Context(), s, prefix, keys(t)); err != nil || len(suspects) > 0 {
 				t.Fatal(suspects, err)
 			}
 			var asked []string
@@ -88,6 +105,12 @@ func TestLeaveReplacesItsOwnOnly(t *testing.T) {
 	meta := func(revision any, body string) map[string]string {
 		return map[string]string{"firn-recover-revision": fmt.Sprint(revision), "firn-recover-md5": fmt.Sprintf("%x", md5.Sum([]byte(body)))}
 	}
+	proven := func(m map[string]string) map[string]string {
+		mac := keys(t).MAC("restore.sh")
+		mac.Write([]byte(forged))
+		m["firn-recover-hmac-sha256"], m["firn-recover-key-id"] = fmt.Sprintf("%x", mac.Sum(nil)), keys(t).ID()
+		return m
+	}
 	for name, c := range map[string]struct {
 		body string
 		meta map[string]string
@@ -106,7 +129,9 @@ func TestLeaveReplacesItsOwnOnly(t *testing.T) {
 		"endless":                      {script + strings.Repeat("#", 1<<20), meta(recovery.Revision, script), recovery.Different, false},
 		"cut short":                    {script[:100], meta(recovery.Revision, script), recovery.Different, false},
 		"emptied":                      {"", meta(recovery.Revision, script), recovery.Different, false},
-		"claims to be newer":           {forged, meta(recovery.Revision+1, forged), recovery.Newer, true},
+		"of a newer firn":              {forged, proven(meta(recovery.Revision+1, forged)), recovery.Newer, true},
+		"claims to be newer":           {forged, meta(recovery.Revision+1, forged), recovery.Different, false},
+		"another, claims to be newer":  {forged + "#", proven(meta(recovery.Revision+1, forged)), recovery.Different, false},
 		"ours, claims to be newer":     {script, meta(recovery.Revision+1, script), recovery.Current, false},
 		"somebody else's":              {"echo mine", nil, recovery.Foreign, true},
 		"empty":                        {"", nil, recovery.Foreign, true},
@@ -117,7 +142,7 @@ func TestLeaveReplacesItsOwnOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			put(t, s, "restore.sh", c.body, c.meta)
-			suspects, err := recovery.Leave(t.Context(), s, "")
+			suspects, err := recovery.Leave(t.Context(), s, "", keys(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +150,7 @@ func TestLeaveReplacesItsOwnOnly(t *testing.T) {
 				if len(suspects) > 0 {
 					t.Errorf("it says %v", suspects)
 				}
-			} else if len(suspects) != 1 || suspects[0].Key != "restore.sh" || suspects[0].State != c.want || !strings.Contains(suspects[0].Error(), "do not run the copy") {
+			} else if len(suspects) != 1 || suspects[0].Key != "restore.sh" || suspects[0].State != c.want || strings.Contains(suspects[0].Error(), "do not run the copy") != (c.want != recovery.Newer) {
 				t.Errorf("it says %v", suspects)
 			}
 			if c.stay && get(t, s, "restore.sh") != c.body {
@@ -145,16 +170,16 @@ func TestLeaveTellsOfEveryFault(t *testing.T) {
 	s := open(t)
 	for at := range 4 { // Head and Put of each
 		s.FailAt(len(s.Calls())+at, nil)
-		if _, err := recovery.Leave(t.Context(), s, fmt.Sprint(at, "/")); !errors.Is(err, fault.ErrInjected) {
+		if _, err := recovery.Leave(t.Context(), s, fmt.Sprint(at, "/"), keys(t)); !errors.Is(err, fault.ErrInjected) {
 			t.Errorf("operation %d failed: %v", at, err)
 		}
 	}
-	if _, err := recovery.Leave(t.Context(), s, ""); err != nil {
+	if _, err := recovery.Leave(t.Context(), s, "", keys(t)); err != nil {
 		t.Fatal(err)
 	}
 	for at := range 4 { // Head and Get of each
 		s.FailAt(len(s.Calls())+at, nil)
-		if _, err := recovery.Leave(t.Context(), s, ""); !errors.Is(err, fault.ErrInjected) {
+		if _, err := recovery.Leave(t.Context(), s, "", keys(t)); !errors.Is(err, fault.ErrInjected) {
 			t.Errorf("operation %d failed: %v", at, err)
 		}
 	}
