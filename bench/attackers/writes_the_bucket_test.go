@@ -133,6 +133,9 @@ func TestForgedArchives(t *testing.T) {
 		putBack := h.keep()
 		all := h.T
 		for _, f := range forgeries {
+			if f.metadataAlone && !strings.HasPrefix(h.bucket, "file:") {
+				continue // they need no server: a directory store keeps metadata beside the files
+			}
 			all.Run(f.name, func(t *testing.T) {
 				h.T = t
 				defer func() { h.T = all }()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"firn/pipeline"
@@ -80,15 +81,16 @@ func TestEndlessListings(t *testing.T) {
 // than any may be. Only an object may be of any size.
 func TestEndlessAnswers(t *testing.T) {
 	localEnv(t)
-	requests, sent := 0, 0
+	var requests, sent atomic.Int64
+	text := []byte(strings.Repeat("x", 1<<20))
 	st := answer(t, func(w http.ResponseWriter, r *http.Request) {
-		requests++
+		requests.Add(1)
 		if r.URL.Query().Get("status") != "" || strings.HasSuffix(r.URL.Path, "refused") {
 			w.WriteHeader(400)
 		}
-		fmt.Fprint(w, `<ListBucketResult><Name>b</Name>`)
-		for sent = 0; sent < 1<<30 && r.Context().Err() == nil; sent += 1 << 20 {
-			if _, err := w.Write([]byte(strings.Repeat("<Owner>x</Owner>", 1<<16))); err != nil {
+		fmt.Fprint(w, `<ListBucketResult><Name>b</Name><Owner>`)
+		for sent.Store(0); sent.Load() < 1<<30 && r.Context().Err() == nil; sent.Add(1 << 20) {
+			if _, err := w.Write(text); err != nil {
 				return
 			}
 		}
@@ -107,14 +109,14 @@ func TestEndlessAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			requests = 0
+			requests.Store(0)
 			err := do()
 			mustSay(t, err, true, "larger than any such answer")
-			if !errors.Is(err, awsconf.ErrAnswerSize) || !pipeline.IsFatal(err) || requests != 1 {
-				t.Errorf("%v, after %d requests", err, requests)
+			if !errors.Is(err, awsconf.ErrAnswerSize) || !pipeline.IsFatal(err) || requests.Load() != 1 {
+				t.Errorf("%v, after %d requests", err, requests.Load())
 			}
-			if sent > 40<<20 {
-				t.Errorf("%d bytes were taken", sent)
+			if n := sent.Load(); n > 40<<20 {
+				t.Errorf("%d bytes were taken", n)
 			}
 		})
 	}
