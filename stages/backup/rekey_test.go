@@ -239,7 +239,7 @@ func TestRekeyIsInterrupted(t *testing.T) {
 			if !stopped {
 				r.Store = runless{sound}
 			}
-			o := r.Backup(rekey)
+			r.Backup(rekey)
 			r.Store = sound
 			r.PutObject(r.KeyOf("d1"), body, last.Meta) // the run did not reach it
 			if !stopped {
@@ -247,7 +247,7 @@ func TestRekeyIsInterrupted(t *testing.T) {
 					t.Errorf("without --rekey: %v", err)
 				}
 			}
-			o = r.Backup(func(b *backup.Options) { b.Rekey = !stopped })
+			o := r.Backup(func(b *backup.Options) { b.Rekey = !stopped })
 			if o.Err != nil || o.Totals.Saved.Load() != 1 || o.Totals.Unchanged.Load() != 6 {
 				t.Errorf("%v %v", o.Err, o.Events)
 			}
