@@ -181,7 +181,6 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	b.locks.Stored(s.Key)
 	entry := b.entryOf(s)
 	if err := b.putRow(ctx, s.Key, &entry, true); err != nil {
-		b.remember(s, entry)
 		return err
 	}
 	b.journal.saved(ctx, s, &entry)

@@ -241,6 +241,26 @@ func TestRunsThatAreGone(t *testing.T) {
 	}
 }
 
+// TestRunThatWasSeen: a host misses the run of another one that it has seen, also if its own run was
+// killed before it could come after that.
+func TestRunThatWasSeen(t *testing.T) {
+	stores(t, false, func(t *testing.T, c *chain) {
+		own := c.Cache
+		c.saved()
+		c.Cache = t.TempDir()
+		c.saved()
+		c.Cache = own
+		sound := c.Store
+		c.Store = runless{sound}
+		c.Backup()
+		c.Store = sound
+		c.remove(keyOf(c.runs[1]))
+		if got := c.saved(); !slices.Equal(got, []string{"run-gone " + c.runs[1]}) {
+			t.Errorf("told: %v", got)
+		}
+	})
+}
+
 // TestHostsOfOneChain: hosts that take turns are told nothing; two that save at once fork the chain,
 // which the next of them tells.
 func TestHostsOfOneChain(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
@@ -43,7 +42,7 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 	case len(others) > 0:
 		last := slices.Max(slices.Collect(maps.Values(others)))
 		seen = "run " + last
-		if ours && !b.options.Rekey && started(last) >= started(h.Last.ID) {
+		if ours && !b.options.Rekey && !ledger.IsNewer(h.Last.ID, last) {
 			b.warnOnce(report.Event{
 				Problem: report.ProblemOtherKeyRuns, Run: last,
 				Text: fmt.Sprintf("run %s was made with another key file, later than all that this one can read: if the key file was changed, this is the old one, and what it stores now takes the place of what was stored with the new one", last),
@@ -66,12 +65,6 @@ func (b *backup) checkKey(ctx context.Context, h *ledger.History) (err error) {
 		b.markKey()
 	}
 	return nil
-}
-
-// started is the part of a run's id that says when it began, to the second.
-func started(run string) string {
-	when, _, _ := strings.Cut(run, "-")
-	return when
 }
 
 // markKey notes that this key file is used below the prefix. A run that stores everything again does

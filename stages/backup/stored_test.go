@@ -153,11 +153,7 @@ func (a attack) run(t *testing.T, r *stagestest.Rig, lost bool) {
 // as adopted until its content was read, by later runs too. A record without an HMAC is not.
 func TestAdopted(t *testing.T) {
 	t.Parallel()
-	r := stagestest.NewRig(t)
-	r.Change = stagestest.Settled
-	for _, name := range []string{"d1", "d2", "d3"} {
-		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), int64(name[1]), 3000)
-	}
+	r := planted(t, "d1", "d2", "d3")
 	r.Backup()
 	all := int64(len(r.Objects()))
 	r.ForgetAll()
@@ -196,11 +192,7 @@ func TestAdopted(t *testing.T) {
 // if the last one did not.
 func TestOnlyTheOldScriptHasMD5Alone(t *testing.T) {
 	t.Parallel()
-	r := stagestest.NewRig(t)
-	r.Change = stagestest.Settled
-	for _, name := range []string{"d1", "d2"} {
-		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), int64(name[1]), 3000)
-	}
+	r := planted(t, "d1", "d2")
 	r.Backup()
 	away := filepath.Join(t.TempDir(), "d1")
 	r.Must(os.Rename(filepath.Join(r.Tree, "d1"), away))
@@ -215,15 +207,21 @@ func TestOnlyTheOldScriptHasMD5Alone(t *testing.T) {
 	}
 }
 
+// planted is a rig with these directories, a file in each.
+func planted(t *testing.T, names ...string) *stagestest.Rig {
+	r := stagestest.NewRig(t)
+	r.Change = stagestest.Settled
+	for _, name := range names {
+		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), int64(name[1]), 3000)
+	}
+	return r
+}
+
 // TestMD5AloneIsTold: what the old script may have stored is taken over by its MD5, and is told; it is
 // not proven by any later run. --rekey stores it again.
 func TestMD5AloneIsTold(t *testing.T) {
 	t.Parallel()
-	r := stagestest.NewRig(t)
-	r.Change = stagestest.Settled
-	for _, name := range []string{"d1", "d2"} {
-		stagestest.Noise(t, filepath.Join(r.Tree, name, "noise"), int64(name[1]), 3000)
-	}
+	r := planted(t, "d1", "d2")
 	r.Backup()
 	r.ForgetAll()
 	for key, o := range r.Objects() {
@@ -252,11 +250,7 @@ func TestMD5AloneIsTold(t *testing.T) {
 // and without the catalogue takes over what somebody put there, and only one of both knows better.
 func TestNoHostBelievesWhatAnotherAdopted(t *testing.T) {
 	t.Parallel()
-	here := stagestest.NewRig(t)
-	here.Change = stagestest.Settled
-	for _, name := range []string{"d1", "d2"} {
-		stagestest.Noise(t, filepath.Join(here.Tree, name, "noise"), int64(name[1]), 3000)
-	}
+	here := planted(t, "d1", "d2")
 	here.Backup()
 	key := here.KeyOf("d1")
 	good, meta := here.ReadObject(key), here.Objects()[key].Meta
@@ -292,11 +286,7 @@ func TestNoHostBelievesWhatAnotherAdopted(t *testing.T) {
 // stores it again nor loses what it knows.
 func TestTwoHostsKnowOfEachOther(t *testing.T) {
 	t.Parallel()
-	here := stagestest.NewRig(t)
-	here.Change = stagestest.Settled
-	for _, name := range []string{"d1", "d2", "d3"} {
-		stagestest.Noise(t, filepath.Join(here.Tree, name, "noise"), int64(name[1]), 3000)
-	}
+	here := planted(t, "d1", "d2", "d3")
 	there := *here
 	there.Cache = t.TempDir()
 	here.Backup()

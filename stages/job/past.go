@@ -14,8 +14,8 @@ import (
 )
 
 // A Past tells which run listed a content of an archive last: some forty bytes for each content and
-// each key in the runs that it has read. One content is taken for another of n with a probability of n/2^64. It
-// is for many goroutines.
+// each key in the runs that it has read. One content is taken for another of n with a probability of
+// n/2^64. It is for many goroutines.
 type Past struct {
 	ledger *ledger.Ledger
 	runs   []catalogue.Run // the oldest first
@@ -37,22 +37,14 @@ func NewPast(l *ledger.Ledger, runs []catalogue.Run) *Past {
 }
 
 // lostRuns finds the runs that are gone, were replaced or can't be read. Where the oldest runs of a
-// path went before, by their age, the oldest of the others is no sign of one; nor is a run that took
-// the place of a key file, for what was made with that one is told by its key id.
+// path went before, by their age, that is no sign of one.
 func lostRuns(runs []catalogue.Run) (lost []lostRun) {
-	macs, moved, begun := map[string]string{}, map[string]bool{}, map[string]bool{}
-	for _, run := range runs {
-		macs[run.ID] = run.HMAC
-		moved[run.Path] = moved[run.Path] || run.Chain != nil && run.Chain.From > 0
-	}
-	for _, run := range runs {
-		expired := moved[run.Path] && !begun[run.Path]
-		begun[run.Path] = true
-		if run.Chain == nil || run.Chain.Before == "" || expired || len(run.RetiredKeys) > 0 {
+	for _, b := range ledger.Breaks(runs, nil) { // without faults, one that can't be read counts as gone
+		if b.Kind == ledger.Forked || b.Moved {
 			continue
 		}
-		if mac, there := macs[run.Chain.Before]; !there || mac != run.Chain.HMAC {
-			lost = append(lost, lostRun{run.Path, run.Chain.Before})
+		if path, err := catalogue.Unescape(b.Path); err == nil {
+			lost = append(lost, lostRun{path, b.Run})
 		}
 	}
 	return lost

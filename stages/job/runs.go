@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/encryption"
@@ -29,7 +28,7 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 			return false
 		}
 		id := ledger.RunOf(f.Key)
-		if e, ok := errors.AsType[*encryption.OtherKeyError](f.Err); ok && retired[e.KeyID] != "" && !isNewer(id, retired[e.KeyID]) {
+		if e, ok := errors.AsType[*encryption.OtherKeyError](f.Err); ok && retired[e.KeyID] != "" && !ledger.IsNewer(id, retired[e.KeyID]) {
 			replaced.add(id)
 		} else {
 			others.add(id)
@@ -41,7 +40,7 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 	}
 	if others.count > 0 {
 		e := report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs of another key file, which this one can't read: %d; the last of them is %s", others.count, others.newest)}
-		if isNewer(others.newest, last.ID) {
+		if ledger.IsNewer(others.newest, last.ID) {
 			e.Kind, e.Problem = report.Warning, report.ProblemOtherKeyRuns
 			e.Text += fmt.Sprintf(", which is newer than the last of %s that it can read, %s", catalogue.Escape(last.Path), last.ID)
 		}
@@ -87,13 +86,6 @@ func lastSaved(all []catalogue.Run) (last catalogue.Run) {
 		}
 	}
 	return last
-}
-
-// isNewer compares ids of runs to the second: the rest of an id is random.
-func isNewer(id, than string) bool {
-	a, _, _ := strings.Cut(id, "-")
-	b, _, _ := strings.Cut(than, "-")
-	return a > b
 }
 
 // foreign counts runs of other key files.

@@ -2,13 +2,11 @@ package verify
 
 import (
 	"context"
-	"strings"
 	"unique"
 
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
 	"firn/stages/job"
-	"firn/stages/service/ledger"
 	"firn/stages/store"
 	"firn/stages/store/index"
 )
@@ -37,9 +35,8 @@ func newListing(ctx context.Context, m *job.Job, picks pick.Picks) (*listing, er
 		return nil, err
 	}
 	l := &listing{scope: scope, picks: picks, archives: index.New[listed](), catalogue: map[string]bool{}}
-	own := ledger.Dir(m.Prefix)
 	err = m.Store.List(ctx, key.Prefix(m.Prefix), func(o store.Object) error {
-		if strings.HasPrefix(o.Key, own) {
+		if m.Ledger.Has(o.Key) {
 			l.catalogue[o.Key] = true
 		}
 		if ours, err := l.has(ctx, o.Key); err != nil {

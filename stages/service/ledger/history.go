@@ -82,7 +82,7 @@ func (l *Ledger) History(ctx context.Context, memo Memo, wanted func(path string
 	var mu sync.Mutex
 	err := l.Store.List(ctx, h.dir, func(o store.Object) error {
 		switch {
-		case !isIn(h.dir, o.Key):
+		case !l.Has(o.Key):
 			return nil
 		case IsPack(o.Key):
 			mu.Lock()

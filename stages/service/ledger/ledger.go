@@ -56,10 +56,10 @@ func kind(key string) string {
 	return ""
 }
 
-// isIn reports whether a key is that of an object of the catalogue in dir itself: a run, a manifest or
-// a pack. Who may write to the store can put copies of them deeper.
-func isIn(dir, key string) bool {
-	name, below := strings.CutPrefix(key, dir)
+// Has reports whether a key is that of an object of this catalogue: a run, a manifest or a pack. Who
+// may write to the store can put copies of them deeper.
+func (l *Ledger) Has(key string) bool {
+	name, below := strings.CutPrefix(key, Dir(l.Prefix))
 	return below && strings.Count(name, "/") == 1
 }
 
@@ -91,11 +91,18 @@ func NewID(started time.Time) string {
 	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
 }
 
+// IsNewer compares ids of runs by the start, to the second: the rest of an id is random.
+func IsNewer(id, than string) bool {
+	a, _, _ := strings.Cut(id, "-")
+	b, _, _ := strings.Cut(than, "-")
+	return a > b
+}
+
 // Volumes returns the keys of all objects of the catalogue in the store.
 func (l *Ledger) Volumes(ctx context.Context) (map[string]bool, error) {
 	keys := map[string]bool{}
 	return keys, l.Store.List(ctx, Dir(l.Prefix), func(o store.Object) error {
-		if isIn(Dir(l.Prefix), o.Key) {
+		if l.Has(o.Key) {
 			keys[o.Key] = true
 		}
 		return nil

@@ -35,7 +35,7 @@ func (l *Ledger) Runs(ctx context.Context) (all []catalogue.Run, faults []Fault,
 	var mu sync.Mutex
 	paths := map[string]string{}
 	err = l.Store.List(ctx, Dir(l.Prefix)+runs, func(o store.Object) error {
-		if !isIn(Dir(l.Prefix), o.Key) || !IsRun(o.Key) {
+		if !l.Has(o.Key) || !IsRun(o.Key) {
 			return nil
 		}
 		group.Go(func() error {

@@ -265,13 +265,15 @@ plan() {
 newest() {
 	was=''
 	while IFS= read -r now || { now='' && [ -n "$was" ]; }; do
-		IFS=' ' read -r path what _ _ _ _ _ _ place _ _ shown <<-END
-			$was
-		END
-		IFS=' ' read -r path_now what_now _ _ _ _ _ _ place_now _ _ shown_now <<-END
-			$now
-		END
-		if [ "$path $what" = "$path_now $what_now" ] && [ "$what" = get ]; then
+		path=${now%% *}
+		case "$was$nl$now" in
+		"$path get "*"$nl$path get "*)
+			IFS=' ' read -r _ _ _ _ _ _ _ _ place _ _ shown <<-END
+				$was
+			END
+			IFS=' ' read -r _ _ _ _ _ _ _ _ place_now _ _ shown_now <<-END
+				$now
+			END
 			first=$(printf '%s\n' "$place" "$place_now" | sort | sed q)
 			if [ -n "$store" ]; then
 				bytes "$place" && file=$store/$out && bytes "$place_now"
@@ -280,7 +282,8 @@ newest() {
 			[ "$first" != "$place" ] && shown=$shown_now || was=$now
 			say "another archive of its path, with another ending, was stored later: $shown"
 			continue
-		fi
+			;;
+		esac
 		[ -z "$was" ] || printf '%s\n' "$was"
 		was=$now
 	done

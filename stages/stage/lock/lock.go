@@ -38,9 +38,12 @@ func New(s store.Store, memo Memo) *Renewer {
 // Stored notes that an object was stored just now, and so locked.
 func (r *Renewer) Stored(key string) {
 	if r != nil {
-		_ = r.memo.KeepLocked(r.store.URL(), key, r.now().Add(r.locker.Locks().For)) // an error costs a request
+		r.keep(key, r.now().Add(r.locker.Locks().For))
 	}
 }
+
+// keep tells the memo. An error costs a request.
+func (r *Renewer) keep(key string, until time.Time) { _ = r.memo.KeepLocked(r.store.URL(), key, until) }
 
 // Renew locks the newest version of an object for the whole time again, if less than half of it is
 // left. An object of which nothing is known is asked for first. One that is gone is no error.
@@ -49,12 +52,9 @@ func (r *Renewer) Renew(ctx context.Context, key string) error {
 		return nil
 	}
 	length := r.locker.Locks().For
-	enough := r.now().Add(length / 2)
-	until := r.memo.Locked(r.store.URL(), key)
-	if until.After(enough) {
-		return nil
-	}
-	if until.IsZero() {
+	known := r.memo.Locked(r.store.URL(), key)
+	until := known
+	if known.IsZero() {
 		o, err := r.store.Head(ctx, key, "")
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -64,12 +64,18 @@ func (r *Renewer) Renew(ctx context.Context, key string) error {
 		}
 		until = o.Locked
 	}
-	if until.After(enough) {
-		return r.memo.KeepLocked(r.store.URL(), key, until)
+	if !until.After(r.now().Add(length / 2)) {
+		until = r.now().Add(length)
+		err := r.locker.Lock(ctx, key, "", until)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("it is stored, but its lock could not be renewed: %w", err)
+		}
 	}
-	until = r.now().Add(length)
-	if err := r.locker.Lock(ctx, key, "", until); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("it is stored, but its lock could not be renewed: %w", err)
+	if !until.Equal(known) {
+		r.keep(key, until)
 	}
-	return r.memo.KeepLocked(r.store.URL(), key, until)
+	return nil
 }
