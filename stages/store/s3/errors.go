@@ -31,6 +31,7 @@ var (
 	finding    = request{doing: "listing the unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
 	aborting   = request{doing: "aborting the upload of", action: "s3:AbortMultipartUpload"}
 	locking    = request{doing: "locking", action: "s3:PutObjectRetention"}
+	versioning = request{doing: "asking for the versioning of", action: "s3:GetBucketVersioning"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 
