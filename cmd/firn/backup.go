@@ -68,6 +68,7 @@ type backupFlags struct {
 	dryRun  bool
 	anew    bool
 	rekey   bool
+	partial bool
 }
 
 func newBackupFlags() *backupFlags {
@@ -86,6 +87,7 @@ func (b *backupFlags) groups() flags.Groups {
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
 	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
+	where.BoolVar(&b.partial, "replace-partial", false, "store an archive that lacks what could not be read, also in place of one that holds it, in a store without versions; without it that one is kept")
 	return flags.Groups{
 		flags.NewGroup("What is saved, and how", &b.tree, &b.archive),
 		where,
@@ -285,7 +287,7 @@ func (b *backupFlags) run(p *program) error {
 		}
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, DryRun: b.dryRun, Workers: b.machine.workers,
+			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers,
 			Host: hostname(), Firn: versionText(),
 		})
 	})

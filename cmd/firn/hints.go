@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/ui"
 	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
@@ -62,6 +63,8 @@ func eventHint(e report.Event) string {
 		return "'firn catalogue rebuild' makes one"
 	case report.ProblemRunFaults:
 		return "'firn list " + e.Run + " --long' names them"
+	case report.ProblemPartial:
+		return fmt.Sprintf("firn restore --run %s --path %s brings it back", e.Run, ui.Word(e.Path))
 	case report.ProblemShortKey:
 		return "once it is thawed, 'firn catalogue rebuild --read-data' finds the path"
 	case report.ProblemPutBack:
@@ -130,6 +133,7 @@ var hints = []func(error) string{
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),
+	as(always[*backup.KeptError]("let firn read those entries; --replace-partial stores what could be read in its place, and what it holds of them is gone")),
 	is(backup.ErrChanging, "raise --spool-limit, use a larger --depth, or save it while nothing writes to it"),
 
 	as(always[*backup.OtherKeyError]("name that key file as --keyfile; or --rekey stores everything again under this one; or give this tree a --prefix of its own")),

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
@@ -69,14 +70,23 @@ func TestScripts(t *testing.T) {
 			"bucket": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(s.s3.MakeBucket(context.Background(), args[0]))
 			},
-			"objects": s.objects,
-			"table":   s.table,
-			"lock":    lock,
-			"repeat":  repeat,
-			"socket":  socket,
-			"settled": settled,
+			"versions": s.keepVersions,
+			"objects":  s.objects,
+			"table":    s.table,
+			"lock":     lock,
+			"repeat":   repeat,
+			"socket":   socket,
+			"settled":  settled,
 		},
 	})
+}
+
+// keepVersions makes a bucket keep versions.
+func (s servers) keepVersions(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := s.s3.Client().PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{
+		Bucket: &args[0], VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
+	})
+	ts.Check(err)
 }
 
 // openDirectory is one that every user may enter, and from which every user

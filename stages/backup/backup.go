@@ -98,13 +98,16 @@ func (b *backup) wouldSave(_ context.Context, s *subtree) error {
 }
 
 func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if s.spool, err = b.Spool.Create(ctx, b.stages.archive, s.bound()); err != nil {
-		return err
+	first := &aside{to: b.entryFault(s)}
+	err = b.archiveOnce(ctx, s, first.add)
+	if err == nil && s.result.Changed > 0 && !first.passed && !s.spool.Overflow() {
+		b.Totals.ReadAgain.Add(1)
+		s.Drop(nil)
+		s.spool = nil
+		err = b.archiveOnce(ctx, s, b.entryFault(s))
+	} else {
+		first.pass()
 	}
-	s.list = s.spool.Beside()
-	err = b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
-		return b.pack(ctx, s, s.spool, archive.Observer{Fault: b.entryFault(s), Member: member})
-	})
 	if errors.Is(err, errLeftOut) {
 		b.Totals.DoneSubtrees.Add(1)
 		s.Drop(err)
@@ -115,6 +118,17 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	}
 	s.spool.Seal()
 	return emit(s)
+}
+
+// archiveOnce makes the archive of s and its list in the spool.
+func (b *backup) archiveOnce(ctx context.Context, s *subtree, fault func(archive.Fault)) (err error) {
+	if s.spool, err = b.Spool.Create(ctx, b.stages.archive, s.bound()); err != nil {
+		return err
+	}
+	s.list = s.spool.Beside()
+	return b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
+		return b.pack(ctx, s, s.spool, archive.Observer{Fault: fault, Member: member})
+	})
 }
 
 func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
@@ -129,13 +143,16 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		return s.giveUp(err)
 	}
 	if !identical || b.isOtherKeys(s) {
-		if s.known.Stored && s.lost && s.result.Entries == 1 {
-			return s.giveUp(errEmpty)
+		if err := b.compare(ctx, s); err != nil {
+			return s.giveUp(err)
 		}
 		return emit(s)
 	}
 	defer s.Drop(nil)
 	entry := b.entryOf(s)
+	if entry.Partial = s.unread.any(); !entry.Partial {
+		entry.Better = ""
+	}
 	if err := errors.Join(b.putRow(ctx, s.Key, &entry, s.known.Object != nil || b.options.ForceRead), b.locks.Renew(ctx, s.Key)); err != nil {
 		return err
 	}
@@ -232,5 +249,5 @@ func (b *backup) warnOnce(e report.Event) {
 // errLeftOut: no archive can hold the subtree, which is a socket. It was reported, and is no fault.
 var errLeftOut = errors.New("left out")
 
-// errEmpty: the archive holds nothing of its subtree, so it must not replace one that does.
+// errEmpty: the archive holds nothing of its subtree.
 var errEmpty = errors.New("nothing of it could be read, so nothing was stored in its place")

@@ -262,7 +262,7 @@ func (j *journal) line(s *subtree, status catalogue.Status, entry *state.Entry) 
 		line.Entries = s.result.Entries
 	}
 	line.SetRecord(entry.Record)
-	line.Adopted = entry.Adopted
+	line.Adopted, line.Partial, line.Better = entry.Adopted, entry.Partial, entry.Better
 	return line
 }
 

@@ -73,7 +73,7 @@ func (b *backup) learnLine(ctx context.Context, line *catalogue.Subtree) error {
 		}
 		seen.Record, seen.Adopted, seen.List = r, false, catalogue.Place{} // its metadata may have been others
 	default:
-		seen = state.Entry{Record: r, Adopted: line.Adopted}
+		seen = state.Entry{Record: r, Adopted: line.Adopted, Partial: line.Partial, Better: line.Better}
 	}
 	if line.List != nil {
 		seen.List = *line.List
@@ -157,7 +157,7 @@ func (b *backup) entryOf(s *subtree) state.Entry {
 	known := &s.known
 	switch {
 	case s.object.Key != "":
-		return state.Entry{Record: s.object.Describe(s.record)}
+		return state.Entry{Record: s.object.Describe(s.record), Partial: s.partial, Better: s.better}
 	case known.Replaced && s.seen != nil:
 		return *s.seen
 	case known.Recorded:

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"firn/pipeline"
+	"firn/stages/format/catalogue"
 	"firn/stages/format/codec"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
@@ -43,8 +44,10 @@ type Options struct {
 	NewStore  bool   // go on if the store holds nothing any more of what State knows
 	Rekey     bool   // store again what was made with another key, also if all is
 	ForceRead bool   // read everything, whatever the fingerprints say
-	DryRun    bool   // scan and ask; archive and store nothing
-	Workers   Workers
+	// ReplacePartial stores what could be read, though the archive in its place holds more.
+	ReplacePartial bool
+	DryRun         bool // scan and ask; archive and store nothing
+	Workers        Workers
 
 	Host, Firn string // for the catalogue: whose tree it is, and the version of firn
 }
@@ -106,6 +109,10 @@ type backup struct {
 
 	learned chan struct{} // closed when the state file has what the catalogue says
 	proven  proven
+
+	runs   func() ([]catalogue.Run, error) // of the catalogue
+	shelf  func() *ledger.Shelf            // of the lists of stored archives
+	closed func()                          // closes it
 
 	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
@@ -211,6 +218,7 @@ func (b *backup) checkStore(ctx context.Context) error {
 func (b *backup) finish(end error, s *report.Summary) error {
 	var err error
 	s.DryRun = b.options.DryRun
+	b.closed()
 	s.Run, err = b.journal.finish(end)
 	if end == nil && err == nil {
 		b.renewCatalogue(b.journal.ctx)
@@ -304,6 +312,7 @@ func (b *backup) begin(ctx context.Context) {
 	if !b.options.DryRun {
 		b.locks = lock.New(b.Store, b.options.State)
 	}
+	b.runs, b.shelf, b.closed = b.readBefore(ctx)
 	b.learned = make(chan struct{})
 	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
 	b.Run.Go(func(ctx context.Context) error {

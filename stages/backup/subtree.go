@@ -34,8 +34,11 @@ type subtree struct {
 	record record.Record // archive
 	list   *spool.Beside // archive: the list of its entries
 	result archive.Result
-	lost   bool         // archive: content of an entry could not be read
-	object store.Object // upload
+	unread unread // archive
+
+	partial bool         // check: the archive lacks the content of entries that could not be read
+	better  string       // check: id of the run whose archive has it; "" if none is known
+	object  store.Object // upload
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -158,10 +161,9 @@ func (r *repeat) Read(p []byte) (int, error) {
 // manifest.
 func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 	return func(f archive.Fault) {
+		s.unread.add(f)
 		kind := report.Entry
 		switch f.What {
-		case archive.Unreadable, archive.Vanished, archive.Truncated:
-			s.lost = true
 		case archive.Changed:
 			kind = report.Changed
 		case archive.Skipped:

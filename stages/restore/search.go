@@ -201,6 +201,9 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 	case line.Status == catalogue.Failed:
 		s.event(report.Event{Kind: report.Warning, Path: line.Path, Key: line.Key, Text: fmt.Sprintf("that run did not save it (%s): the archive of %s is restored", line.Error, line.Stored.Format("2006-01-02 15:04:05Z"))})
 	}
+	if e, partial := job.PartialEvent(line); partial {
+		s.event(e)
+	}
 	return fn(&item{
 		Archive: prove.Archive{
 			Line: *line, Record: line.Record(),

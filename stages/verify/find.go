@@ -56,6 +56,9 @@ func (v *verify) find(ctx context.Context, emit func(*item) error) (err error) {
 			if s.List != nil {
 				v.need(packs, &s)
 			}
+			if e, partial := job.PartialEvent(&s); partial {
+				v.Report.Event(e)
+			}
 			return v.emit(&item{Archive: prove.Archive{Line: s}, run: run.ID, listed: listed, size: s.ObjectSize}, emit)
 		})
 		if err != nil {

@@ -94,6 +94,7 @@ func meanings() map[string]string {
 		"status": "`saved`, `identical`, `unchanged` or `failed`", "subtree error": "why it failed",
 		"etag": "ETag of the object", "class": "storage class", "object_size": "bytes of the object", "archive_size": "bytes of the archive before encryption",
 		"adopted": "true if a backup took the object over by its metadata, and nobody read it since", "run adopted": "archives that a backup adopted by their metadata, and that were not read",
+		"partial": "true if the archive lacks the content of entries that could not be read", "better": "id of the run whose archive has some of that; missing if none is known",
 		"tar_size": "bytes of the tar", "subtree stored": "when the object was stored",
 		"md5": "MD5 of the archive before encryption", "tar_sha256": "SHA-256 of the tar", "hmac_sha256": "HMAC of the archive", "key_id": "id of the key file",
 		"subtree entries": "entries of the subtree", "subtree bytes": "bytes of its regular files", "list": "where the list of its entries is; missing if there is none",

@@ -53,6 +53,11 @@ func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
 		stored, class = "-", "-"
 	}
 	p.line(subtreeForm, ui.Plain(string(s.Status)), ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
+	if s.Better != "" {
+		p.line("           partial: entries that could not be read are missing; firn restore --run %s --path %s brings back what that run had", ui.Plain(s.Better), ui.Word(path))
+	} else if s.Partial {
+		p.line("           partial: entries that could not be read are missing")
+	}
 	if p.o.Long {
 		p.longSubtree(s)
 	} else if s.Error != "" {

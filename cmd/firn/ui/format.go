@@ -134,3 +134,17 @@ func Quote(name string) string {
 	}
 	return strconv.Quote(name)
 }
+
+// Word returns a name as one word of a shell's command line.
+func Word(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,@%=:", r) || r > 0x7f && unicode.IsPrint(r) && r != utf8.RuneError
+	}
+	if name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+		return name
+	}
+	if Quote(name) != name {
+		return Quote(name) // it has what no terminal should be sent
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -168,6 +168,7 @@ type jsonProgress struct {
 	Failed       int64       `json:"failed" doc:"subtrees or archives that failed"`
 	EntryFaults  int64       `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
 	Changed      int64       `json:"entries_changed" doc:"entries that changed while they were read"`
+	ReadAgain    int64       `json:"read_again" doc:"subtrees that were read again, because entries changed while they were read"`
 	Skipped      int64       `json:"entries_skipped" doc:"entries that no archive can hold"`
 	StoredBytes  int64       `json:"stored_bytes" doc:"bytes of the objects that were stored"`
 	SavedBytes   int64       `json:"saved_source_bytes" doc:"bytes of regular files in saved subtrees"`
@@ -189,7 +190,7 @@ func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 	return jsonProgress{
 		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
-		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), Skipped: t.LeftOut.Load(),
+		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 		Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
 		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),

@@ -128,6 +128,9 @@ func entryRow(done string, t *report.Totals) string {
 			entries += fmt.Sprintf(", %s %s", Number(part.n), part.what)
 		}
 	}
+	if n := t.ReadAgain.Load(); n > 0 {
+		entries += fmt.Sprintf("; %s read again, because entries changed meanwhile", Count(n, "subtree"))
+	}
 	return row("entries", "%s", entries)
 }
 

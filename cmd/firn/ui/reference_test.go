@@ -176,6 +176,7 @@ func problems() []struct {
 		{report.ProblemDeeperPrefix, "notice: archives below the key may belong to that longer prefix"},
 		{report.ProblemNoCatalogue, "warning: there is no catalogue below the prefix"},
 		{report.ProblemRunFaults, "warning: the run did not save some entries whole"},
+		{report.ProblemPartial, "warning: the archive lacks entries that could not be read, and the archive of `run` has them"},
 		{report.ProblemShortKey, "warning: the key is shortened, so the path is not known"},
 		{report.ProblemUnfinishedRun, "lost: an unfinished run may have stored the archive again"},
 	}

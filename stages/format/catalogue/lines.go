@@ -132,6 +132,11 @@ type Subtree struct {
 	TarSize     int64     `json:"tar_size,omitempty"`
 	Adopted     bool      `json:"adopted,omitempty"` // these are the object's own metadata, and its content was never read
 
+	// Partial: the archive lacks the content of entries that could not be read. Of a subtree that did
+	// not fail, Faults names them.
+	Partial bool   `json:"partial,omitempty"`
+	Better  string `json:"better,omitempty"` // id of the run whose archive has some of that; "": none is known
+
 	Entries int64  `json:"entries,omitempty"`
 	Bytes   int64  `json:"bytes,omitempty"` // of regular files
 	List    *Place `json:"list,omitempty"`  // nil: no list is known
@@ -172,8 +177,26 @@ type Fault struct {
 	Error string `json:"error"`
 }
 
-// FaultVanished is the kind of an entry that was gone when its turn came: it is no loss.
-const FaultVanished = "vanished"
+// Kinds of faults that readers tell apart.
+const (
+	FaultVanished   = "vanished"   // the entry was gone when its turn came: it is no loss
+	FaultUnreadable = "unreadable" // the entry, or what is in the directory, could not be read and is missing
+	FaultTruncated  = "truncated"  // the file could not be read to its end; the rest is zeros
+)
+
+// Unread returns the paths of the faults that are content that could not be read, of a line whose
+// object is the one that its run made.
+func (s *Subtree) Unread() (paths []string) {
+	if s.Status == Failed {
+		return nil
+	}
+	for _, f := range s.Faults {
+		if f.Kind == FaultUnreadable || f.Kind == FaultTruncated {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
 
 // A Place is the place of a list: a gzip member of a pack before the pack's encryption.
 type Place struct {

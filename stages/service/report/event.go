@@ -92,6 +92,7 @@ const (
 	ProblemDeeperPrefix  Problem = "deeper-prefix"  // of a notice: archives below Key may belong to that longer prefix
 	ProblemNoCatalogue   Problem = "no-catalogue"   // of a warning: there is no catalogue below the prefix
 	ProblemRunFaults     Problem = "run-faults"     // of a warning: Run did not save some entries whole
+	ProblemPartial       Problem = "partial"        // of a warning: entries are missing from an archive that Run has
 	ProblemShortKey      Problem = "short-key"      // of a warning: the key is shortened, so the path is not known
 	ProblemUnfinishedRun Problem = "unfinished-run" // of Lost: an unfinished run may have stored the archive again
 )

@@ -22,6 +22,7 @@ type Totals struct {
 	Cold, ColdBytes                   atomic.Int64 // archives that must be thawed first; bytes of their objects
 	Left, LeftBytes                   atomic.Int64 // of them those whose thaw was not requested
 	Failed, Faults, Changed, LeftOut  atomic.Int64 // subtrees; entries; entries; entries
+	ReadAgain                         atomic.Int64 // subtrees, because entries changed while they were read
 	Unproven                          atomic.Int64 // archives: what Unproven says
 	Stored                            atomic.Int64 // bytes of objects stored
 	SavedBytes, SkippedBytes          atomic.Int64 // bytes of regular files in saved and skipped subtrees

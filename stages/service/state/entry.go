@@ -18,6 +18,8 @@ const (
 	flagChanged
 	flagSaved
 	flagList
+	flagPartial
+	flagBetter
 )
 
 // encode returns form, flags, fingerprint and table, then the record and the place of the list:
@@ -27,7 +29,7 @@ func encode(e Entry) []byte {
 	for _, f := range []struct {
 		set  bool
 		flag byte
-	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}} {
+	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}, {e.Partial, flagPartial}, {e.Better != "", flagBetter}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -48,6 +50,9 @@ func encode(e Entry) []byte {
 	if flags&flagList != 0 {
 		b = appendText(b, e.List.Pack)
 		numbers = append(numbers, e.List.Offset, e.List.Length)
+	}
+	if flags&flagBetter != 0 {
+		b = appendText(b, e.Better)
 	}
 	for _, n := range numbers {
 		b = binary.AppendUvarint(b, uint64(n))
@@ -77,6 +82,9 @@ func decode(b []byte) (e Entry, ok bool) {
 	if flags&flagList != 0 {
 		e.List.Pack = string(d.text())
 	}
+	if flags&flagBetter != 0 {
+		e.Better = string(d.text())
+	}
 	r.Format = int(d.number())
 	r.ArchiveSize, r.TarSize, r.ObjectSize = d.number(), d.number(), d.number()
 	if flags&flagSaved != 0 {
@@ -85,7 +93,7 @@ func decode(b []byte) (e Entry, ok bool) {
 	if flags&flagList != 0 {
 		e.List.Offset, e.List.Length = d.number(), d.number()
 	}
-	e.Adopted, r.Changed = flags&flagAdopted != 0, flags&flagChanged != 0
+	e.Adopted, r.Changed, e.Partial = flags&flagAdopted != 0, flags&flagChanged != 0, flags&flagPartial != 0
 	if !d.ok || len(d.rest) > 0 {
 		return Entry{}, false
 	}

@@ -50,6 +50,8 @@ type Entry struct {
 	Record      record.Record   // of the object, with its ETag, version, class, size and time
 	List        catalogue.Place // of the list of its entries; zero if none is known
 	Adopted     bool            // the record is the object's own metadata, and its content was never read
+	Partial     bool            // the archive lacks the content of entries that could not be read
+	Better      string          // id of the run whose archive has some of that; "" if none is known
 	Table       TableTag        // of the table that has the record, zero if none has
 }
 

@@ -15,11 +15,11 @@ type Kind string
 // The kinds of fault, by what is in the archive.
 const (
 	// Unreadable: the entry, or what is in the directory, could not be read and is missing.
-	Unreadable Kind = "unreadable"
+	Unreadable Kind = catalogue.FaultUnreadable
 	// Vanished: the entry is missing, because it was gone or replaced when its turn came.
 	Vanished Kind = catalogue.FaultVanished
 	// Truncated: the file is there, but reading failed at some point; the rest is zeros.
-	Truncated Kind = "truncated"
+	Truncated Kind = catalogue.FaultTruncated
 	// Bare: the entry is there, but not all of its extended attributes.
 	Bare Kind = "attributes missing"
 	// Copied: the file is there as a file of its own, not as a link to another name (maxLinks).
