@@ -86,6 +86,11 @@ type Store interface {
 	// AbortUpload drops an unfinished upload and its parts. One that is gone is no error.
 	AbortUpload(ctx context.Context, key, id string) error
 
+	// KeepsVersions reports whether what is stored now is kept as an older version when it is replaced.
+	// It asks at most once. With an error, which may be that of a missing right, that is not known:
+	// unless the error is fatal, take it for no.
+	KeepsVersions(ctx context.Context) (bool, error)
+
 	// Thaw asks that a cold object be made readable for some days; 0 days for an Archive tier.
 	// version "" is the newest. It does not wait: see Head's Restore. A faster tier speeds up a
 	// thaw under way, where the store can. Errors: ErrNotFound, ErrThawCapacity, ErrNoThaw.

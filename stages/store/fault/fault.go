@@ -33,6 +33,7 @@ const (
 	Uploads      Op = "Uploads"
 	AbortUpload  Op = "AbortUpload"
 	Thaw         Op = "Thaw"
+	Versions     Op = "KeepsVersions"
 	Part         Op = "Part"
 	Complete     Op = "Complete"
 	Abort        Op = "Abort"
@@ -237,6 +238,10 @@ func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
 
 func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
 	return run(s, Thaw, key, func() (store.ThawResult, error) { return s.Store.Thaw(ctx, key, version, tier, days) })
+}
+
+func (s *Store) KeepsVersions(ctx context.Context) (bool, error) {
+	return run(s, Versions, "", func() (bool, error) { return s.Store.KeepsVersions(ctx) })
 }
 
 type upload struct {

@@ -33,6 +33,7 @@ var (
 	aborting   = request{doing: "aborting the upload of", action: "s3:AbortMultipartUpload"}
 	resuming   = request{doing: "listing the parts of the unfinished upload of", action: "s3:ListMultipartUploadParts"}
 	locking    = request{doing: "locking", action: "s3:PutObjectRetention"}
+	versioning = request{doing: "asking for the versioning of", action: "s3:GetBucketVersioning"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 

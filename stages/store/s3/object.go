@@ -211,7 +211,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		return store.Object{}, err
 	}
 	return store.Object{
-		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
+		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: s.gave(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
 }

@@ -95,7 +95,7 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 		return u.unproven(ctx, sorted, size, crc32c)
 	}
 	return store.Object{
-		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(u.options.Class, store.ClassStandard),
+		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: u.s.gave(out.VersionId), Class: cmp.Or(u.options.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: crc32c, HasCRC32C: true,
 	}, nil
 }
