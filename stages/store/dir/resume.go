@@ -27,7 +27,7 @@ type partNote struct {
 
 const (
 	maxNote  = 128           // bytes of a line; each is shorter
-	maxNotes = maxNote << 21 // bytes of all that are read: each part twice
+	maxNotes = maxNote << 20 // bytes of all that are read: each part once, most of them twice
 )
 
 func (n partNote) part() store.Part {
@@ -167,11 +167,11 @@ func (u *upload) readNotes() error {
 	in := bufio.NewReaderSize(io.LimitReader(u.notes, maxNotes), maxNote)
 	for err != io.EOF {
 		var line []byte
-		if line, err = in.ReadSlice('\n'); err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
+		if line, err = in.ReadSlice('\n'); err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return err
 		}
 		var n partNote
-		if json.Unmarshal(line, &n) != nil || n.Number < 1 || n.Number > u.limits.MaxParts {
+		if len(line) == 0 || line[0] != '{' || json.Unmarshal(line, &n) != nil || n.Number < 1 || n.Number > u.limits.MaxParts {
 			continue
 		}
 		delete(u.parts, n.Number)
