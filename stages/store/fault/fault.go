@@ -29,6 +29,7 @@ const (
 	Get          Op = "Get"
 	Put          Op = "Put"
 	CreateUpload Op = "CreateUpload"
+	ResumeUpload Op = "ResumeUpload"
 	Uploads      Op = "Uploads"
 	AbortUpload  Op = "AbortUpload"
 	Thaw         Op = "Thaw"
@@ -209,6 +210,22 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 		}
 		return &upload{Upload: u, s: s, key: key}, nil
 	})
+}
+
+func (s *Store) ResumeUpload(ctx context.Context, key, id string, o store.PutOptions) (store.Upload, []store.Part, error) {
+	var parts []store.Part
+	u, err := run(s, ResumeUpload, key, func() (store.Upload, error) {
+		u, held, err := s.Store.ResumeUpload(ctx, key, id, o)
+		if err != nil {
+			return nil, err
+		}
+		parts = held
+		return &upload{Upload: u, s: s, key: key}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return u, parts, nil
 }
 
 func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {

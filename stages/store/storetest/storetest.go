@@ -29,7 +29,7 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 		name string
 		test func(*testing.T, store.Store)
 	}{
-		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"Versions", testVersions}, {"New", testNew}, {"NotFound", testNotFound},
+		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"Versions", testVersions}, {"New", testNew}, {"Replaces", testReplaces}, {"Race", testRace}, {"NotFound", testNotFound},
 		{"Ranges", testRanges}, {"Changed", testChanged}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
 		{"WrongChecksum", testWrongChecksum}, {"Refused", testRefused}, {"Readable", testReadable},
 		{"Multipart", testMultipart}, {"MultipartReplaces", testMultipartReplaces}, {"MultipartUnseen", testMultipartUnseen},
@@ -369,6 +369,10 @@ func testCancelled(t *testing.T, s store.Store) {
 		"Put":   func() error { _, err := s.Put(ctx, "n", []byte("x"), store.PutOptions{CRC32C: crc}); return err },
 		"CreateUpload": func() error {
 			_, err := s.CreateUpload(ctx, "n", store.PutOptions{PartSize: s.Limits().MinPart})
+			return err
+		},
+		"ResumeUpload": func() error {
+			_, _, err := s.ResumeUpload(ctx, "u", u.ID(), store.PutOptions{PartSize: s.Limits().MinPart})
 			return err
 		},
 		"Uploads":     func() error { return s.Uploads(ctx, "", func(store.PendingUpload) error { return nil }) },
