@@ -27,7 +27,7 @@ func PartialEvent(line *catalogue.Subtree) (report.Event, bool) {
 		what = strings.Join(missing, ", ")
 	}
 	if len(missing) == 1 {
-		e.Path = missing[0]
+		e.Path, what = missing[0], "this entry"
 	}
 	e.Text = fmt.Sprintf("the archive lacks %s, which could not be read when it was made; that of run %s has what could be read then", what, line.Better)
 	return e, true

@@ -26,7 +26,7 @@ func entry(i int) Entry {
 			Saved: time.Unix(1_700_000_000, 0).UTC(), Changed: i%2 == 0,
 		},
 		List:    catalogue.Place{Pack: ".firn/lists/20261123T203000Z-1a2b3c4d-001.jsonl.gz", Offset: 1 << 20, Length: 300},
-		Adopted: i%3 == 0, Table: TagOf("table"),
+		Adopted: i%3 == 0, Partial: i%3 > 0, Better: []string{"", "20261123T203000Z-1a2b3c4d"}[i%2], Table: TagOf("table"),
 	}
 	copy(e.Fingerprint[:], fmt.Sprintf("fingerprint %d", i))
 	return e
