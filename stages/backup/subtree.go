@@ -34,6 +34,7 @@ type subtree struct {
 	record record.Record // archive
 	list   *spool.Beside // archive: the list of its entries
 	result archive.Result
+	waited bool         // it is one of the shells that come last
 	lost   bool         // archive: content of an entry could not be read
 	object store.Object // upload
 

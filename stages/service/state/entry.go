@@ -18,6 +18,8 @@ const (
 	flagChanged
 	flagSaved
 	flagList
+	flagHolds1 // the bits of Holds
+	flagHolds2
 )
 
 // encode returns form, flags, fingerprint and table, then the record and the place of the list:
@@ -27,7 +29,7 @@ func encode(e Entry) []byte {
 	for _, f := range []struct {
 		set  bool
 		flag byte
-	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}} {
+	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}, {e.Holds&1 != 0, flagHolds1}, {e.Holds&2 != 0, flagHolds2}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -85,6 +87,7 @@ func decode(b []byte) (e Entry, ok bool) {
 	if flags&flagList != 0 {
 		e.List.Offset, e.List.Length = d.number(), d.number()
 	}
+	e.Holds = Holds(flags/flagHolds1) & 3
 	e.Adopted, r.Changed = flags&flagAdopted != 0, flags&flagChanged != 0
 	if !d.ok || len(d.rest) > 0 {
 		return Entry{}, false

@@ -51,7 +51,19 @@ type Entry struct {
 	List        catalogue.Place // of the list of its entries; zero if none is known
 	Adopted     bool            // the record is the object's own metadata, and its content was never read
 	Table       TableTag        // of the table that has the record, zero if none has
+	Holds       Holds           // how much of a directory its archive holds
 }
+
+// Holds says how much of a directory an archive holds: the greater, the less.
+type Holds byte
+
+// How much of a directory an archive holds.
+const (
+	HoldsUnknown Holds = iota
+	HoldsAll           // everything below it
+	HoldsFiles         // a shell: itself, and what is in it directly and is no directory
+	HoldsAlone         // a shell: itself
+)
 
 // A TableTag stands for the URL of a table.
 type TableTag [8]byte
