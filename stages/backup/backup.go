@@ -9,6 +9,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/encryption"
+	"firn/stages/format/key"
 	"firn/stages/format/tarfmt"
 	"firn/stages/service/report"
 	"firn/stages/stage/archive"
@@ -28,11 +29,12 @@ func (b *backup) flow() {
 		pipeline.Sink(b.stages.check, changed, b.wouldSave)
 		return
 	}
-	archived := pipeline.Map(b.stages.archive, changed, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
-	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
-	parts := pipeline.Map(b.stages.encrypt, needed, b.encrypt)     // spool ▸ ciphertext, part by part
-	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)               // record and report what is completely stored
+	ordered := pipeline.Hold(b.Run, changed, b.shells.waits, b.shells.ready) // shells that take the place of more come last
+	archived := pipeline.Map(b.stages.archive, ordered, b.archive)           // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)                // skip what the store holds with the same content
+	parts := pipeline.Map(b.stages.encrypt, needed, b.encrypt)               // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)                 // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)                         // record and report what is completely stored
 }
 
 // lookupMost is how many keys one request to a table asks for: the most that DynamoDB's
@@ -46,6 +48,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 	}, func(path string, err error) {
 		b.cutFaults.Store(path, true)
 		b.journal.cutFault(path, err)
+		b.shells.missed(key.Clean(path))
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
 	}, b.journal.leftOut)
 	if err == nil {
@@ -110,6 +113,7 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	}
 	if errors.Is(err, errLeftOut) {
 		b.Totals.DoneSubtrees.Add(1)
+		b.shells.ended(s, true)
 		s.Drop(err)
 		return nil
 	}
@@ -146,6 +150,9 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		if err := b.compare(ctx, s); err != nil {
 			return s.giveUp(err)
 		}
+		if b.shells.putAside(ctx, s) {
+			return nil
+		}
 		return emit(s)
 	}
 	defer s.Drop(nil)
@@ -159,6 +166,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	b.journal.identical(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Identical)
+	b.shells.ended(s, !s.unread.any())
 	return nil
 }
 
@@ -203,6 +211,7 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	b.journal.saved(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Saved)
+	b.shells.ended(s, !s.unread.any())
 	return nil
 }
 

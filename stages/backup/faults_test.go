@@ -279,7 +279,8 @@ func TestNothingReadStoresNothing(t *testing.T) {
 	before := r.Objects()
 	r.ForgetAll() // so that the table is asked
 	o := r.Backup(func(b *backup.Options) { b.Table, b.ForceRead = vanishing{filepath.Join(r.Tree, "d")}, true })
-	if failed := o.Of(report.Failed); len(failed) != 1 || failed[0] != filepath.Join(r.Tree, "d") || o.Complete(&o.Totals) {
+	// What the shell would take the place of is not known, and may hold d.
+	if failed := o.Of(report.Failed); !slices.Equal(failed, []string{filepath.Join(r.Tree, "d"), r.Tree}) || o.Complete(&o.Totals) {
 		t.Errorf("failed: %v", o.Events)
 	}
 	for key, object := range r.Objects() {

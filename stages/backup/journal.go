@@ -42,6 +42,7 @@ type journal struct {
 	ctx    context.Context // of the run, for what is written when its stages have ended
 	writer *ledger.Writer  // nil in a dry run
 	id     string
+	volume int64           // how large a volume of the catalogue may get, in bytes
 	packs  map[string]bool // that lists can be in: in the store when the run began, and not retired
 	broken sync.Once       // the first error is reported
 
@@ -81,7 +82,7 @@ func (b *backup) openJournal(ctx context.Context, volume int64) (_ *journal, err
 		j.retire(id)
 	}
 	j.packs, j.id = j.history.Packs, ledger.NewID(b.Started)
-	j.writer = b.Ledger.Begin(j.id, volume)
+	j.volume, j.writer = volume, b.Ledger.Begin(j.id, volume)
 	return j, nil
 }
 

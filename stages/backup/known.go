@@ -34,7 +34,7 @@ func (b *backup) concerns(backupPath string) bool {
 func (b *backup) learn(ctx context.Context) error {
 	unread := map[string]bool{}
 	for _, run := range ledger.Sources(b.journal.history.New) {
-		err := b.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error { return b.learnLine(ctx, &line) })
+		err := b.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error { return b.learnLine(ctx, &run, &line) })
 		switch {
 		case err != nil && ctx.Err() != nil || pipeline.IsFatal(err):
 			return err
@@ -54,7 +54,7 @@ func (b *backup) learn(ctx context.Context) error {
 
 // learnLine writes what a line says of its object to the state file, if it is proven by an HMAC.
 // What the state file knows gives way only to what the store lists now.
-func (b *backup) learnLine(ctx context.Context, line *catalogue.Subtree) error {
+func (b *backup) learnLine(ctx context.Context, run *catalogue.Run, line *catalogue.Subtree) error {
 	r := line.Record()
 	if r.HMAC == "" || !b.asker.Ours(r) {
 		return nil
@@ -74,6 +74,9 @@ func (b *backup) learnLine(ctx context.Context, line *catalogue.Subtree) error {
 		seen.Record, seen.Adopted, seen.List = r, false, catalogue.Place{} // its metadata may have been others
 	default:
 		seen = state.Entry{Record: r, Adopted: line.Adopted, Partial: line.Partial, Better: line.Better}
+	}
+	if line.Status != catalogue.Failed { // else its object is what an earlier run cut
+		seen.Holds = holds(*run, line.Path, line.Shell)
 	}
 	if line.List != nil {
 		seen.List = *line.List
@@ -181,6 +184,7 @@ func (b *backup) unchanged(ctx context.Context, s *subtree) error {
 		return err
 	}
 	b.journal.unchanged(ctx, s, &entry)
+	entry.Holds = s.holds()
 	if entry != *s.seen {
 		b.remember(s, entry)
 	}
@@ -215,7 +219,7 @@ func (b *backup) remember(s *subtree, entry state.Entry) {
 	if b.options.DryRun {
 		return
 	}
-	entry.Fingerprint = s.scan.Fingerprint
+	entry.Fingerprint, entry.Holds = s.scan.Fingerprint, s.holds()
 	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
 		entry.Fingerprint = [32]byte{}
 	}

@@ -172,7 +172,11 @@ func TestRekey(t *testing.T) {
 		}
 		all, _, err := r.Ledger().Runs(t.Context())
 		r.Must(err)
-		if len(all) != 1 || !slices.Equal(all[0].RetiredKeys, slices.Compact(slices.Sorted(maps.Values(before)))) {
+		runs := 2 // what the shell took the place of is not known: see shells.go
+		if versions {
+			runs = 1
+		}
+		if len(all) != runs || !slices.Equal(all[runs-1].RetiredKeys, slices.Compact(slices.Sorted(maps.Values(before)))) {
 			t.Errorf("runs: %+v; the archives had the key ids %q", all, before)
 		}
 		for _, line := range lines {
@@ -248,7 +252,11 @@ func TestRekeyIsInterrupted(t *testing.T) {
 				}
 			}
 			o := r.Backup(func(b *backup.Options) { b.Rekey = !stopped })
-			if o.Err != nil || o.Totals.Saved.Load() != 1 || o.Totals.Unchanged.Load() != 6 {
+			saves := int64(1)
+			if !stopped {
+				saves = 2 // without a run, the shell does not take the place of what is not known
+			}
+			if o.Err != nil || o.Totals.Saved.Load() != saves || o.Totals.Unchanged.Load() != 7-saves {
 				t.Errorf("%v %v", o.Err, o.Events)
 			}
 			for key, id := range keysOf(r) {

@@ -105,6 +105,7 @@ type backup struct {
 	packer    *pack.Packer
 	sender    *upload.Sender
 	journal   *journal
+	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
 
 	learned chan struct{} // closed when the state file has what the catalogue says
@@ -322,6 +323,7 @@ func (b *backup) begin(ctx context.Context) {
 		}
 		return b.learn(ctx)
 	})
+	b.shells = newShells(b)
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender = &upload.Sender{
@@ -345,6 +347,7 @@ func (b *backup) fault(f pipeline.Fault) {
 			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
 		}
 		b.journal.failed(s, f.Err)
+		b.shells.ended(s, false)
 	}
 	b.Report.Event(e)
 }

@@ -35,6 +35,7 @@ type subtree struct {
 	list   *spool.Beside // archive: the list of its entries
 	result archive.Result
 	unread unread // archive
+	waited bool   // it is one of the shells that come last
 
 	partial bool         // check: the archive lacks the content of entries that could not be read
 	better  string       // check: id of the run whose archive has it; "" if none is known

@@ -77,9 +77,12 @@ func (r *restore) acceptOther(ctx context.Context, a *item, own record.Record) e
 }
 
 // isCutAgain reports whether a newer run may have stored an archive under the same key. Then what it
-// left out was in the older one alone.
+// left out was in the older one alone. A run that saved all but the shell (see backup's shells.go)
+// left nothing out: a shell that a run after it stored is all that is wanted.
 func (a *item) isCutAgain() bool {
-	return slices.ContainsFunc(a.newer, func(r *ledger.Reach) bool { return treepath.Within(r.Run.Path, a.Line.Path) })
+	return slices.ContainsFunc(a.newer, func(r *ledger.Reach) bool {
+		return treepath.Within(r.Run.Path, a.Line.Path) && !r.LacksShellOnly(a.Line.Path)
+	})
 }
 
 // A LostRunError says that an archive may be an older one, of a run that is away, and was put back: it

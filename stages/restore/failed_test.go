@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"firn/stages/backup"
 	"firn/stages/format/exclude"
 	"firn/stages/service/report"
+	"firn/stages/store"
 	"firn/stages/store/fault"
 )
 
@@ -82,12 +84,18 @@ func TestFailedSubtrees(t *testing.T) {
 	holds(t, filepath.Join(target, r.Tree), map[string]string{"vm/s/f": "new", "vm/new/f": ""})
 }
 
+// forgetful is a store that says that it keeps versions, and keeps none.
+type forgetful struct{ store.Store }
+
+func (forgetful) KeepsVersions(context.Context) (bool, error) { return true, nil }
+
 // TestDeeperCutThatFails: the run stored an archive of a directory alone over one of all that is in
-// it, and then failed. In a store without versions the content is gone, and that is told.
+// it, and then failed. If the store has no versions after all, the content is gone, and that is told.
 func TestDeeperCutThatFails(t *testing.T) {
 	t.Parallel()
 	r := stagestest.NewRig(t)
 	stagestest.Write(t, filepath.Join(r.Tree, "a", "s", "f"), "content")
+	r.Store = forgetful{r.Store}
 	r.Backup()
 	sound := failing(r, "a/s")
 	r.Backup(func(b *backup.Options) { b.Walk.Depth = 2 })

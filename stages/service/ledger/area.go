@@ -22,12 +22,16 @@ const cacheTag = "CACHEDIR.TAG"
 // Add adds a subtree of a run.
 func (a *Area) Add(run catalogue.Run, subtree string, shell bool) {
 	if shell {
-		set(&a.shells, subtree, level(run.Path, subtree)+1 < run.Depth)
+		set(&a.shells, subtree, ShellHasFiles(run, subtree))
 	} else {
 		set(&a.whole, subtree, true)
 	}
 	a.climb(subtree)
 }
+
+// ShellHasFiles reports whether the shell of a run's directory holds what is in it directly and is no
+// directory.
+func ShellHasFiles(run catalogue.Run, shell string) bool { return level(run.Path, shell)+1 < run.Depth }
 
 // AddInside adds what is in a directory, but for the tag of a cache.
 func (a *Area) AddInside(dir string, cache bool) {
@@ -83,6 +87,13 @@ func (a *Area) Holds(name string) bool {
 	}
 	_, all := a.inside["/"]
 	return a.whole["/"] || all && name != "/"
+}
+
+// hasShellOnly reports whether all that is in the area at a path and below it is the directory's shell.
+func (a *Area) hasShellOnly(name string) bool {
+	_, shell := a.shells[name]
+	_, inside := a.inside[name]
+	return shell && !inside && !a.above[name] && !a.Holds(name)
 }
 
 // Touches reports whether something at a path, or below it, is in the area.

@@ -335,6 +335,13 @@ func (h *History) Keep(memo Memo, s Step) {
 	s.keepAs(memo, h.lastOf(s.Path))
 }
 
+// Follow is Keep for a run after which another one of the same history comes.
+func (h *History) Follow(memo Memo, s Step) {
+	h.Keep(memo, s)
+	h.add(s)
+	h.Next = s.Number + 1
+}
+
 // An ExpectError says that the catalogue does not show that its newest run comes after a certain one.
 type ExpectError struct {
 	Expected string // the id, or the beginning of one, as it was given

@@ -28,6 +28,8 @@ type lack struct {
 	path   string
 	failed bool
 	inside bool // what is in the directory; it itself is there
+	shell  bool // the directory alone, or, if files, with what is in it directly and is no directory
+	files  bool
 }
 
 // An Extent is how much of a part of a tree a run shows.
@@ -52,13 +54,13 @@ func NewReach(run catalogue.Run) *Reach {
 		}
 		path := key.Clean(f.Path)
 		r.failed.AddInside(path, false)
-		r.lacks = append(r.lacks, lack{path, true, true})
+		r.lacks = append(r.lacks, lack{path: path, failed: true, inside: true})
 	}
 	for _, l := range run.Left {
 		lacks := lack{path: l.Path}
 		switch l.Why {
 		case catalogue.Unsaved, catalogue.Kept:
-			lacks.failed = true
+			lacks.failed, lacks.shell, lacks.files = true, l.Shell, l.Shell && ShellHasFiles(run, l.Path)
 			r.failed.Add(run, l.Path, l.Shell)
 		case catalogue.Unlisted:
 			lacks.failed, lacks.inside = true, true
@@ -128,6 +130,9 @@ func (r *Reach) Of(of, name string) Extent {
 	return All
 }
 
+// LacksShellOnly reports whether the run saved everything below a directory, but not its shell.
+func (r *Reach) LacksShellOnly(dir string) bool { return r.failed.hasShellOnly(dir) }
+
 // superseded reports whether newer runs together show all that an older one may hold.
 func superseded(older catalogue.Run, newer []*Reach) bool {
 	var parts []*Reach
@@ -169,7 +174,8 @@ func (r *Reach) mayHold(l lack) bool {
 // covers reports whether all that is lacked is in the area.
 func (a *Area) covers(l lack) bool {
 	cache, inside := a.inside[l.path]
-	return l.inside && inside && !cache || a.Holds(l.path)
+	files, shell := a.shells[l.path]
+	return l.inside && inside && !cache || l.shell && shell && (files || !l.files) || a.Holds(l.path)
 }
 
 func lackedByAll(parts []*Reach, of, path string) bool {

@@ -24,7 +24,8 @@ type Writer struct {
 	lines    *catalogue.ManifestWriter
 	volumes  []string // keys of those that were begun
 	err      error
-	step     Step // of the run, once it is stored
+	run      catalogue.Run // once it is stored
+	step     Step          // of it
 
 	storing sync.Mutex // one volume is stored at a time, so that at most one more is full
 }
@@ -143,12 +144,13 @@ func (w *Writer) failed(err error) error {
 
 // Finish stores the last volumes and then the run, with its id and the keys of its volumes added.
 // Without an error the catalogue of the run is complete. It is called once, after all other calls
-// have returned.
-func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
+// have returned, or again after an error, which it returns then.
+func (w *Writer) Finish(ctx context.Context, run catalogue.Run) (err error) {
 	defer w.Discard()
 	if w.err != nil {
 		return w.err
 	}
+	defer func() { w.err = err }()
 	if w.pack != nil {
 		if err := w.l.seal(ctx, w.pack.key, w.pack); err != nil {
 			return err
@@ -175,13 +177,16 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) error {
 	object, mac, err := w.l.sealed(ctx, w.l.RunKey(w.id), bytes.NewReader(b.Bytes()))
 	if err == nil {
 		run.HMAC = mac
-		w.step = StepOf(run).at(object)
+		w.run, w.step = run, StepOf(run).at(object)
 	}
 	return err
 }
 
 // Step is that of the run, once Finish has stored it.
 func (w *Writer) Step() Step { return w.step }
+
+// Run is the run, once Finish has stored it.
+func (w *Writer) Run() catalogue.Run { return w.run }
 
 // Discard ends the Writer in place of Finish: it removes the scratch files. No run names what was
 // stored.

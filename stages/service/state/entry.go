@@ -20,6 +20,8 @@ const (
 	flagList
 	flagPartial
 	flagBetter
+	flagHolds1 // the bits of Holds
+	flagHolds2
 )
 
 // encode returns form, flags, fingerprint and table, then the record and the place of the list:
@@ -29,7 +31,7 @@ func encode(e Entry) []byte {
 	for _, f := range []struct {
 		set  bool
 		flag byte
-	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}, {e.Partial, flagPartial}, {e.Better != "", flagBetter}} {
+	}{{e.Adopted, flagAdopted}, {r.Changed, flagChanged}, {r.Saved.Unix() > 0, flagSaved}, {e.List != (catalogue.Place{}), flagList}, {e.Partial, flagPartial}, {e.Better != "", flagBetter}, {e.Holds&1 != 0, flagHolds1}, {e.Holds&2 != 0, flagHolds2}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -93,6 +95,7 @@ func decode(b []byte) (e Entry, ok bool) {
 	if flags&flagList != 0 {
 		e.List.Offset, e.List.Length = d.number(), d.number()
 	}
+	e.Holds = Holds(flags/flagHolds1) & 3
 	e.Adopted, r.Changed, e.Partial = flags&flagAdopted != 0, flags&flagChanged != 0, flags&flagPartial != 0
 	if !d.ok || len(d.rest) > 0 {
 		return Entry{}, false

@@ -53,7 +53,19 @@ type Entry struct {
 	Partial     bool            // the archive lacks the content of entries that could not be read
 	Better      string          // id of the run whose archive has some of that; "" if none is known
 	Table       TableTag        // of the table that has the record, zero if none has
+	Holds       Holds           // how much of a directory its archive holds
 }
+
+// Holds says how much of a directory an archive holds: the greater, the less.
+type Holds byte
+
+// How much of a directory an archive holds.
+const (
+	HoldsUnknown Holds = iota
+	HoldsAll           // everything below it
+	HoldsFiles         // a shell: itself, and what is in it directly and is no directory
+	HoldsAlone         // a shell: itself
+)
 
 // A TableTag stands for the URL of a table.
 type TableTag [8]byte

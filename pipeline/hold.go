@@ -1,0 +1,48 @@
+package pipeline
+
+import "context"
+
+// Hold passes items on, but keeps those for which waits is true. Once in is closed, ready is called
+// with them, and those that it returns are passed on. waits owns no item; ready owns those that it
+// does not return, and all with an error, which is a fault of the run unless it is ErrStopped. A soft
+// stop drops what is not passed on yet. The items that wait are all that is kept.
+func Hold[T any](r *Run, in <-chan T, waits func(context.Context, T) bool, ready func(context.Context, []T) ([]T, error)) <-chan T {
+	out := make(chan T)
+	pass := func(item T, stop <-chan struct{}) {
+		reason := r.refused(stop)
+		if reason == nil {
+			select {
+			case out <- item:
+				return
+			case <-r.ctx.Done():
+			}
+			reason = context.Cause(r.ctx)
+		}
+		drop(item, reason)
+	}
+	r.Go(func(ctx context.Context) error {
+		defer close(out)
+		var held []T
+		defer func() { // in is drained, whatever happens
+			for item := range in {
+				drop(item, errPanicked)
+			}
+		}()
+		for item := range in {
+			if ctx.Err() == nil && waits(ctx, item) {
+				held = append(held, item)
+				continue
+			}
+			pass(item, nil)
+		}
+		held, err := ready(ctx, held)
+		if err != nil {
+			return err
+		}
+		for _, item := range held {
+			pass(item, r.stopping)
+		}
+		return nil
+	})
+	return out
+}

@@ -1,0 +1,55 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"firn/pipeline"
+)
+
+// TestHold: what waits comes last, after ready; a soft stop or an error of ready leaves it out, and
+// ends the run with that.
+func TestHold(t *testing.T) {
+	failed := errors.New("not ready")
+	for name, tt := range map[string]struct {
+		stop bool
+		err  error
+		want []int
+		end  error
+	}{
+		"ready":   {want: []int{1, 3, 2, 4}},
+		"stopped": {stop: true, want: []int{1, 3}, end: pipeline.ErrStopped},
+		"failed":  {err: failed, want: []int{1, 3}, end: failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := pipeline.New(t.Context(), pipeline.Options{})
+			in := pipeline.Source(run.Stage("source", 1), func(_ context.Context, emit func(int) error) error {
+				for i := 1; i <= 4; i++ {
+					if err := emit(i); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			even := func(_ context.Context, i int) bool { return i%2 == 0 }
+			held := pipeline.Hold(run, in, even, func(_ context.Context, waiting []int) ([]int, error) {
+				if !slices.Equal(waiting, []int{2, 4}) {
+					t.Errorf("waiting: %v", waiting)
+				}
+				if tt.stop {
+					run.Stop()
+				}
+				return waiting, tt.err
+			})
+			var got []int
+			for i := range held {
+				got = append(got, i)
+			}
+			if err := run.Wait(); !errors.Is(err, tt.end) || !slices.Equal(got, tt.want) {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
