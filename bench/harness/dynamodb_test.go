@@ -2,6 +2,7 @@ package harness_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,19 @@ func TestDynamoDB(t *testing.T) {
 	db.CreateTableKeyed(t, "other-key", "id", types.ScalarAttributeTypeN)
 	_, err = client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: new("other-key"), Key: keys[0]})
 	wantCode(t, "get by another key", err, "ValidationException")
+}
+
+// TestDynamoDBKeepsConnections that are idle: a request on one that it is closing is lost, and sent
+// again, which counts twice.
+func TestDynamoDBKeepsConnections(t *testing.T) {
+	answer, err := http.Get(harness.DynamoDB(t).Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if limit := answer.Header.Get("Keep-Alive"); limit != "" || answer.Close {
+		t.Errorf("it keeps an idle connection for %q, close %v", limit, answer.Close)
+	}
 }
 
 func TestProxyThrottlesDynamoDB(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -106,6 +107,11 @@ func Proxy(t testing.TB, target string) *FaultProxy {
 	return p
 }
 
+// idle is how long a connection to the server is kept for the next call: shorter than any server
+// keeps it (node: 5 s). A call on a connection that the server is just closing would be lost, and
+// the client's second try counted.
+const idle = 2 * time.Second
+
 // StartProxy is Proxy without a test; Close stops it.
 func StartProxy(target string) (*FaultProxy, error) {
 	to, err := url.Parse(target)
@@ -117,7 +123,7 @@ func StartProxy(target string) (*FaultProxy, error) {
 		return nil, err
 	}
 	p := &FaultProxy{Endpoint: "http://" + listener.Addr().String(), counts: map[string]int64{}}
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: idle}
 	reverse := &httputil.ReverseProxy{
 		Transport:     transport,
 		FlushInterval: -1,

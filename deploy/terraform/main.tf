@@ -215,10 +215,10 @@ data "aws_iam_policy_document" "read" {
 data "aws_iam_policy_document" "backup" {
   source_policy_documents = [data.aws_iam_policy_document.read.json]
 
-  # S3 has no condition on the prefix for this action.
+  # S3 has no condition on the prefix for these actions.
   statement {
     sid       = "FindUnfinishedUploads"
-    actions   = ["s3:ListBucketMultipartUploads"]
+    actions   = ["s3:ListBucketMultipartUploads", "s3:GetBucketVersioning"]
     resources = [aws_s3_bucket.archives.arn]
   }
 

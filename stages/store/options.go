@@ -19,6 +19,9 @@ func CheckPut(key string, o PutOptions) error {
 	if err := CheckClass(o.Class); err != nil {
 		return err
 	}
+	if o.New && o.Replaces != "" {
+		return fmt.Errorf("an object can't both be new and replace another (%s)", o.Replaces)
+	}
 	total := 0
 	for name, value := range o.Meta {
 		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
@@ -79,6 +82,21 @@ func CheckParts(parts []Part, partSize int64, want uint32) (sorted []Part, size 
 		return nil, 0, fmt.Errorf("%w (CRC-32C of all parts %08x, not %08x)", ErrChecksum, sum, want)
 	}
 	return sorted, size, nil
+}
+
+// CheckListed returns an error unless parts, as a store lists them, rise in number and can be parts of
+// an upload with that part size: ErrOtherParts if only their sizes are wrong.
+func (l Limits) CheckListed(parts []Part, partSize int64) error {
+	last := 0
+	for i, p := range parts {
+		if p.Number <= last || p.Number > l.MaxParts {
+			return fmt.Errorf("part %d is listed after part %d: their numbers must rise, to %d at most", p.Number, last, l.MaxParts)
+		}
+		if last = p.Number; p.Size < 1 || p.Size > partSize || i < len(parts)-1 && p.Size != partSize {
+			return fmt.Errorf("%w: part %d has %d bytes, parts are of %d", ErrOtherParts, p.Number, p.Size, partSize)
+		}
+	}
+	return nil
 }
 
 // CheckSum returns ErrChecksum unless want is the CRC-32C of body.

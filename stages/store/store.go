@@ -21,12 +21,16 @@ var (
 	ErrNoThaw = errors.New("this store can't thaw")
 	// ErrNoUpload: the store knows no unfinished upload with that id: it was completed or aborted.
 	ErrNoUpload = errors.New("no such unfinished upload")
+	// ErrOtherParts: the unfinished upload was begun with another part size.
+	ErrOtherParts = errors.New("the unfinished upload has parts of another size")
 	// ErrChecksum: the bytes that arrived are not those the caller's CRC-32C was computed over.
 	ErrChecksum = errors.New("checksum does not match the bytes that arrived")
 	// ErrChanged: the object is no longer the one that was to be read.
 	ErrChanged = errors.New("the object was changed while it was read")
 	// ErrExists: an object has the key of one that was to be new.
 	ErrExists = errors.New("there is an object with this key already")
+	// ErrReplaced: the object with this key is not the one that was to be replaced.
+	ErrReplaced = errors.New("the object with this key is not the one that was to be replaced")
 	// ErrNoLock: the store keeps no locks.
 	ErrNoLock = errors.New("this store keeps no locks (S3 Object Lock)")
 	// ErrTooLarge: the store takes no object of that size.
@@ -63,18 +67,29 @@ type Store interface {
 
 	// Put stores body as one object, replacing (as a new version, where the store keeps versions)
 	// what had the key. body stays the caller's; it is read, perhaps several times, only until Put
-	// returns, and never changed. Errors: ErrChecksum.
+	// returns, and never changed. Errors: ErrChecksum, ErrExists, ErrReplaced.
 	Put(ctx context.Context, key string, body []byte, o PutOptions) (Object, error)
 
 	// CreateUpload begins a multipart upload of parts of o.PartSize. Only Complete makes it
 	// visible.
 	CreateUpload(ctx context.Context, key string, o PutOptions) (Upload, error)
 
+	// ResumeUpload takes up an upload that CreateUpload began with the same key and o, in this process
+	// or in an earlier one. An Upload value of before must not be used any more. It returns the parts
+	// that the store holds, by rising number: each of o.PartSize bytes, but the highest. What they
+	// hold is not proven: see Part.Holds. Errors: ErrNoUpload, ErrOtherParts.
+	ResumeUpload(ctx context.Context, key, id string, o PutOptions) (Upload, []Part, error)
+
 	// Uploads calls fn for every unfinished upload whose key begins with prefix, until fn fails.
 	Uploads(ctx context.Context, prefix string, fn func(PendingUpload) error) error
 
 	// AbortUpload drops an unfinished upload and its parts. One that is gone is no error.
 	AbortUpload(ctx context.Context, key, id string) error
+
+	// KeepsVersions reports whether what is stored now is kept as an older version when it is replaced.
+	// It asks at most once. With an error, which may be that of a missing right, that is not known:
+	// unless the error is fatal, take it for no.
+	KeepsVersions(ctx context.Context) (bool, error)
 
 	// Thaw asks that a cold object be made readable for some days; 0 days for an Archive tier.
 	// version "" is the newest. It does not wait: see Head's Restore. A faster tier speeds up a
@@ -125,7 +140,8 @@ type Upload interface {
 
 	// Complete makes the object out of all parts from 1 on, in any order; crc32c is of the whole.
 	// It fails for a made object only if neither its answer nor a question after it arrived. Abort
-	// is safe after any failure. Errors: ErrChecksum, ErrNoUpload.
+	// is safe after any failure. Parts may be those of an earlier process, as Part returned them there
+	// or as ResumeUpload did. Errors: ErrChecksum, ErrNoUpload, ErrExists, ErrReplaced.
 	Complete(ctx context.Context, parts []Part, crc32c uint32) (Object, error)
 
 	// Abort drops the upload and its parts. After Complete it does nothing.
@@ -174,7 +190,22 @@ type Part struct {
 	Number int // from 1
 	Size   int64
 	ETag   string
-	CRC32C uint32
+	CRC32C uint32 // true only when HasCRC32C
+	// HasCRC32C: the CRC is known. Of ResumeUpload's parts it is not on servers that don't list it.
+	HasCRC32C bool
+}
+
+// Holds reports whether p, a part that ResumeUpload returned, holds the bytes that Part stored as
+// sent: by their size and CRC-32C or, where the server lists none, by the ETag it gave for them.
+// Then p's ETag and sent's CRC-32C are what Complete wants.
+func (p Part) Holds(sent Part) bool {
+	if p.Number != sent.Number || p.Size != sent.Size {
+		return false
+	}
+	if p.HasCRC32C {
+		return p.CRC32C == sent.CRC32C
+	}
+	return p.ETag != "" && p.ETag == sent.ETag
 }
 
 // PutOptions describes an object to be stored.
@@ -183,6 +214,7 @@ type PutOptions struct {
 	Class    string            // storage class; "" is the store's default
 	CRC32C   uint32            // CRC-32C (Castagnoli) of body; always verified. Multipart: given to Complete instead
 	New      bool              // an object that has the key already is ErrExists, as far as the store can tell
+	Replaces string            // ETag, as Head, List or Get gave it, of the object that the new one may replace; any other, or none, is ErrReplaced, as far as the store can tell
 	PartSize int64             // multipart: bytes of every part but the last, so that a part can be written to its place at once
 }
 

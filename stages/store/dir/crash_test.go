@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if root := os.Getenv(writerEnv); root != "" {
 		writeForEver(root)
 	}
+	if root := os.Getenv(uploaderEnv); root != "" {
+		uploadForEver(root)
+	}
 	os.Exit(m.Run())
 }
 

@@ -59,6 +59,17 @@ func files(t testing.TB, root string) []string {
 
 func TestStore(t *testing.T) { storetest.Run(t, open) }
 
+func TestResume(t *testing.T) {
+	storetest.RunResume(t, func(t testing.TB) (first, next store.Store) {
+		opened, root := openRoot(t)
+		again, err := dir.Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opened, again
+	})
+}
+
 func TestOddKeys(t *testing.T) { storetest.RunKeys(t, open(t), storetest.OddKeys()) }
 
 // TestPlain: a human finds the object where its key says, readable by this user alone.

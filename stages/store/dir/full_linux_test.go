@@ -20,7 +20,7 @@ func TestDiskFull(t *testing.T) {
 	if err := s.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	tmp, err := s.begin("k")
+	tmp, err := s.begin("k", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestStrays(t *testing.T) {
 	if err := s.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	dead, err := s.begin("home/x") // a Put that never ended
+	dead, err := s.begin("home/x", 0) // a Put that never ended
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 	if err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", key, err)
 	}
-	t, err := s.begin(key)
+	t, err := s.begin(key, 0)
 	if err != nil {
 		return store.Object{}, err
 	}
@@ -45,10 +45,12 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 type pending struct {
 	Key       string    `json:"key"`
 	Initiated time.Time `json:"initiated"`
+	PartSize  int64     `json:"part_size,omitempty"` // bytes; 0: of a Put, which can't be resumed
 }
 
 // A temp is an object's file on its way. In the uploads folder it is ID.json (what it is to become;
-// made first, never written again, and removed last), ID.data (its bytes) and ID.meta (its sidecar).
+// made first, never written again, and removed last), ID.data (its bytes), ID.meta (its sidecar) and,
+// of an upload, ID.parts (its parts that are on the disk, one a line).
 type temp struct {
 	s    *Store
 	id   string
@@ -57,15 +59,16 @@ type temp struct {
 }
 
 const (
-	infoExt = ".json"
-	dataExt = ".data"
-	metaExt = ".meta"
+	infoExt  = ".json"
+	dataExt  = ".data"
+	metaExt  = ".meta"
+	partsExt = ".parts"
 )
 
-func (s *Store) begin(key string) (*temp, error) {
+func (s *Store) begin(key string, partSize int64) (*temp, error) {
 	now := time.Now().UTC()
 	t := &temp{s: s, key: key, id: now.Format("20060102T150405Z-") + strings.ToLower(rand.Text()[:16])}
-	err := writeFile(t.path(infoExt), pending{Key: key, Initiated: now}, false)
+	err := writeFile(t.path(infoExt), pending{Key: key, Initiated: now, PartSize: partSize}, partSize > 0)
 	if err == nil {
 		t.file, err = os.OpenFile(t.path(dataExt), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
@@ -108,7 +111,7 @@ func (t *temp) commit(ctx context.Context, size int64, crc uint32, o store.PutOp
 	if err := context.Cause(ctx); err != nil {
 		return store.Object{}, fmt.Errorf("storing %s: %w", t.key, err)
 	}
-	if err := t.install(d, o.New); err != nil {
+	if err := t.install(d, o); err != nil {
 		err = errors.Join(t.gone(), err)
 		return store.Object{}, t.s.fault("putting "+t.key+" in its place", err)
 	}
@@ -125,20 +128,23 @@ func (t *temp) gone() error {
 }
 
 // install chooses the place and renames the files to it. An object stays where it is; a new one
-// goes to its plain place, if the file system has one for it. If it must be new, and is not, the error
-// is store.ErrExists.
-func (t *temp) install(d description, mustBeNew bool) error {
+// goes to its plain place, if the file system has one for it. Errors: store.ErrExists if it must be
+// new and is not, store.ErrReplaced if it would replace another than it may.
+func (t *temp) install(d description, o store.PutOptions) error {
 	unlock, err := t.s.lock(t.key)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	old, err := t.s.find(t.key, false)
+	old, err := t.s.find(t.key, o.Replaces != "")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err == nil && mustBeNew {
+	if err == nil && o.New {
 		return store.ErrExists
+	}
+	if o.Replaces != "" && (err != nil || old.object().ETag != o.Replaces) {
+		return store.ErrReplaced
 	}
 	plain, ok := plainPlace(t.key)
 	isOdd := err == nil && old.place != plain
@@ -240,7 +246,7 @@ func (t *temp) remove() error {
 
 func (s *Store) removeTemp(id string) error {
 	var errs []error
-	for _, ext := range []string{dataExt, metaExt, infoExt} { // the description of the others goes last
+	for _, ext := range []string{dataExt, metaExt, partsExt, infoExt} { // the description of the others goes last
 		if err := os.Remove(s.path(uploadsDir + "/" + id + ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, s.fault("dropping an unfinished upload", err))
 		}

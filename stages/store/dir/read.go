@@ -23,6 +23,9 @@ func (s *Store) Head(ctx context.Context, key, version string) (store.Object, er
 	return f.object(), nil
 }
 
+// KeepsVersions is false.
+func (s *Store) KeepsVersions(ctx context.Context) (bool, error) { return false, context.Cause(ctx) }
+
 // Thaw has nothing to do: whatever class an object was given, its file can be read at once.
 func (s *Store) Thaw(ctx context.Context, key, version string, _ store.Tier, _ int) (store.ThawResult, error) {
 	_, err := s.findFor(ctx, "thawing", key, version, false)

@@ -18,6 +18,7 @@ import (
 // upload is a multipart upload: parts are written to their offsets in one file.
 type upload struct {
 	temp    *temp
+	notes   *os.File // of stored parts
 	options store.PutOptions
 	limits  store.Limits
 
@@ -34,11 +35,15 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 	if err != nil {
 		return nil, fmt.Errorf("storing %s: %w", key, err)
 	}
-	t, err := s.begin(key)
+	t, err := s.begin(key, o.PartSize)
 	if err != nil {
 		return nil, err
 	}
-	return &upload{temp: t, options: o, limits: s.Limits(), parts: map[int]store.Part{}}, nil
+	notes, err := t.beginNotes()
+	if err != nil {
+		return nil, errors.Join(s.fault("beginning to store "+key, err), t.remove())
+	}
+	return &upload{temp: t, notes: notes, options: o, limits: s.Limits(), parts: map[int]store.Part{}}, nil
 }
 
 func (u *upload) ID() string { return u.temp.id }
@@ -48,14 +53,20 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 	if err != nil {
 		return store.Part{}, fmt.Errorf("storing part %d of %s: %w", number, u.temp.key, err)
 	}
+	noting := func(err error) error {
+		return u.temp.s.fault(fmt.Sprintf("noting part %d of %s", number, u.temp.key), errors.Join(u.temp.gone(), err))
+	}
+	if err := u.replaced(number, crc32c); err != nil {
+		return store.Part{}, noting(err)
+	}
 	if err := u.temp.write(ctx, body, int64(number-1)*u.options.PartSize); err != nil {
 		return store.Part{}, err
 	}
-	part := store.Part{Number: number, Size: int64(len(body)), ETag: fmt.Sprintf("%08x", crc32c), CRC32C: crc32c}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.parts[number] = part
-	return part, nil
+	note := partNote{Number: number, Size: int64(len(body)), CRC32C: crc32c}
+	if err := u.saved(note); err != nil {
+		return store.Part{}, noting(err)
+	}
+	return note.part(), nil
 }
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
@@ -67,17 +78,21 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, p := range sorted {
-		if u.parts[p.Number] != p {
+		if p.HasCRC32C = true; u.parts[p.Number] != p {
 			return store.Object{}, fmt.Errorf("completing %s: part %d is not the one that was stored", u.temp.key, p.Number)
 		}
 	}
 	if err := u.temp.file.Truncate(size); err != nil { // a longer attempt may have left more
 		return store.Object{}, u.temp.s.fault("completing "+u.temp.key, err)
 	}
-	return u.temp.commit(ctx, size, crc32c, u.options)
+	o, err := u.temp.commit(ctx, size, crc32c, u.options)
+	if err == nil {
+		_ = u.close() // all is on the disk
+	}
+	return o, err
 }
 
-func (u *upload) Abort(context.Context) error { return u.temp.remove() }
+func (u *upload) Abort(context.Context) error { return errors.Join(u.close(), u.temp.remove()) }
 
 // strayAge is how old a file without a description must be to count as a dead run's: a live run's
 // lacks one for a moment only.
@@ -154,7 +169,7 @@ func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("dropping the unfinished upload of %s: %w", key, err)
 	}
-	if id == "" || strings.ContainsAny(id, "./\x00") {
+	if !isID(id) {
 		return fmt.Errorf("dropping the unfinished upload of %s: %q is no id of this store", key, id)
 	}
 	return s.removeTemp(id)

@@ -29,9 +29,11 @@ const (
 	Get          Op = "Get"
 	Put          Op = "Put"
 	CreateUpload Op = "CreateUpload"
+	ResumeUpload Op = "ResumeUpload"
 	Uploads      Op = "Uploads"
 	AbortUpload  Op = "AbortUpload"
 	Thaw         Op = "Thaw"
+	Versions     Op = "KeepsVersions"
 	Part         Op = "Part"
 	Complete     Op = "Complete"
 	Abort        Op = "Abort"
@@ -210,6 +212,22 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 	})
 }
 
+func (s *Store) ResumeUpload(ctx context.Context, key, id string, o store.PutOptions) (store.Upload, []store.Part, error) {
+	var parts []store.Part
+	u, err := run(s, ResumeUpload, key, func() (store.Upload, error) {
+		u, held, err := s.Store.ResumeUpload(ctx, key, id, o)
+		if err != nil {
+			return nil, err
+		}
+		parts = held
+		return &upload{Upload: u, s: s, key: key}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return u, parts, nil
+}
+
 func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.PendingUpload) error) error {
 	return runPlain(s, Uploads, prefix, func() error { return s.Store.Uploads(ctx, prefix, fn) })
 }
@@ -220,6 +238,10 @@ func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
 
 func (s *Store) Thaw(ctx context.Context, key, version string, tier store.Tier, days int) (store.ThawResult, error) {
 	return run(s, Thaw, key, func() (store.ThawResult, error) { return s.Store.Thaw(ctx, key, version, tier, days) })
+}
+
+func (s *Store) KeepsVersions(ctx context.Context) (bool, error) {
+	return run(s, Versions, "", func() (bool, error) { return s.Store.KeepsVersions(ctx) })
 }
 
 type upload struct {

@@ -27,6 +27,13 @@ func TestTransparent(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Store { return open(t) })
 }
 
+func TestResume(t *testing.T) {
+	storetest.RunResume(t, func(t testing.TB) (first, next store.Store) {
+		s := open(t)
+		return s, s
+	})
+}
+
 func put(t *testing.T, s store.Store, key string) error {
 	_, err := s.Put(t.Context(), key, []byte(key), store.PutOptions{CRC32C: store.CRC32C([]byte(key))})
 	return err

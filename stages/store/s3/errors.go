@@ -18,6 +18,7 @@ type request struct {
 	action string // IAM action
 	also   string // what else may be missing
 	write  bool   // refused for one object, it will be refused for all
+	broken error  // what it means that the condition does not hold; nil: there is none, but on what is read
 }
 
 const kms = " (and kms:Decrypt and kms:GenerateDataKey if it is encrypted with a key of your own)"
@@ -30,7 +31,9 @@ var (
 	completing = request{doing: "completing", action: "s3:PutObject", also: kms, write: true}
 	finding    = request{doing: "listing the unfinished uploads in", action: "s3:ListBucketMultipartUploads"}
 	aborting   = request{doing: "aborting the upload of", action: "s3:AbortMultipartUpload"}
+	resuming   = request{doing: "listing the parts of the unfinished upload of", action: "s3:ListMultipartUploadParts"}
 	locking    = request{doing: "locking", action: "s3:PutObjectRetention"}
+	versioning = request{doing: "asking for the versioning of", action: "s3:GetBucketVersioning"}
 	thawing    = request{doing: "thawing", action: "s3:RestoreObject"}
 )
 
@@ -49,8 +52,8 @@ func (s *Store) fault(ctx context.Context, r request, what string, err error) er
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
 	sentinel := sentinelOf(awsconf.Code(err))
-	if errors.Is(sentinel, store.ErrChanged) && r.write {
-		sentinel = store.ErrExists // the only condition on what is stored
+	if r.broken != nil && (errors.Is(sentinel, store.ErrChanged) || errors.Is(sentinel, store.ErrNotFound)) {
+		sentinel = r.broken // 404: there is nothing that could be replaced
 	}
 	if sentinel != nil && r != listing && r != finding {
 		return said(fmt.Errorf("%w (%w)", sentinel, awsconf.Brief(err)))

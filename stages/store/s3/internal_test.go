@@ -64,7 +64,7 @@ func TestMade(t *testing.T) {
 	}
 	// MD5 of the two MD5s (of "a" and "b") laid end to end.
 	const etag = "96e024ba2074fe77e8e965ba43a704be-2"
-	sum := multipartETag(parts)
+	sum := store.MultipartETag(parts)
 	if sum != etag {
 		t.Fatalf("%q", sum)
 	}
@@ -89,7 +89,7 @@ func TestMade(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if sum := multipartETag([]store.Part{{Number: 1, ETag: "not an MD5"}}); sum != "" {
+	if sum := store.MultipartETag([]store.Part{{Number: 1, ETag: "not an MD5"}}); sum != "" {
 		t.Error("an ETag that is no MD5 is taken for one")
 	}
 }

@@ -77,6 +77,45 @@ func TestEndlessListings(t *testing.T) {
 	}
 }
 
+// TestEndlessParts has servers whose listings of parts do not end, or can't be true.
+func TestEndlessParts(t *testing.T) {
+	localEnv(t)
+	part := func(number, size int) string {
+		return fmt.Sprintf("<Part><PartNumber>%d</PartNumber><Size>%d</Size></Part>", number, size)
+	}
+	for _, tt := range []struct {
+		name string
+		list func(n int) (page, next string) // the nth answer, from 0 on; next "" ends the listing
+		want string
+		most int // requests
+	}{
+		{"a part again", func(int) (string, string) { return part(1, 5*mib), "1" }, "does not end", 2},
+		{"no marker", func(n int) (string, string) { return part(n+1, 5*mib), "x" }, "does not end", 1},
+		{"an empty page", func(int) (string, string) { return "", "1" }, "empty", 1},
+		{"more than there can be", func(n int) (string, string) { return part(5001+5000*n, 5*mib), fmt.Sprint(5001 + 5000*n) }, "numbers must rise, to 10000", 0},
+		{"numbers that fall", func(int) (string, string) { return part(2, 5*mib) + part(1, 5*mib), "" }, "numbers must rise", 1},
+		{"no number", func(int) (string, string) { return part(0, 5*mib), "" }, "numbers must rise", 1},
+		{"an empty part", func(int) (string, string) { return part(1, 0), "" }, store.ErrOtherParts.Error(), 1},
+		{"a negative one", func(int) (string, string) { return part(1, -1), "" }, store.ErrOtherParts.Error(), 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := 0
+			st := answer(t, func(w http.ResponseWriter, _ *http.Request) {
+				body, next := tt.list(n)
+				if n++; n > 3 {
+					next = ""
+				}
+				fmt.Fprintf(w, `<ListPartsResult><UploadId>id</UploadId><IsTruncated>%t</IsTruncated><NextPartNumberMarker>%s</NextPartNumberMarker>%s</ListPartsResult>`, next != "", next, body)
+			})
+			_, _, err := st.ResumeUpload(t.Context(), "k", "id", store.PutOptions{PartSize: 5 * mib})
+			mustSay(t, err, false, tt.want)
+			if tt.most > 0 && n != tt.most {
+				t.Errorf("%d requests, not %d", n, tt.most)
+			}
+		})
+	}
+}
+
 // TestEndlessAnswers has a server whose answers do not end: they are refused once they are larger
 // than any may be. Only an object may be of any size.
 func TestEndlessAnswers(t *testing.T) {

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -75,11 +76,61 @@ func TestNoConditions(t *testing.T) {
 	s := serve(t)
 	st := s.open(t, s.faulty)
 	s.rule(func(c harness.Call) harness.Fault {
-		if c.Request.Header.Get("If-None-Match") != "" {
+		if c.Request.Header.Get("If-None-Match")+c.Request.Header.Get("If-Match") != "" {
 			return harness.Fault{Status: 501, Code: "NotImplemented"}
 		}
 		return harness.Fault{}
 	})
 	storetest.Put(t, st, "put", []byte("x"), store.PutOptions{New: true})
 	storetest.Upload(t, st, "upload", storetest.Bytes("upload", 5<<20+1), 5<<20, store.PutOptions{New: true})
+	there, err := st.Head(t.Context(), "upload", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte("y")
+	for key, o := range map[string]store.PutOptions{"put": {New: true, CRC32C: store.CRC32C(body)}, "none": {Replaces: there.ETag, CRC32C: store.CRC32C(body)}} {
+		if _, err := st.Put(t.Context(), key, body, o); !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrReplaced) {
+			t.Errorf("%s: %v, though the condition does not hold", key, err)
+		}
+	}
+	storetest.Put(t, st, "upload", body, store.PutOptions{Replaces: there.ETag})
+}
+
+// TestConditionAnswerLost: what this store has stored itself, though no answer came, breaks no
+// condition; a conflict is tried again.
+func TestConditionAnswerLost(t *testing.T) {
+	s := serve(t)
+	st := s.open(t, s.faulty)
+	for name, f := range map[string]harness.Fault{
+		"answer lost": {LoseResponse: true}, "conflict": {Status: 409, Code: "ConditionalRequestConflict"},
+	} {
+		for _, replaces := range []bool{false, true} {
+			key := fmt.Sprint(name, replaces)
+			options := func(round int) store.PutOptions {
+				o := store.PutOptions{New: !replaces, Meta: map[string]string{"md5": fmt.Sprint(round)}}
+				if s.rule(nil); replaces {
+					o.Replaces = storetest.Put(t, st, key, []byte("old"), store.PutOptions{}).ETag
+				}
+				return o
+			}
+			o := options(1)
+			s.rule(once("CompleteMultipartUpload", 2, f))
+			body := storetest.Bytes(key, 5<<20+1)
+			storetest.Upload(t, st, key, body, 5<<20, o)
+			storetest.MustHold(t, st, key, body, o)
+			if !replaces {
+				key += " put"
+			}
+			o, body = options(2), body[:1000]
+			s.rule(func(c harness.Call) harness.Fault {
+				if c.Op == "HeadObject" && c.Number == 1 && f.LoseResponse { // the question between two tries
+					return harness.InternalError()
+				}
+				return once("PutObject", 1, f)(c)
+			})
+			storetest.Put(t, st, key, body, o)
+			storetest.MustHold(t, st, key, body, o)
+		}
+	}
+	s.rule(nil)
 }

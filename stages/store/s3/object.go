@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/md5" // what S3 makes ETags of, not a safeguard
 	"errors"
 	"fmt"
 	"strings"
@@ -182,20 +181,27 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 	}
 	var stored *store.Object // by a try whose answer got lost
 	var out *s3.PutObjectOutput
-	err := s.resend(ctx, storing, key, body, o.CRC32C, func() (err error) {
+	err := s.resend(ctx, storing.under(o), key, body, o.CRC32C, func() (err error) {
 		out, err = s.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 			ChecksumCRC32C: encodeCRC(o.CRC32C), Metadata: o.Meta, StorageClass: types.StorageClass(o.Class), ACL: s.acl,
-			IfNoneMatch: ifNew(o), ObjectLockMode: types.ObjectLockMode(s.lock.Mode), ObjectLockRetainUntilDate: s.lockUntil(),
+			IfNoneMatch: ifNew(o), IfMatch: ifSame(o), ObjectLockMode: types.ObjectLockMode(s.lock.Mode), ObjectLockRetainUntilDate: s.lockUntil(),
 		}, askFirst(func(ctx context.Context) bool {
 			stored = s.stored(ctx, key, body, o)
 			return stored != nil
-		}))
+		}), again)
 		return err
 	})
 	if noCondition(o, err) {
-		o.New = false
+		if o, err = s.unconditional(ctx, storing, key, o); err != nil {
+			return store.Object{}, err
+		}
 		return s.Put(ctx, key, body, o)
+	}
+	if broken := broken(o); broken != nil && errors.Is(err, broken) { // a try whose answer got lost may have stored it
+		if stored = s.stored(ctx, key, body, o); stored != nil {
+			err = nil
+		}
 	}
 	if err == nil && stored != nil {
 		return result(*stored, o.CRC32C), nil
@@ -207,7 +213,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		return store.Object{}, err
 	}
 	return store.Object{
-		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
+		Key: key, Size: int64(len(body)), ETag: plainETag(out.ETag), Version: s.gave(out.VersionId), Class: cmp.Or(o.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: o.CRC32C, HasCRC32C: true,
 	}, nil
 }
@@ -219,8 +225,8 @@ func (s *Store) stored(ctx context.Context, key string, body []byte, o store.Put
 		return nil
 	}
 	there := headed(key, out)
-	md5 := func() string { return fmt.Sprintf("%x", md5.Sum(body)) }
-	if there.Class != cmp.Or(o.Class, store.ClassStandard) || !isMade(there, o.Meta, int64(len(body)), o.CRC32C, md5) {
+	etag := func() string { return store.PutETag(body) }
+	if there.Class != cmp.Or(o.Class, store.ClassStandard) || !store.IsMade(there, o.Meta, int64(len(body)), o.CRC32C, etag) {
 		return nil
 	}
 	return &there

@@ -49,6 +49,8 @@ type Store struct {
 	lock   store.Lock
 	region string
 	access awsconf.Client
+
+	versions versions
 }
 
 var _ store.Store = (*Store)(nil)

@@ -86,6 +86,16 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestResume(t *testing.T) {
+	s := serve(t)
+	var buckets atomic.Int64
+	storetest.RunResume(t, func(t testing.TB) (first, next store.Store) {
+		bucket := s.NewBucket(t, fmt.Sprintf("resume-%d", buckets.Add(1)))
+		in := func(o *s3.Options) { o.Bucket = bucket }
+		return s.open(t, in), s.open(t, in)
+	})
+}
+
 func TestStoreVersioned(t *testing.T) {
 	s := serve(t, harness.Versioning())
 	var buckets atomic.Int64

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/md5" // what S3 makes ETags of, not a safeguard
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,7 +65,7 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 	if err != nil {
 		return store.Part{}, err
 	}
-	return store.Part{Number: number, Size: int64(len(body)), ETag: plainETag(out.ETag), CRC32C: crc32c}, nil
+	return store.Part{Number: number, Size: int64(len(body)), ETag: plainETag(out.ETag), CRC32C: crc32c, HasCRC32C: true}, nil
 }
 
 func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32) (store.Object, error) {
@@ -82,10 +80,12 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.s.bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: completed},
 		ChecksumCRC32C: encodeCRC(crc32c), ChecksumType: types.ChecksumTypeFullObject, MpuObjectSize: aws.Int64(size),
-		IfNoneMatch: ifNew(u.options),
-	})
+		IfNoneMatch: ifNew(u.options), IfMatch: ifSame(u.options),
+	}, again)
 	if noCondition(u.options, err) {
-		u.options.New = false
+		if u.options, err = u.s.unconditional(ctx, completing, u.key, u.options); err != nil {
+			return store.Object{}, err
+		}
 		return u.Complete(ctx, parts, crc32c)
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 		return u.unproven(ctx, sorted, size, crc32c)
 	}
 	return store.Object{
-		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: versionOf(out.VersionId), Class: cmp.Or(u.options.Class, store.ClassStandard),
+		Key: u.key, Size: size, ETag: plainETag(out.ETag), Version: u.s.gave(out.VersionId), Class: cmp.Or(u.options.Class, store.ClassStandard),
 		Modified: serverTime(out.ResultMetadata), CRC32C: crc32c, HasCRC32C: true,
 	}, nil
 }
@@ -120,10 +120,10 @@ func result(o store.Object, crc uint32) store.Object {
 }
 
 // unanswered finds out whether the object was made although the answer got lost. A server that has
-// made it answers the next try that it knows no such upload.
+// made it answers the next try that it knows no such upload, or that the condition does not hold.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
-	fault := u.s.fault(ctx, completing, u.key, err)
-	lost := errors.Is(fault, store.ErrNoUpload) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
+	fault := u.s.fault(ctx, completing.under(u.options), u.key, err)
+	lost := errors.Is(fault, store.ErrNoUpload) || errors.Is(fault, store.ErrExists) || errors.Is(fault, store.ErrReplaced) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
 	if !lost || ctx.Err() != nil {
 		return store.Object{}, fault
 	}
@@ -139,32 +139,7 @@ func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, 
 
 // made reports whether o is what this upload was to make.
 func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32) bool {
-	return isMade(o, u.options.Meta, size, crc, func() string { return multipartETag(parts) })
-}
-
-// isMade reports whether o is what was to be stored: its size and metadata, and its bytes by their
-// CRC-32C or, on a server that keeps none, by the ETag that S3 makes of them.
-func isMade(o store.Object, meta map[string]string, size int64, crc uint32, etag func() string) bool {
-	if o.Size != size || !maps.Equal(o.Meta, meta) { // no map equals an empty one
-		return false
-	}
-	if o.HasCRC32C {
-		return o.CRC32C == crc
-	}
-	return o.ETag != "" && o.ETag == etag()
-}
-
-// multipartETag is the MD5 of the parts' MD5s; "" if their ETags are none, as with own keys.
-func multipartETag(parts []store.Part) string {
-	h := md5.New()
-	for _, p := range parts {
-		sum, err := hex.DecodeString(p.ETag)
-		if err != nil || len(sum) != md5.Size {
-			return ""
-		}
-		h.Write(sum)
-	}
-	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts))
+	return store.IsMade(o, u.options.Meta, size, crc, func() string { return store.MultipartETag(parts) })
 }
 
 func (u *upload) Abort(ctx context.Context) error { return u.s.AbortUpload(ctx, u.key, u.id) }

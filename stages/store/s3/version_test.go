@@ -6,9 +6,57 @@ import (
 	"testing"
 
 	"firn/bench/harness"
+	"firn/pipeline"
 	"firn/stages/store"
 	"firn/stages/store/storetest"
 )
+
+// TestKeepsVersions: the bucket is asked once. Where nobody may ask, or the server does not know the
+// question, the version of what was stored answers it.
+func TestKeepsVersions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		options []func(*harness.S3Config)
+		fault   harness.Fault
+		before  bool // anything is stored
+		err     string
+		after   bool
+	}{
+		"no versions":       {},
+		"versions":          {options: []func(*harness.S3Config){harness.Versioning()}, before: true, after: true},
+		"without the right": {options: []func(*harness.S3Config){harness.Versioning()}, fault: harness.Fault{Status: 403, Code: "AccessDenied"}, err: "s3:GetBucketVersioning", after: true},
+		"unknown question":  {fault: harness.Fault{Status: 501, Code: "NotImplemented"}, err: "s3:GetBucketVersioning"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, tt.options...)
+			st := s.open(t, s.faulty)
+			asked := 0
+			s.rule(func(c harness.Call) harness.Fault {
+				if c.Request.Method == "GET" && c.Request.URL.Query().Has("versioning") {
+					asked++
+					return tt.fault
+				}
+				return harness.Fault{}
+			})
+			says := func(want bool, say string) {
+				t.Helper()
+				keeps, err := st.KeepsVersions(t.Context())
+				if keeps != want || (err != nil) != (say != "") || err != nil && (!strings.Contains(err.Error(), say) || pipeline.IsFatal(err)) {
+					t.Errorf("it keeps versions: %v, %v", keeps, err)
+				}
+			}
+			says(tt.before, tt.err)
+			says(tt.before, tt.err)
+			storetest.Put(t, st, "k", []byte("x"), store.PutOptions{})
+			if tt.after {
+				tt.err = ""
+			}
+			says(tt.after, tt.err)
+			if asked != 1 {
+				t.Errorf("asked %d times", asked)
+			}
+		})
+	}
+}
 
 // TestVersionsWithoutTheRight: who may not name versions reads the newest all the same, and is told
 // what older ones need.

@@ -29,7 +29,7 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 		name string
 		test func(*testing.T, store.Store)
 	}{
-		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"New", testNew}, {"NotFound", testNotFound},
+		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"Versions", testVersions}, {"New", testNew}, {"Replaces", testReplaces}, {"Race", testRace}, {"NotFound", testNotFound},
 		{"Ranges", testRanges}, {"Changed", testChanged}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
 		{"WrongChecksum", testWrongChecksum}, {"Refused", testRefused}, {"Readable", testReadable},
 		{"Multipart", testMultipart}, {"MultipartReplaces", testMultipartReplaces}, {"MultipartUnseen", testMultipartUnseen},
@@ -193,6 +193,34 @@ func testPutHeadGet(t *testing.T, s store.Store) {
 	MustHold(t, s, "bare", nil, store.PutOptions{})
 }
 
+// testVersions: the older version of an object can be read in a store that says so, whether it was
+// asked before or after.
+func testVersions(t *testing.T, s store.Store) {
+	const key = "home/me/x.tar.gz"
+	keeps, err := s.KeepsVersions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := Put(t, s, key, []byte("older"), store.PutOptions{})
+	Put(t, s, key, []byte("newer"), store.PutOptions{})
+	if again, err := s.KeepsVersions(t.Context()); again != keeps || err != nil {
+		t.Errorf("it keeps versions: %v, and later %v: %v", keeps, again, err)
+	}
+	if keeps != (older.Version != "") {
+		t.Errorf("it keeps versions: %v, and the older one is %q", keeps, older.Version)
+	}
+	if !keeps {
+		return
+	}
+	body, err := s.Get(t.Context(), key, store.GetOptions{Version: older.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(body); string(got) != "older" || errors.Join(err, body.Close()) != nil {
+		t.Errorf("the older version is %q: %v", got, err)
+	}
+}
+
 func testReplace(t *testing.T, s store.Store) {
 	const key = "home/me/x.tar.gz"
 	for i, size := range []int{100, 100, 7, 0, 5000, 5000} {
@@ -341,6 +369,10 @@ func testCancelled(t *testing.T, s store.Store) {
 		"Put":   func() error { _, err := s.Put(ctx, "n", []byte("x"), store.PutOptions{CRC32C: crc}); return err },
 		"CreateUpload": func() error {
 			_, err := s.CreateUpload(ctx, "n", store.PutOptions{PartSize: s.Limits().MinPart})
+			return err
+		},
+		"ResumeUpload": func() error {
+			_, _, err := s.ResumeUpload(ctx, "u", u.ID(), store.PutOptions{PartSize: s.Limits().MinPart})
 			return err
 		},
 		"Uploads":     func() error { return s.Uploads(ctx, "", func(store.PendingUpload) error { return nil }) },
