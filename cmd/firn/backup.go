@@ -296,7 +296,7 @@ func (b *backupFlags) run(p *program) error {
 // open opens what a backup works with, in the order in which a mistake costs least: what is local
 // first, the key file, which may be made, last.
 func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err error) {
-	aws := awsOptions(&b.store)
+	aws := m.awsOptions(&b.store)
 	aws.Connections = b.machine.workers.Upload
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err

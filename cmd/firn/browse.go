@@ -73,6 +73,11 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
 	})}
 	m := &means{Means: job.Means{Report: c.show}}
+	m.say = func(text string) { // not by c.show, which is not for several goroutines
+		if !b.answer.JSON && !b.answer.Quiet {
+			fmt.Fprintln(p.stderr, "firn:", text)
+		}
+	}
 	r := &readFlags{store: b.store, key: b.key}
 	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err

@@ -147,6 +147,7 @@ var hints = []func(error) string{
 	}),
 	as(always[*backup.EmptyStoreError]("mount its disk, or check --bucket-name and what deleted them; --new-store stores everything again")),
 
+	as(always[*awsconf.OutageError]("run the same command again for what is missing; --retry-for waits longer")),
 	as(func(e *s3.RegionError) string { return strings.TrimSpace("use --region " + e.Region) }),
 	is(s3.ErrStorageClass, "use --storage-class with one that it does (STANDARD)"),
 	is(s3.ErrNoACLs, "leave out --acl"),

@@ -29,6 +29,7 @@ type means struct {
 	job.Means
 	table record.Table // of a backup; may be nil
 	state *state.DB    // in the cache path; nil if there is none
+	say   func(string) // prints that an outage begins and ends; nil: as a notice
 }
 
 // close may be called more than once.
@@ -42,10 +43,19 @@ func (m *means) close() error {
 }
 
 // awsOptions are how AWS is reached.
-func awsOptions(s *flags.Store) awsconf.Options {
+func (m *means) awsOptions(s *flags.Store) awsconf.Options {
+	say := m.say
+	if say == nil {
+		say = func(text string) { m.notice("%s", text) }
+	}
+	retryFor := s.RetryFor
+	if retryFor == 0 {
+		retryFor = -1 // for ever
+	}
 	return awsconf.Options{
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: int64(s.Bandwidth), Version: versionText(),
+		RetryFor: retryFor, OnOutage: (&outages{say: say, told: map[string]told{}}).tell,
 	}
 }
 
@@ -163,7 +173,7 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err erro
 	}
 	m.Prefix = r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
-	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
+	if m.Store, err = openStore(ctx, &r.store, m.awsOptions(&r.store), remoteFlags{}); err != nil {
 		return err
 	}
 	m.warnExposed(ctx)

@@ -3,6 +3,7 @@ package flags
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -19,6 +20,7 @@ type Store struct {
 	Bucket, Prefix            string
 	Region, Profile, Endpoint string
 	Bandwidth                 Size
+	RetryFor                  time.Duration // 0: for ever
 }
 
 func (s *Store) AddFlags(f *pflag.FlagSet) {
@@ -28,11 +30,16 @@ func (s *Store) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Profile, "profile", "", "AWS `profile`; default: from the environment")
 	f.StringVar(&s.Endpoint, "endpoint-url", "", "`URL` of an S3-compatible server; default: AWS_ENDPOINT_URL_S3, else AWS")
 	f.Var(&s.Bandwidth, "bandwidth-limit", "send and receive at most this many bytes a second; 0 is no limit")
+	s.RetryFor = time.Hour
+	Interval(f, &s.RetryFor, "retry-for", "wait through an outage of S3 or DynamoDB for this `time`, such as 10m, before the run ends; default: 1h; 0: for ever")
 }
 
 func (s *Store) Validate(*pflag.FlagSet) error {
 	if s.Bandwidth != 0 && s.Bandwidth < 1024 {
 		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", s.Bandwidth.String())
+	}
+	if s.RetryFor < 0 {
+		return fmt.Errorf("--retry-for %s is negative: 0 waits for ever", s.RetryFor)
 	}
 	return nil
 }

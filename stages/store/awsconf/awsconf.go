@@ -14,20 +14,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go/logging"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 
@@ -44,8 +39,11 @@ type Options struct {
 	Connections int           // idle connections to keep, at least as many as there are upload workers; 0 is 64
 	Bandwidth   int64         // bytes a second in each direction, all connections together; 0 is no limit
 	Silence     time.Duration // how long a connection may carry nothing in either direction; 0 is 3 minutes
-	Attempts    int           // tries of each request, the first included; 0 is AWS_MAX_ATTEMPTS, or 8
-	MaxBackoff  time.Duration // longest wait between two tries; 0 is 20 seconds
+	Attempts    int           // tries of each request while the service is reached; 0 is AWS_MAX_ATTEMPTS, or 8
+	MaxBackoff  time.Duration // longest wait between two tries; 0 is 30 seconds
+
+	RetryFor time.Duration // how long an outage is waited out; 0 is an hour, less is for ever
+	OnOutage func(Outage)  // is told of outages, and when they are over; it must return quickly; nil: nobody
 }
 
 const (
@@ -79,10 +77,11 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Load reads the settings; cfg.Region may be "". Its error is marked with pipeline.Fatal.
-func Load(ctx context.Context, o Options) (aws.Config, error) {
+// Load reads the settings; cfg.Region may be "". All clients of cfg share the weather, whose Watch the
+// caller calls before the first request. Its error is marked with pipeline.Fatal.
+func Load(ctx context.Context, o Options) (aws.Config, *Weather, error) {
 	if err := o.Check(); err != nil {
-		return aws.Config{}, pipeline.Fatal(err)
+		return aws.Config{}, nil, pipeline.Fatal(err)
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithLogger(logging.Nop{}),
@@ -98,14 +97,14 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return aws.Config{}, pipeline.Fatal(loadFault(ctx, err))
+		return aws.Config{}, nil, pipeline.Fatal(loadFault(ctx, err))
 	}
 	if cfg.Region != "" && !regionForm.MatchString(cfg.Region) {
-		return aws.Config{}, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
+		return aws.Config{}, nil, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
-	cfg.Retryer = o.retryer(cfg)
-	cfg.HTTPClient = boundedClient{o.client(cfg)}
-	return cfg, nil
+	client := o.client(cfg)
+	cfg.HTTPClient = boundedClient{client}
+	return cfg, o.weather(&cfg, client), nil
 }
 
 func loadFault(ctx context.Context, err error) error {
@@ -137,59 +136,6 @@ func (o Options) client(cfg aws.Config) aws.HTTPClient {
 		t.WriteBufferSize = 64 << 10
 		t.ReadBufferSize = 64 << 10
 	}).Freeze()
-}
-
-// retryer makes the retry policy: exponential back-off with full jitter, without the SDK's quota of
-// retries over all requests, which one throttled minute of many workers uses up.
-func (o Options) retryer(cfg aws.Config) func() aws.Retryer {
-	standard := func(s *retry.StandardOptions) {
-		s.MaxAttempts = cmp.Or(o.Attempts, cfg.RetryMaxAttempts, defaultAttempts)
-		s.MaxBackoff = cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)
-		s.RateLimiter = ratelimit.None
-		s.Retryables = append([]retry.IsErrorRetryable{
-			retry.IsErrorRetryableFunc(retryable), retry.IsErrorRetryableFunc(renew(cfg.Credentials)),
-		}, s.Retryables...)
-	}
-	return func() aws.Retryer {
-		if cfg.RetryMode == aws.RetryModeAdaptive {
-			return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) { a.StandardOptions = append(a.StandardOptions, standard) })
-		}
-		return retry.NewStandard(standard)
-	}
-}
-
-// retryable adds to the SDK's rules: a wrong certificate stays wrong, and an endless answer endless; a cut answer and a conflict
-// with a request in flight pass; a lack of capacity for a thaw lasts for minutes.
-func retryable(err error) aws.Ternary {
-	if isTLS(err) || errors.Is(err, ErrAnswerSize) {
-		return aws.FalseTernary
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) {
-		return aws.TrueTernary
-	}
-	switch Code(err) {
-	case "OperationAborted", "ConditionalRequestConflict", "InternalError", "ServiceUnavailable":
-		return aws.TrueTernary
-	case "GlacierExpeditedRetrievalNotAvailable":
-		return aws.FalseTernary
-	}
-	return aws.UnknownTernary
-}
-
-// renew fetches credentials again that the server calls expired: this clock may be wrong.
-func renew(provider aws.CredentialsProvider) func(error) aws.Ternary {
-	cache, ok := provider.(*aws.CredentialsCache)
-	renewable := ok && !cache.IsCredentialsProvider(credentials.StaticCredentialsProvider{})
-	return func(err error) aws.Ternary {
-		switch Code(err) {
-		case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-			if renewable {
-				cache.Invalidate()
-				return aws.TrueTernary
-			}
-		}
-		return aws.UnknownTernary
-	}
 }
 
 // isTLS reports errors of certificates and of a server that speaks no TLS.

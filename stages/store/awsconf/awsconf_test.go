@@ -87,21 +87,21 @@ func TestExposes(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	clean(t, "AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "secret", "AWS_REGION", "eu-west-1", "AWS_MAX_ATTEMPTS", "4")
-	cfg, err := Load(t.Context(), Options{})
+	cfg, w, err := Load(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Region != "eu-west-1" || cfg.Retryer().MaxAttempts() != 4 {
-		t.Errorf("region %s, %d attempts", cfg.Region, cfg.Retryer().MaxAttempts())
+	if cfg.Region != "eu-west-1" || w.tries != 4 {
+		t.Errorf("region %s, %d attempts", cfg.Region, w.tries)
 	}
-	cfg, err = Load(t.Context(), Options{Region: "eu-north-1", Attempts: 3})
-	if err != nil || cfg.Region != "eu-north-1" || cfg.Retryer().MaxAttempts() != 3 {
-		t.Errorf("region %s, %d attempts, %v", cfg.Region, cfg.Retryer().MaxAttempts(), err)
+	cfg, w, err = Load(t.Context(), Options{Region: "eu-north-1", Attempts: 3})
+	if err != nil || cfg.Region != "eu-north-1" || w.tries != 3 {
+		t.Errorf("region %s, %d attempts, %v", cfg.Region, w.tries, err)
 	}
 	clean(t, "AWS_CONFIG_FILE", file(t, "[profile backup]\nregion = eu-south-1\naws_access_key_id = A\naws_secret_access_key = S\nretry_mode = adaptive\n"))
-	cfg, err = Load(t.Context(), Options{Profile: "backup"})
-	if err != nil || cfg.Region != "eu-south-1" || cfg.Retryer().MaxAttempts() != defaultAttempts {
-		t.Errorf("region %s, %d attempts, %v", cfg.Region, cfg.Retryer().MaxAttempts(), err)
+	cfg, w, err = Load(t.Context(), Options{Profile: "backup"})
+	if err != nil || cfg.Region != "eu-south-1" || w.tries != defaultAttempts {
+		t.Errorf("region %s, %d attempts, %v", cfg.Region, w.tries, err)
 	}
 	for name, bad := range map[string]struct {
 		env  []string
@@ -116,7 +116,7 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clean(t, bad.env...)
-			if _, err := Load(t.Context(), bad.o); !pipeline.IsFatal(err) || !strings.Contains(err.Error(), bad.want) {
+			if _, _, err := Load(t.Context(), bad.o); !pipeline.IsFatal(err) || !strings.Contains(err.Error(), bad.want) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -160,7 +160,7 @@ func TestCredentialFaults(t *testing.T) {
 			if tt.config != "" {
 				t.Setenv("AWS_CONFIG_FILE", file(t, tt.config))
 			}
-			cfg, err := Load(t.Context(), Options{Profile: tt.profile, Region: "us-east-1", MaxBackoff: 1})
+			cfg, _, err := Load(t.Context(), Options{Profile: tt.profile, Region: "us-east-1", MaxBackoff: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

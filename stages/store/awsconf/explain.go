@@ -150,6 +150,12 @@ func (c Client) Explain(ctx context.Context, err error) (error, bool) {
 	if errors.Is(err, ErrAnswerSize) {
 		return pipeline.Fatal(ErrAnswerSize), true
 	}
+	if out, ok := errors.AsType[*OutageError](err); ok {
+		if advice := c.linkAdvice(out.Err); advice != "" {
+			return pipeline.Fatal(fmt.Errorf("%w; %s", out, advice)), true
+		}
+		return pipeline.Fatal(out), true
+	}
 	// First: what a role's own service answers looks in err's chain like the server's answer.
 	if err := c.missing(ctx); err != nil {
 		return pipeline.Fatal(err), true

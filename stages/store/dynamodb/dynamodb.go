@@ -69,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
 	}
-	cfg, err := awsconf.Load(ctx, o.Options)
+	cfg, weather, err := awsconf.Load(ctx, o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("opening dynamodb://%s: %w", o.Table, err)
 	}
@@ -85,10 +85,14 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		cfg.Region = "us-east-1" // any will do for a server that is not AWS
 		client = newClient(cfg, o.Endpoint)
 	}
-	return &Table{
+	t := &Table{
 		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
 		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
-	}, nil
+	}
+	weather.Watch("DynamoDB", func(ctx context.Context) error {
+		return t.askNothing(ctx, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
+	})
+	return t, nil
 }
 
 // Exposes reports whether a session token goes over plain http to another machine.
@@ -221,7 +225,7 @@ func recordOf(item map[string]types.AttributeValue) (string, record.Record, bool
 
 // Check describes the table, or, where the rights do not go as far, asks it for one item.
 func (t *Table) Check(ctx context.Context) error {
-	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name}, patient)
+	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name})
 	switch {
 	case err == nil:
 		err = t.checkTable(out.Table)
@@ -235,9 +239,6 @@ func (t *Table) Check(ctx context.Context) error {
 	}
 	return pipeline.Fatal(err)
 }
-
-// patient limits the tries where a user waits for the answer.
-func patient(o *dynamodb.Options) { o.RetryMaxAttempts = 3 }
 
 func (t *Table) checkTable(d *types.TableDescription) error {
 	switch d.TableStatus {
@@ -260,9 +261,15 @@ func (t *Table) wrongSchema() error {
 	return fmt.Errorf("the table %s has another key: firn needs the partition key %s, a string, and no sort key; use another table, or create one", t.name, partitionKey)
 }
 
+// askNothing asks for an item that is not there.
+func (t *Table) askNothing(ctx context.Context, options ...func(*dynamodb.Options)) error {
+	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, options...)
+	return err
+}
+
 // probe asks for an item that is not there, which fails if the table or its key is wrong.
 func (t *Table) probe(ctx context.Context) error {
-	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, patient)
+	err := t.askNothing(ctx)
 	if awsconf.Code(err) == "ValidationException" {
 		return fmt.Errorf("%w (%w)", t.wrongSchema(), awsconf.Brief(err))
 	}
@@ -275,6 +282,9 @@ func (t *Table) fault(ctx context.Context, doing, action string, err error) erro
 		return nil
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", doing, t.URL(), err) }
+	if out, ok := errors.AsType[*awsconf.OutageError](err); ok && out.Busy && ctx.Err() == nil {
+		return pipeline.Fatal(said(fmt.Errorf("%w; the table is throttled: raise its capacity, or let it bill by request", out)))
+	}
 	if explained, ok := t.access.Explain(ctx, err); ok {
 		return said(explained)
 	}

@@ -102,7 +102,7 @@ func answer(t *testing.T, handler http.HandlerFunc) *s3.Store {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	st, err := s3.Open(t.Context(), s3.Options{Bucket: "a-bucket", Options: awsconf.Options{Endpoint: server.URL, MaxBackoff: 1}})
+	st, err := s3.Open(t.Context(), s3.Options{Bucket: "a-bucket", Options: awsconf.Options{Endpoint: server.URL, MaxBackoff: 1, RetryFor: time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestOverTLS(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	open := func(change func(*s3.Options)) store.Store {
-		o := s3.Options{Bucket: "a-bucket", Options: awsconf.Options{Endpoint: server.URL, MaxBackoff: 1, Version: "1.2.3"}}
+		o := s3.Options{Bucket: "a-bucket", Options: awsconf.Options{Endpoint: server.URL, MaxBackoff: 1, RetryFor: time.Second, Version: "1.2.3"}}
 		change(&o)
 		st, err := s3.Open(t.Context(), o)
 		if err != nil {

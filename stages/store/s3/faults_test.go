@@ -12,8 +12,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -95,6 +97,36 @@ func TestRetries(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOutage: a server that is gone for longer than eight tries take is waited for by each request, and
+// by a body that is being read.
+func TestOutage(t *testing.T) {
+	s := serve(t)
+	st := s.open(t, s.faulty, func(o *s3.Options) { o.RetryFor = time.Minute })
+	body := storetest.Bytes("body", 8*mib)
+	storetest.Put(t, st, "there", body, store.PutOptions{})
+	s.rule(once("GetObject", 1, harness.Fault{CutResponse: mib}))
+	r, err := st.Get(t.Context(), "there", store.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s.rule(func(harness.Call) harness.Fault { return harness.Fault{Drop: true} })
+	time.AfterFunc(500*time.Millisecond, func() { s.faults.SetRule(nil) })
+	var all sync.WaitGroup
+	all.Go(func() {
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+	all.Go(func() { uploaded(t, st, "uploaded") })
+	all.Go(func() { storetest.Put(t, st, "put", body, store.PutOptions{}) })
+	all.Go(func() { storetest.Keys(t, st, "the") })
+	all.Wait()
+	if n := s.faults.Count("ListObjectsV2"); n <= 8 {
+		t.Errorf("%d probes: there was no outage", n)
 	}
 }
 
@@ -192,6 +224,7 @@ func TestCompleteAnswerLost(t *testing.T) {
 		}
 	})
 	t.Run("link lost for good", func(t *testing.T) {
+		st := s.open(t, s.faulty)
 		p := storetest.Bytes("gone", 100)
 		u, err := st.CreateUpload(t.Context(), "gone", store.PutOptions{PartSize: 5 * mib})
 		if err != nil {
@@ -349,13 +382,14 @@ func TestRunFaults(t *testing.T) {
 		{"UploadPart", refuse(400, "EntityTooSmall"), false, "EntityTooSmall"},
 		{"GetObject", refuse(501, "NotImplemented"), false, "can't do it"},
 		{"HeadObject", refuse(403, ""), false, "s3:GetObject"},
-		{"PutObject", harness.SlowDown(), false, "SlowDown"},
+		{"PutObject", harness.SlowDown(), true, "SlowDown"}, // the last: the run is given up
 	} {
 		t.Run(tt.op+" "+tt.fault.Code, func(t *testing.T) {
 			s.rule(once(tt.op, 1000, tt.fault))
 			mustSay(t, attempt(t.Context(), st, tt.op), tt.fatal, tt.want)
 		})
 	}
+	st = s.open(t, s.faulty)
 	t.Run("HEAD with expired credentials", func(t *testing.T) {
 		s.rule(func(harness.Call) harness.Fault { return harness.ExpiredToken() })
 		mustSay(t, attempt(t.Context(), st, "HeadObject"), true, "expired")

@@ -52,5 +52,5 @@ func isLost(err error) bool {
 	return status == 0 || status >= 500
 }
 
-// impatient sends a request once: it is asked between two tries of another.
+// impatient sends a request once: it is asked between two tries of another, or probes the weather.
 func impatient(o *s3.Options) { o.RetryMaxAttempts = 1 }

@@ -22,9 +22,7 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking %s: %w", s.URL(), context.Cause(ctx))
 	}
-	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
-	}, patient)
+	out, err := s.first(ctx)
 	if err == nil {
 		return s.checkPage(out)
 	}
@@ -32,6 +30,13 @@ func (s *Store) Check(ctx context.Context, _ store.Use) error {
 		return err
 	}
 	return pipeline.Fatal(err)
+}
+
+// first lists one key.
+func (s *Store) first(ctx context.Context, options ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+	return s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: optional(s.prefix), MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
+	}, options...)
 }
 
 // checkPage refuses an answer that is no ListBucketResult, such as a proxy's page with status 200:
@@ -42,9 +47,6 @@ func (s *Store) checkPage(page *s3.ListObjectsV2Output) error {
 	}
 	return nil
 }
-
-// patient limits the tries where a user waits for the answer.
-func patient(o *s3.Options) { o.RetryMaxAttempts = 3 }
 
 func optional(text string) *string {
 	if text == "" {

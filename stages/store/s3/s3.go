@@ -63,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := CheckACL(o.ACL); err != nil {
 		return nil, pipeline.Fatal(err)
 	}
-	cfg, err := awsconf.Load(ctx, o.Options)
+	cfg, weather, err := awsconf.Load(ctx, o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("opening s3://%s: %w", o.Bucket, err)
 	}
@@ -83,10 +83,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := (awsconf.Options{Endpoint: endpoint}).Check(); err != nil { // AWS_ENDPOINT_URL
 		return nil, pipeline.Fatal(fmt.Errorf("opening s3://%s: %w", o.Bucket, err))
 	}
-	return &Store{
+	s := &Store{
 		client: client, bucket: o.Bucket, prefix: o.Prefix, acl: types.ObjectCannedACL(o.ACL), lock: o.Lock, region: cfg.Region,
 		access: awsconf.NewClient(cfg, endpoint),
-	}, nil
+	}
+	weather.Watch("S3", func(ctx context.Context) error {
+		_, err := s.first(ctx, impatient)
+		return err
+	})
+	return s, nil
 }
 
 // URL is "s3://bucket".
