@@ -34,10 +34,9 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	n = min(max(n, 0), b.size)
 	b.mu.Lock()
-	if len(b.waiting) == 0 && b.used+n <= b.size {
-		b.take(n)
+	n, ok := b.try(n)
+	if ok {
 		b.mu.Unlock()
 		return n, nil
 	}
@@ -59,6 +58,24 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (int64, error) {
 	}
 	b.grant()
 	return 0, context.Cause(ctx)
+}
+
+// TryAcquire is Acquire without the wait; false if there is one.
+func (b *Budget) TryAcquire(n int64) (int64, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.try(n)
+}
+
+// try takes n bytes, or the whole budget, if nobody waits and they are free. It returns what was to be
+// taken. The caller holds mu.
+func (b *Budget) try(n int64) (int64, bool) {
+	n = min(max(n, 0), b.size)
+	if len(b.waiting) > 0 || b.used+n > b.size {
+		return n, false
+	}
+	b.take(n)
+	return n, true
 }
 
 // Release returns n bytes. A share may be released in parts.

@@ -172,7 +172,7 @@ func (r *Rig) TryBackup(ctx context.Context, options ...func(*backup.Options)) (
 			Store: r.Store, Keys: keys, Cache: r.Cache, PartSize: 5 << 20,
 			MemoryLimit: 64 << 20, SpoolLimit: 256 << 20, Report: o, Totals: &o.Totals,
 		},
-		Path: r.Tree, Walk: walk.Options{Depth: 1, LeaveOut: []string{r.Cache}}, Format: format, State: db, Class: "GLACIER",
+		Path: r.Tree, Walk: walk.Options{Depth: 1, LeaveOut: []string{r.Cache}}, Format: format, State: db, Class: "GLACIER", AbortAfter: 7 * 24 * time.Hour,
 		Workers: backup.Workers{Walk: 2, Archive: 2, Compress: 2, Encrypt: 2, Upload: 4},
 	}
 	if r.Change != nil {

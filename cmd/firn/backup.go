@@ -69,6 +69,9 @@ type backupFlags struct {
 	anew    bool
 	rekey   bool
 	partial bool
+
+	noResume   bool
+	abortAfter time.Duration
 }
 
 func newBackupFlags() *backupFlags {
@@ -86,6 +89,8 @@ func (b *backupFlags) groups() flags.Groups {
 	shown.BoolVar(&b.dryRun, "dry-run", false, "list what would be archived, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
+	where.BoolVar(&b.noResume, "no-resume", false, "take up no upload that an earlier run began, abort those uploads, and leave neither uploads nor archives in the cache path to a later run")
+	where.DurationVar(&b.abortAfter, "abort-unfinished-after", 7*24*time.Hour, "abort an unfinished upload of this age, whoever began it; a younger one is left alone, unless it is this cache path's own")
 	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
 	where.BoolVar(&b.partial, "replace-partial", false, "store an archive that lacks what could not be read, also in place of one that holds it, in a store without versions; without it that one is kept")
 	return flags.Groups{
@@ -288,6 +293,7 @@ func (b *backupFlags) run(p *program) error {
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
 			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers,
+			NoResume: b.noResume, AbortAfter: b.abortAfter,
 			Host: hostname(), Firn: versionText(),
 		})
 	})

@@ -78,6 +78,7 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 			b.stages.lookup.Fault(s, s.known.Err)
 			continue
 		}
+		b.uploads.claim(s)
 		b.warnOfStore(s)
 		if s.known.Record.KeyID != "" && !s.known.Ours {
 			b.journal.retire(s.known.Record.KeyID)
@@ -101,6 +102,11 @@ func (b *backup) wouldSave(_ context.Context, s *subtree) error {
 }
 
 func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
+	if left, err := b.uploads.archive(ctx, s); err != nil {
+		return s.giveUp(err)
+	} else if left {
+		return emit(s)
+	}
 	first := &aside{to: b.entryFault(s)}
 	err = b.archiveOnce(ctx, s, first.add)
 	if err == nil && s.result.Changed > 0 && !first.passed && !s.spool.Overflow() {
@@ -130,8 +136,9 @@ func (b *backup) archiveOnce(ctx context.Context, s *subtree, fault func(archive
 		return err
 	}
 	s.list = s.spool.Beside()
+	sink := b.marked(s)
 	return b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
-		return b.pack(ctx, s, s.spool, archive.Observer{Fault: fault, Member: member})
+		return b.pack(ctx, s, sink, archive.Observer{Fault: fault, Member: member})
 	})
 }
 
@@ -156,6 +163,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		return emit(s)
 	}
 	defer s.Drop(nil)
+	b.uploads.abort(ctx, s)
 	entry := b.entryOf(s)
 	if entry.Partial = s.unread.any(); !entry.Partial {
 		entry.Better = ""
@@ -171,33 +179,41 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	j, err := b.job(ctx, s)
+	if err != nil {
+		return s.giveUp(err)
+	}
+	b.stages.encrypt.AddIn(s.record.ArchiveSize)
+	salt, made, err := b.uploads.takeUp(ctx, s, j)
+	if err != nil {
+		return s.giveUp(err)
+	}
+	if made != nil {
+		return b.sender.Made(j, *made, emit)
+	}
 	plain, err := b.plaintext(ctx, s)
 	if err != nil {
 		return s.giveUp(err)
 	}
 	defer plain.Close()
-	cipher, err := encryption.NewEncrypter(b.Keys.Passphrase(), plain)
-	if err != nil {
+	if j.Source, err = encryption.ResumeEncrypter(b.Keys.Passphrase(), salt, plain); err != nil {
 		return s.giveUp(err)
 	}
-	b.stages.encrypt.AddIn(s.record.ArchiveSize)
-	return b.sender.Parts(ctx, &upload.Job{
-		Key:     s.Key,
-		Options: store.PutOptions{Meta: s.record.Meta(), Class: b.options.Class},
-		Size:    encryption.CiphertextSize(s.record.ArchiveSize),
-		Source:  cipher,
-		Item:    s,
-	}, emit)
+	return b.sender.Parts(ctx, j, emit)
 }
 
 func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree) error) error {
 	item, object, err := b.sender.Send(ctx, p)
+	if errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced) {
+		err = fmt.Errorf("another run stored it while this one made it, and what that one stored stays: %w", err)
+	}
 	if err != nil || item == nil {
 		return err
 	}
 	s := item.(*subtree)
 	s.object = object
 	b.remember(s, b.entryOf(s)) // however the run ends
+	b.uploads.done(s)
 	return emit(s)
 }
 

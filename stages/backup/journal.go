@@ -17,6 +17,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
+	"firn/stages/format/record"
 	"firn/stages/format/tarfmt"
 	"firn/stages/format/treepath"
 	"firn/stages/job"
@@ -172,20 +173,31 @@ func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.
 	if err != nil {
 		return catalogue.Place{}
 	}
-	again := *s
-	again.spool, again.list, again.record.MD5 = file, file.Beside(), md5
+	again := &subtree{Subtree: s.Subtree, backup: j.backup, scan: s.scan, spool: file, list: file.Beside(), record: record.Record{MD5: md5}}
 	defer again.Drop(nil)
-	err = j.listing(&again, func(member func(*tarfmt.Header) error) error {
-		_, err := j.archiver.List(ctx, j.tree, s.Subtree, archive.Observer{Member: member})
+	if err := j.listAgain(ctx, again); err != nil {
+		return catalogue.Place{}
+	}
+	return j.addList(ctx, again, md5)
+}
+
+// errListing: the list of a subtree can't be made without reading it.
+var errListing = errors.New("the subtree changed while its entries were listed")
+
+// listAgain makes the list of s, whose archive was made earlier, from lstat data alone. It fails if the
+// subtree changes now.
+func (j *journal) listAgain(ctx context.Context, s *subtree) error {
+	err := j.listing(s, func(member func(*tarfmt.Header) error) (err error) {
+		s.result, err = j.archiver.List(ctx, j.tree, s.Subtree, archive.Observer{Member: member})
 		return err
 	})
 	if err != nil {
-		return catalogue.Place{}
+		return err
 	}
 	if now, err := j.tree.Scan(ctx, s.Subtree); err != nil || now.Fingerprint != s.scan.Fingerprint {
-		return catalogue.Place{}
+		return errors.Join(errListing, err)
 	}
-	return j.addList(ctx, &again, md5)
+	return nil
 }
 
 // addList adds the list of s to a pack, as that of the stored archive, which has the MD5. The place

@@ -179,6 +179,7 @@ func (b *backup) entryOf(s *subtree) state.Entry {
 
 // unchanged ends the work on a subtree that need not be read.
 func (b *backup) unchanged(ctx context.Context, s *subtree) error {
+	b.uploads.abort(ctx, s)
 	entry := b.entryOf(s)
 	if err := errors.Join(b.putRow(ctx, s.Key, &entry, s.known.Object != nil), b.locks.Renew(ctx, s.Key)); err != nil {
 		return err

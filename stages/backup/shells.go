@@ -82,7 +82,7 @@ func (w *shells) putAside(ctx context.Context, s *subtree) bool {
 	}
 	s.Drop(nil)
 	w.mu.Lock()
-	w.aside = append(w.aside, &subtree{Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, known: s.known, asked: s.asked, waited: true})
+	w.aside = append(w.aside, &subtree{Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, begun: s.begun, doubted: s.doubted, known: s.known, asked: s.asked, waited: true})
 	w.mu.Unlock()
 	w.ended(s, true)
 	return true

@@ -46,8 +46,13 @@ type Options struct {
 	ForceRead bool   // read everything, whatever the fingerprints say
 	// ReplacePartial stores what could be read, though the archive in its place holds more.
 	ReplacePartial bool
-	DryRun         bool // scan and ask; archive and store nothing
-	Workers        Workers
+	NoResume       bool // take up no upload of an earlier run, and leave none to a later one
+
+	// AbortAfter is the age from which an upload that nobody completes is aborted, whoever began it.
+	AbortAfter time.Duration
+
+	DryRun  bool // scan and ask; archive and store nothing
+	Workers Workers
 
 	Host, Firn string // for the catalogue: whose tree it is, and the version of firn
 }
@@ -107,6 +112,7 @@ type backup struct {
 	journal   *journal
 	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
+	uploads   *uploads      // nil in a dry run
 
 	learned chan struct{} // closed when the state file has what the catalogue says
 	proven  proven
@@ -157,6 +163,12 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 // prepare checks that the store still has what earlier runs stored, removes what interrupted runs
 // left, and stores the recovery files before the first archive.
 func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
+	b.sender = b.newSender()
+	if !b.options.DryRun {
+		if b.uploads, err = b.openUploads(ctx); err != nil {
+			return err
+		}
+	}
 	b.Totals.SpoolFilesRemoved.Store(int64(b.SpoolFilesRemoved))
 	if b.SpoolFilesRemoved > 0 {
 		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("removed spool files that an interrupted run had left in %s: %d", b.Cache, b.SpoolFilesRemoved)})
@@ -224,19 +236,20 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	if end == nil && err == nil {
 		b.renewCatalogue(b.journal.ctx)
 	}
+	if end == nil && b.uploads != nil {
+		b.uploads.end(b.journal.ctx)
+	}
 	return errors.Join(end, err, b.tree.Close())
 }
 
-// coarse is by how much a store that counts whole seconds may give an upload too young.
-const coarse = 2 * time.Second
-
-// abortUploads aborts the uploads of archives, of the catalogue and of the recovery files that
-// interrupted runs left unfinished. Those that began after this run are not theirs.
+// abortUploads aborts uploads of archives, of the catalogue and of the recovery files that nobody
+// completed in a long time. A younger one may be that of a run under way, or that its own cache path
+// takes up.
 func (b *backup) abortUploads(ctx context.Context) (err error) {
 	aborted := 0
 	for _, prefix := range b.keySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
-			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < time.Since(b.Started)-coarse {
+			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < b.options.AbortAfter || b.uploads.owns(u) {
 				return nil // a directory store lists uploads that have no key yet
 			}
 			if err := b.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {
@@ -251,23 +264,23 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	}
 	if err == nil {
 		var n int
-		n, err = b.Ledger.Clean(ctx)
+		n, err = b.Ledger.Clean(ctx, b.options.AbortAfter)
 		aborted += n
 	}
 	if err == nil {
 		var n int
-		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix))
+		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix), b.options.AbortAfter)
 		aborted += n
 	}
 	if pipeline.IsFatal(err) || ctx.Err() != nil {
 		return err
 	}
 	if err != nil {
-		b.Report.Event(report.Event{Kind: report.Warning, Text: "some uploads that an interrupted run left unfinished could not be aborted, and are still billed", Err: err})
+		b.Report.Event(report.Event{Kind: report.Warning, Text: "some old uploads that nobody completed could not be aborted, and are still billed", Err: err})
 	}
-	b.Totals.UploadsAborted.Store(int64(aborted))
+	b.Totals.UploadsAborted.Add(int64(aborted))
 	if aborted > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted unfinished uploads that an interrupted run had left in %s: %d", b.Store.URL(), aborted)})
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted uploads in %s that nobody had completed in %s: %d", b.Store.URL(), b.options.AbortAfter, aborted)})
 	}
 	return nil
 }
@@ -326,10 +339,14 @@ func (b *backup) begin(ctx context.Context) {
 	b.shells = newShells(b)
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
-	b.sender = &upload.Sender{
-		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory, Encrypt: s.encrypt, Upload: s.upload,
+	b.sender.Encrypt, b.sender.Upload = s.encrypt, s.upload
+}
+
+func (b *backup) newSender() *upload.Sender {
+	return &upload.Sender{
+		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory,
 		Warn: func(key string, err error) {
-			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "the next run will abort an upload that this one could not abort", Err: err})
+			b.Report.Event(report.Event{Kind: report.Warning, Key: key, Text: "a later run will abort an upload that this one could not abort", Err: err})
 		},
 	}
 }

@@ -2,10 +2,10 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
+	"sync/atomic"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -26,20 +26,24 @@ type subtree struct {
 	walk.Subtree
 	backup *backup
 
-	scan   walk.Scan     // walk
-	seen   *state.Entry  // lookup: in the state file; nil if there is none
-	known  check.Known   // lookup
-	asked  bool          // lookup: known is set
-	spool  *spool.File   // archive
-	record record.Record // archive
-	list   *spool.Beside // archive: the list of its entries
-	result archive.Result
-	unread unread // archive
-	waited bool   // it is one of the shells that come last
+	scan    walk.Scan     // walk
+	seen    *state.Entry  // lookup: in the state file; nil if there is none
+	begun   *state.Upload // lookup: an upload of an earlier run; nil if there is none
+	doubted bool          // lookup: the object may be what begun became, or somebody replaced it
+	known   check.Known   // lookup
+	asked   bool          // lookup: known is set
+	spool   *spool.File   // archive
+	record  record.Record // archive
+	list    *spool.Beside // archive: the list of its entries
+	result  archive.Result
+	unread  unread // archive
+	marks   *marks // archive: if it may be made twice
+	waited  bool   // it is one of the shells that come last
 
 	partial bool         // check: the archive lacks the content of entries that could not be read
 	better  string       // check: id of the run whose archive has it; "" if none is known
 	object  store.Object // upload
+	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -49,12 +53,16 @@ type subtree struct {
 // String is the subtree's path as the user would write it.
 func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Path) }
 
-// Drop removes the spool file, whether the archive is stored or not.
+// Drop removes the spool file, whether the archive is stored or not, unless the next run may use it.
 func (s *subtree) Drop(error) {
 	if s.spool == nil {
 		return
 	}
-	if err := s.spool.Remove(); err != nil {
+	end := s.spool.Remove
+	if s.leave.Load() {
+		end = s.spool.Leave
+	}
+	if err := end(); err != nil {
 		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
 	}
 }
@@ -112,50 +120,16 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 	if _, err := b.stages.encrypt.Acquire(ctx, b.repeats, 1); err != nil {
 		return nil, err
 	}
-	again := *s
+	again := &subtree{Subtree: s.Subtree, backup: b, scan: s.scan}
 	return &repeat{
 		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
-			return b.stages.archive.Busy(func() error { return b.pack(ctx, &again, w, archive.Observer{}) })
+			return b.stages.archive.Busy(func() error { return b.pack(ctx, again, w, archive.Observer{}) })
 		}),
 		sum:     hash.NewArchive(nil),
 		want:    s.record,
+		marks:   s.marks.again(),
 		repeats: b.repeats,
 	}, nil
-}
-
-// ErrChanging: a subtree whose archive is too large for the spool changed between its two readings.
-var ErrChanging = errors.New("its archive is larger than the spool, so it was read twice, and it changed in between; nothing was stored in its place")
-
-// A repeat reads an archive that is made a second time. It ends in ErrChanging instead of io.EOF if
-// the archive is not the same as the first time.
-type repeat struct {
-	io.ReadCloser
-	sum     *hash.Archive
-	want    record.Record
-	size    int64
-	repeats *pipeline.Budget
-}
-
-// Close waits until the archive is made, and lets the next repeat begin.
-func (r *repeat) Close() error {
-	err := r.ReadCloser.Close()
-	r.repeats.Release(1)
-	return err
-}
-
-func (r *repeat) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	r.sum.MD5Block(p[:n])
-	r.size += int64(n)
-	if r.size > r.want.ArchiveSize {
-		return 0, ErrChanging
-	}
-	if errors.Is(err, io.EOF) {
-		if sums, _ := r.sum.Sums(); sums.MD5 != r.want.MD5 {
-			return 0, ErrChanging
-		}
-	}
-	return n, err
 }
 
 // entryFault reports an entry that is not in the archive as it is on disk, and keeps it for the

@@ -4,6 +4,8 @@ import (
 	"crypto/md5" // what S3 makes ETags of, not a safeguard
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"maps"
 )
 
@@ -35,4 +37,23 @@ func MultipartETag(parts []Part) string {
 		h.Write(sum)
 	}
 	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts))
+}
+
+// Cut returns what parts of partSize bytes r makes, with the ETags that S3 gives them, and the CRC-32C
+// of the whole.
+func Cut(r io.Reader, partSize int64) (parts []Part, crc32c uint32, err error) {
+	for n := 1; ; n++ {
+		etag, crc := md5.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+		size, err := io.Copy(io.MultiWriter(etag, crc), io.LimitReader(r, partSize))
+		if err != nil {
+			return nil, 0, err
+		}
+		if size > 0 {
+			parts = append(parts, Part{Number: n, Size: size, ETag: fmt.Sprintf("%x", etag.Sum(nil)), CRC32C: crc.Sum32(), HasCRC32C: true})
+			crc32c = CombineCRC32C(crc32c, crc.Sum32(), size)
+		}
+		if size < partSize {
+			return parts, crc32c, nil
+		}
+	}
 }

@@ -92,6 +92,12 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	if n := t.Adopted.Load(); n > 0 {
 		lines = append(lines, row("adopted", "%s in the store by their metadata alone, not proven until they are read", Count(n, "archive")))
 	}
+	if n := t.UploadsResumed.Load(); n > 0 {
+		lines = append(lines, row("resumed", "%s of an earlier run, %s not sent again", Count(n, "upload"), Bytes(t.SparedBytes.Load())))
+	}
+	if n := t.UploadsLeft.Load(); n > 0 {
+		lines = append(lines, row("unfinished", "%s that the next run takes up", Count(n, "upload")))
+	}
 	return append(lines, entryRow("saved", t))
 }
 

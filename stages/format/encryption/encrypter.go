@@ -63,11 +63,15 @@ func (c *carry) take(p []byte) int {
 	return n
 }
 
+// NewSalt returns a random salt.
+func NewSalt() (salt Salt) {
+	_, _ = rand.Read(salt[:]) // never fails: crypto/rand
+	return salt
+}
+
 // NewEncrypter encrypts plaintext under a random salt. Deriving the key takes milliseconds.
 func NewEncrypter(p *Passphrase, plaintext io.Reader) (*Encrypter, error) {
-	var salt Salt
-	_, _ = rand.Read(salt[:]) // never fails: crypto/rand
-	return ResumeEncrypter(p, salt, plaintext)
+	return ResumeEncrypter(p, NewSalt(), plaintext)
 }
 
 // ResumeEncrypter makes the bytes of an earlier Encrypter again, to resume an upload. The plaintext

@@ -109,15 +109,12 @@ func (l *Ledger) Volumes(ctx context.Context) (map[string]bool, error) {
 	})
 }
 
-// abandoned is the age at which an unfinished upload is taken for a dead run's. A live run over
-// another tree may write to the same catalogue, but its uploads take minutes.
-const abandoned = 24 * time.Hour
-
-// Clean aborts the uploads to the catalogue that dead runs left unfinished, and returns how many.
-func (l *Ledger) Clean(ctx context.Context) (aborted int, err error) {
+// Clean aborts the unfinished uploads to the catalogue that are older than age, and returns how many. A
+// younger one may be that of a live run over another tree.
+func (l *Ledger) Clean(ctx context.Context, age time.Duration) (aborted int, err error) {
 	dir := Dir(l.Prefix)
 	err = l.Store.Uploads(ctx, dir, func(u store.PendingUpload) error {
-		if !strings.HasPrefix(u.Key, dir) || u.Age < abandoned {
+		if !strings.HasPrefix(u.Key, dir) || u.Age < age {
 			return nil
 		}
 		if err := l.Store.AbortUpload(ctx, u.Key, u.ID); err != nil {

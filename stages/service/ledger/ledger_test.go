@@ -372,7 +372,7 @@ func TestClean(t *testing.T) {
 		want  int
 	}{{time.Hour, 0}, {25 * time.Hour, 1}, {26 * time.Hour, 0}} {
 		l.Store = aged{real, test.after}
-		if n, err := l.Clean(t.Context()); err != nil || n != test.want {
+		if n, err := l.Clean(t.Context(), 24*time.Hour); err != nil || n != test.want {
 			t.Errorf("after %s: %d aborted, want %d: %v", test.after, n, test.want, err)
 		}
 	}

@@ -210,16 +210,12 @@ func content(ctx context.Context, s store.Store, held store.Object) (_ []byte, e
 	return io.ReadAll(io.LimitReader(r, longest+1))
 }
 
-// abandoned is the age at which an unfinished upload is taken for a dead run's. A live run over
-// another tree may store the files too, which takes seconds.
-const abandoned = 24 * time.Hour
-
-// Clean aborts the uploads of the files that dead runs left unfinished, and returns how many. Only a
-// directory store has some.
-func Clean(ctx context.Context, s store.Store, prefix string) (aborted int, err error) {
+// Clean aborts the unfinished uploads of the files that are older than age, and returns how many. Only
+// a directory store has some. A younger one may be that of a live run over another tree.
+func Clean(ctx context.Context, s store.Store, prefix string, age time.Duration) (aborted int, err error) {
 	for _, f := range Files() {
 		err = errors.Join(err, s.Uploads(ctx, prefix+f.Name, func(u store.PendingUpload) error {
-			if u.Key != prefix+f.Name || u.Age < abandoned {
+			if u.Key != prefix+f.Name || u.Age < age {
 				return nil
 			}
 			aborted++

@@ -1,6 +1,7 @@
 // Package spool keeps archives in files under the cache path while they wait for the next stage. A
-// file is written once, and removed when it is no longer needed, by the next run if need be. All
-// files together stay inside a budget. Reading gives what was written, or an error.
+// file is written once, and removed when it is no longer needed, by the next run if need be; but that
+// of an upload under way is kept for the next run. All files together stay inside a budget. Reading
+// gives what was written, or an error.
 package spool
 
 import (
@@ -28,10 +29,11 @@ type Dir struct {
 	path   string
 	budget *pipeline.Budget
 	next   atomic.Int64
+	kept   kept
 }
 
-// Open makes the spool under cache (mode 0700), removes the files that interrupted runs left, and
-// returns their number. The caller holds the lock of the cache path.
+// Open makes the spool under cache (mode 0700), removes the files that interrupted runs left, but for
+// those that they kept, and returns their number. The caller holds the lock of the cache path.
 func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error) {
 	d = &Dir{path: filepath.Join(cache, dirName), budget: budget}
 	if err := fsys.Private(d.path); err != nil {
@@ -77,7 +79,7 @@ type File struct {
 // file for it. The stage that calls it counts as blocked meanwhile. An archive with a larger bound
 // than the whole budget waits until it is alone.
 func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File, error) {
-	share, err := s.Acquire(ctx, d.budget, bound)
+	share, err := d.acquire(ctx, s, bound)
 	if err != nil {
 		return nil, err
 	}
@@ -152,11 +154,23 @@ func (r *reader) Read(p []byte) (int, error) {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Remove deletes the file and releases its share. Further calls do nothing.
-func (f *File) Remove() error {
+func (f *File) Remove() error { return f.end(os.Remove) }
+
+// Leave is Remove, but leaves a file that was kept to the next run.
+func (f *File) Leave() error {
+	return f.end(func(path string) error {
+		if strings.HasSuffix(path, keptSuffix) {
+			return nil
+		}
+		return os.Remove(path)
+	})
+}
+
+func (f *File) end(remove func(string) error) error {
 	if f.removed.Swap(true) {
 		return nil
 	}
-	err := errors.Join(f.file.Close(), os.Remove(f.path))
+	err := errors.Join(f.file.Close(), remove(f.path))
 	if f.beside != nil {
 		err = errors.Join(err, f.beside.close())
 	}

@@ -90,7 +90,7 @@ type DB struct {
 	mac  func() hash.Hash // nil before Bind
 
 	mu      sync.Mutex
-	pending map[name][]byte // not committed yet
+	pending map[name][]byte // not committed yet; nil is to be deleted
 	flushed time.Time       // the last try
 	failed  bool            // the last try
 }
@@ -183,25 +183,31 @@ func (db *DB) Get(store, key string) (e Entry, ok bool) {
 // value returns what put wrote, nil if there is nothing, or it can't be read.
 func (db *DB) value(bucket, key string) (value []byte) {
 	db.mu.Lock()
-	value = db.pending[name{bucket, key}]
+	value, is := db.pending[name{bucket, key}]
 	db.mu.Unlock()
-	if value != nil {
+	if is {
 		return value
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	err := func() (err error) {
-		defer recoverDamage(&err)
-		return db.bolt.View(func(tx *bolt.Tx) error {
-			if b := tx.Bucket([]byte(bucket)); b != nil {
-				value = bytes.Clone(b.Get([]byte(key)))
-			}
-			return nil
-		})
-	}()
+	err := db.view(bucket, func(b *bolt.Bucket) error {
+		value = bytes.Clone(b.Get([]byte(key)))
+		return nil
+	})
 	if err != nil {
 		return nil
 	}
 	return value
+}
+
+// view calls read with a bucket of the file, if it is there.
+func (db *DB) view(bucket string, read func(*bolt.Bucket) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer recoverDamage(&err)
+	return db.bolt.View(func(tx *bolt.Tx) error {
+		if b := tx.Bucket([]byte(bucket)); b != nil {
+			return read(b)
+		}
+		return nil
+	})
 }
 
 // Knows reports whether there are entries of keys of a store that begin with one of the prefixes.
@@ -217,21 +223,13 @@ func (db *DB) Knows(store string, prefixes ...string) (known bool) {
 	if known {
 		return true
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	err := func() (err error) {
-		defer recoverDamage(&err)
-		return db.bolt.View(func(tx *bolt.Tx) error {
-			b := tx.Bucket([]byte(store))
-			if b == nil {
-				return nil
-			}
-			for _, prefix := range prefixes {
-				key, _ := b.Cursor().Seek([]byte(prefix))
-				known = known || key != nil && has(string(key))
-			}
-			return nil
-		})
-	}()
+	err := db.view(store, func(b *bolt.Bucket) error {
+		for _, prefix := range prefixes {
+			key, _ := b.Cursor().Seek([]byte(prefix))
+			known = known || key != nil && has(string(key))
+		}
+		return nil
+	})
 	return known && err == nil
 }
 
@@ -295,7 +293,10 @@ func (db *DB) flush() (err error) {
 	err = db.bolt.Update(func(tx *bolt.Tx) error {
 		for at, value := range db.pending {
 			b, err := tx.CreateBucketIfNotExists([]byte(at.bucket))
-			if err == nil {
+			switch {
+			case err == nil && value == nil:
+				err = b.Delete([]byte(at.key))
+			case err == nil:
 				err = b.Put([]byte(at.key), value)
 			}
 			if err != nil {

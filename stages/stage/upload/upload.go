@@ -2,14 +2,17 @@
 // upload stage sends them, as many at a time as it has workers. An archive that fits into one part
 // is stored by one Put. Part buffers take their memory from a budget.
 //
-// An archive is stored completely or not at all: its last part completes the upload or aborts it.
+// An archive is stored completely or not at all: its last part completes the upload, aborts it, or
+// leaves it to be taken up by a later run.
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,13 +52,29 @@ type Job struct {
 	Source  io.Reader // of its bytes; read once, in order
 	Item    Item
 
+	// PartSize is that of the parts, in bytes; 0 leaves it to the Sender.
+	PartSize int64
+	// Upload is an upload of an earlier run to go on with, of parts of PartSize; nil begins one. Held
+	// are the parts that the store holds of it: one that is what Source gives is not sent again.
+	Upload store.Upload
+	Held   []store.Part
+	// Began is called with the id of an upload that was begun, before a part of it is sent; nil is
+	// allowed, as for what follows.
+	Began func(id string, partSize int64)
+	// Spared is called for a part that was not sent again, with its bytes.
+	Spared func(bytes int64)
+	// Keep reports whether an upload that failed is left as it is, for a later run; else it is
+	// aborted. broken says that the source failed.
+	Keep func(reason error, broken bool) bool
+
 	sender   *Sender
 	partSize int64
+	broken   atomic.Bool  // the source failed
 	cutOff   atomic.Bool  // a part failed; the store may have it or not
 	left     atomic.Int32 // parts that are neither sent nor dropped
 	sum      uint32       // CRC-32C of the whole object; set before the last part is emitted
 
-	parts  []store.Part
+	parts  []store.Part                 // that are stored
 	begin  func() (store.Upload, error) // begins the upload, once
 	upload store.Upload                 // nil until begun
 	failed atomic.Pointer[error]        // the first failure
@@ -68,6 +87,8 @@ type Part struct {
 	buf    *[]byte
 	share  int64
 	crc    uint32
+	held   *store.Part   // the store holds it; nil: it is to be sent
+	made   *store.Object // in the place of all parts: an earlier run completed the object
 }
 
 // String returns the item's.
@@ -79,16 +100,22 @@ func (p *Part) Item() Item { return p.job.Item }
 // Parts reads the job's object to its end and emits it in parts. After an error nothing is stored,
 // and the item is dropped with the last part.
 func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) error {
-	size, err := s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size())
-	if err != nil {
-		j.Item.Drop(err)
-		return err
+	size := j.PartSize
+	if size == 0 {
+		var err error
+		if size, err = s.Store.Limits().PartSize(j.Size, s.PartSize, s.Memory.Size()); err != nil {
+			j.Item.Drop(err)
+			return err
+		}
 	}
-	j.sender, j.partSize = s, size
+	j.sender, j.partSize, j.upload = s, size, j.Upload
 	j.Options.PartSize = size
 	count := int((j.Size + size - 1) / size)
 	j.parts = make([]store.Part, count)
 	j.begin = sync.OnceValues(func() (store.Upload, error) {
+		if j.Upload != nil {
+			return j.Upload, nil
+		}
 		// A request that is cut off may begin an upload without telling its id.
 		longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		defer cancel(nil)
@@ -99,6 +126,9 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 		upload, err := s.Store.CreateUpload(longer, j.Key, j.Options)
 		if err == nil {
 			j.upload = upload
+			if j.Began != nil {
+				j.Began(upload.ID(), size)
+			}
 		}
 		return upload, err
 	})
@@ -110,6 +140,7 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 		}
 		p, err := s.fill(ctx, j, n, count)
 		if err != nil {
+			j.broken.Store(ctx.Err() == nil)
 			err = j.fail(err)
 			j.settle(ctx, count-n+1)
 			return err
@@ -120,6 +151,13 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 		}
 	}
 	return nil
+}
+
+// Made emits an object that an earlier run completed: Send returns it with the job's item.
+func (s *Sender) Made(j *Job, object store.Object, emit func(*Part) error) error {
+	j.sender = s
+	j.left.Store(1)
+	return emit(&Part{job: j, made: &object})
 }
 
 // fill makes part n of count. The last one checks that the source ends.
@@ -146,7 +184,27 @@ func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) 
 	p.crc = store.CRC32C(*p.buf)
 	j.sum = store.CombineCRC32C(j.sum, p.crc, want)
 	s.Encrypt.AddOut(want)
+	p.held = j.holds(p)
 	return p, nil
+}
+
+// holds returns the part of which the store holds the bytes of p, as Complete wants it; nil if it
+// does not.
+func (j *Job) holds(p *Part) *store.Part {
+	i, found := slices.BinarySearchFunc(j.Held, p.number, func(h store.Part, n int) int { return cmp.Compare(h.Number, n) })
+	if !found {
+		return nil
+	}
+	held := j.Held[i]
+	now := store.Part{Number: p.number, Size: int64(len(*p.buf)), CRC32C: p.crc, HasCRC32C: true}
+	if !held.HasCRC32C {
+		now.ETag = store.PutETag(*p.buf)
+	}
+	if !held.Holds(now) {
+		return nil
+	}
+	now.ETag = held.ETag
+	return &now
 }
 
 func (s *Sender) buffer(size int64) *[]byte {
@@ -158,6 +216,9 @@ func (s *Sender) buffer(size int64) *[]byte {
 }
 
 func (p *Part) release() {
+	if p.made != nil {
+		return
+	}
 	s := p.job.sender
 	s.buffers.Put(p.buf)
 	s.Memory.Release(p.share)
@@ -174,6 +235,10 @@ func (p *Part) Drop(reason error) {
 // object, with every other a nil item. Of the errors of one job's parts only the first is returned.
 func (s *Sender) Send(ctx context.Context, p *Part) (_ Item, object store.Object, err error) {
 	j := p.job
+	if p.made != nil {
+		j.left.Add(-1)
+		return j.Item, *p.made, nil
+	}
 	if j.failure() == nil {
 		object, err = j.send(ctx, p)
 		err = j.fail(err)
@@ -195,6 +260,13 @@ func (s *Sender) Send(ctx context.Context, p *Part) (_ Item, object store.Object
 
 // send stores a part, or the object if it has one part.
 func (j *Job) send(ctx context.Context, p *Part) (object store.Object, err error) {
+	if p.held != nil {
+		j.parts[p.number-1] = *p.held
+		if j.Spared != nil {
+			j.Spared(int64(len(*p.buf)))
+		}
+		return object, nil
+	}
 	if len(j.parts) == 1 {
 		o := j.Options
 		o.CRC32C = j.sum
@@ -261,11 +333,12 @@ func (j *Job) abort(ctx context.Context) error {
 	}
 }
 
-// giveUp aborts the upload, in a cancelled run too, and drops the item.
+// giveUp aborts the upload, in a cancelled run too, unless it is to be kept, and drops the item.
 func (j *Job) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.AbortTimeout)
 	defer cancel()
-	if j.upload != nil {
+	keep := j.upload != nil && j.Keep != nil && j.Keep(j.failure(), j.broken.Load())
+	if j.upload != nil && !keep {
 		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
 			j.sender.Warn(j.Key, err)
 		}

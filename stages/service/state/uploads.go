@@ -1,0 +1,82 @@
+package state
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"firn/stages/format/encryption"
+	"firn/stages/format/record"
+)
+
+// An Upload is a multipart upload under way: all that is needed to take it up again. The archive is
+// made again, or read from the spool, and encrypted under the same salt, which gives the same bytes:
+// a part that the store holds is not sent again if it is what those bytes are.
+type Upload struct {
+	ID          string          `json:"id"`
+	Salt        encryption.Salt `json:"salt"`
+	PartSize    int64           `json:"part_size"` // bytes
+	Class       string          `json:"class"`     // as in store.PutOptions
+	Record      record.Record   `json:"record"`    // of the archive, and of no other under this salt
+	Fingerprint [32]byte        `json:"fingerprint"`
+	Spooled     bool            `json:"spooled"` // the archive was left in the spool
+	Began       time.Time       `json:"began"`
+}
+
+func uploads(store string) string { return "\x00uploads " + store }
+
+// KeepUpload writes what is known of the upload of a key, and all that is pending, to the disk: a
+// run that is killed after it may have sent parts.
+func (db *DB) KeepUpload(store, key string, u Upload) error {
+	value, err := json.Marshal(u)
+	if err == nil {
+		err = db.seal(uploads(store), key, value)
+	}
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.flush()
+}
+
+// Upload returns what is known of the upload of a key; false if there is none.
+func (db *DB) Upload(store, key string) (u Upload, ok bool) {
+	value := db.open(uploads(store), key)
+	if value == nil || json.Unmarshal(value, &u) != nil || u.ID == "" || u.PartSize <= 0 {
+		return Upload{}, false
+	}
+	return u, true
+}
+
+// ForgetUpload deletes what is known of the upload of a key.
+func (db *DB) ForgetUpload(store, key string) error { return db.put(uploads(store), key, nil) }
+
+// Uploads returns the keys of a store that have an upload, in their order.
+func (db *DB) Uploads(store string) (keys []string) {
+	bucket := uploads(store)
+	all := map[string]bool{}
+	_ = db.view(bucket, func(b *bolt.Bucket) error {
+		return b.ForEach(func(key, _ []byte) error {
+			all[string(key)] = true
+			return nil
+		})
+	})
+	db.mu.Lock()
+	for at := range db.pending {
+		if at.bucket == bucket {
+			all[at.key] = true
+		}
+	}
+	db.mu.Unlock()
+	for key := range all {
+		if _, ok := db.Upload(store, key); ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, strings.Compare)
+	return keys
+}
