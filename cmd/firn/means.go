@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"firn/cmd/firn/flags"
+	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
@@ -41,9 +42,16 @@ func (m *means) close() error {
 	return db.Close()
 }
 
-// awsOptions are how AWS is reached.
-func awsOptions(s *flags.Store) awsconf.Options {
+// awsOptions are how AWS is reached, with so many workers that move data; 0 if their number is
+// found.
+func awsOptions(s *flags.Store, m *means, workers int) awsconf.Options {
+	m.Throttle = new(pipeline.Throttle)
+	connections := job.Connections
+	if workers > 0 {
+		connections = workers + job.MostLookups
+	}
 	return awsconf.Options{
+		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: int64(s.Bandwidth), Version: versionText(),
 	}
@@ -162,8 +170,8 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err erro
 		all = append(all, pass)
 	}
 	m.Prefix = r.store.Prefix
-	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
-	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store), remoteFlags{}); err != nil {
+	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory(halfOfMemory())
+	if m.Store, err = openStore(ctx, &r.store, awsOptions(&r.store, m, r.fetch.Workers.Fetch), remoteFlags{}); err != nil {
 		return err
 	}
 	m.warnExposed(ctx)

@@ -46,6 +46,7 @@ type Options struct {
 	Silence     time.Duration // how long a connection may carry nothing in either direction; 0 is 3 minutes
 	Attempts    int           // tries of each request, the first included; 0 is AWS_MAX_ATTEMPTS, or 8
 	MaxBackoff  time.Duration // longest wait between two tries; 0 is 20 seconds
+	Throttled   func()        // called when a server asks for fewer requests; may be nil
 }
 
 const (
@@ -104,7 +105,7 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		return aws.Config{}, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
 	cfg.Retryer = o.retryer(cfg)
-	cfg.HTTPClient = boundedClient{o.client(cfg)}
+	cfg.HTTPClient = boundedClient{o.client(cfg), o.Throttled}
 	return cfg, nil
 }
 
