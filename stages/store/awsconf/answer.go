@@ -30,7 +30,7 @@ type boundedClient struct {
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	answer, err := c.HTTPClient.Do(r)
 	if err == nil && c.throttled != nil && (answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests) {
-		c.throttled() // SlowDown and its kin; a table's 400 is handled where its batches are
+		c.throttled() // S3's SlowDown; what DynamoDB answers, a 400, is not counted
 	}
 	if err != nil || answer.Body == nil {
 		return answer, err
