@@ -85,33 +85,43 @@ func Sink[I any](s *Stage, in <-chan I, fn func(ctx context.Context, item I) err
 
 // eachItem is one worker. It drops its input once the run is cancelled or stopped.
 func eachItem[I any](s *Stage, in <-chan I, fn func(I) error) {
-	for {
-		item, ok := take(s, in)
-		if !ok {
-			return
-		}
-		if reason := s.run.refused(s.stop); reason != nil {
-			drop(item, reason)
-			continue
-		}
-		s.itemsIn.Add(1)
-		err := s.Busy(func() error {
-			return guard(func() error {
-				returned := false
-				defer func() {
-					if !returned { // fn owned the item, and panicked
-						drop(item, errPanicked)
-					}
-				}()
-				err := fn(item)
-				returned = true
-				return err
-			})
-		})
-		if err != nil && !s.run.stoppedBy(err) {
-			s.run.fault(s, item, err)
-		}
+	for oneItem(s, in, fn) {
 	}
+}
+
+// oneItem takes and handles an item; false if there will be none.
+func oneItem[I any](s *Stage, in <-chan I, fn func(I) error) bool {
+	s.gate.enter()
+	defer s.gate.leave()
+	item, ok := take(s, in)
+	if !ok {
+		return false
+	}
+	if reason := s.run.refused(s.stop); reason != nil {
+		drop(item, reason)
+		return true
+	}
+	s.itemsIn.Add(1)
+	err := s.Busy(func() error {
+		return guard(func() error {
+			returned := false
+			defer func() {
+				if !returned { // fn owned the item, and panicked
+					drop(item, errPanicked)
+				}
+			}()
+			err := fn(item)
+			returned = true
+			return err
+		})
+	})
+	switch {
+	case err == nil:
+		s.finished()
+	case !s.run.stoppedBy(err):
+		s.run.fault(s, item, err)
+	}
+	return true
 }
 
 // MapBatch is Map over batches of whatever is ready, 1 to most items, which fn owns. An error is a

@@ -13,12 +13,7 @@ func NewPool(s *Stage) *Pool {
 	p := &Pool{stage: s, tasks: make(chan func())}
 	for range s.workers {
 		s.run.pools.Go(func() {
-			for {
-				task, ok := take(s, p.tasks)
-				if !ok {
-					return
-				}
-				task()
+			for s.oneTask(p.tasks) {
 			}
 		})
 	}
@@ -26,6 +21,17 @@ func NewPool(s *Stage) *Pool {
 	s.run.close = append(s.run.close, func() { close(p.tasks) })
 	s.run.mu.Unlock()
 	return p
+}
+
+// oneTask runs a task; false if there will be none.
+func (s *Stage) oneTask(tasks <-chan func()) bool {
+	s.gate.enter()
+	defer s.gate.leave()
+	task, ok := take(s, tasks)
+	if ok {
+		task()
+	}
+	return ok
 }
 
 // submit passes task to a free worker; the error is ctx's cause, and task is not run then.

@@ -12,6 +12,7 @@ type Stage struct {
 	run     *Run
 	name    string
 	workers int
+	gate    *gate           // nil: all workers are active
 	stop    <-chan struct{} // closed by a soft stop if the stage takes new work, else nil
 
 	itemsIn, itemsOut, bytesIn, bytesOut, failed atomic.Int64
@@ -56,7 +57,7 @@ func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 // Name of the stage.
 func (s *Stage) Name() string { return s.name }
 
-// Workers is the number of workers.
+// Workers is the number of workers; of a tuned stage, the most there may be.
 func (s *Stage) Workers() int { return s.workers }
 
 // AddIn counts bytes that came in; AddOut bytes that went out.
@@ -102,6 +103,7 @@ func (s *Stage) block(work func() error) error {
 	err := s.Busy(work)
 	if err == nil {
 		s.itemsOut.Add(1)
+		s.finished()
 	} else if s.run.ctx.Err() == nil {
 		s.failed.Add(1)
 	}
@@ -120,7 +122,8 @@ func take[T any](s *Stage, in <-chan T) (T, bool) {
 // own work, but not those after a cancel.
 type Counters struct {
 	Stage             string
-	Workers           int
+	Workers           int  // of a tuned stage, as many as were found best so far
+	Tuned             bool // the run finds the number of workers
 	ItemsIn, ItemsOut int64
 	BytesIn, BytesOut int64
 	Failed, InFlight  int64
@@ -131,12 +134,13 @@ type Counters struct {
 
 // Counters reads the stage's figures.
 func (s *Stage) Counters() Counters {
+	workers := s.found()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.epoch)
 	blocked := s.blocked.read(now)
 	return Counters{
-		Stage: s.name, Workers: s.workers,
+		Stage: s.name, Workers: workers, Tuned: s.gate != nil,
 		ItemsIn: s.itemsIn.Load(), ItemsOut: s.itemsOut.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		Failed: s.failed.Load(), InFlight: s.work.running,

@@ -254,7 +254,7 @@ func (m *machineFlags) AddFlags(f *pflag.FlagSet) {
 	flags.Number(f, &w.Archive, "archive-workers", "subtrees read at the same time: limits open files and half-filled blocks")
 	flags.Number(f, &w.Compress, "compress-workers", "blocks compressed at the same time, over all archives: limits processor use")
 	flags.Number(f, &w.Encrypt, "encrypt-workers", "archives encrypted at the same time: limits processor use and half-filled parts")
-	flags.Number(f, &w.Upload, "upload-workers", "parts uploaded at the same time, over all archives: limits connections")
+	flags.Workers(f, &w.Upload, "upload-workers", "parts uploaded at the same time, over all archives: limits connections; auto finds the number that is fastest, up to 128")
 	f.Var(&m.memoryLimit, "memory-limit", "use at most this many bytes for blocks and parts in flight; firn needs some 100MiB more; default: what keeps all workers busy, at most half of the memory")
 	m.partSize = 8 * flags.MiB
 	f.Var(&m.partSize, "part-size", "bytes of one part of an upload, from 5MiB to 5GiB; an object of more than 10,000 parts gets larger ones")
@@ -264,6 +264,9 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 	w := m.workers
 	for i, n := range []int{w.Walk, w.Archive, w.Compress, w.Encrypt, w.Upload} {
 		name := []string{"walk", "archive", "compress", "encrypt", "upload"}[i]
+		if name == "upload" {
+			n = max(n, 1) // auto is 0
+		}
 		if err := flags.Between(name+"-workers", n, 1, 10_000); err != nil {
 			return err
 		}
@@ -274,7 +277,7 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 	part := int64(m.partSize)
 	need := flags.Size(backup.MemoryNeeded(*m.format, part))
 	if !f.Changed("memory-limit") {
-		m.memoryLimit = max(need, flags.Size(min(backup.DefaultMemory(*m.format, part, w), halfOfMemory())))
+		m.memoryLimit = max(need, flags.Size(backup.DefaultMemory(*m.format, part, w, halfOfMemory())))
 	}
 	if m.memoryLimit < need {
 		need = (need + flags.MiB - 1) / flags.MiB * flags.MiB // a round number is easier to type
@@ -302,8 +305,7 @@ func (b *backupFlags) run(p *program) error {
 // open opens what a backup works with, in the order in which a mistake costs least: what is local
 // first, the key file, which may be made, last.
 func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err error) {
-	aws := m.awsOptions(&b.store)
-	aws.Connections = b.machine.workers.Upload
+	aws := m.awsOptions(&b.store, b.machine.workers.Upload)
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err
 	}

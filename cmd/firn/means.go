@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"firn/cmd/firn/flags"
+	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
@@ -42,8 +43,9 @@ func (m *means) close() error {
 	return db.Close()
 }
 
-// awsOptions are how AWS is reached.
-func (m *means) awsOptions(s *flags.Store) awsconf.Options {
+// awsOptions are how AWS is reached, with so many workers that move data; 0 if their number is
+// found.
+func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 	say := m.say
 	if say == nil {
 		say = func(text string) { m.notice("%s", text) }
@@ -52,7 +54,13 @@ func (m *means) awsOptions(s *flags.Store) awsconf.Options {
 	if retryFor == 0 {
 		retryFor = -1 // for ever
 	}
+	m.Throttle = new(pipeline.Throttle)
+	connections := job.Connections
+	if workers > 0 {
+		connections = workers + job.MostLookups
+	}
 	return awsconf.Options{
+		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: int64(s.Bandwidth), Version: versionText(),
 		RetryFor: retryFor, OnOutage: (&outages{say: say, told: map[string]told{}}).tell,
@@ -172,8 +180,8 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err erro
 		all = append(all, pass)
 	}
 	m.Prefix = r.store.Prefix
-	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory()
-	if m.Store, err = openStore(ctx, &r.store, m.awsOptions(&r.store), remoteFlags{}); err != nil {
+	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory(halfOfMemory())
+	if m.Store, err = openStore(ctx, &r.store, m.awsOptions(&r.store, r.fetch.Workers.Fetch), remoteFlags{}); err != nil {
 		return err
 	}
 	m.warnExposed(ctx)

@@ -22,7 +22,7 @@ func (b *backup) renewCatalogue(ctx context.Context) {
 		return
 	}
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(job.LookupWorkers)
+	group.SetLimit(job.MostLookups)
 	renew := func(key string) { group.Go(func() error { return b.locks.Renew(inner, key) }) }
 	for _, f := range recovery.Files() {
 		renew(key.Prefix(b.Prefix) + f.Name)

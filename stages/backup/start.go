@@ -63,7 +63,7 @@ type Workers struct {
 	Archive  int // subtrees read at once: bounds open files and half-filled blocks
 	Compress int // blocks compressed at once, over all archives: bounds processor use
 	Encrypt  int // archives encrypted at once: bounds processor use and half-filled parts
-	Upload   int // parts uploaded at once, over all archives: bounds connections
+	Upload   int // parts uploaded at once, over all archives: bounds connections; 0 is found
 }
 
 // DefaultWorkers returns numbers that suit the machine.
@@ -74,16 +74,18 @@ func DefaultWorkers() Workers {
 		Archive:  cpus + 2,       // two more than can compute, to read while the others wait
 		Compress: cpus,           // it computes
 		Encrypt:  max(2, cpus),   // it computes, and waits for memory
-		Upload:   8,              // it waits for the network
+		Upload:   0,              // it waits for the network, which the run measures
 	}
 }
 
 // MemoryNeeded is the least memory limit, in bytes, of a backup with parts of partSize bytes.
 func MemoryNeeded(f codec.Format, partSize int64) int64 { return pack.BlockMemory(f) + partSize }
 
-// DefaultMemory is a memory limit, in bytes, with which no worker waits for memory.
-func DefaultMemory(f codec.Format, partSize int64, w Workers) int64 {
-	return blocksWanted(f, w) + int64(w.Encrypt+w.Upload)*partSize
+// DefaultMemory is a memory limit, in bytes, with which no worker waits for memory. If the number of
+// upload workers is found, it is enough for job.InFlight parts, and at most half, which is half of
+// the machine's memory.
+func DefaultMemory(f codec.Format, partSize int64, w Workers, half int64) int64 {
+	return min(blocksWanted(f, w)+(int64(w.Encrypt)+job.InFlight(w.Upload, partSize, half))*partSize, half)
 }
 
 // blocksWanted is the memory of a block for each compress worker, and of two that wait.
@@ -312,15 +314,15 @@ func (b *backup) begin(ctx context.Context) {
 	s, w := &b.stages, b.options.Workers
 	s.cut = b.Run.Stage(report.StageCut, 1)
 	s.walk = b.Run.Stage(report.StageWalk, w.Walk).TakesNew()
-	s.lookup = b.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
+	s.lookup = b.Asking(report.StageLookup).TakesNew()
 	s.archive = b.Run.Stage(report.StageArchive, w.Archive).TakesNew()
 	s.compress = b.Run.Stage(report.StageCompress, w.Compress)
 	s.hash = b.Run.Stage(report.StageHash, 3*w.Archive) // SHA-256, MD5 and HMAC in parallel
 	s.spool = b.Run.Stage(report.StageSpool, w.Archive)
-	s.check = b.Run.Stage(report.StageCheck, job.LookupWorkers)
+	s.check = b.Asking(report.StageCheck)
 	s.encrypt = b.Run.Stage(report.StageEncrypt, w.Encrypt)
-	s.upload = b.Run.Stage(report.StageUpload, w.Upload)
-	s.record = b.Run.Stage(report.StageRecord, job.LookupWorkers)
+	s.upload = b.Moving(report.StageUpload, w.Upload)
+	s.record = b.Asking(report.StageRecord)
 
 	listing := check.NewListing()
 	if !b.options.DryRun {

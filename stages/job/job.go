@@ -28,17 +28,17 @@ type Means struct {
 	MemoryLimit int64  // bytes of blocks, parts and ranges in flight
 	SpoolLimit  int64  // bytes of all spool files and volumes of the catalogue together
 
+	// Throttle counts when the store asks for fewer requests; nil if it never does.
+	Throttle *pipeline.Throttle
+
 	Report report.Reporter
 	Totals *report.Totals
 }
 
-// LookupWorkers is how many workers ask a store or a table. They wait for a server.
-const LookupWorkers = 16
-
 // Workers are the numbers of workers of the stages that read archives.
 type Workers struct {
-	Fetch   int // ranges fetched at once, over all archives: bounds connections
-	Decrypt int // archives fetched and decrypted at once: bounds processor use
+	Fetch   int // ranges fetched at once, over all archives: bounds connections; 0 is found
+	Decrypt int // archives fetched and decrypted at once: bounds processor use; found if Fetch is
 	Read    int // archives extracted, compared or listed at once: bounds processor use
 }
 
@@ -46,7 +46,7 @@ type Workers struct {
 func DefaultWorkers() Workers {
 	cpus := runtime.GOMAXPROCS(0)
 	return Workers{
-		Fetch:   8,            // it waits for the network
+		Fetch:   0,            // it waits for the network, which the run measures
 		Decrypt: max(2, cpus), // it computes, and waits for ranges
 		Read:    cpus,         // it decompresses
 	}

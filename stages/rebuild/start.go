@@ -126,9 +126,8 @@ func (r *rebuild) begin(ctx context.Context) {
 	r.Begin(ctx, func(f pipeline.Fault) { r.fault(ctx, f) })
 	s, w := &r.stages, r.options.Workers
 	s.find = r.Run.Stage(report.StageFind, 1)
-	s.lookup = r.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
-	s.fetch = r.Run.Stage(report.StageFetch, w.Fetch)
-	s.decrypt = r.Run.Stage(report.StageDecrypt, w.Decrypt).TakesNew()
+	s.lookup = r.Asking(report.StageLookup).TakesNew()
+	s.fetch, s.decrypt = r.Reading(w)
 	s.walk = r.Run.Stage(report.StageWalk, w.Read)
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 }

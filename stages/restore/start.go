@@ -68,9 +68,8 @@ func (r *restore) begin(ctx context.Context) {
 	s, o := &r.stages, &r.options
 	s.find = r.Run.Stage(report.StageFind, 1)
 	s.compare = r.Run.Stage(report.StageCompare, o.Workers.Read).TakesNew()
-	s.lookup = r.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
-	s.fetch = r.Run.Stage(report.StageFetch, o.Workers.Fetch)
-	s.decrypt = r.Run.Stage(report.StageDecrypt, o.Workers.Decrypt).TakesNew()
+	s.lookup = r.Asking(report.StageLookup).TakesNew()
+	s.fetch, s.decrypt = r.Reading(o.Workers)
 	s.extract = r.Run.Stage(report.StageExtract, o.Workers.Read)
 	s.settle = r.Run.Stage(report.StageSettle, 1)
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)

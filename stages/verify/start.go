@@ -90,9 +90,8 @@ func (v *verify) begin(ctx context.Context) {
 	v.Begin(ctx, v.fault)
 	s, w := &v.stages, v.options.Workers
 	s.find = v.Run.Stage(report.StageFind, 1)
-	s.lookup = v.Run.Stage(report.StageLookup, job.LookupWorkers).TakesNew()
-	s.fetch = v.Run.Stage(report.StageFetch, w.Fetch)
-	s.decrypt = v.Run.Stage(report.StageDecrypt, w.Decrypt).TakesNew()
+	s.lookup = v.Asking(report.StageLookup).TakesNew()
+	s.fetch, s.decrypt = v.Reading(w)
 	s.walk = v.Run.Stage(report.StageWalk, w.Read)
 	s.catalogue = v.Run.Stage(report.StageCatalogue, 1)
 	s.lists = v.Run.Stage(report.StageLists, 1).TakesNew()

@@ -121,15 +121,17 @@ type Fetch struct{ Workers job.Workers }
 
 func (r *Fetch) AddFlags(f *pflag.FlagSet) {
 	r.Workers = job.DefaultWorkers()
-	Number(f, &r.Workers.Fetch, "fetch-workers", "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory")
+	Workers(f, &r.Workers.Fetch, "fetch-workers", "ranges of 8MiB fetched at the same time, over all archives: limits connections and memory; auto finds the number that is fastest, up to 128")
 }
 
 func (r *Fetch) Validate(*pflag.FlagSet) error {
-	return Between("fetch-workers", r.Workers.Fetch, 1, 1000)
+	return Between("fetch-workers", max(r.Workers.Fetch, 1), 1, 1000)
 }
 
-// Memory is how many bytes the ranges in flight take.
-func (r *Fetch) Memory() int64 { return int64(r.Workers.Fetch+r.Workers.Decrypt) * RangeSize }
+// Memory is how many bytes the ranges in flight take at most. half is half of the machine's memory.
+func (r *Fetch) Memory(half int64) int64 {
+	return (job.InFlight(r.Workers.Fetch, RangeSize, half) + int64(r.Workers.Decrypt)) * RangeSize
+}
 
 // Select chooses a state and what of it: --run, --at, --path and --expect-run. A flag without a usage
 // is not defined.

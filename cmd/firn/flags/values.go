@@ -33,6 +33,41 @@ func (n *number) Type() string { return "number" }
 // Number defines a flag that is a whole number. Its default is *n.
 func Number(f *pflag.FlagSet, n *int, name, usage string) { f.Var((*number)(n), name, usage) }
 
+// workers is a number of workers as a flag; 0 is found by the run, and written auto.
+type workers int
+
+// Set implements pflag.Value.
+func (w *workers) Set(text string) error {
+	if text = strings.TrimSpace(text); text == auto {
+		*w = 0
+		return nil
+	}
+	i, err := strconv.Atoi(text)
+	if err != nil || i < 1 {
+		return errors.New("write a whole number from 1 on, or auto")
+	}
+	*w = workers(i)
+	return nil
+}
+
+const auto = "auto"
+
+// String implements pflag.Value.
+func (w *workers) String() string {
+	if *w == 0 {
+		return auto
+	}
+	return strconv.Itoa(int(*w))
+}
+
+// Type implements pflag.Value: what help calls the argument.
+func (w *workers) Type() string { return "number" }
+
+// Workers defines a flag that is a number of workers or auto, which is 0. Its default is *n.
+func Workers(f *pflag.FlagSet, n *int, name, usage string) {
+	f.Var((*workers)(n), name, usage)
+}
+
 // single is a flag that is given once: the second of two values would replace the first in silence.
 type single []string
 

@@ -96,7 +96,8 @@ func Base64(name string) string {
 
 type jsonStage struct {
 	Stage    string  `json:"stage" doc:"name of the stage"`
-	Workers  int     `json:"workers" doc:"number of workers"`
+	Workers  int     `json:"workers" doc:"number of workers; with auto, the number that was found"`
+	Auto     bool    `json:"auto" doc:"whether the run finds the number of workers"`
 	ItemsIn  int64   `json:"items_in" doc:"items taken"`
 	ItemsOut int64   `json:"items_out" doc:"items passed on"`
 	BytesIn  int64   `json:"bytes_in" doc:"bytes taken"`
@@ -112,7 +113,7 @@ func jsonStages(all []pipeline.Counters) []jsonStage {
 	stages := make([]jsonStage, len(all))
 	for i, c := range all {
 		stages[i] = jsonStage{
-			Stage: c.Stage, Workers: c.Workers, ItemsIn: c.ItemsIn, ItemsOut: c.ItemsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
+			Stage: c.Stage, Workers: c.Workers, Auto: c.Tuned, ItemsIn: c.ItemsIn, ItemsOut: c.ItemsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
 			InFlight: c.InFlight, Failed: c.Failed, Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
 		}
 	}

@@ -28,6 +28,11 @@ func (p *text) summary(s report.Summary) []string {
 		}
 	}
 	lines = append(lines, row("took", "%s", took))
+	for _, c := range s.Stages {
+		if name, ok := foundWorkers[c.Stage]; ok && c.Tuned && c.ItemsOut > 0 {
+			lines = append(lines, row("found", "%d %s", c.Workers, name))
+		}
+	}
 	if s.MemoryPeak+s.SpoolPeak > 0 {
 		lines = append(lines, row("peak", "memory %s of %s, spool %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit), Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
 	}
@@ -36,6 +41,9 @@ func (p *text) summary(s report.Summary) []string {
 	}
 	return append(lines, last)
 }
+
+// foundWorkers are what the summary calls the workers whose number was found, by stage.
+var foundWorkers = map[string]string{report.StageUpload: "upload workers", report.StageFetch: "fetch workers"}
 
 // foundNothing reports whether a run failed before it found anything: then there are no counters to
 // show.

@@ -47,7 +47,9 @@ type span struct {
 
 // Drop gives its memory back.
 func (s *span) Drop(error) {
-	s.fetcher.buffers.Put(s.buf)
+	if int64(cap(*s.buf)) == s.fetcher.size {
+		s.fetcher.buffers.Put(s.buf)
+	}
 	s.fetcher.memory.Release(s.share)
 }
 
@@ -84,17 +86,30 @@ func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o store.Objec
 }
 
 func (f *Fetcher) begin(ctx context.Context, from *pipeline.Stage, offset, length int64) (*span, error) {
-	share, err := from.Acquire(ctx, f.memory, f.size)
+	size := f.size
+	if length <= size/small {
+		size = length
+	}
+	share, err := from.Acquire(ctx, f.memory, size)
 	if err != nil {
 		return nil, err
 	}
-	buf, ok := f.buffers.Get().(*[]byte)
-	if !ok {
-		b := make([]byte, f.size)
-		buf = &b
-	}
+	buf := f.buffer(size)
 	*buf = (*buf)[:length]
 	return &span{fetcher: f, offset: offset, buf: buf, share: share}, nil
+}
+
+// small is the share of a range's size up to which a range has a buffer of its own size.
+const small = 4
+
+func (f *Fetcher) buffer(size int64) *[]byte {
+	if size == f.size {
+		if b, ok := f.buffers.Get().(*[]byte); ok {
+			return b
+		}
+	}
+	b := make([]byte, size)
+	return &b
 }
 
 // read fills the span, asking again when a body breaks off.

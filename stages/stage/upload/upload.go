@@ -162,12 +162,16 @@ func (s *Sender) Made(j *Job, object store.Object, emit func(*Part) error) error
 
 // fill makes part n of count. The last one checks that the source ends.
 func (s *Sender) fill(ctx context.Context, j *Job, n, count int) (*Part, error) {
-	share, err := s.Encrypt.Acquire(ctx, s.Memory, j.partSize)
+	want := min(j.partSize, j.Size-int64(n-1)*j.partSize)
+	size := j.partSize
+	if want <= size/small {
+		size = want
+	}
+	share, err := s.Encrypt.Acquire(ctx, s.Memory, size)
 	if err != nil {
 		return nil, err
 	}
-	p := &Part{job: j, number: n, buf: s.buffer(j.partSize), share: share}
-	want := min(j.partSize, j.Size-int64(n-1)*j.partSize)
+	p := &Part{job: j, number: n, buf: s.buffer(size), share: share}
 	*p.buf = (*p.buf)[:want]
 	if _, err = io.ReadFull(j.Source, *p.buf); err == nil && n == count {
 		var more [1]byte
@@ -207,9 +211,15 @@ func (j *Job) holds(p *Part) *store.Part {
 	return &now
 }
 
+// small is the share of a part's size up to which a part has a buffer of its own size.
+const small = 4
+
+// buffer is one of size bytes. Those of less than PartSize are not used again.
 func (s *Sender) buffer(size int64) *[]byte {
-	if b, ok := s.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= size {
-		return b
+	if size >= s.PartSize {
+		if b, ok := s.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= size {
+			return b
+		}
 	}
 	b := make([]byte, size)
 	return &b
@@ -220,7 +230,9 @@ func (p *Part) release() {
 		return
 	}
 	s := p.job.sender
-	s.buffers.Put(p.buf)
+	if int64(cap(*p.buf)) >= s.PartSize {
+		s.buffers.Put(p.buf)
+	}
 	s.Memory.Release(p.share)
 }
 
