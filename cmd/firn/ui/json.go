@@ -180,6 +180,9 @@ type jsonProgress struct {
 	ColdLeft     int64       `json:"cold_not_asked_for" doc:"of them those whose thaw was not requested"`
 	Waits        *jsonWaits  `json:"waits,omitempty" doc:"while a restore waits: the fields of thaw-waiting"`
 	Checks       *jsonChecks `json:"checks,omitempty" doc:"of verify and catalogue rebuild: see below"`
+	Resumed      int64       `json:"uploads_resumed" doc:"backup: uploads of an earlier run that were taken up"`
+	Spared       int64       `json:"spared_bytes" doc:"backup: bytes of them that were not sent again"`
+	UploadsLeft  int64       `json:"uploads_left" doc:"backup: uploads that were not completed, and that the next run takes up"`
 	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
 	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
@@ -192,6 +195,7 @@ func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
+		Resumed: t.UploadsResumed.Load(), Spared: t.SparedBytes.Load(), UploadsLeft: t.UploadsLeft.Load(),
 		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 		Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
 		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
