@@ -100,26 +100,26 @@ var errOver = fmt.Errorf("the time is over")
 func TestTunerFindsTheKnee(t *testing.T) {
 	const kB, MB = 1e3, 1e6
 	for name, test := range map[string]struct {
-		link        link
+		link        *link
 		size        int64
 		every       time.Duration // one item is made in that time
 		within      int           // seconds until it is found
 		least, most int
 	}{
 		// 128 are not enough for a round trip: the most there may be.
-		"tiny items, far away": {link{latency: 200 * time.Millisecond}, 3 * kB, 0, 5, 128, 128},
-		"tiny items, near":     {link{latency: 40 * time.Millisecond}, 3 * kB, 0, 3, 128, 128},
+		"tiny items, far away": {&link{latency: 200 * time.Millisecond}, 3 * kB, 0, 5, 128, 128},
+		"tiny items, near":     {&link{latency: 40 * time.Millisecond}, 3 * kB, 0, 3, 128, 128},
 		// 8 MB/s a connection, and 80 MB/s in all.
-		"a window for each connection": {link{latency: 100 * time.Millisecond, rate: 80 * MB, window: 8 * MB}, 8 * MB, 0, 60, 10, 24},
-		"parts fill the link":          {link{latency: 40 * time.Millisecond, rate: 20 * MB}, 8 * MB, 0, 60, 1, 12},
-		"a slow link":                  {link{latency: 100 * time.Millisecond, rate: 1 * MB}, 8 * MB, 0, 600, 1, 12},
+		"a window for each connection": {&link{latency: 100 * time.Millisecond, rate: 80 * MB, window: 8 * MB}, 8 * MB, 0, 60, 10, 24},
+		"parts fill the link":          {&link{latency: 40 * time.Millisecond, rate: 20 * MB}, 8 * MB, 0, 60, 1, 12},
+		"a slow link":                  {&link{latency: 100 * time.Millisecond, rate: 1 * MB}, 8 * MB, 0, 600, 1, 12},
 		// The server handles 500 requests a second: at 40 ms, 20 connections.
-		"a server that computes": {link{latency: 40 * time.Millisecond, rate: 500 * 3 * kB}, 3 * kB, 0, 10, 16, 36},
+		"a server that computes": {&link{latency: 40 * time.Millisecond, rate: 500 * 3 * kB}, 3 * kB, 0, 10, 16, 36},
 		// Only 50 items a second are made: 8 connections carry them.
-		"processor bound": {link{latency: 40 * time.Millisecond}, 3 * kB, 20 * time.Millisecond, 60, 1, 8},
+		"processor bound": {&link{latency: 40 * time.Millisecond}, 3 * kB, 20 * time.Millisecond, 60, 1, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found := tuned(t, &test.link, test.size, test.every, time.Duration(test.within+300)*time.Second, nil)
+			found := tuned(t, test.link, test.size, test.every, time.Duration(test.within+300)*time.Second, nil)
 			changes := 0
 			for i, n := range found[test.within:] {
 				if n < test.least || n > test.most {

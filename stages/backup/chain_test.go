@@ -283,9 +283,12 @@ func TestHostsOfOneChain(t *testing.T) {
 			c.Cache = caches[0]
 		}}
 		c.Cache = caches[0]
-		if got := c.saved(); len(got) > 0 {
-			t.Errorf("%v", got)
+		stagestest.Write(t, filepath.Join(c.Tree, fmt.Sprint("f", len(c.runs))), "text")
+		o := c.Backup() // what the run beside stored stays
+		if got := chainOf(o, report.Catalogue); len(got) > 0 || o.Err != nil || o.Totals.Failed.Load() != 2 {
+			t.Errorf("%v %v %v", got, o.Err, o.Events)
 		}
+		c.runs = append(c.runs, o.Summary.Run)
 		c.Store = sound
 		last := c.Catalogue().Runs
 		fork := "forked " + last[len(last)-1].ID

@@ -220,10 +220,10 @@ func TestUnfinishedRecoveryFiles(t *testing.T) {
 		began := time.Now().Add(-age)
 		r.Must(os.Chtimes(name+".json", began, began))
 	}
-	left("old1", "RECOVER.txt", 25*time.Hour)
-	left("old2", "restore.sh", 25*time.Hour)
+	left("old1", "RECOVER.txt", 8*24*time.Hour)
+	left("old2", "restore.sh", 8*24*time.Hour)
 	left("young", "RECOVER.txt", time.Hour)
-	left("foreign", "other/RECOVER.txt", 25*time.Hour)
+	left("foreign", "other/RECOVER.txt", 8*24*time.Hour)
 	o := r.Backup()
 	if n := o.Totals.UploadsAborted.Load(); n != 2 || r.UnfinishedUploads() != 2 {
 		t.Errorf("%d aborted, %d left: %v", n, r.UnfinishedUploads(), o.Events)

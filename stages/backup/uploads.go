@@ -154,10 +154,10 @@ func (b *backup) marked(s *subtree) io.Writer {
 func (b *backup) job(ctx context.Context, s *subtree) (*upload.Job, error) {
 	o := store.PutOptions{Meta: s.record.Meta(), Class: b.options.Class, New: !s.known.Stored}
 	switch {
-	case !s.known.Stored:
+	case !s.known.Stored && s.seen == nil:
 	case s.known.Object != nil:
 		o.Replaces = s.known.Object.ETag
-	case s.known.Record.ETag != "":
+	case s.known.Stored && s.known.Record.ETag != "":
 		o.Replaces = s.known.Record.ETag
 	default:
 		object, err := b.Store.Head(ctx, s.Key, "")
