@@ -54,7 +54,7 @@ func TestListingsThatLie(t *testing.T) {
 		return body
 	}})
 	h.verify("--quick").exits(3).about("tree/d1", `damaged: `).lacks("checked is intact")
-	h.backup().exits(0).has(`warning: .*(tree/d1|gone)`).has(`^saved +1 subtree`)
+	h.backup().exits(3).has(`warning: .*(tree/d1|gone)`).has(`not saved: tree/d1: another run stored it`)
 	h.over(wire{})
 	h.healthy()
 }

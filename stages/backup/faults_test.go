@@ -167,6 +167,9 @@ func TestCancelledRunIsNotDone(t *testing.T) {
 		if at > 0 && !errors.Is(err, cause) || errors.As(err, new(*pipeline.PanicError)) {
 			t.Errorf("cancelled in operation %d (%v): %v", at, last.Load(), err)
 		}
+		if kept, _ := filepath.Glob(filepath.Join(r.Cache, "firn-spool", "*.kept")); o != nil && int64(len(kept)) > o.Totals.UploadsLeft.Load() {
+			t.Errorf("cancelled in operation %d (%v): left in the spool: %v", at, last.Load(), kept)
+		}
 		if n := r.UnfinishedUploads(); o != nil && int64(n) != o.Totals.UploadsLeft.Load() {
 			t.Errorf("cancelled in operation %d (%v): %d unfinished uploads, and %d are told", at, last.Load(), n, o.Totals.UploadsLeft.Load())
 		}
