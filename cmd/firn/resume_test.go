@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"firn/bench/harness"
 	"firn/bench/stagestest"
@@ -154,4 +157,46 @@ func (s *site) loseAndHold(op string) (reached <-chan struct{}, release func()) 
 		s.proxy.SetRule(nil)
 		close(free)
 	}
+}
+
+// Of two runs that store the same archives, the one that completes last leaves the other's in place.
+func TestCompletedByAnother(t *testing.T) {
+	s := newSite(t, []string{"a"})
+	arrived, free := make(chan struct{}), make(chan struct{})
+	s.proxy.SetRule(func(c harness.Call) harness.Fault {
+		if c.Op != "CompleteMultipartUpload" || c.Number > 1 {
+			return harness.Fault{}
+		}
+		close(arrived)
+		return harness.Fault{Hold: free}
+	})
+	p := s.start()
+	<-arrived
+	s.run(exitDone, "--cache-path", filepath.Join(s.dir, "other cache"))
+	before := s.etags()
+	close(free)
+	if code := p.end(); code != exitIncomplete {
+		t.Errorf("exit code %d", code)
+	}
+	says(t, p.said.String(), "another run stored it")
+	if after := s.etags(); !maps.Equal(before, after) {
+		t.Errorf("stored were %v, and are %v", before, after)
+	}
+	s.whole()
+}
+
+// etags are those of the large archives, by key.
+func (s *site) etags() map[string]string {
+	s.t.Helper()
+	tags := map[string]string{}
+	for _, k := range s.keys() {
+		out, err := s.server.Client().HeadObject(s.t.Context(), &s3.HeadObjectInput{Bucket: &s.server.Bucket, Key: &k})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if *out.ContentLength > 5<<20 {
+			tags[k] = *out.ETag
+		}
+	}
+	return tags
 }

@@ -410,6 +410,9 @@ func TestInterruptedTwiceAtRandom(t *testing.T) {
 		})
 		code := p.end()
 		s.proxy.SetRule(nil)
+		if code == -1 && strings.Contains(p.said.String(), "once more kills firn") && !strings.Contains(p.said.String(), "stopping") {
+			continue // both came before there was anything to stop: the first cancelled, and the second killed
+		}
 		if code != exitDone && code != exitInterrupted || strings.Contains(p.said.String(), "panic") {
 			t.Fatalf("interrupted in requests %d and %d, firn ended with code %d:\n%s", first, second, code, p.said.String())
 		}
