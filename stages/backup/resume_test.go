@@ -69,7 +69,7 @@ func TestUploadMisremembered(t *testing.T) {
 			r.Store = sound
 			begun := 0
 			r.WithState(func(db *state.DB) {
-				for _, key := range db.Uploads(r.Store.URL()) {
+				for key := range db.Uploads(r.Store.URL()) {
 					u, _ := db.Upload(r.Store.URL(), key)
 					if begun++; change != nil {
 						change(&u)

@@ -38,12 +38,10 @@ type uploads struct {
 func (b *backup) openUploads(ctx context.Context) (*uploads, error) {
 	u := &uploads{backup: b, begun: map[string]*state.Upload{}, salts: map[encryption.Salt]int{}}
 	spooled := map[string]bool{}
-	for _, key := range b.options.State.Uploads(b.stateName) {
-		if begun, ok := b.options.State.Upload(b.stateName, key); ok {
-			u.begun[key] = &begun
-			u.salts[begun.Salt]++
-			spooled[b.spoolName(key)] = begun.Spooled && !b.options.NoResume
-		}
+	for key, begun := range b.options.State.Uploads(b.stateName) {
+		u.begun[key] = &begun
+		u.salts[begun.Salt]++
+		spooled[b.spoolName(key)] = begun.Spooled && !b.options.NoResume
 	}
 	removed, err := b.Spool.Sweep(func(name string) bool { return spooled[name] })
 	b.SpoolFilesRemoved += removed
@@ -270,7 +268,7 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 		return
 	}
 	j.Began = func(id string, partSize int64) {
-		begun := state.Upload{ID: id, Salt: salt, PartSize: partSize, Class: u.options.Class, Record: s.record, Began: u.now()}
+		begun := state.Upload{ID: id, Salt: salt, PartSize: partSize, Class: u.options.Class, Record: s.record}
 		if s.scan.Sound && s.result.Faults == 0 && !s.spool.Overflow() {
 			begun.Fingerprint = s.scan.Fingerprint
 			begun.Spooled = s.spool.Keep(u.spoolName(s.Key)) == nil
@@ -286,13 +284,11 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 	}
 	j.Spared = func(bytes int64) { u.Totals.SparedBytes.Add(bytes) }
 	j.Keep = func(reason error, broken bool) bool {
-		if broken {
-			return u.giveUp(s)
-		}
 		for _, end := range []error{store.ErrNoUpload, store.ErrExists, store.ErrReplaced, store.ErrChecksum, store.ErrTooLarge} {
-			if errors.Is(reason, end) {
-				return u.giveUp(s)
-			}
+			broken = broken || errors.Is(reason, end)
+		}
+		if broken {
+			u.done(s)
 		}
 		if !s.leave.Load() {
 			return false
@@ -302,23 +298,15 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 	}
 }
 
-// giveUp forgets an upload that is to be aborted.
-func (u *uploads) giveUp(s *subtree) bool {
-	u.done(s)
-	return false
-}
-
-// done forgets the upload of s: it has ended.
+// done forgets the upload of s, if the state file may know one: it has ended.
 func (u *uploads) done(s *subtree) {
-	s.leave.Store(false)
-	u.forget(s.Key)
+	if s.leave.Swap(false) || s.begun != nil {
+		u.forget(s.Key)
+	}
 }
 
 // forget deletes what the state file knows of the upload of a key.
 func (u *uploads) forget(key string) {
-	if _, ok := u.options.State.Upload(u.stateName, key); !ok {
-		return
-	}
 	if err := u.options.State.ForgetUpload(u.stateName, key); err != nil {
 		u.warnOnce(report.Event{Problem: report.ProblemState, Text: "an upload that has ended is looked for again by the next run", Err: err})
 	}

@@ -2,9 +2,6 @@ package state
 
 import (
 	"encoding/json"
-	"slices"
-	"strings"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,7 +20,6 @@ type Upload struct {
 	Record      record.Record   `json:"record"`    // of the archive, and of no other under this salt
 	Fingerprint [32]byte        `json:"fingerprint"`
 	Spooled     bool            `json:"spooled"` // the archive was left in the spool
-	Began       time.Time       `json:"began"`
 }
 
 func uploads(store string) string { return "\x00uploads " + store }
@@ -55,28 +51,29 @@ func (db *DB) Upload(store, key string) (u Upload, ok bool) {
 // ForgetUpload deletes what is known of the upload of a key.
 func (db *DB) ForgetUpload(store, key string) error { return db.put(uploads(store), key, nil) }
 
-// Uploads returns the keys of a store that have an upload, in their order.
-func (db *DB) Uploads(store string) (keys []string) {
+// Uploads returns what is known of the uploads of a store, by key.
+func (db *DB) Uploads(store string) map[string]Upload {
 	bucket := uploads(store)
-	all := map[string]bool{}
-	_ = db.view(bucket, func(b *bolt.Bucket) error {
+	known := map[string]Upload{}
+	_ = db.view(bucket, func(b *bolt.Bucket) error { // what can't be read is not known
 		return b.ForEach(func(key, _ []byte) error {
-			all[string(key)] = true
+			known[string(key)] = Upload{}
 			return nil
 		})
 	})
 	db.mu.Lock()
 	for at := range db.pending {
 		if at.bucket == bucket {
-			all[at.key] = true
+			known[at.key] = Upload{}
 		}
 	}
 	db.mu.Unlock()
-	for key := range all {
-		if _, ok := db.Upload(store, key); ok {
-			keys = append(keys, key)
+	for key := range known {
+		if u, ok := db.Upload(store, key); ok {
+			known[key] = u
+		} else {
+			delete(known, key)
 		}
 	}
-	slices.SortFunc(keys, strings.Compare)
-	return keys
+	return known
 }
