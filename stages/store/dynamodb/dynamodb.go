@@ -50,7 +50,8 @@ var (
 
 const (
 	partitionKey = "s3_key"
-	batch        = 100 // keys in one BatchGetItem (DynamoDB API reference)
+	batch        = 100                                     // keys in one BatchGetItem (DynamoDB API reference)
+	absent       = "firn asks whether this table is there" // the key of no item
 )
 
 // nameForm is that of table names and of tables' ARNs (DynamoDB API reference, BatchGetItem).
@@ -263,7 +264,7 @@ func (t *Table) wrongSchema() error {
 
 // askNothing asks for an item that is not there.
 func (t *Table) askNothing(ctx context.Context, options ...func(*dynamodb.Options)) error {
-	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, options...)
+	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf(absent)}, options...)
 	return err
 }
 
