@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,7 +81,7 @@ func stopText(o report.Outage, p report.Progress, words ui.Operation) string {
 	}
 	text := fmt.Sprintf("stopping: %s %s (%s)", o.Service, state, o.Cause)
 	if doing := ui.InFlight(p); doing != "" {
-		text += ", and in flight are " + doing
+		text += "; in flight: " + doing
 	}
-	return fmt.Sprintf("%s; firn waits %s for it, then %s; once more does so at once", text, strings.TrimSuffix(stopFor.String(), "s")+" s", words.Leaving)
+	return fmt.Sprintf("%s; firn waits %d s for %s, then %s; once more does so at once", text, stopFor/time.Second, o.Service, words.Leaving)
 }

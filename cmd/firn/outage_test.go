@@ -62,7 +62,7 @@ func TestStoppedInOutage(t *testing.T) {
 		})
 	}
 	p := report.Progress{Stages: []pipeline.Counters{{Stage: report.StageArchive, InFlight: 1}, {Stage: report.StageCheck, InFlight: 1}, {Stage: report.StageUpload, InFlight: 4}}}
-	const want = "stopping: S3 is unreachable (timed out), and in flight are 1 archive being made, 4 parts being sent; firn waits 10 s for it, then leaves its uploads to the next run; once more does so at once"
+	const want = "stopping: S3 is unreachable (timed out); in flight: 1 archive being made, 4 parts being sent; firn waits 10 s for S3, then leaves the uploads to the next run; once more does so at once"
 	if got := stopText(report.Outage{Service: "S3", Cause: "timed out"}, p, ui.Backup()); got != want {
 		t.Errorf("%q", got)
 	}
@@ -260,8 +260,8 @@ func TestInterruptedInOutage(t *testing.T) {
 			p := s.start("--upload-workers", "2")
 			p.until("S3 unreachable for ")
 			p.signal(os.Interrupt)
-			p.until("stopping: S3 is unreachable (connection closed), and in flight are ")
-			says(t, p.said.String(), "2 parts being sent; firn waits 10 s for it, then leaves its uploads to the next run; once more does so at once")
+			p.until("stopping: S3 is unreachable (connection closed); in flight: ")
+			says(t, p.said.String(), "2 parts being sent; firn waits 10 s for S3, then leaves the uploads to the next run; once more does so at once")
 			cause := "the run ended early: it was stopped, and S3 could not be reached"
 			if signals > 1 {
 				cause = "the run ended early: interrupted"

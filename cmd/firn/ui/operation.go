@@ -29,7 +29,7 @@ type Operation struct {
 // Backup is the operation of firn backup.
 func Backup() Operation {
 	return Operation{
-		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", Leaving: "leaves its uploads to the next run", item: "subtree", rows: savedRows,
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", Leaving: "leaves the uploads to the next run", item: "subtree", rows: savedRows,
 		catalogue: "not noted in the catalogue: %s; the archives are stored and can be restored without it",
 		stopped:   "stopped: what was begun is saved, the rest is left for the next run",
 		all:       "done: everything is saved",

@@ -31,10 +31,9 @@ type told struct {
 
 // Rests between two lines of one outage, and between two JSON events.
 const (
-	linesRest    = 15 * time.Second
-	linesMost    = 4 * time.Minute
-	jsonRest     = 5 * time.Second
-	longestCause = 60 // characters of a cause that are shown
+	linesRest = 15 * time.Second
+	linesMost = 4 * time.Minute
+	jsonRest  = 5 * time.Second
 )
 
 // due reports whether what is told of an outage is to be printed now, and whether it is the beginning.
@@ -98,7 +97,7 @@ func outageText(o report.Outage, now time.Time) string {
 	return fmt.Sprintf("%s %s for %s (%s), %s", o.Service, state, Duration(max(now.Sub(o.Since), 0)), cause(&o), next)
 }
 
-func cause(o *report.Outage) string { return shorten(Plain(o.Cause), longestCause) }
+func cause(o *report.Outage) string { return Plain(o.Cause) }
 
 // shorten cuts a text to a number of characters.
 func shorten(text string, most int) string {

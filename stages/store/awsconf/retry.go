@@ -181,7 +181,7 @@ func words(err error) string {
 	errno, system := errors.AsType[syscall.Errno](err)
 	var timeout interface{ Timeout() bool }
 	switch {
-	case Code(err) != "" && !strings.Contains(Code(err), " "):
+	case Code(err) != "" && len(Code(err)) < 50 && !strings.Contains(Code(err), " "):
 		return Code(err)
 	case Status(err) != 0:
 		return http.StatusText(Status(err))
