@@ -111,7 +111,7 @@ func meanings() map[string]string {
 		"totals changed": "entries that differ", "same": "entries that were compared and are the same", "same_subtrees": "subtrees whose archives are the same in both runs",
 		"not_compared": "entries of one run only, where the other could not be read",
 
-		" kind": "what was done when it failed", " path": "path of the entry", " error": "what failed and why",
+		" kind": "what was done when it failed", " path": "path of the entry", " error": "what failed and why", " read": "of a file that could not be read to its end: the bytes before that; zeros stand for the rest",
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}
 }
