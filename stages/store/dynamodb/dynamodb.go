@@ -36,6 +36,7 @@ type Table struct {
 	region  string
 	access  awsconf.Client
 	backoff retry.BackoffDelayer // between answers that left keys out
+	asked   func()               // called when the table asks for fewer requests
 }
 
 var _ record.Table = (*Table)(nil)
@@ -90,6 +91,10 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	t := &Table{
 		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
 		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
+		asked:   o.Throttled,
+	}
+	if t.asked == nil {
+		t.asked = func() {}
 	}
 	weather.Watch("DynamoDB", endpoint, func(ctx context.Context) error {
 		return t.askNothing(ctx, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
@@ -173,6 +178,7 @@ func left(ask map[string]types.KeysAndAttributes) int {
 
 // wait lets a throttled table rest.
 func (t *Table) wait(ctx context.Context, attempt int) error {
+	t.asked()
 	delay, err := t.backoff.BackoffDelay(attempt, nil)
 	if err != nil {
 		return err
