@@ -50,7 +50,7 @@ func setEnv(t *testing.T, env []string) {
 func open(t *testing.T, table, endpoint string) *dynamodb.Table {
 	t.Helper()
 	opened, err := dynamodb.Open(t.Context(), dynamodb.Options{
-		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Second},
+		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Minute},
 	})
 	if err != nil {
 		t.Fatal(err)
