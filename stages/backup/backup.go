@@ -143,7 +143,7 @@ func (b *backup) archiveOnce(ctx context.Context, s *subtree, fault func(archive
 }
 
 func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if !check.Identical(s.known, s.record) && s.known.OfTable() {
+	if !check.Identical(s.known, s.record) && s.known.OfTable() && s.begun == nil {
 		// The table can be older than the store: ask the store before an upload.
 		if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
 			return s.giveUp(err)

@@ -7,18 +7,17 @@ import (
 	"firn/stages/store"
 )
 
-// Forge returns other bytes than b with the same CRC-32C: b with a bit changed and other last 4 bytes,
-// which are solved for, since a CRC is linear in them.
-func Forge(b []byte) []byte {
+// Forge returns b with other last 4 bytes, so that it has a CRC-32C. They are solved for, since a CRC is
+// linear in them.
+func Forge(b []byte, crc32c uint32) []byte {
 	forged, last := slices.Clone(b), len(b)-4
-	forged[0] ^= 1
 	begin := store.CRC32C(forged[:last])
 	crc := func(x uint32) uint32 {
 		binary.LittleEndian.PutUint32(forged[last:], x)
 		return store.CombineCRC32C(begin, store.CRC32C(forged[last:]), 4)
 	}
 	none := crc(0)
-	want := store.CRC32C(b) ^ none
+	want := crc32c ^ none
 	var x uint32
 	var rows [32][2]uint32 // what a change of the last bytes changes, by its highest bit
 	for bit := range 32 {
