@@ -115,6 +115,7 @@ type backup struct {
 	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
 	uploads   *uploads      // nil in a dry run
+	sending   *pipeline.Loop[*subtree]
 
 	learned chan struct{} // closed when the state file has what the catalogue says
 	proven  proven
@@ -340,6 +341,7 @@ func (b *backup) begin(ctx context.Context) {
 		return b.learn(ctx)
 	})
 	b.shells = newShells(b)
+	b.sending = pipeline.NewLoop[*subtree]()
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender.Encrypt, b.sender.Upload = s.encrypt, s.upload
