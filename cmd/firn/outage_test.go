@@ -144,30 +144,49 @@ func (w *watched) survives(service string, lift func()) {
 	}
 }
 
+// goesOn makes sure that a run does all it should when the rule is lifted during an outage that is too
+// short to be told.
+func (w *watched) goesOn(down <-chan struct{}, lift func()) {
+	w.t.Helper()
+	<-down
+	lift()
+	if s, code := w.end(); code != exitDone || !s.Complete {
+		w.t.Errorf("exit code %d, %+v", code, s)
+	}
+}
+
 // cut makes a proxy drop everything from the nth call of an operation on, for archives only. The first
-// of them is spoiled as fault says.
-func cut(p *harness.FaultProxy, op string, n int64, fault harness.Fault) (lift func()) {
-	var calls atomic.Int64
+// of them is spoiled as fault says. down is closed when a probe has failed too.
+func cut(p *harness.FaultProxy, op string, n int64, fault harness.Fault) (down <-chan struct{}, lift func()) {
+	const both = 4 // two tries of a request, and two probes
+	var calls, dropped atomic.Int64
+	seen := make(chan struct{})
 	p.SetRule(func(c harness.Call) harness.Fault {
 		switch {
 		case calls.Load() >= n:
-			return harness.Fault{Drop: true}
+			if dropped.Add(1) == both {
+				close(seen)
+			}
+			return drop
 		case c.Op == op && (op == "PutItem" || strings.Contains(c.Request.URL.Path, ".tar.")) && calls.Add(1) >= n:
 			return fault
 		}
 		return harness.Fault{}
 	})
-	return func() { p.SetRule(nil) }
+	return seen, func() { p.SetRule(nil) }
 }
 
 var drop = harness.Fault{Drop: true}
+
+// outageBytes make four parts: of two workers, each has one to send when the third is dropped.
+const outageBytes = 16 << 20
 
 // An outage is waited out, wherever it begins.
 func TestOutageSurvived(t *testing.T) {
 	t.Run("while archives are made", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t, []string{"a", "b", "c", "d"})
-		lift := cut(s.proxy, "UploadPart", 1, drop)
+		_, lift := cut(s.proxy, "UploadPart", 1, drop)
 		w := s.watch(s.backup("--spool-limit", "20MiB", "--archive-workers", "1")...)
 		w.survives("S3", func() {
 			const two = 12 << 20 // archives that fit into the spool
@@ -182,8 +201,8 @@ func TestOutageSurvived(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, []string{"a"})
-			lift := cut(s.proxy, "CompleteMultipartUpload", 1, fault)
-			s.watch(s.backup()...).survives("S3", lift)
+			down, lift := cut(s.proxy, "CompleteMultipartUpload", 1, fault)
+			s.watch(s.backup()...).goesOn(down, lift)
 			if n := s.proxy.Count("UploadPart"); n != 2 {
 				t.Errorf("2 parts were sent %d times", n)
 			}
@@ -195,8 +214,8 @@ func TestOutageSurvived(t *testing.T) {
 		s := newSite(t, []string{"a"})
 		s.run(exitDone)
 		into := filepath.Join(s.dir, "restored")
-		lift := cut(s.proxy, "GetObject", 2, harness.Fault{CutResponse: 5000})
-		s.watch("restore", "--bucket-name", s.server.Bucket, "--keyfile", s.key(), "--cache-path", s.cache(), "--target", into).survives("S3", lift)
+		down, lift := cut(s.proxy, "GetObject", 2, harness.Fault{CutResponse: 5000})
+		s.watch("restore", "--bucket-name", s.server.Bucket, "--keyfile", s.key(), "--cache-path", s.cache(), "--target", into).goesOn(down, lift)
 		s.pipe(nil, "diff", "-r", s.tree(), filepath.Join(into, s.tree()))
 	})
 	t.Run("of the table", func(t *testing.T) {
@@ -205,7 +224,7 @@ func TestOutageSurvived(t *testing.T) {
 		tables := harness.DynamoDB(t)
 		tables.CreateTable(t, "records")
 		proxy := harness.Proxy(t, tables.Endpoint)
-		lift := cut(proxy, "PutItem", 2, drop)
+		_, lift := cut(proxy, "PutItem", 2, drop)
 		flags := []string{"--dynamodb-table-name", "records", "--dynamodb-endpoint-url", proxy.Endpoint}
 		s.watch(s.backup(flags...)...).survives("DynamoDB", lift)
 		s.whole()
@@ -221,7 +240,7 @@ func TestOutageSurvived(t *testing.T) {
 func TestOutageGivenUp(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flags []string
-		later *harness.Fault // once the outage was told
+		later *harness.Fault // once a probe has failed
 		cause string
 	}{
 		"for too long":        {flags: []string{"--retry-for", "1s"}, cause: "S3 could not be reached for 1s: EOF"},
@@ -230,11 +249,11 @@ func TestOutageGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, nil)
-			stagestest.Noise(t, filepath.Join(s.tree(), "a", "noise"), 7, resumedBytes)
-			lift := cut(s.proxy, "UploadPart", 3, drop)
+			stagestest.Noise(t, filepath.Join(s.tree(), "a", "noise"), 7, outageBytes)
+			down, lift := cut(s.proxy, "UploadPart", 3, drop)
 			w := s.watch(s.backup(append(tt.flags, "--upload-workers", "2")...)...)
 			if tt.later != nil {
-				w.kind(report.OutageLasts)
+				<-down
 				s.proxy.SetRule(func(harness.Call) harness.Fault { return *tt.later })
 			}
 			if end, code := w.end(); code != exitFailed || !strings.Contains(end.Error, tt.cause) || strings.Count(end.Error, tt.cause) != 1 {
@@ -255,8 +274,8 @@ func TestInterruptedInOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, nil)
-			stagestest.Noise(t, filepath.Join(s.tree(), "a", "noise"), 7, resumedBytes)
-			lift := cut(s.proxy, "UploadPart", 3, drop)
+			stagestest.Noise(t, filepath.Join(s.tree(), "a", "noise"), 7, outageBytes)
+			_, lift := cut(s.proxy, "UploadPart", 3, drop)
 			p := s.start("--upload-workers", "2")
 			p.until("S3 unreachable for ")
 			p.signal(os.Interrupt)
