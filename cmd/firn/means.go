@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/monitor"
 	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
@@ -31,6 +32,9 @@ type means struct {
 	table record.Table // of a backup; may be nil
 	state *state.DB    // in the cache path; nil if there is none
 	say   func(string) // prints that an outage begins and ends; nil: as a notice
+
+	monitor *monitor.Monitor // nil: nobody is told
+	tally   awsconf.Tally
 }
 
 // close may be called more than once.
@@ -54,6 +58,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 	if retryFor == 0 {
 		retryFor = -1 // for ever
 	}
+	tell := (&outages{say: say, told: map[string]told{}}).tell
 	m.Throttle = new(pipeline.Throttle)
 	connections := job.Connections
 	if workers > 0 {
@@ -63,7 +68,11 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: int64(s.Bandwidth), Version: versionText(),
-		RetryFor: retryFor, OnOutage: (&outages{say: say, told: map[string]told{}}).tell,
+		RetryFor: retryFor, Tally: &m.tally,
+		OnOutage: func(o awsconf.Outage) {
+			m.monitor.Outage(o)
+			tell(o)
+		},
 	}
 }
 
@@ -159,12 +168,18 @@ type readFlags struct {
 	cache  flags.Cache
 	output flags.Output
 	fetch  flags.Fetch
+	watch  flags.Monitor
 }
 
 // groups are the flags, with those that a command has of its own in the middle.
 func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 	all := append(flags.Groups{flags.NewGroup("Where the archives are", &r.store, &r.key)}, own...)
 	return append(all, flags.NewGroup("Resources (the defaults suit the machine)", &r.cache, &r.fetch))
+}
+
+// watched are those of groups' Monitor for a command, whose runs differ by one more label.
+func (r *readFlags) watched(command, label, value string) *watched {
+	return &watched{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache
