@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"firn/cmd/firn/flags"
-	"firn/cmd/firn/monitor"
 	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/format/key"
@@ -29,12 +28,10 @@ import (
 // means are what an operation works with, opened.
 type means struct {
 	job.Means
-	table record.Table // of a backup; may be nil
-	state *state.DB    // in the cache path; nil if there is none
-	say   func(string) // prints that an outage begins and ends; nil: as a notice
-
-	monitor *monitor.Monitor // nil: nobody is told
-	tally   awsconf.Tally
+	table   record.Table // of a backup; may be nil
+	state   *state.DB    // in the cache path; nil if there is none
+	outages *outages
+	tally   awsconf.Tally // of the requests
 }
 
 // close may be called more than once.
@@ -50,15 +47,10 @@ func (m *means) close() error {
 // awsOptions are how AWS is reached, with so many workers that move data; 0 if their number is
 // found.
 func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
-	say := m.say
-	if say == nil {
-		say = func(text string) { m.notice("%s", text) }
-	}
 	retryFor := s.RetryFor
 	if retryFor == 0 {
 		retryFor = -1 // for ever
 	}
-	tell := (&outages{say: say, told: map[string]told{}}).tell
 	m.Throttle = new(pipeline.Throttle)
 	connections := job.Connections
 	if workers > 0 {
@@ -68,11 +60,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: int64(s.Bandwidth), Version: versionText(),
-		RetryFor: retryFor, Tally: &m.tally,
-		OnOutage: func(o awsconf.Outage) {
-			m.monitor.Outage(o)
-			tell(o)
-		},
+		RetryFor: retryFor, OnOutage: m.outages.tell, Tally: &m.tally,
 	}
 }
 
@@ -178,8 +166,8 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 }
 
 // watched are those of groups' Monitor for a command, whose runs differ by one more label.
-func (r *readFlags) watched(command, label, value string) *watched {
-	return &watched{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
+func (r *readFlags) watched(command, label, value string) *watchedRun {
+	return &watchedRun{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache

@@ -37,13 +37,14 @@ func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, note
 
 // operate runs an operation from its first file to its exit code. start opens what it works with, and
 // starts it. of says who is told of the run; nil: nobody.
-func (p *program) operate(words ui.Operation, o *flags.Output, of *watched, start func(context.Context, *means) (*job.Handle, error)) (err error) {
+func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, start func(context.Context, *means) (*job.Handle, error)) (err error) {
 	ctx, totals := p.signals.ctx, new(report.Totals)
 	m := &means{Means: job.Means{Totals: totals}}
 	printer := newWatch(of, words, ui.New(ui.Options{
 		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals), m)
-	m.Report, m.monitor = printer, printer.monitor
+	defer printer.Stop()
+	m.Report, m.outages = printer, &outages{to: printer, totals: totals}
 	tell := func(text string) { m.warn(text) }
 	p.signals.tell.Store(&tell)
 	defer func() { err = errors.Join(err, m.close()) }()
@@ -56,8 +57,11 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watched, star
 		return err
 	}
 	stop := func() {
-		m.notice("stopping: %s; once more cancels it", words.Stopping)
 		running.Stop()
+		if len(totals.Outages.Last()) == 0 {
+			m.notice("stopping: %s; once more cancels it", words.Stopping)
+		}
+		m.outages.stop(func(o report.Outage) { m.notice("%s", stopText(o, running.Progress(), words)) }, p.signals.cancel)
 	}
 	p.signals.soft.Store(&stop)
 	printer.started(m, running.Progress)

@@ -13,8 +13,8 @@ import (
 	"firn/stages/service/report"
 )
 
-// watched says of which run somebody is told, and who.
-type watched struct {
+// A watchedRun is a run of which somebody is told.
+type watchedRun struct {
 	flags   flags.Monitor
 	command string
 	labels  map[string]string // that tell its metrics from those of other runs
@@ -22,19 +22,19 @@ type watched struct {
 }
 
 // name is what the state file calls runs of this kind.
-func (w *watched) name() string { return w.command + " " + fmt.Sprint(w.labels) }
+func (w *watchedRun) name() string { return w.command + " " + fmt.Sprint(w.labels) }
 
-// A watch is the printer of a run that somebody is told of.
+// A watch is the printer of a run.
 type watch struct {
 	ui.Printer
 	monitor *monitor.Monitor
-	of      *watched
+	of      *watchedRun
 	last    lastLines
 	lines   ui.Printer // prints into last; nil if nobody asks for it
 }
 
 // newWatch begins to tell of a run, unless of is nil.
-func newWatch(of *watched, words ui.Operation, printer ui.Printer, m *means) *watch {
+func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) *watch {
 	w := &watch{Printer: printer, of: of}
 	if of == nil || of.dryRun {
 		w.of = nil

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"maps"
 	"strconv"
 	"time"
 
@@ -23,10 +22,9 @@ type family struct {
 // A state is a run at one moment.
 type state struct {
 	*Monitor
-	now     time.Time
-	past    past
-	active  bool
-	outages map[string]time.Time
+	now    time.Time
+	past   past
+	active bool
 	report.Progress
 }
 
@@ -91,11 +89,7 @@ func families() []family {
 		{"firn_requests_total", "requests, each try counted, by what was answered: status is that of HTTP, or none", counter, []string{"service", "operation", "status"}, requests},
 		{"firn_request_retries_total", "of them those that were sent again", counter, []string{"service", "operation"}, retries},
 		{"firn_outage_seconds", "for how long nothing has got through to a service; missing while there is no outage", gauge, []string{"service"},
-			func(s *state, value emitter) {
-				for service, since := range s.outages {
-					value(s.now.Sub(since).Seconds(), service)
-				}
-			}},
+			outages},
 
 		{"firn_budget_used_bytes", "bytes in use: memory (blocks and parts in flight) or spool (archives in the cache path)", gauge, []string{"budget"},
 			func(s *state, value emitter) {
@@ -219,6 +213,18 @@ func retries(s *state, value emitter) {
 	}
 }
 
+func outages(s *state, value emitter) {
+	longest := map[string]time.Duration{} // a service may ask for fewer requests, and then not answer
+	for _, o := range s.o.Totals.Outages.Last() {
+		longest[o.Service] = max(longest[o.Service], s.now.Sub(o.Since))
+	}
+	for service, d := range longest {
+		if s.active {
+			value(d.Seconds(), service)
+		}
+	}
+}
+
 // collector reads the state when it is asked.
 type collector struct {
 	m     *Monitor
@@ -254,9 +260,6 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 func (m *Monitor) state() *state {
 	m.mu.Lock()
 	s := &state{Monitor: m, now: m.o.now(), past: m.past, active: !m.ended}
-	if s.active {
-		s.outages = maps.Clone(m.outages)
-	}
 	m.mu.Unlock()
 	if progress := m.progress.Load(); progress != nil {
 		s.Progress = (*progress)()

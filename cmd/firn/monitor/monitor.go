@@ -53,10 +53,9 @@ type Monitor struct {
 	warnings atomic.Int64
 	began    time.Time
 
-	mu      sync.Mutex
-	past    past
-	ended   bool
-	outages map[string]time.Time // by service: since when nothing gets through
+	mu    sync.Mutex
+	past  past
+	ended bool
 
 	end     chan struct{}
 	writing sync.WaitGroup
@@ -79,7 +78,7 @@ func Start(o Options) *Monitor {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	m := &Monitor{o: o, began: o.now(), outages: map[string]time.Time{}, end: make(chan struct{})}
+	m := &Monitor{o: o, began: o.now(), end: make(chan struct{})}
 	m.registry = prometheus.NewRegistry()
 	m.registry.MustRegister(newCollector(m))
 	if o.Ping != "" {
@@ -123,20 +122,6 @@ func (m *Monitor) Watch(progress func() report.Progress) {
 func (m *Monitor) Event(e report.Event) {
 	if m != nil && e.Kind == report.Warning {
 		m.warnings.Add(1)
-	}
-}
-
-// Outage notes that nothing gets through to a service, or that something does again.
-func (m *Monitor) Outage(o awsconf.Outage) {
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if o.Next.IsZero() {
-		delete(m.outages, o.Service)
-	} else {
-		m.outages[o.Service] = o.Since
 	}
 }
 

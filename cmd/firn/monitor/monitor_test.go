@@ -155,11 +155,12 @@ func TestFileEveryMinute(t *testing.T) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		m.Outage(awsconf.Outage{Service: "S3", Since: time.Now(), Next: time.Now().Add(time.Second)})
+		for _, busy := range []bool{true, false} {
+			o.Totals.Outages.Note(report.Outage{Service: "S3", Busy: busy, Since: time.Now(), Next: time.Now().Add(time.Second)})
+		}
 		time.Sleep(every)
 		synctest.Wait()
 		wants(t, readFile(t, o.File), map[string]string{"firn_run_active": "1", `firn_outage_seconds{service="S3"}`: "59", "firn_warnings_total": "1"})
-		m.Outage(awsconf.Outage{Service: "S3"})
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +221,6 @@ func TestNobody(t *testing.T) {
 	m := Start(Options{})
 	m.Watch(busy)
 	m.Event(report.Event{Kind: report.Warning})
-	m.Outage(awsconf.Outage{})
 	m.Succeeded(time.Now())
 	m.Finish(0)
 }

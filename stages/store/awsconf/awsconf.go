@@ -106,7 +106,7 @@ func Load(ctx context.Context, o Options) (aws.Config, *Weather, error) {
 	}
 	client := o.client(cfg)
 	cfg.HTTPClient = boundedClient{client, o.Throttled, o.Tally}
-	return cfg, o.weather(&cfg, client), nil
+	return cfg, o.weather(ctx, &cfg, client), nil
 }
 
 func loadFault(ctx context.Context, err error) error {

@@ -50,7 +50,8 @@ var (
 
 const (
 	partitionKey = "s3_key"
-	batch        = 100 // keys in one BatchGetItem (DynamoDB API reference)
+	batch        = 100                                     // keys in one BatchGetItem (DynamoDB API reference)
+	absent       = "firn asks whether this table is there" // the key of no item
 )
 
 // nameForm is that of table names and of tables' ARNs (DynamoDB API reference, BatchGetItem).
@@ -64,7 +65,8 @@ func CheckTable(name string) error {
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
 }
 
-// Open loads the AWS settings. Only Check asks the table. Errors are marked with pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the table. When ctx ends, outages are not waited out any
+// more. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Table, error) {
 	if err := CheckTable(o.Table); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -89,7 +91,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
 		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
 	}
-	weather.Watch("DynamoDB", func(ctx context.Context) error {
+	weather.Watch("DynamoDB", endpoint, func(ctx context.Context) error {
 		return t.askNothing(ctx, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
 	})
 	return t, nil
@@ -263,7 +265,7 @@ func (t *Table) wrongSchema() error {
 
 // askNothing asks for an item that is not there.
 func (t *Table) askNothing(ctx context.Context, options ...func(*dynamodb.Options)) error {
-	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf("firn asks whether this table is there")}, options...)
+	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: keyOf(absent)}, options...)
 	return err
 }
 
