@@ -330,6 +330,7 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err
 	}
+	aws.Throttled = m.TableThrottle.Note
 	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {
 		return w, err
 	}

@@ -46,7 +46,7 @@ const doctorPatience = 10 * time.Second
 // examine looks at what a backup with these flags would use.
 func (b *backupFlags) examine(p *program) error {
 	ctx := p.signals.ctx
-	m := &means{Means: job.Means{Report: silent{}}, say: func(string) {}}
+	m := &means{Means: job.Means{Report: silent{}}, outages: &outages{to: silent{}}}
 	b.store.RetryFor = min(max(b.store.RetryFor, time.Second), doctorPatience)
 	aws := m.awsOptions(&b.store, b.machine.workers.Upload)
 	var err error

@@ -51,7 +51,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 	if retryFor == 0 {
 		retryFor = -1 // for ever
 	}
-	m.Throttle = new(pipeline.Throttle)
+	m.Throttle, m.TableThrottle = new(pipeline.Throttle), new(pipeline.Throttle)
 	connections := job.Connections
 	if workers > 0 {
 		connections = workers + job.MostLookups

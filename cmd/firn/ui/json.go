@@ -128,6 +128,7 @@ type jsonStage struct {
 	BytesOut int64   `json:"bytes_out" doc:"bytes passed on"`
 	InFlight int64   `json:"in_flight" doc:"items in work"`
 	Failed   int64   `json:"failed" doc:"items that failed"`
+	Offered  float64 `json:"offered_seconds" doc:"the time of its workers, added up; with auto, of as many as there were at each moment"`
 	Busy     float64 `json:"busy_seconds" doc:"time that its workers worked, added up"`
 	Starved  float64 `json:"starved_seconds" doc:"time that its workers waited for input, added up"`
 	Blocked  float64 `json:"blocked_seconds" doc:"time that its workers waited for the next stage or for a budget, added up"`
@@ -138,7 +139,7 @@ func jsonStages(all []pipeline.Counters) []jsonStage {
 	for i, c := range all {
 		stages[i] = jsonStage{
 			Stage: c.Stage, Workers: c.Workers, Auto: c.Tuned, ItemsIn: c.ItemsIn, ItemsOut: c.ItemsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
-			InFlight: c.InFlight, Failed: c.Failed, Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
+			InFlight: c.InFlight, Failed: c.Failed, Offered: c.Offered.Seconds(), Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
 		}
 	}
 	return stages

@@ -43,7 +43,7 @@ func eta(done, found int64, elapsed time.Duration, final bool) string {
 }
 
 // activity says how busy the workers of each stage were since before.
-func activity(p report.Progress, before []pipeline.Counters, elapsed time.Duration) string {
+func activity(p report.Progress, before []pipeline.Counters) string {
 	var parts []string
 	for i, c := range p.Stages {
 		if c.InFlight == 0 && c.Busy == 0 {
@@ -57,7 +57,7 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 		if i < len(before) {
 			last = before[i]
 		}
-		if percent := fmt.Sprintf("%.0f%%", 100*busyShare(c, last, elapsed)); percent != "0%" {
+		if percent := fmt.Sprintf("%.0f%%", 100*c.BusyShare(last)); percent != "0%" {
 			parts = append(parts, c.Stage+" "+percent)
 		}
 	}
@@ -69,14 +69,6 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 
 // nothing is what activity says if no stage works.
 const nothing = "waiting"
-
-// busyShare is how busy the workers of a stage were between two moments, from 0 to 1.
-func busyShare(now, before pipeline.Counters, elapsed time.Duration) float64 {
-	if elapsed <= 0 {
-		return 0
-	}
-	return min(float64(now.Busy-before.Busy)/float64(elapsed)/float64(now.Workers), 1)
-}
 
 // counts is how far the run is, in subtrees and stored bytes.
 func counts(t *report.Totals) string {
@@ -94,7 +86,6 @@ type bar struct {
 	bar    *progressbar.ProgressBar
 
 	before []pipeline.Counters
-	at     time.Duration
 	shown  bool
 	below  int // rows of outages
 }
@@ -138,14 +129,14 @@ func (b *bar) draw(p report.Progress, now time.Time) {
 	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
 	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
 	_ = b.bar.Set64(done)
-	left, doing := eta(done, found, p.Elapsed, b.totals.Final()), activity(p, b.before, p.Elapsed-b.at)
+	left, doing := eta(done, found, p.Elapsed, b.totals.Final()), activity(p, b.before)
 	if idle(p) {
 		left, doing = "the rest thaws", waiting(*p.Waits, now)
 	}
 	for _, row := range []string{fmt.Sprintf("  %s, %s", counts(b.totals), left), "  " + doing} {
 		_ = b.bar.AddDetail(clip(row, width-1))
 	}
-	b.before, b.at = p.Stages, p.Elapsed
+	b.before = p.Stages
 }
 
 func (b *bar) clear() {
@@ -160,18 +151,17 @@ type lines struct {
 	w      io.Writer
 	totals *report.Totals
 	before []pipeline.Counters
-	at     time.Duration
 }
 
 func (l *lines) update(p report.Progress) {
-	doing := activity(p, l.before, p.Elapsed-l.at)
+	doing := activity(p, l.before)
 	if idle(p) || doing == nothing && len(l.totals.Outages.Last()) > 0 {
 		return // the event of each look says it, or that of the outage
 	}
 	done, found := progressOf(p, l.totals)
 	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s; %s\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
 		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), doing)
-	l.before, l.at = p.Stages, p.Elapsed
+	l.before = p.Stages
 }
 
 func (l *lines) clear() {}

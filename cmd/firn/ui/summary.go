@@ -24,7 +24,7 @@ func (p *text) summary(s report.Summary) []string {
 		took += ", " + rate(t.DoneBytes.Load(), s.Elapsed)
 	}
 	for _, c := range s.Stages {
-		if busy := 100 * busyShare(c, pipeline.Counters{}, s.Elapsed); c.Stage == s.Bottleneck && busy >= 1 {
+		if busy := 100 * c.BusyShare(pipeline.Counters{}); c.Stage == s.Bottleneck && busy >= 1 {
 			took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
 		}
 	}

@@ -23,17 +23,13 @@ var ErrAnswerSize = errors.New("the server's answer is larger than any such answ
 // memory.
 type boundedClient struct {
 	aws.HTTPClient
-	throttled func() // may be nil
-	tally     *Tally // may be nil
+	tally *Tally // may be nil
 }
 
 // Do sends a request.
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	answer, err := c.HTTPClient.Do(r)
 	c.tally.note(r, answer)
-	if err == nil && c.throttled != nil && (answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests) {
-		c.throttled() // S3's SlowDown; what DynamoDB answers, a 400, is not counted
-	}
 	if err != nil || answer.Body == nil {
 		return answer, err
 	}

@@ -39,7 +39,7 @@ func (o Options) weather(ctx context.Context, cfg *aws.Config, client aws.HTTPCl
 	}
 	cfg.RetryMaxAttempts = 0 // or the SDK would count tries of its own
 	base, credentials := cfg.RetryMode, cfg.Credentials
-	cfg.Retryer = func() aws.Retryer { return &retryer{newBase(base, credentials), w} }
+	cfg.Retryer = func() aws.Retryer { return &retryer{newBase(base, credentials), w, o.Throttled} }
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(watcher{w}, "Retry", middleware.Before)
 	})
@@ -64,7 +64,8 @@ func newBase(mode aws.RetryMode, provider aws.CredentialsProvider) aws.RetryerV2
 // A retryer lets the weather decide when a request is sent again, and whether.
 type retryer struct {
 	aws.RetryerV2
-	w *Weather
+	w         *Weather
+	throttled func() // may be nil
 }
 
 // MaxAttempts is no limit: the weather has one.
@@ -83,6 +84,9 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 
 // GetRetryToken waits until the request can be sent again.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
+	if r.throttled != nil && isBusy(err) {
+		r.throttled()
+	}
 	t, ok := ctx.Value(tryKey{}).(*try)
 	if !ok {
 		t = new(try)

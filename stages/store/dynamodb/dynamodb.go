@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,6 +37,7 @@ type Table struct {
 	region  string
 	access  awsconf.Client
 	backoff retry.BackoffDelayer // between answers that left keys out
+	asked   func()               // called when the table asks for fewer requests
 }
 
 var _ record.Table = (*Table)(nil)
@@ -55,11 +57,13 @@ const (
 )
 
 // nameForm is that of table names and of tables' ARNs (DynamoDB API reference, BatchGetItem).
-var nameForm = regexp.MustCompile(`^([a-zA-Z0-9_.-]{3,255}|arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]{3,255})$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-zA-Z0-9_.-]{3,255}|arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]{3,255})$`)
+})
 
 // CheckTable returns an error unless name can be a table's.
 func CheckTable(name string) error {
-	if nameForm.MatchString(name) {
+	if nameForm().MatchString(name) {
 		return nil
 	}
 	return fmt.Errorf("DynamoDB table name %q: it must have 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-'", name)
@@ -90,6 +94,10 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	t := &Table{
 		client: client, name: o.Table, region: cfg.Region, access: awsconf.NewClient(cfg, endpoint),
 		backoff: retry.NewExponentialJitterBackoff(cmp.Or(o.MaxBackoff, retry.DefaultMaxBackoff)),
+		asked:   o.Throttled,
+	}
+	if t.asked == nil {
+		t.asked = func() {}
 	}
 	weather.Watch("DynamoDB", endpoint, func(ctx context.Context) error {
 		return t.askNothing(ctx, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
@@ -173,6 +181,7 @@ func left(ask map[string]types.KeysAndAttributes) int {
 
 // wait lets a throttled table rest.
 func (t *Table) wait(ctx context.Context, attempt int) error {
+	t.asked()
 	delay, err := t.backoff.BackoffDelay(attempt, nil)
 	if err != nil {
 		return err
