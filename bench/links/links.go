@@ -10,7 +10,7 @@
 //
 //   - The link's: how long a bare TCP client needs to bring the same bytes over the same link, in as
 //     many requests and over as many connections as firn may have, to a server that does nothing else.
-//     It is measured in the same round.
+//     It is measured in each round, and the shortest time counts.
 //   - The processors': the CPU seconds of the client, of the server and of the link, which share the
 //     machine, divided by its processors.
 package links
@@ -263,7 +263,9 @@ func (r *rig) run(l Load, t Tool, bucket, endpoint string) (result Result, err e
 	cmd := t.Command(Upload{Tree: r.path("tree", l), Objects: r.path("objects", l), Scratch: scratch, Bucket: bucket, Endpoint: endpoint})
 	env := append(os.Environ(), r.server.Env()...)
 	// Some take an empty profile for one that is named so, and rclone takes no certificates from AWS's settings.
-	env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "AWS_PROFILE=") || strings.HasPrefix(v, "AWS_CA_BUNDLE=") })
+	env = slices.DeleteFunc(env, func(v string) bool {
+		return strings.HasPrefix(v, "AWS_PROFILE=") || strings.HasPrefix(v, "AWS_CA_BUNDLE=")
+	})
 	cmd.Env = append(append(env, "AWS_ENDPOINT_URL_S3="+endpoint), cmd.Env...)
 	var said strings.Builder
 	cmd.Stderr = &said
