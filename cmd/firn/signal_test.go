@@ -65,13 +65,22 @@ type process struct {
 	out    *bytes.Buffer // standard output
 }
 
-func (s *site) start(flags ...string) *process {
-	s.t.Helper()
-	cmd := exec.Command("firn", append([]string{
+// backup are the arguments of a backup.
+func (s *site) backup(flags ...string) []string {
+	return append([]string{
 		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket, "--depth", "1",
 		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1", "--part-size", "5MiB",
-	}, flags...)...)
-	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+	}, flags...)
+}
+
+func (s *site) env() []string {
+	return append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+}
+
+func (s *site) start(flags ...string) *process {
+	s.t.Helper()
+	cmd := exec.Command("firn", s.backup(flags...)...)
+	cmd.Env = s.env()
 	out := new(bytes.Buffer)
 	cmd.Stdout = out
 	r, err := cmd.StderrPipe()

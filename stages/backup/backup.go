@@ -174,7 +174,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	b.journal.identical(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Identical)
-	b.shells.ended(s, !s.unread.any())
+	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
 	return nil
 }
 
@@ -227,7 +227,7 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	b.journal.saved(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Saved)
-	b.shells.ended(s, !s.unread.any())
+	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
 	return nil
 }
 

@@ -1,69 +1,68 @@
 package backup_test
 
 import (
+	"context"
 	"fmt"
-	"net/url"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"firn/bench/harness"
-	"firn/bench/link"
 	"firn/bench/stagestest"
 	"firn/pipeline"
 	"firn/stages/backup"
 	"firn/stages/service/report"
-	"firn/stages/store/awsconf"
-	"firn/stages/store/s3"
+	"firn/stages/store"
 )
 
-// overLink is a site whose store is reached over a link.
-func overLink(t *testing.T, o link.Options) (*stagestest.Site, *pipeline.Throttle) {
-	t.Helper()
-	s := stagestest.NewSite(t)
-	to, err := url.Parse(s.Proxy.Endpoint)
-	s.Must(err)
-	l, err := link.Start(to.Host, o)
-	s.Must(err)
-	t.Cleanup(func() { s.Must(l.Close()) })
-	throttle := new(pipeline.Throttle)
-	s.Store, err = s3.Open(t.Context(), s3.Options{Bucket: s.Bucket, Options: awsconf.Options{
-		Endpoint: "http://" + l.Addr, MaxBackoff: time.Millisecond, Throttled: throttle.Note,
-	}})
-	s.Must(err)
-	return s, throttle
+// A far store answers each Put a round trip later, by the clock of the bubble that it is used in. It
+// may ask for fewer requests.
+type far struct {
+	store.Store
+	trip time.Duration
+	most int64 // Puts at once from which on it asks for fewer; 0 is no limit
+	busy *pipeline.Throttle
+	now  atomic.Int64
 }
 
-func uploaders(t *testing.T, o *stagestest.Outcome) int {
-	t.Helper()
-	for _, c := range o.Stages {
-		if c.Stage == report.StageUpload && c.Tuned {
-			return c.Workers
-		}
+func (f *far) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	if now := f.now.Add(1); f.most > 0 && now > f.most {
+		f.busy.Note()
 	}
-	t.Fatal("the upload workers were not found")
-	return 0
+	defer f.now.Add(-1)
+	time.Sleep(f.trip)
+	return f.Store.Put(ctx, key, body, o)
 }
 
-// Small archives wait for round trips: more than the first workers are found to be faster. A server
+// Small archives wait for round trips: more than the first workers are found to be faster. A store
 // that asks for fewer requests gets fewer.
 func TestUploadWorkersAreFound(t *testing.T) {
-	s, throttle := overLink(t, link.Options{Latency: 50 * time.Millisecond})
-	for i := range 150 {
-		stagestest.Write(t, filepath.Join(s.Tree, fmt.Sprintf("d%03d", i)), fmt.Sprint("content ", i))
-	}
-	auto := func(b *backup.Options) { b.Workers.Upload, b.Throttle = 0, throttle }
-	if n := uploaders(t, s.MustBackup(auto)); n <= 8 {
-		t.Errorf("%d workers were found", n)
-	}
-	s.Proxy.SetRule(func(c harness.Call) harness.Fault {
-		if c.Op == "PutObject" && c.Number%10 == 0 {
-			return harness.SlowDown()
-		}
-		return harness.Fault{}
-	})
-	s.Proxy.ResetCounts()
-	if n := uploaders(t, s.MustBackup(auto, func(b *backup.Options) { b.Rekey, b.ForceRead, b.Walk.Prefix, b.Prefix = false, true, "again", "again" })); n > 8 {
-		t.Errorf("%d workers although the server asked for fewer requests", n)
+	for name, test := range map[string]struct {
+		busyFrom    int64
+		least, most int
+	}{
+		"a store far away": {0, 32, 128},
+		"and busy":         {4, 1, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := stagestest.NewRig(t)
+				for i := range 100 {
+					stagestest.Write(t, filepath.Join(r.Tree, fmt.Sprintf("d%03d", i)), fmt.Sprint("content ", i))
+				}
+				busy := new(pipeline.Throttle)
+				r.Store = &far{Store: r.Store, trip: time.Second, most: test.busyFrom, busy: busy}
+				o := r.Backup(func(b *backup.Options) { b.Workers.Upload, b.Throttle = 0, busy })
+				if o.Err != nil {
+					t.Fatal(o.Err)
+				}
+				for _, c := range o.Stages {
+					if c.Stage == report.StageUpload && (!c.Tuned || c.Workers < test.least || c.Workers > test.most) {
+						t.Errorf("%d workers were found", c.Workers)
+					}
+				}
+			})
+		})
 	}
 }

@@ -123,6 +123,7 @@ type backup struct {
 	shelf  func() *ledger.Shelf            // of the lists of stored archives
 	closed func()                          // closes it
 
+	searched  atomic.Int64 // see elsewhere
 	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
 	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
@@ -282,7 +283,7 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	}
 	b.Totals.UploadsAborted.Add(int64(aborted))
 	if aborted > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted uploads in %s that nobody had completed in %s: %d", b.Store.URL(), b.options.AbortAfter, aborted)})
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted old uploads in %s that nobody had completed: %d", b.Store.URL(), aborted)})
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
 		}
 		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error()}
+		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error(), Read: f.Read}
 		s.faultSize += len(fault.Path) + len(fault.Error)
 		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
 			s.faults = append(s.faults, fault)

@@ -182,7 +182,7 @@ type RestoreState struct {
 // PendingUpload is a multipart upload that was neither completed nor aborted.
 type PendingUpload struct {
 	Key, ID string
-	Age     time.Duration // since it was begun, by the store's clock, which may be of whole seconds
+	Age     time.Duration // since it was begun, by the store's clock, which may be of whole seconds; never negative
 }
 
 // Part is one stored part of an upload.

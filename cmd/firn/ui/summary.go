@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/service/report"
@@ -28,6 +29,9 @@ func (p *text) summary(s report.Summary) []string {
 		}
 	}
 	lines = append(lines, row("took", "%s", took))
+	if row := outageRow(t, time.Now()); row != "" {
+		lines = append(lines, row)
+	}
 	for _, c := range s.Stages {
 		if name, ok := foundWorkers[c.Stage]; ok && c.Tuned && c.ItemsOut > 0 {
 			lines = append(lines, row("found", "%d %s", c.Workers, name))

@@ -23,11 +23,13 @@ import (
 // throttles are the answers that ask for fewer requests.
 var throttles = retry.IsErrorThrottles(retry.DefaultThrottles)
 
-// weather makes the weather of one client, and has its requests follow it.
-func (o Options) weather(cfg *aws.Config, client aws.HTTPClient) *Weather {
+// weather makes the weather of one client, and has its requests follow it. ctx ends when the run is being
+// cancelled.
+func (o Options) weather(ctx context.Context, cfg *aws.Config, client aws.HTTPClient) *Weather {
 	w := &Weather{
 		limit: max(cmp.Or(o.RetryFor, defaultRetryFor), 0), most: cmp.Or(o.MaxBackoff, defaultMaxBackoff), tries: cmp.Or(o.Attempts, cfg.RetryMaxAttempts, defaultAttempts),
 		tell: o.OnOutage, idle: func() {}, probe: func(context.Context) error { return nil }, turn: make(chan struct{}, 1),
+		cancelled: ctx.Done(),
 	}
 	if w.tell == nil {
 		w.tell = func(Outage) {}
@@ -183,7 +185,7 @@ func words(err error) string {
 	errno, system := errors.AsType[syscall.Errno](err)
 	var timeout interface{ Timeout() bool }
 	switch {
-	case Code(err) != "" && !strings.Contains(Code(err), " "):
+	case Code(err) != "" && len(Code(err)) < 50 && !strings.Contains(Code(err), " "):
 		return Code(err)
 	case Status(err) != 0:
 		return http.StatusText(Status(err))

@@ -154,14 +154,14 @@ func (s *Store) pendingUpload(id string, e fs.DirEntry, now time.Time) (store.Pe
 	var p pending
 	if err == nil && json.Unmarshal(raw, &p) == nil && p.Key != "" {
 		if info, err := os.Stat(path); err == nil {
-			return store.PendingUpload{Key: p.Key, ID: id, Age: now.Sub(info.ModTime())}, true
+			return store.PendingUpload{Key: p.Key, ID: id, Age: max(now.Sub(info.ModTime()), 0)}, true
 		}
 	}
 	info, err := e.Info()
 	if err != nil || now.Sub(info.ModTime()) < strayAge {
 		return store.PendingUpload{}, false
 	}
-	return store.PendingUpload{ID: id, Age: now.Sub(info.ModTime())}, true
+	return store.PendingUpload{ID: id, Age: max(now.Sub(info.ModTime()), 0)}, true
 }
 
 // AbortUpload removes an unfinished file.

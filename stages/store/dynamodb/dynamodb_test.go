@@ -50,7 +50,7 @@ func setEnv(t *testing.T, env []string) {
 func open(t *testing.T, table, endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Table {
 	t.Helper()
 	o := dynamodb.Options{
-		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Second},
+		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Minute},
 	}
 	for _, c := range change {
 		c(&o)

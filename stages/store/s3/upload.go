@@ -172,7 +172,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string, fn func(store.Pendin
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", finding.doing, what, err)
 			}
-			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Age: now.Sub(aws.ToTime(u.Initiated))}); err != nil {
+			if err := fn(store.PendingUpload{Key: key, ID: aws.ToString(u.UploadId), Age: max(now.Sub(aws.ToTime(u.Initiated)), 0)}); err != nil {
 				return err
 			}
 		}

@@ -102,7 +102,7 @@ func testMultipart(t *testing.T, s store.Store) {
 		{"one part", 17, []int{1}},
 		{"two parts", 1, []int{1, 2}},
 		{"last part as large as the others", int(max(s.Limits().MinPart, 1000)), []int{2, 1, 3}},
-		{"backwards, and parts sent twice", 999, []int{4, 3, 2, 1, 3, 4}},
+		{"backwards, and parts sent twice", 999, []int{3, 2, 1, 2, 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newParted(tt.name, s, slices.Max(tt.order), tt.last)
@@ -198,7 +198,7 @@ func pendingUploads(t testing.TB, s store.Store, prefix string) map[string]strin
 	t.Helper()
 	found := map[string]string{}
 	err := s.Uploads(t.Context(), prefix, func(p store.PendingUpload) error {
-		if p.Age < -2*time.Second || p.Age > time.Minute {
+		if p.Age < 0 || p.Age > time.Minute {
 			t.Errorf("%+v is of another age", p)
 		}
 		found[p.ID] = p.Key
