@@ -31,11 +31,12 @@ func TestTally(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = &server.URL, true })
-	_, err = client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
+	// Go's client sends a GET or HEAD again by itself if a connection breaks that was used before.
+	_, err = client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
 	if Status(err) != 404 {
 		t.Fatal(err)
 	}
-	want := map[Answer]int64{{"S3", "HeadObject", 503, false}: 1, {"S3", "HeadObject", 0, true}: 1, {"S3", "HeadObject", 404, true}: 1}
+	want := map[Answer]int64{{"S3", "DeleteObject", 503, false}: 1, {"S3", "DeleteObject", 0, true}: 1, {"S3", "DeleteObject", 404, true}: 1}
 	if got := maps.Collect(tally.All()); !maps.Equal(got, want) {
 		t.Errorf("%v, not %v", got, want)
 	}
