@@ -5,7 +5,7 @@
 set -euo pipefail
 packages() {
   case $1 in
-    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm" ;;
+    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm; zsh zsh; fish fish; dh_bash-completion bash-completion; man man-db; mandoc mandoc; rpm rpm; systemd-analyze systemd" ;;
     peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
     *) echo "usage: $0 test|peers ..." >&2; exit 2 ;;
   esac
