@@ -35,8 +35,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"firn": main})
+	testscript.Main(m, programs)
 }
+
+// programs are what the test binary is, by its name.
+var programs = map[string]func(){"firn": main}
 
 // servers are what scripts talk to.
 type servers struct {
