@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PLATFORMS   := darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
-RELEASED    := linux/amd64 linux/arm64 $(PLATFORMS)
+RELEASED    := linux/amd64 linux/arm64 darwin/amd64 $(PLATFORMS)
 
 # What the race detector need not watch. SHA-256 reads what it hashes in assembly, which the detector
 # does not see anyway; without the little around it, and without what makes its bytes numbers, each
@@ -45,10 +45,11 @@ tools: ## the programs that tests talk to
 	bench/tools.sh test
 	cd bench/dynalite && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd bench/s3server && CGO_ENABLED=0 go build -o /dev/null .
+	.ci/package
 
 .PHONY: lint
 lint: ## format, vet on every platform, staticcheck, known vulnerabilities
-	@unformatted=$$(gofmt -l cmd pipeline stages bench docs); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd pipeline stages bench docs deploy); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	for p in $(PLATFORMS); do GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./cmd/... ./pipeline/... ./stages/...; done
 	cd bench/s3server && go vet ./...
@@ -56,7 +57,7 @@ lint: ## format, vet on every platform, staticcheck, known vulnerabilities
 	.ci/vulncheck $(GOVULNCHECK)
 
 .PHONY: dist
-dist: ## binaries of a release for each system, built twice and compared, with sums and a bill of materials
+dist: ## binaries and packages of a release, built twice and compared, with sums and a bill of materials
 	.ci/dist "$(VERSION)" $(RELEASED)
 
 .PHONY: bench

@@ -92,9 +92,11 @@ func outcomes(command string) []meaning {
 	return append(append(all, cold...), meaning{exitInterrupted, interrupted})
 }
 
+const codesTitle = "Exit codes:\n"
+
 // codesNote is the end of the help of a command.
 func codesNote(command string) string {
-	note := "Exit codes:\n"
+	note := codesTitle
 	for _, m := range outcomes(command) {
 		note += fmt.Sprintf("  %-3d  %s\n", m.code, m.text)
 	}

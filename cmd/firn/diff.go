@@ -27,7 +27,8 @@ func newDiff(p *program) *cobra.Command {
 		Short: "Show what changed between two runs",
 		Long: `Show which entries were added, removed or changed from one run to another. Everything is
 read from the catalogue, which can be read at once: no archive is thawed or fetched.`,
-		Example: `  firn diff 20261125 latest --bucket-name my-bucket --keyfile /root/firn.key`,
+		Example:           `  firn diff 20261125 latest --bucket-name my-bucket --keyfile /root/firn.key`,
+		ValidArgsFunction: completeRuns(2),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New("name two runs, the older first: 'firn list' shows them")

@@ -37,6 +37,7 @@ read at once: no archive is thawed or fetched.`,
 		Example: `  firn find report.odt --bucket-name my-bucket --keyfile /root/firn.key
   firn find '/srv/data/**/*.jpg' --at 2026-11-01 --bucket-name my-bucket \
     --keyfile /root/firn.key`,
+		ValidArgsFunction: anyFile,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name what to look for: 'firn find --help' shows how")

@@ -37,6 +37,7 @@ read at once: no archive is thawed or fetched.`,
 		Example: `  firn list --bucket-name my-bucket --keyfile /root/firn.key
   firn list latest --bucket-name my-bucket --keyfile /root/firn.key \
     --path /srv/data/photos`,
+		ValidArgsFunction: completeRuns(1),
 		Args: func(_ *cobra.Command, args []string) error {
 			at := b.choice.HasMoment()
 			switch {

@@ -30,6 +30,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer signals.end()
 	root := newRoot(&program{signals, stdout, stderr})
 	root.SetArgs(args)
+	if completes(args) {
+		tolerate(root)
+	}
 	err := root.ExecuteContext(signals.ctx)
 	if err != nil && !errors.Is(err, errPrinted) {
 		fmt.Fprintln(stderr, "firn:", ui.JoinHint(ui.Message(err), hint(err)))

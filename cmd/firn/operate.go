@@ -25,7 +25,9 @@ type program struct {
 // after all flags are checked.
 func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, notes string, run func(args []string) error) *cobra.Command {
 	groups.AddTo(cmd.Flags(), required)
+	completeFlags(cmd)
 	cmd.SetHelpFunc(help(notes))
+	cmd.Annotations = map[string]string{notesAnnotation: notes}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := groups.Validate(cmd.Flags(), required); err != nil {
 			return usageError(withHelp(err, cmd))

@@ -89,25 +89,6 @@ func flagsReference() string {
 	return b.String()
 }
 
-// defaultOf is the default of a flag as the reference shows it, "" for none.
-func defaultOf(f *pflag.Flag) string {
-	switch f.Name { // these depend on the machine
-	case "walk-workers":
-		return "2 per processor, at least 4"
-	case "archive-workers":
-		return "processors + 2"
-	case "compress-workers":
-		return "processors"
-	case "encrypt-workers":
-		return "processors, at least 2"
-	}
-	switch f.DefValue {
-	case "false", "[]", "0":
-		return ""
-	}
-	return f.DefValue
-}
-
 // repeated names the flags that take several values.
 func repeated(all []*cobra.Command) string {
 	var names []string

@@ -46,13 +46,14 @@ changed. Every archive can be opened with openssl and tar alone.`,
 	root.SuggestionsMinimumDistance = 2
 	root.SetHelpCommand(newHelp(root))
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help(`firn without a command is 'firn backup'. 'firn backup --help' lists its flags.
 `))
-	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newVerify(p), newCatalogue(p), newDoctor(p), newVersion(p.stdout))
+	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newVerify(p), newCatalogue(p), newDoctor(p), newVersion(p.stdout), newMan(root))
 	return root
 }
 
@@ -96,6 +97,17 @@ func newHelp(root *cobra.Command) *cobra.Command {
 		Use:    "help [COMMAND]",
 		Short:  "Show the help of a command",
 		Hidden: true,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if cmd, _, err := root.Find(args); err == nil {
+				for _, c := range cmd.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name()+"\t"+c.Short)
+					}
+				}
+			}
+			return choices(names...)(root, args, word)
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {

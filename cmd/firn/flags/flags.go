@@ -41,6 +41,9 @@ func NewGroup(title string, parts ...Part) Group {
 	return g
 }
 
+// Required is the title of the group of the flags that must be given.
+const Required = "Required"
+
 // Groups are all flags of a command.
 type Groups []Group
 
@@ -55,7 +58,7 @@ func (all Groups) AddTo(f *pflag.FlagSet, required []string) {
 	}
 	for _, name := range required {
 		for _, g := range all {
-			add(g.Lookup(name), "Required")
+			add(g.Lookup(name), Required)
 		}
 	}
 	for _, g := range all {

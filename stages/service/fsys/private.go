@@ -22,10 +22,15 @@ func (e *NotPrivateError) Error() string { return e.Why }
 // Whoever can write there could put files of theirs in the place of ours. Errors: *NotPrivateError,
 // those of the system.
 func Private(path string) error {
-	path = filepath.Clean(path)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Clean(path), 0o700); err != nil {
 		return err
 	}
+	return IsPrivate(path)
+}
+
+// IsPrivate checks a directory as Private does, and makes none.
+func IsPrivate(path string) error {
+	path = filepath.Clean(path)
 	fd, err := Open(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if info, wrong := os.Lstat(path); wrong == nil && info.Mode().Type() == fs.ModeSymlink {
 		err = &NotPrivateError{info.Mode().Perm(), "it is a symbolic link, which whoever owns it can change"}

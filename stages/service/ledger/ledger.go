@@ -91,6 +91,14 @@ func NewID(started time.Time) string {
 	return started.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
 }
 
+// IsID reports whether a text has the form of a run's id.
+func IsID(text string) bool {
+	start, random, _ := strings.Cut(text, "-")
+	_, notTime := time.Parse("20060102T150405Z", start)
+	b, notHex := hex.DecodeString(random)
+	return notTime == nil && notHex == nil && len(b) == 4
+}
+
 // IsNewer compares ids of runs by the start, to the second: the rest of an id is random.
 func IsNewer(id, than string) bool {
 	a, _, _ := strings.Cut(id, "-")

@@ -340,7 +340,10 @@ type Memo struct {
 }
 
 // Memo returns that of a store.
-func (db *DB) Memo(store string) Memo { return Memo{db, "\x00runs " + store} }
+func (db *DB) Memo(store string) Memo { return Memo{db, memoPrefix + store} }
+
+// memoPrefix begins the names of the buckets of memos.
+const memoPrefix = "\x00runs "
 
 // Run returns what is known of a run, nil if nothing is.
 func (m Memo) Run(id string) []byte { return m.db.open(m.bucket, id) }

@@ -10,6 +10,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -263,5 +264,50 @@ func TestKeepsSuccess(t *testing.T) {
 	defer db.Close()
 	if got := db.Success("backup"); !got.Equal(at) || !db.Success("verify").IsZero() {
 		t.Errorf("%v, %v", got, db.Success("verify"))
+	}
+}
+
+// TestPeek: ids of runs are listed without the key and the newest first, in no directory that others
+// may write to, and no run that has the file open is waited for.
+func TestPeek(t *testing.T) {
+	dir := t.TempDir()
+	db, _ := open2(t, dir)
+	for _, id := range []string{"2024", "2026", "2025", "last/path"} {
+		if err := errors.Join(db.Memo("s3://b").KeepRun(id, nil), db.Put("s3://b", id, entry(1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isID := func(name string) bool { return name[0] == '2' }
+	if got, err := Peek(dir, 2, isID); err == nil {
+		t.Errorf("while it is open: %v", got)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Peek(dir, 2, isID)
+	if want := map[string][]string{"s3://b": {"2026", "2025"}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v (%v), not %v", got, err, want)
+	}
+	if got, err := Peek(filepath.Join(dir, "none"), 2, isID); err == nil {
+		t.Errorf("of a directory that is not there: %v", got)
+	}
+	if after, err := os.ReadDir(dir); err != nil || len(after) != len(before) {
+		t.Errorf("%d files, not %d: %v", len(after), len(before), err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Peek(dir, 2, isID); err == nil {
+		t.Errorf("of a directory that others may write to: %v", got)
+	}
+	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(filepath.Join(dir, fileName), make([]byte, 1<<14), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Peek(dir, 2, isID); err == nil {
+		t.Errorf("of a damaged file: %v", got)
 	}
 }
