@@ -30,6 +30,14 @@ type Dir struct {
 	budget *pipeline.Budget
 	next   atomic.Int64
 	kept   kept
+
+	nameless bool
+}
+
+// Nameless returns a spool of files without a name in dir, which exists; "" is the directory of the system
+// for temporary files. It needs no lock, and nothing of it is left however the run ends.
+func Nameless(dir string, budget *pipeline.Budget) *Dir {
+	return &Dir{path: dir, budget: budget, nameless: true}
 }
 
 // Open makes the spool under cache (mode 0700), removes the files that interrupted runs left, but for
@@ -57,7 +65,9 @@ func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error
 
 // Close removes the spool's directory if it is empty.
 func (d *Dir) Close() {
-	_ = os.Remove(d.path)
+	if !d.nameless {
+		_ = os.Remove(d.path)
+	}
 }
 
 // A File is the spool of one archive: Write, then Seal, then Reader. Remove may be called at any
@@ -83,13 +93,22 @@ func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(d.path, fmt.Sprintf("%d-%d%s", os.Getpid(), d.next.Add(1), suffix))
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	file, path, err := d.newFile()
 	if err != nil {
 		d.budget.Release(share)
 		return nil, pipeline.Fatal(fmt.Errorf("making a spool file: %w", err))
 	}
 	return &File{dir: d, file: file, path: path, share: share}, nil
+}
+
+func (d *Dir) newFile() (file *os.File, path string, err error) {
+	if d.nameless {
+		file, err = d.Scratch()
+		return file, "", err
+	}
+	path = filepath.Join(d.path, fmt.Sprintf("%d-%d%s", os.Getpid(), d.next.Add(1), suffix))
+	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	return file, path, err
 }
 
 // Write appends to the file. An archive that exceeds its share is not kept (see Overflow). A full
@@ -170,7 +189,10 @@ func (f *File) end(remove func(string) error) error {
 	if f.removed.Swap(true) {
 		return nil
 	}
-	err := errors.Join(f.file.Close(), remove(f.path))
+	err := f.file.Close()
+	if f.path != "" {
+		err = errors.Join(err, remove(f.path))
+	}
 	if f.beside != nil {
 		err = errors.Join(err, f.beside.close())
 	}
