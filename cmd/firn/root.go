@@ -58,6 +58,9 @@ changed. Every archive can be opened with openssl and tar alone.`,
 
 // flagError is an error of the command line, with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
+	if twice, ok := errors.AsType[*flags.TwiceError](err); ok {
+		return usageError(twice)
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return usageError(err)

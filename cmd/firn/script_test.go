@@ -35,7 +35,14 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"firn": main})
+	testscript.Main(m, map[string]func(){"firn": func() {
+		for _, name := range []string{"FIRN_LONG", "FIRN_SEED"} { // settings of the tests, not of firn
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
+		}
+		main()
+	}})
 }
 
 // servers are what scripts talk to.

@@ -68,10 +68,10 @@ type process struct {
 func (s *site) start(flags ...string) *process {
 	s.t.Helper()
 	cmd := exec.Command("firn", append([]string{
-		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket, "--depth", "1",
-		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1", "--part-size", "5MiB",
+		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket,
+		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1",
 	}, flags...)...)
-	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint, "FIRN_DEPTH=1", "FIRN_PART_SIZE=5MiB") // flags win
 	out := new(bytes.Buffer)
 	cmd.Stdout = out
 	r, err := cmd.StderrPipe()
