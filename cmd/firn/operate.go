@@ -69,7 +69,9 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 		m.notice("stopping: %s; once more cancels it", words.Stopping)
 		running.Stop()
 	}
-	p.signals.soft.Store(&stop)
+	if !words.Brief {
+		p.signals.soft.Store(&stop)
+	}
 	printer.Start(running.Progress)
 	summary := running.Wait()
 	p.signals.soft.Store(nil)

@@ -200,7 +200,7 @@ func (p *text) Finish(s report.Summary) {
 	defer p.mu.Unlock()
 	p.show.clear()
 	lines := p.summary(s)
-	if p.o.Quiet {
+	if p.o.Quiet || p.o.Operation.Brief {
 		if lines = lines[len(lines)-1:]; s.Err == nil && s.Complete(p.totals) {
 			return
 		}

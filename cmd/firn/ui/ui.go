@@ -53,7 +53,7 @@ func New(o Options, t *report.Totals) Printer {
 		return newJSON(o, t)
 	}
 	p := &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery}
-	if o.Quiet {
+	if o.Quiet || o.Operation.Brief {
 		p.every = 0
 	} else if isTerminal(o.Stderr) {
 		p.show, p.every = newBar(o.Stderr, t), barEvery
