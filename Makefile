@@ -10,12 +10,16 @@ PLATFORMS   := darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
 RELEASED    := linux/amd64 linux/arm64 $(PLATFORMS)
 
 # What the race detector need not watch. SHA-256 reads what it hashes in assembly, which the detector
-# does not see anyway; without the little around it each derived key, of which there is one per
-# archive, is three times cheaper. The others are decoders to compare with, in tests alone, each on one
-# goroutine. None may have generic code in it: the linker could take an instance that is not watched
-# for all others of its kind, and then the detector misses how goroutines wait for each other.
-PLAIN       := $(patsubst %,-gcflags=%=-race=false,crypto/internal/fips140/sha256 compress/bzip2 \
+# does not see anyway; without the little around it, and without what makes its bytes numbers, each
+# derived key, of which there is one per archive, is several times cheaper. The others are decoders to
+# compare with, in tests alone, each on one goroutine. None may have generic code in it: the linker
+# could take an instance that is not watched for all others of its kind, and then the detector misses
+# how goroutines wait for each other.
+PLAIN       := $(patsubst %,-gcflags=%=-race=false,crypto/internal/fips140/sha256 internal/byteorder compress/bzip2 \
 	github.com/dsnet/compress/... github.com/ulikunitz/xz/...)
+
+# Packages whose tests take longest start first, or the last of them would run alone.
+LONGEST     := $(addprefix ./,cmd/firn stages/backup stages/service/recovery bench/attackers stages/restore stages/store/s3)
 
 export GOFLAGS := -buildvcs=false
 
@@ -29,7 +33,7 @@ run: build ## back up a real tree to ./run, then open one archive with openssl a
 
 .PHONY: test
 test: tools ## install what the tests need, and run all of them
-	GORACE=atexit_sleep_ms=0 go test -race $(PLAIN) -vet=off -timeout 60m ./...
+	GORACE=atexit_sleep_ms=0 go test -race $(PLAIN) -vet=off -timeout 60m $(LONGEST) ./...
 	cd bench/s3server && CGO_ENABLED=0 go test -timeout 5m ./...
 
 .PHONY: test-long

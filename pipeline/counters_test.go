@@ -191,8 +191,8 @@ func TestStage(t *testing.T) {
 }
 
 func TestBottleneck(t *testing.T) {
-	c := func(name string, workers int, busy time.Duration) pipeline.Counters {
-		return pipeline.Counters{Stage: name, Workers: workers, Busy: busy}
+	c := func(name string, workers time.Duration, busy time.Duration) pipeline.Counters {
+		return pipeline.Counters{Stage: name, Offered: workers * 4 * second, Busy: busy}
 	}
 	for _, test := range []struct {
 		all  []pipeline.Counters
@@ -202,6 +202,8 @@ func TestBottleneck(t *testing.T) {
 		{[]pipeline.Counters{c("idle", 1, 0)}, ""},
 		{[]pipeline.Counters{c("a", 1, second), c("b", 1, 2*second)}, "b"},
 		{[]pipeline.Counters{c("many hands", 8, 16*second), c("one hand", 1, 3*second)}, "one hand"},
+		// It has many workers now, and had few for most of the time.
+		{[]pipeline.Counters{{Stage: "tuned", Workers: 128, Offered: 40 * second, Busy: 39 * second}, c("half", 1, 2*second)}, "tuned"},
 	} {
 		if got := pipeline.Bottleneck(test.all); got != test.want {
 			t.Errorf("%+v: %q, want %q", test.all, got, test.want)

@@ -8,21 +8,24 @@ import (
 // A gate lets as many of a stage's workers work as its tuner wants. The others wait in enter. A nil
 // gate lets all work.
 type gate struct {
-	throttle *Throttle
+	throttles []*Throttle
+	epoch     time.Time // the stage's
 
-	mu     sync.Mutex
-	room   sync.Cond // of mu
-	active int
-	tuner  *tuner
-	done   int64 // items without an error
+	mu      sync.Mutex
+	room    sync.Cond // of mu
+	active  int
+	tuner   *tuner
+	done    int64 // items without an error
+	offered meter // of workers that may work, or still do
 }
 
 // TunedStage adds a stage whose number of active workers is found while it runs: that from which on
 // more bring no more throughput. What counts are items that are done and bytes of AddIn and AddOut.
 func (r *Run) TunedStage(name string, t Tuning) *Stage {
 	s := r.Stage(name, t.Most)
-	s.gate = &gate{throttle: t.Throttle, tuner: newTuner(t)}
+	s.gate = &gate{throttles: t.Throttles, epoch: s.epoch, tuner: newTuner(t)}
 	s.gate.room.L = &s.gate.mu
+	s.gate.offer()
 	return s
 }
 
@@ -37,6 +40,7 @@ func (g *gate) enter() {
 		g.room.Wait()
 	}
 	g.active++
+	g.offer()
 }
 
 func (g *gate) leave() {
@@ -45,8 +49,25 @@ func (g *gate) leave() {
 	}
 	g.mu.Lock()
 	g.active--
+	g.offer()
 	g.mu.Unlock()
 	g.room.Signal()
+}
+
+// offer notes how many workers there are from now on: after a step down, those that have not left
+// yet are among them.
+func (g *gate) offer() {
+	if n := int64(max(g.tuner.n, g.active)); n != g.offered.running {
+		g.offered.add(time.Since(g.epoch), n-g.offered.running)
+	}
+}
+
+// throttled adds up what the throttles counted.
+func (g *gate) throttled() (n int64) {
+	for _, t := range g.throttles {
+		n += t.count()
+	}
+	return n
 }
 
 // finished tells the tuner of an item that is done.
@@ -65,19 +86,22 @@ func (s *Stage) finished() {
 	before := g.tuner.n
 	g.tuner.observe(sample{
 		at: at, items: g.done, bytes: s.bytesIn.Load() + s.bytesOut.Load(),
-		starved: starved, throttled: g.throttle.count(),
+		starved: starved, throttled: g.throttled(),
 	})
+	g.offer()
 	if g.tuner.n > before {
 		g.room.Broadcast()
 	}
 }
 
-// found is the number of workers that was found, or as many as there are without a gate.
-func (s *Stage) found() int {
-	if s.gate == nil {
-		return s.workers
+// found is the number of workers that was found, or as many as there are without a gate, and the
+// worker time that there was until now.
+func (s *Stage) found() (workers int, offered time.Duration) {
+	g := s.gate
+	if g == nil {
+		return s.workers, time.Duration(s.workers) * time.Since(s.epoch)
 	}
-	s.gate.mu.Lock()
-	defer s.gate.mu.Unlock()
-	return s.gate.tuner.base
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.tuner.base, g.offered.read(time.Since(g.epoch))
 }

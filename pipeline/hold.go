@@ -8,18 +8,6 @@ import "context"
 // stop drops what is not passed on yet. The items that wait are all that is kept.
 func Hold[T any](r *Run, in <-chan T, waits func(context.Context, T) bool, ready func(context.Context, []T) ([]T, error)) <-chan T {
 	out := make(chan T)
-	pass := func(item T, stop <-chan struct{}) {
-		reason := r.refused(stop)
-		if reason == nil {
-			select {
-			case out <- item:
-				return
-			case <-r.ctx.Done():
-			}
-			reason = context.Cause(r.ctx)
-		}
-		drop(item, reason)
-	}
 	r.Go(func(ctx context.Context) error {
 		defer close(out)
 		var held []T
@@ -33,16 +21,30 @@ func Hold[T any](r *Run, in <-chan T, waits func(context.Context, T) bool, ready
 				held = append(held, item)
 				continue
 			}
-			pass(item, nil)
+			passTo(r, out, item, nil)
 		}
 		held, err := ready(ctx, held)
 		if err != nil {
 			return err
 		}
 		for _, item := range held {
-			pass(item, r.stopping)
+			passTo(r, out, item, r.stopping)
 		}
 		return nil
 	})
 	return out
+}
+
+// passTo passes an item on, or drops it if the run is cancelled, or stop, if not nil, is closed.
+func passTo[T any](r *Run, out chan<- T, item T, stop <-chan struct{}) {
+	reason := r.refused(stop)
+	if reason == nil {
+		select {
+		case out <- item:
+			return
+		case <-r.ctx.Done():
+		}
+		reason = context.Cause(r.ctx)
+	}
+	drop(item, reason)
 }

@@ -127,6 +127,7 @@ type Counters struct {
 	ItemsIn, ItemsOut int64
 	BytesIn, BytesOut int64
 	Failed, InFlight  int64
+	Offered           time.Duration // worker time that there was: of a tuned stage, as many as there were at each moment
 	Busy              time.Duration // worker time spent working
 	Starved           time.Duration // worker time spent waiting for input
 	Blocked           time.Duration // worker time spent waiting for what comes after
@@ -134,13 +135,13 @@ type Counters struct {
 
 // Counters reads the stage's figures.
 func (s *Stage) Counters() Counters {
-	workers := s.found()
+	workers, offered := s.found()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.epoch)
 	blocked := s.blocked.read(now)
 	return Counters{
-		Stage: s.name, Workers: workers, Tuned: s.gate != nil,
+		Stage: s.name, Workers: workers, Tuned: s.gate != nil, Offered: offered,
 		ItemsIn: s.itemsIn.Load(), ItemsOut: s.itemsOut.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		Failed: s.failed.Load(), InFlight: s.work.running,
@@ -160,12 +161,21 @@ func (r *Run) Counters() []Counters {
 	return all
 }
 
+// BusyShare is how busy the stage's workers were since before, the zero value for its start: from 0
+// to 1.
+func (c Counters) BusyShare(before Counters) float64 {
+	if c.Offered <= before.Offered {
+		return 0
+	}
+	return min(float64(c.Busy-before.Busy)/float64(c.Offered-before.Offered), 1)
+}
+
 // Bottleneck is the stage whose workers were busy for the largest share of time, "" if none.
 func Bottleneck(all []Counters) string {
 	var name string
 	var most float64
 	for _, c := range all {
-		if share := float64(c.Busy) / float64(c.Workers); share > most {
+		if share := c.BusyShare(Counters{}); share > most {
 			name, most = c.Stage, share
 		}
 	}

@@ -21,10 +21,10 @@ func (t *Throttle) count() int64 {
 }
 
 // A Tuning is how a stage's number of active workers is found. It begins with First workers, has at
-// most Most, and halves them when Throttle counts.
+// most Most, and halves them when one of Throttles counts.
 type Tuning struct {
 	First, Most int
-	Throttle    *Throttle // may be nil
+	Throttles   []*Throttle // each may be nil
 }
 
 const (
@@ -53,7 +53,7 @@ type sample struct {
 	items     int64         // done without an error
 	bytes     int64         // in and out
 	starved   time.Duration // worker time
-	throttled int64         // of Throttle
+	throttled int64         // of all Throttles
 }
 
 // A tuner climbs to the number of workers from which on more bring nothing, and stays there. It

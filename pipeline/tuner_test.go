@@ -67,7 +67,7 @@ func tuned(t *testing.T, l *link, size int64, every, for_ time.Duration, change 
 				}
 			}
 		})
-		s := r.TunedStage("send", pipeline.Tuning{First: 8, Most: 128, Throttle: l.refused})
+		s := r.TunedStage("send", pipeline.Tuning{First: 8, Most: 128, Throttles: []*pipeline.Throttle{nil, l.refused}})
 		pipeline.Sink(s, in, func(_ context.Context, size int64) error {
 			l.send(float64(size))
 			s.AddOut(size)
@@ -84,6 +84,10 @@ func tuned(t *testing.T, l *link, size int64, every, for_ time.Duration, change 
 			c := s.Counters()
 			if !c.Tuned {
 				t.Error("not tuned")
+			}
+			// No worker that may work is without work or input for long, and no other works.
+			if c.Busy+c.Starved+c.Blocked != c.Offered {
+				t.Errorf("%v of worker time offered: %+v", c.Offered, c)
 			}
 			found = append(found, c.Workers)
 		}

@@ -96,7 +96,7 @@ var layers = []struct {
 }
 
 var (
-	operations = []string{"firn/stages/backup", "firn/stages/restore", "firn/stages/verify", "firn/stages/rebuild", "firn/stages/browse"}
+	operations = []string{"firn/stages/backup", "firn/stages/restore", "firn/stages/verify", "firn/stages/rebuild", "firn/stages/browse", "firn/stages/doctor"}
 	drivers    = []string{"firn/stages/store/s3", "firn/stages/store/dynamodb", "firn/stages/store/dir"}
 )
 

@@ -9,6 +9,7 @@
 //	verify     find ▸ lookup ▸ fetch ▸ walk, against what the runs say
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive
+//	doctor     looks at all that a backup needs before one needs it
 //
 // What operations share:
 //

@@ -35,8 +35,13 @@ type Options struct {
 // DefaultWindow is what a connection may have on its way, in bytes.
 const DefaultWindow = 4 << 20
 
-// chunk is how many bytes are forwarded at once.
-const chunk = 64 << 10
+const (
+	// chunk is how many bytes are forwarded at once.
+	chunk = 64 << 10
+	// mostLate is the part of a second by which a busy machine may wake the link too late without a
+	// loss of bandwidth.
+	mostLate = 50
+)
 
 // A Link listens on a loopback port. Close it.
 type Link struct {
@@ -83,7 +88,8 @@ func Start(target string, o Options) (*Link, error) {
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if o.Bandwidth > 0 {
-		l.up, l.down = rate.NewLimiter(rate.Limit(o.Bandwidth), chunk), rate.NewLimiter(rate.Limit(o.Bandwidth), chunk)
+		burst := int(max(chunk, o.Bandwidth/mostLate))
+		l.up, l.down = rate.NewLimiter(rate.Limit(o.Bandwidth), burst), rate.NewLimiter(rate.Limit(o.Bandwidth), burst)
 	}
 	l.all.Go(l.accept)
 	if o.Loss > 0 {

@@ -43,7 +43,7 @@ func (s *Site) With(t testing.TB, bucket string) *Site {
 		s.Server.NewBucket(t, bucket)
 	}
 	next := &Site{Rig: NewRig(t), Server: s.Server, Proxy: s.Proxy, Bucket: bucket}
-	st, err := s3.Open(t.Context(), s3.Options{Bucket: bucket, Options: awsconf.Options{Endpoint: s.Proxy.Endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Second}})
+	st, err := s3.Open(t.Context(), s3.Options{Bucket: bucket, Options: awsconf.Options{Endpoint: s.Proxy.Endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Minute}})
 	next.Must(err)
 	next.Store = st
 	next.Change = func(b *backup.Options) {

@@ -69,9 +69,7 @@ type backupFlags struct {
 	anew    bool
 	rekey   bool
 	partial bool
-
-	noResume   bool
-	abortAfter time.Duration
+	begun   unfinishedFlags
 }
 
 func newBackupFlags() *backupFlags {
@@ -87,10 +85,8 @@ func newBackupFlags() *backupFlags {
 func (b *backupFlags) groups() flags.Groups {
 	shown := flags.NewGroup("What is printed", &b.output)
 	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "list what would be archived, and store nothing")
-	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key)
+	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key, &b.begun)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
-	where.BoolVar(&b.noResume, "no-resume", false, "take up no upload that an earlier run began, abort those uploads, and leave neither uploads nor archives in the cache path to a later run")
-	where.DurationVar(&b.abortAfter, "abort-unfinished-after", 7*24*time.Hour, "abort an unfinished upload of this age, whoever began it; a younger one is left alone, unless it is this cache path's own")
 	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
 	where.BoolVar(&b.partial, "replace-partial", false, "store an archive that lacks what could not be read, also in place of one that holds it, in a store without versions; without it that one is kept")
 	return flags.Groups{
@@ -240,6 +236,25 @@ func (l *lockFlags) lock() store.Lock {
 	return store.Lock{For: time.Duration(l.days) * 24 * time.Hour, Mode: l.mode}
 }
 
+// unfinishedFlags say what becomes of uploads that were begun and not completed.
+type unfinishedFlags struct {
+	noResume   bool
+	abortAfter time.Duration
+}
+
+func (u *unfinishedFlags) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&u.noResume, "no-resume", false, "take up no upload that an earlier run began, abort those uploads, and leave neither uploads nor archives in the cache path to a later run")
+	u.abortAfter = 7 * 24 * time.Hour
+	flags.Interval(f, &u.abortAfter, "abort-unfinished-after", "abort unfinished uploads that were begun this `time` ago, such as 12h, whoever began them; younger ones are left alone, unless they are this cache path's own; 0 aborts all, also those of runs under way elsewhere; default: 7d")
+}
+
+func (u *unfinishedFlags) Validate(*pflag.FlagSet) error {
+	if u.abortAfter < 0 {
+		return fmt.Errorf("--abort-unfinished-after %s is negative: 0 aborts unfinished uploads of any age", u.abortAfter)
+	}
+	return nil
+}
+
 // machineFlags are the resources of a backup.
 type machineFlags struct {
 	workers               backup.Workers
@@ -296,7 +311,7 @@ func (b *backupFlags) run(p *program) error {
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
 			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers,
-			NoResume: b.noResume, AbortAfter: b.abortAfter,
+			NoResume: b.begun.noResume, AbortAfter: b.begun.abortAfter,
 			Host: hostname(), Firn: versionText(),
 		})
 	})
@@ -309,6 +324,7 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
 		return w, err
 	}
+	aws.Throttled = m.TableThrottle.Note
 	if m.table, err = openTable(ctx, aws, b.remote.tableEndpoint, b.remote.table); err != nil {
 		return w, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/show"
+	"firn/cmd/firn/ui"
 	"firn/pipeline"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
@@ -72,12 +73,8 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	c := &opened{flags: b, show: show.New(show.Options{
 		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
 	})}
-	m := &means{Means: job.Means{Report: c.show}}
-	m.say = func(text string) { // not by c.show, which is not for several goroutines
-		if !b.answer.JSON && !b.answer.Quiet {
-			fmt.Fprintln(p.stderr, "firn:", text)
-		}
-	}
+	said := ui.NewLines(ui.Options{Quiet: b.answer.JSON || b.answer.Quiet, Hint: eventHint, Stderr: p.stderr})
+	m := &means{Means: job.Means{Report: c.show}, outages: &outages{to: said}} // c.show is not for several goroutines
 	r := &readFlags{store: b.store, key: b.key}
 	if err := r.open(ctx, m, store.ToRead); err != nil {
 		return nil, err

@@ -72,6 +72,13 @@ func eventHint(e report.Event) string {
 	case report.ProblemUnfinishedRun:
 		return "the next backup shows it, and so does 'firn verify --read-data' once it can be read"
 	}
+	if e.Kind == report.OutageLasts && e.Outage.First {
+		tries := "until it is"
+		if o := e.Outage; !o.Until.IsZero() {
+			tries = "for " + ui.Duration(o.Until.Sub(o.Since))
+		}
+		return fmt.Sprintf("check the address and the network; firn tries %s (--retry-for), and ^C ends it", tries)
+	}
 	if e.Kind == report.Unproven {
 		return "'firn restore --allow-unproven' takes it, without owners, set-id bits, devices and capabilities"
 	}

@@ -28,9 +28,9 @@ import (
 // means are what an operation works with, opened.
 type means struct {
 	job.Means
-	table record.Table // of a backup; may be nil
-	state *state.DB    // in the cache path; nil if there is none
-	say   func(string) // prints that an outage begins and ends; nil: as a notice
+	table   record.Table // of a backup; may be nil
+	state   *state.DB    // in the cache path; nil if there is none
+	outages *outages
 }
 
 // close may be called more than once.
@@ -46,15 +46,11 @@ func (m *means) close() error {
 // awsOptions are how AWS is reached, with so many workers that move data; 0 if their number is
 // found.
 func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
-	say := m.say
-	if say == nil {
-		say = func(text string) { m.notice("%s", text) }
-	}
 	retryFor := s.RetryFor
 	if retryFor == 0 {
 		retryFor = -1 // for ever
 	}
-	m.Throttle = new(pipeline.Throttle)
+	m.Throttle, m.TableThrottle = new(pipeline.Throttle), new(pipeline.Throttle)
 	connections := job.Connections
 	if workers > 0 {
 		connections = workers + job.MostLookups
@@ -63,7 +59,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: s.Bandwidth.Plan(), Version: versionText(),
-		RetryFor: retryFor, OnOutage: (&outages{say: say, told: map[string]told{}}).tell,
+		RetryFor: retryFor, OnOutage: m.outages.tell,
 	}
 }
 

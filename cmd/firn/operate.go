@@ -54,7 +54,8 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 	printer := ui.New(ui.Options{
 		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals)
-	m := &means{Means: job.Means{Report: printer, Totals: totals}}
+	defer printer.Stop()
+	m := &means{Means: job.Means{Report: printer, Totals: totals}, outages: &outages{to: printer, totals: totals}}
 	tell := func(text string) { m.warn(text) }
 	p.signals.tell.Store(&tell)
 	defer func() { err = errors.Join(err, m.close()) }()
@@ -66,8 +67,11 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 		return err
 	}
 	stop := func() {
-		m.notice("stopping: %s; once more cancels it", words.Stopping)
 		running.Stop()
+		if len(totals.Outages.Last()) == 0 {
+			m.notice("stopping: %s; once more cancels it", words.Stopping)
+		}
+		m.outages.stop(func(o report.Outage) { m.notice("%s", stopText(o, running.Progress(), words)) }, p.signals.cancel)
 	}
 	if !words.Brief {
 		p.signals.soft.Store(&stop)

@@ -6,54 +6,82 @@ import (
 	"time"
 
 	"firn/cmd/firn/ui"
+	"firn/stages/service/report"
 	"firn/stages/store/awsconf"
 )
 
-// outages tells of outages of the store and of the table: when one begins, now and then while it
-// lasts, and when it is over.
+// stopFor is how long a run that was stopped waits for a service that is not reached: a blip passes,
+// and what stops services and containers mostly waits as long before it kills.
+const stopFor = 10 * time.Second
+
+// outages pass on what the stores tell of outages, and end a stopped run that would wait for one.
 type outages struct {
-	say func(text string)
+	to     report.Reporter
+	totals *report.Totals // nil: nobody counts them
 
-	mu   sync.Mutex
-	told map[string]told // by service
+	mu      sync.Mutex
+	say     func(report.Outage) // tells a user who has stopped the run; nil: the run was not stopped
+	cancel  func(cause error)
+	waiting *time.Timer // for the outage that a stopped run waits for
 }
 
-// told is when a line of an outage was printed last, and how long until the next one.
-type told struct {
-	at   time.Time
-	rest time.Duration
-}
-
-// Rests between two lines of one outage: the first, and the longest.
-const (
-	firstRest = 15 * time.Second
-	mostRest  = 4 * time.Minute
-)
-
-func (o *outages) tell(out awsconf.Outage) {
+func (o *outages) tell(told awsconf.Outage) {
+	out := report.Outage(told)
+	kind := report.OutageLasts
+	if out.Next.IsZero() {
+		kind = report.OutageOver
+	}
+	if o.totals != nil {
+		o.totals.Outages.Note(out)
+	}
+	o.to.Event(report.Event{Kind: kind, Outage: &out})
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	last, now := o.told[out.Service], time.Now()
-	switch {
-	case out.Next.IsZero():
-		delete(o.told, out.Service)
-	case now.Sub(last.at) < last.rest:
-		return
-	default:
-		o.told[out.Service] = told{now, min(max(2*last.rest, firstRest), mostRest)}
+	if o.say != nil {
+		o.wait()
 	}
-	o.say(outageText(out, now))
 }
 
-func outageText(o awsconf.Outage, now time.Time) string {
-	lasted := ui.Duration(o.For)
+// stop makes a run that was stopped wait for no outage for longer than stopFor: then it is cancelled.
+// say is called when it begins to wait.
+func (o *outages) stop(say func(report.Outage), cancel func(cause error)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.say, o.cancel = say, cancel
+	o.wait()
+}
+
+// wait begins to wait if there is an outage, and ends it if there is none, with mu held.
+func (o *outages) wait() {
+	last := o.totals.Outages.Last()
 	switch {
-	case o.Next.IsZero() && o.Busy:
-		return fmt.Sprintf("%s takes requests again after %s", o.Service, lasted)
-	case o.Next.IsZero():
-		return fmt.Sprintf("%s reachable again after %s", o.Service, lasted)
-	case o.Busy:
-		return fmt.Sprintf("%s asks for fewer requests (%s): nothing got through for %s, next try in %s", o.Service, o.Cause, lasted, ui.Duration(o.Next.Sub(now)))
+	case len(last) > 0 && o.waiting == nil:
+		o.say(last[0])
+		o.waiting = time.AfterFunc(stopFor, o.giveUp)
+	case len(last) == 0 && o.waiting != nil:
+		o.waiting.Stop()
+		o.waiting = nil
 	}
-	return fmt.Sprintf("%s unreachable for %s (%s), next try in %s", o.Service, lasted, o.Cause, ui.Duration(o.Next.Sub(now)))
+}
+
+// giveUp cancels a stopped run whose outage lasts.
+func (o *outages) giveUp() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if last := o.totals.Outages.Last(); len(last) > 0 && o.waiting != nil {
+		o.cancel(marked{fmt.Errorf("it was stopped, and %s could not be reached", last[0].Service), errInterrupted})
+	}
+}
+
+// stopText says what a run does that is stopped during an outage.
+func stopText(o report.Outage, p report.Progress, words ui.Operation) string {
+	state := "is unreachable"
+	if o.Busy {
+		state = "takes no requests"
+	}
+	text := fmt.Sprintf("stopping: %s %s (%s)", o.Service, state, o.Cause)
+	if doing := ui.InFlight(p); doing != "" {
+		text += "; in flight: " + doing
+	}
+	return fmt.Sprintf("%s; firn waits %d s for %s, then %s; once more does so at once", text, stopFor/time.Second, o.Service, words.Leaving)
 }

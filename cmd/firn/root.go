@@ -52,7 +52,7 @@ changed. Every archive can be opened with openssl and tar alone.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help(`firn without a command is 'firn backup'. 'firn backup --help' lists its flags.
 `))
-	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newCat(p), newVerify(p), newCatalogue(p), newVersion(p.stdout))
+	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newCat(p), newVerify(p), newCatalogue(p), newDoctor(p), newVersion(p.stdout))
 	return root
 }
 

@@ -35,15 +35,18 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"firn": func() {
-		for _, name := range []string{"FIRN_LONG", "FIRN_SEED"} { // settings of the tests, not of firn
-			if err := os.Unsetenv(name); err != nil {
-				panic(err)
-			}
-		}
-		main()
-	}})
+	testscript.Main(m, programs)
 }
+
+// programs are what the test binary is, by its name.
+var programs = map[string]func(){"firn": func() {
+	for _, name := range []string{"FIRN_LONG", "FIRN_SEED"} { // settings of the tests, not of firn
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+	main()
+}}
 
 // servers are what scripts talk to.
 type servers struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"math/rand"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,8 @@ import (
 
 	"firn/bench/harness"
 	"firn/bench/stagestest"
+	"firn/stages/store"
+	"firn/stages/store/dir"
 )
 
 // A site is a tree, a cache path and a bucket behind a proxy, for firn's own
@@ -29,6 +32,7 @@ import (
 type site struct {
 	t      *testing.T
 	dir    string // tree, cache and key lie here
+	root   string // of a store in a directory; it has no server and no proxy
 	server *harness.S3Server
 	proxy  *harness.FaultProxy
 	mu     sync.Mutex // of a rule of the proxy
@@ -38,15 +42,27 @@ type site struct {
 func newSite(t *testing.T, large []string, options ...func(*harness.S3Config)) *site {
 	s := &site{t: t, dir: t.TempDir(), server: harness.S3(t, options...)}
 	s.proxy = harness.Proxy(t, s.server.Endpoint)
+	s.plant(large)
+	return s
+}
+
+func (s *site) plant(large []string) {
 	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		size := 10_000
 		if slices.Contains(large, name) {
 			size = 6 << 20
 		}
-		stagestest.Noise(t, filepath.Join(s.tree(), name, "noise"), int64(i), size)
+		stagestest.Noise(s.t, filepath.Join(s.tree(), name, "noise"), int64(i), size)
 	}
-	stagestest.Write(t, filepath.Join(s.tree(), "plain"), "plain")
-	return s
+	stagestest.Write(s.t, filepath.Join(s.tree(), "plain"), "plain")
+}
+
+// bucket is the --bucket-name of the store.
+func (s *site) bucket() string {
+	if s.root != "" {
+		return (&url.URL{Scheme: "file", Path: s.root}).String()
+	}
+	return s.server.Bucket
 }
 
 func (s *site) tree() string  { return filepath.Join(s.dir, "tree") }
@@ -65,13 +81,27 @@ type process struct {
 	out    *bytes.Buffer // standard output
 }
 
+// backup are the arguments of a backup.
+func (s *site) backup(flags ...string) []string {
+	return append([]string{
+		"backup", "--backup-path", s.tree(), "--bucket-name", s.bucket(),
+		"--keyfile", s.key(), "--compression-algorithm", "gzip", "--compression-level", "1",
+	}, flags...)
+}
+
+// env has settings that flags replace.
+func (s *site) env() []string {
+	env := append(os.Environ(), "FIRN_CACHE_PATH="+s.cache(), "FIRN_DEPTH=1", "FIRN_STORAGE_CLASS=STANDARD", "FIRN_PART_SIZE=5MiB")
+	if s.root != "" {
+		return env
+	}
+	return append(append(env, s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+}
+
 func (s *site) start(flags ...string) *process {
 	s.t.Helper()
-	cmd := exec.Command("firn", append([]string{
-		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.server.Bucket,
-		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1",
-	}, flags...)...)
-	cmd.Env = append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint, "FIRN_DEPTH=1", "FIRN_PART_SIZE=5MiB") // flags win
+	cmd := exec.Command("firn", s.backup(flags...)...)
+	cmd.Env = s.env()
 	out := new(bytes.Buffer)
 	cmd.Stdout = out
 	r, err := cmd.StderrPipe()
@@ -156,6 +186,9 @@ func (s *site) unfinished() int { return len(s.uploads()) }
 // uploads are the ids of the unfinished uploads.
 func (s *site) uploads() (ids []string) {
 	s.t.Helper()
+	if s.root != "" {
+		return s.noted()
+	}
 	out, err := s.server.Client().ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.server.Bucket})
 	if err != nil {
 		s.t.Fatal(err)
@@ -169,6 +202,13 @@ func (s *site) uploads() (ids []string) {
 // held is how many parts the bucket holds of unfinished uploads; all if there are none.
 func (s *site) held() (parts int) {
 	s.t.Helper()
+	if s.root != "" {
+		for _, file := range s.noted() {
+			notes, _ := os.ReadFile(file) // it may be gone
+			parts += bytes.Count(notes, []byte("{"))
+		}
+		return parts
+	}
 	out, err := s.server.Client().ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.server.Bucket})
 	if err != nil {
 		s.t.Fatal(err)
@@ -189,6 +229,10 @@ func (s *site) held() (parts int) {
 // abort drops the unfinished uploads.
 func (s *site) abort() {
 	s.t.Helper()
+	if s.root != "" {
+		s.pipe(nil, "rm", "-r", filepath.Join(s.root, ".firn-store", "uploads"))
+		return
+	}
 	out, err := s.server.Client().ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.server.Bucket})
 	if err != nil {
 		s.t.Fatal(err)
@@ -203,6 +247,12 @@ func (s *site) abort() {
 // keys are those of the archives in the bucket.
 func (s *site) keys() (keys []string) {
 	s.t.Helper()
+	if s.root != "" {
+		for _, file := range strings.Fields(string(s.pipe(nil, "find", s.root, "-name", "[!.]*.tar.gz"))) {
+			keys = append(keys, strings.TrimPrefix(file, s.root+"/"))
+		}
+		return keys
+	}
 	out, err := s.server.Client().ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{Bucket: &s.server.Bucket})
 	if err != nil {
 		s.t.Fatal(err)
@@ -221,16 +271,13 @@ func (s *site) whole() {
 	s.t.Helper()
 	into, found := s.t.TempDir(), s.keys()
 	for _, k := range found {
-		out, err := s.server.Client().GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: &s.server.Bucket, Key: &k})
-		if err != nil {
+		body, recorded := s.object(k)
+		archive := s.pipe(body, "openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+s.key())
+		if err := body.Close(); err != nil {
 			s.t.Fatal(err)
 		}
-		archive := s.pipe(out.Body, "openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+s.key())
-		if err := out.Body.Close(); err != nil {
-			s.t.Fatal(err)
-		}
-		if sum := md5.Sum(archive); hex.EncodeToString(sum[:]) != out.Metadata["md5"] {
-			s.t.Errorf("%s: md5 is %x, its record says %s", k, sum, out.Metadata["md5"])
+		if sum := md5.Sum(archive); hex.EncodeToString(sum[:]) != recorded {
+			s.t.Errorf("%s: md5 is %x, its record says %s", k, sum, recorded)
 		}
 		at := filepath.Join(into, filepath.Dir(k))
 		if err := os.MkdirAll(at, 0o755); err != nil {
@@ -243,6 +290,30 @@ func (s *site) whole() {
 		s.t.Errorf("%d objects: %q", len(found), found)
 	}
 	s.clean()
+}
+
+// object reads an object, and gives the MD5 of its archive that was recorded.
+func (s *site) object(k string) (body io.ReadCloser, md5 string) {
+	s.t.Helper()
+	if s.root == "" {
+		out, err := s.server.Client().GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: &s.server.Bucket, Key: &k})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return out.Body, out.Metadata["md5"]
+	}
+	d, err := dir.Open(s.root)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	o, err := d.Head(s.t.Context(), k, "")
+	if err == nil {
+		body, err = d.Get(s.t.Context(), k, store.GetOptions{})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return body, o.Meta["md5"]
 }
 
 // clean makes sure that no archive lies in the cache path and no part in the

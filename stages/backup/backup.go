@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"firn/pipeline"
-	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/tarfmt"
 	"firn/stages/service/report"
@@ -32,7 +31,8 @@ func (b *backup) flow() {
 	ordered := pipeline.Hold(b.Run, changed, b.shells.waits, b.shells.ready) // shells that take the place of more come last
 	archived := pipeline.Map(b.stages.archive, ordered, b.archive)           // tar ▸ compress ▸ hash ▸ spool, block by block
 	needed := pipeline.Map(b.stages.check, archived, b.check)                // skip what the store holds with the same content
-	parts := pipeline.Map(b.stages.encrypt, needed, b.encrypt)               // spool ▸ ciphertext, part by part
+	sent := b.sending.Flow(b.Run, needed)                                    // once more, if an upload failed
+	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                 // spool ▸ ciphertext, part by part
 	stored := pipeline.Map(b.stages.upload, parts, b.upload)                 // parts of all archives, many at a time
 	pipeline.Sink(b.stages.record, stored, b.record)                         // record and report what is completely stored
 }
@@ -143,7 +143,7 @@ func (b *backup) archiveOnce(ctx context.Context, s *subtree, fault func(archive
 }
 
 func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) error) (err error) {
-	if !check.Identical(s.known, s.record) && s.known.OfTable() {
+	if !check.Identical(s.known, s.record) && s.known.OfTable() && s.begun == nil {
 		// The table can be older than the store: ask the store before an upload.
 		if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
 			return s.giveUp(err)
@@ -160,6 +160,8 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		if b.shells.putAside(ctx, s) {
 			return nil
 		}
+		b.sending.Add()
+		s.sending = true
 		return emit(s)
 	}
 	defer s.Drop(nil)
@@ -174,7 +176,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	b.journal.identical(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Identical)
-	b.shells.ended(s, !s.unread.any())
+	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
 	return nil
 }
 
@@ -191,14 +193,12 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	if made != nil {
 		return b.sender.Made(j, *made, emit)
 	}
-	plain, err := b.plaintext(ctx, s)
+	cipher, err := b.ciphertext(ctx, s, salt)
 	if err != nil {
-		return s.giveUp(err)
+		return errors.Join(s.giveUp(err), j.Close())
 	}
-	defer plain.Close()
-	if j.Source, err = encryption.ResumeEncrypter(b.Keys.Passphrase(), salt, plain); err != nil {
-		return s.giveUp(err)
-	}
+	defer cipher.Close()
+	j.Source = cipher
 	return b.sender.Parts(ctx, j, emit)
 }
 
@@ -212,8 +212,8 @@ func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree)
 	}
 	s := item.(*subtree)
 	s.object = object
+	s.leave.Store(false)
 	b.remember(s, b.entryOf(s)) // however the run ends
-	b.uploads.done(s)
 	return emit(s)
 }
 
@@ -227,7 +227,7 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	b.journal.saved(ctx, s, &entry)
 	b.remember(s, entry)
 	s.report(report.Saved)
-	b.shells.ended(s, !s.unread.any())
+	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
 	return nil
 }
 

@@ -224,11 +224,18 @@ func (b *backup) remember(s *subtree, entry state.Entry) {
 	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
 		entry.Fingerprint = [32]byte{}
 	}
-	b.put(s.Key, entry)
+	if s.begun == nil {
+		b.put(s.Key, entry)
+		return
+	}
+	b.putBy(b.options.State.PutUploaded, s.Key, entry)
+	s.begun = nil
 }
 
-func (b *backup) put(key string, entry state.Entry) {
-	if err := b.options.State.Put(b.stateName, key, entry); err != nil {
+func (b *backup) put(key string, entry state.Entry) { b.putBy(b.options.State.Put, key, entry) }
+
+func (b *backup) putBy(put func(store, key string, e state.Entry) error, key string, entry state.Entry) {
+	if err := put(b.stateName, key, entry); err != nil {
 		b.warnOnce(report.Event{Problem: report.ProblemState, Text: "the next run will read unchanged files again", Err: err})
 	}
 }

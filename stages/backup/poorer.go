@@ -31,9 +31,15 @@ const (
 
 // unread are the entries of a subtree whose content could not be read, by their paths as in keys.
 type unread struct {
-	kinds map[string]archive.Kind
+	parts map[string]part
 	bytes int
 	more  bool // there are more than are kept
+}
+
+// A part is what could be read of an entry.
+type part struct {
+	kind archive.Kind // of the fault; "": all
+	size int64        // bytes that were read, of a Truncated file
 }
 
 // add keeps a fault, if it is one of content that could not be read.
@@ -42,30 +48,30 @@ func (u *unread) add(f archive.Fault) {
 		return
 	}
 	path := key.Clean(f.Path)
-	if u.bytes += len(path); len(u.kinds) == maxUnread || u.bytes > unreadBytes {
+	if u.bytes += len(path); len(u.parts) == maxUnread || u.bytes > unreadBytes {
 		u.more = true
 		return
 	}
-	if u.kinds == nil {
-		u.kinds = map[string]archive.Kind{}
+	if u.parts == nil {
+		u.parts = map[string]part{}
 	}
-	u.kinds[path] = f.What
+	u.parts[path] = part{f.What, f.Read}
 }
 
-func (u *unread) any() bool { return len(u.kinds) > 0 || u.more }
+func (u *unread) any() bool { return len(u.parts) > 0 || u.more }
 
-// kindOf returns the kind of the fault by which the content of an entry of an older archive could not
-// be read now, "" if it could. What is in a directory could not be read if the directory could not.
-func (u *unread) kindOf(path string, e *catalogue.Entry) archive.Kind {
-	if kind, ok := u.kinds[path]; ok && e.Type != catalogue.Directory {
-		return kind
+// of returns what could be read now of an entry of an older archive. What is in a directory could not
+// be read if the directory could not.
+func (u *unread) of(path string, e *catalogue.Entry) part {
+	if p, ok := u.parts[path]; ok && e.Type != catalogue.Directory {
+		return p
 	}
 	for up := range treepath.Above(path) {
-		if kind, ok := u.kinds[up]; ok {
-			return kind
+		if p, ok := u.parts[up]; ok {
+			return p
 		}
 	}
-	return ""
+	return part{}
 }
 
 // A KeptError says that an archive was not stored, because the stored one holds what could not be
@@ -96,23 +102,36 @@ func (e *KeptError) Error() string {
 // compare compares an archive that is to be stored with the one that it takes the place of. It returns
 // a KeptError if that one must stay: it holds what could not be read now, and the store would not
 // keep it as an older version.
-func (b *backup) compare(ctx context.Context, s *subtree) error {
+func (b *backup) compare(ctx context.Context, s *subtree) (err error) {
 	if !s.unread.any() {
 		return nil
 	}
 	s.partial = true
 	if !s.known.Stored {
-		return nil
+		s.better, err = b.elsewhere(ctx, s)
+		return err
 	}
 	entry := b.entryOf(s)
-	kept := &KeptError{Stored: entry.Record.Saved}
-	known, err := b.held(ctx, s, &entry, kept)
-	switch {
+	kept := &KeptError{}
+	if !s.known.Replaced {
+		kept.Stored = entry.Record.Saved
+	}
+	known := false
+	switch known, err = b.held(ctx, s, &entry, kept); {
 	case err != nil:
 		return err
-	case known && kept.Entries == 0, !known && !mayHold(s, &entry):
+	case !known:
+		known, err = b.holdsNone(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	if known && kept.Entries == 0 {
 		s.better = entry.Better // what this archive lacks, the stored one lacks too
-		return nil
+		if s.better == "" && s.stored() > s.holds() {
+			s.better, err = b.elsewhere(ctx, s)
+		}
+		return err
 	}
 	keeps, err := b.Store.KeepsVersions(ctx)
 	switch {
@@ -127,10 +146,18 @@ func (b *backup) compare(ctx context.Context, s *subtree) error {
 	return kept
 }
 
-// mayHold reports whether a stored archive, of which no list says what it holds, is taken to hold what
-// could not be read: one of ours that is not known to be partial, or any where the new one is empty.
-func mayHold(s *subtree, entry *state.Entry) bool {
-	return s.known.Ours && !entry.Partial || s.result.Entries == 1
+// holdsNone reports whether a stored archive, of which no list says what it holds, is not taken to hold
+// what could not be read: it is none of ours, and the new one is not empty. Of an object that is not
+// the one that was recorded, such as one that a killed run stored, its metadata are asked for.
+func (b *backup) holdsNone(ctx context.Context, s *subtree) (bool, error) {
+	known := s.known
+	if known.Record.MD5 == "" {
+		var err error
+		if known, err = b.asker.AskStore(ctx, s.Key); err != nil {
+			return false, err
+		}
+	}
+	return !known.Ours && s.result.Entries > 1, nil
 }
 
 // held sets how many of the entries that could not be read a stored archive holds, and the run that
@@ -140,7 +167,7 @@ func (b *backup) held(ctx context.Context, s *subtree, entry *state.Entry, to *K
 	if s.unread.more || s.known.Replaced || !b.journal.packs[entry.List.Pack] {
 		return false, nil
 	}
-	partly := map[string]bool{} // held, and read in part now
+	partly := map[string]int64{} // held, and so many bytes of them read now
 	err = b.shelf().List(ctx, entry.List, catalogue.OwnerOf(s.Key, entry.Record.MD5), func(list *catalogue.ListReader) error {
 		members := treepath.MembersOf(s.savedPath())
 		for {
@@ -151,11 +178,12 @@ func (b *backup) held(ctx context.Context, s *subtree, entry *state.Entry, to *K
 			if err != nil {
 				return err
 			}
-			switch path := members.Path(e.Path); s.unread.kindOf(path, &e) {
+			path := members.Path(e.Path)
+			switch now := s.unread.of(path, &e); now.kind {
 			case archive.Unreadable:
 				to.Entries++
 			case archive.Truncated:
-				partly[path] = true
+				partly[path] = now.size
 			}
 		}
 	})
@@ -175,8 +203,9 @@ func (b *backup) held(ctx context.Context, s *subtree, entry *state.Entry, to *K
 	return true, nil
 }
 
-// dropTruncated removes from paths what the archive of a run holds in part too.
-func (b *backup) dropTruncated(ctx context.Context, id, of, md5 string, paths map[string]bool) error {
+// dropTruncated removes from the files of which so many bytes were read those of which the archive of a
+// run holds no more.
+func (b *backup) dropTruncated(ctx context.Context, id, of, md5 string, read map[string]int64) error {
 	runs, err := b.runs()
 	if err != nil {
 		return err
@@ -188,8 +217,9 @@ func (b *backup) dropTruncated(ctx context.Context, id, of, md5 string, paths ma
 		return b.Ledger.Subtrees(ctx, run, func(line catalogue.Subtree) error {
 			if line.Key == of && line.MD5 == md5 && line.Status != catalogue.Failed {
 				for _, f := range line.Faults {
-					if f.Kind == catalogue.FaultTruncated {
-						delete(paths, key.Clean(f.Path))
+					path := key.Clean(f.Path)
+					if size, ok := read[path]; ok && f.Kind == catalogue.FaultTruncated && f.Read <= size {
+						delete(read, path)
 					}
 				}
 			}

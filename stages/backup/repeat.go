@@ -9,7 +9,6 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/encryption"
-	"firn/stages/format/hash"
 	"firn/stages/format/record"
 )
 
@@ -20,9 +19,9 @@ var ErrChanging = errors.New("its archive is larger than the spool, so it was re
 // the archive is not the same as the first time.
 type repeat struct {
 	io.ReadCloser
-	sum     *hash.Archive
-	want    record.Record
-	marks   *marks // of the first reading
+	again   *subtree      // its record is set at the end
+	want    record.Record // of the first reading
+	marks   *marks        // of the first reading
 	size    int64
 	repeats *pipeline.Budget
 }
@@ -40,17 +39,35 @@ func (r *repeat) Read(p []byte) (int, error) {
 	if !r.marks.same(p[:n]) {
 		return 0, ErrChanging
 	}
-	r.sum.MD5Block(p[:n])
 	r.size += int64(n)
 	if r.size > r.want.ArchiveSize {
 		return 0, ErrChanging
 	}
-	if errors.Is(err, io.EOF) {
-		if sums, _ := r.sum.Sums(); sums.MD5 != r.want.MD5 {
-			return 0, ErrChanging
-		}
+	if errors.Is(err, io.EOF) && !sameArchive(r.again.record, r.want) {
+		return 0, ErrChanging
 	}
 	return n, err
+}
+
+// sameArchive reports whether two records are of the same bytes, under the same passphrase.
+func sameArchive(a, b record.Record) bool {
+	return a.MD5 == b.MD5 && a.HMAC == b.HMAC && a.KeyID == b.KeyID && a.ArchiveSize == b.ArchiveSize
+}
+
+// marked is the sink of an archive: the spool, and the marks of one that may not fit into it.
+func (b *backup) marked(s *subtree) io.Writer {
+	if s.bound() <= b.Spooled.Size() {
+		return s.spool
+	}
+	size, err := b.Store.Limits().PartSize(encryption.CiphertextSize(s.bound()), b.PartSize, b.Memory.Size())
+	if s.begun != nil && b.takesParts(s.begun.PartSize) {
+		size, err = s.begun.PartSize, nil
+	}
+	if err != nil {
+		return s.spool // its upload can't be taken up
+	}
+	s.marks = newMarks(size)
+	return io.MultiWriter(s.spool, s.marks)
 }
 
 // marks are digests of an archive up to the end of each part of its object, in the order of the parts:

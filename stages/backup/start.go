@@ -115,6 +115,7 @@ type backup struct {
 	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
 	uploads   *uploads      // nil in a dry run
+	sending   *pipeline.Loop[*subtree]
 
 	learned chan struct{} // closed when the state file has what the catalogue says
 	proven  proven
@@ -123,6 +124,7 @@ type backup struct {
 	shelf  func() *ledger.Shelf            // of the lists of stored archives
 	closed func()                          // closes it
 
+	searched  atomic.Int64 // see elsewhere
 	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
 	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
@@ -282,7 +284,7 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 	}
 	b.Totals.UploadsAborted.Add(int64(aborted))
 	if aborted > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted uploads in %s that nobody had completed in %s: %d", b.Store.URL(), b.options.AbortAfter, aborted)})
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted old uploads in %s that nobody had completed: %d", b.Store.URL(), aborted)})
 	}
 	return nil
 }
@@ -339,6 +341,7 @@ func (b *backup) begin(ctx context.Context) {
 		return b.learn(ctx)
 	})
 	b.shells = newShells(b)
+	b.sending = pipeline.NewLoop[*subtree]()
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender.Encrypt, b.sender.Upload = s.encrypt, s.upload

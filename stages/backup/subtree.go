@@ -9,7 +9,6 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/hash"
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/service/report"
@@ -28,7 +27,7 @@ type subtree struct {
 
 	scan    walk.Scan     // walk
 	seen    *state.Entry  // lookup: in the state file; nil if there is none
-	begun   *state.Upload // lookup: an upload of an earlier run; nil if there is none
+	begun   *state.Upload // lookup, upload: its upload that the state file names; nil if there is none
 	doubted bool          // lookup: the object may be what begun became, or somebody replaced it
 	known   check.Known   // lookup
 	asked   bool          // lookup: known is set
@@ -44,6 +43,8 @@ type subtree struct {
 	better  string       // check: id of the run whose archive has it; "" if none is known
 	object  store.Object // upload
 	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
+	sending bool         // check: it is in the loop of what is sent
+	retakes int          // upload: how often its upload was taken up again in this run
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -59,8 +60,13 @@ func (s *subtree) Drop(error) {
 		return
 	}
 	end := s.spool.Remove
-	if s.leave.Load() {
+	if s.leave.Swap(false) {
 		end = s.spool.Leave
+		s.backup.Totals.UploadsLeft.Add(1)
+	}
+	if s.sending {
+		s.sending = false
+		defer s.backup.sending.Done()
 	}
 	if err := end(); err != nil {
 		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
@@ -125,7 +131,7 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 		ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
 			return b.stages.archive.Busy(func() error { return b.pack(ctx, again, w, archive.Observer{}) })
 		}),
-		sum:     hash.NewArchive(nil),
+		again:   again,
 		want:    s.record,
 		marks:   s.marks.again(),
 		repeats: b.repeats,
@@ -151,7 +157,7 @@ func (b *backup) entryFault(s *subtree) func(archive.Fault) {
 			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
 		}
 		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error()}
+		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error(), Read: f.Read}
 		s.faultSize += len(fault.Path) + len(fault.Error)
 		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
 			s.faults = append(s.faults, fault)

@@ -1,12 +1,10 @@
 package backup
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +17,6 @@ import (
 	"firn/stages/service/spool"
 	"firn/stages/service/state"
 	"firn/stages/stage/check"
-	"firn/stages/stage/upload"
 	"firn/stages/store"
 )
 
@@ -38,6 +35,9 @@ type uploads struct {
 func (b *backup) openUploads(ctx context.Context) (*uploads, error) {
 	u := &uploads{backup: b, begun: map[string]*state.Upload{}, salts: map[encryption.Salt]int{}}
 	spooled := map[string]bool{}
+	if b.options.NoResume {
+		b.Spool.Hide()
+	}
 	for key, begun := range b.options.State.Uploads(b.stateName) {
 		u.begun[key] = &begun
 		u.salts[begun.Salt]++
@@ -132,176 +132,11 @@ func (a archiveSums) check(r record.Record) error {
 	return nil
 }
 
-// marked is the sink of an archive: the spool, and the marks of one that may not fit into it.
-func (b *backup) marked(s *subtree) io.Writer {
-	if s.bound() <= b.Spooled.Size() {
-		return s.spool
-	}
-	size, err := b.Store.Limits().PartSize(encryption.CiphertextSize(s.bound()), b.PartSize, b.Memory.Size())
+// ended forgets the upload of s.
+func (u *uploads) ended(s *subtree) {
 	if s.begun != nil {
-		size, err = s.begun.PartSize, nil
-	}
-	if err != nil {
-		return s.spool // its upload can't be taken up
-	}
-	s.marks = newMarks(size)
-	return io.MultiWriter(s.spool, s.marks)
-}
-
-// job is what is to be stored, under the condition that the store holds what this run saw.
-func (b *backup) job(ctx context.Context, s *subtree) (*upload.Job, error) {
-	o := store.PutOptions{Meta: s.record.Meta(), Class: b.options.Class, New: !s.known.Stored}
-	switch {
-	case !s.known.Stored && s.seen == nil:
-	case s.known.Object != nil:
-		o.Replaces = s.known.Object.ETag
-	case s.known.Stored && s.known.Record.ETag != "":
-		o.Replaces = s.known.Record.ETag
-	default:
-		object, err := b.Store.Head(ctx, s.Key, "")
-		if o.New = errors.Is(err, store.ErrNotFound); err != nil && !o.New {
-			return nil, err
-		}
-		o.Replaces = object.ETag
-	}
-	j := &upload.Job{Key: s.Key, Options: o, Size: encryption.CiphertextSize(s.record.ArchiveSize), Item: s}
-	switch {
-	case !s.spool.Overflow():
-		s.marks = nil
-	case s.marks != nil && j.Size <= s.marks.partSize*int64(b.Store.Limits().MaxParts):
-		j.PartSize = s.marks.partSize
-	default:
-		s.marks = nil
-	}
-	return j, nil
-}
-
-// takeUp prepares the job to go on with the upload that an earlier run began, if that is of this
-// archive, or to begin one. It returns the salt of the object, and the object if the earlier run
-// completed it. A salt that may have been used is used again for the same archive alone.
-func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt encryption.Salt, made *store.Object, err error) {
-	begun := s.begun
-	salt = encryption.NewSalt()
-	if begun != nil && u.fits(s, j, begun) {
-		o := j.Options
-		o.PartSize = begun.PartSize
-		j.Upload, j.Held, err = u.Store.ResumeUpload(ctx, s.Key, begun.ID, o)
-		if errors.Is(err, store.ErrNoUpload) {
-			made, failed := u.completed(ctx, s, begun, o)
-			if made != nil {
-				u.Totals.UploadsResumed.Add(1)
-				u.Totals.SparedBytes.Add(made.Size)
-				return salt, made, nil
-			}
-			err = cmp.Or(failed, err)
-		}
-		switch {
-		case err == nil:
-			salt, j.PartSize = begun.Salt, begun.PartSize
-			u.Totals.UploadsResumed.Add(1)
-		case ctx.Err() != nil || pipeline.IsFatal(err):
-			return salt, nil, err
-		default:
-			u.tell(s, fmt.Sprintf("the upload that an earlier run began can't be taken up, so it begins anew: %v", err))
-		}
-	}
-	if j.Upload == nil {
-		u.abort(ctx, s)
-	}
-	if s.doubted {
-		u.warnOfOther(s, "it is not the object that was recorded: somebody replaced it")
-	}
-	u.note(s, j, salt)
-	return salt, nil, nil
-}
-
-// fits reports whether an upload that was begun is of this archive, and can be gone on with.
-func (u *uploads) fits(s *subtree, j *upload.Job, begun *state.Upload) bool {
-	was, is := begun.Record, s.record
-	if was.MD5 != is.MD5 || was.HMAC != is.HMAC || was.KeyID != is.KeyID || was.ArchiveSize != is.ArchiveSize || begun.Class != u.options.Class {
-		return false
-	}
-	limits := u.Store.Limits()
-	switch size := begun.PartSize; {
-	case u.salts[begun.Salt] > 1:
-		u.tell(s, "the state file names the salt of its upload for another archive too, so the upload begins anew")
-		return false
-	case size < limits.MinPart, size > limits.MaxPart, size > u.Memory.Size(), j.Size <= size, j.Size > size*int64(limits.MaxParts):
-		u.tell(s, fmt.Sprintf("parts of %d bytes, as an earlier run sent them, do not fit the memory limit or the store, so the upload begins anew", size))
-		return false
-	}
-	return !s.spool.Overflow() || s.marks != nil && s.marks.partSize == begun.PartSize
-}
-
-// completed returns the object of an upload that is gone, if the run that began it completed it: the
-// one that the archive, made again, would be.
-func (u *uploads) completed(ctx context.Context, s *subtree, begun *state.Upload, o store.PutOptions) (*store.Object, error) {
-	object, err := u.Store.Head(ctx, s.Key, "")
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil || object.Size != encryption.CiphertextSize(s.record.ArchiveSize) {
-		return nil, err
-	}
-	plain, err := u.plaintext(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	defer plain.Close()
-	cipher, err := encryption.ResumeEncrypter(u.Keys.Passphrase(), begun.Salt, plain)
-	if err != nil {
-		return nil, err
-	}
-	parts, crc, err := store.Cut(cipher, begun.PartSize)
-	if err != nil {
-		return nil, err
-	}
-	if !store.IsMade(object, o.Meta, object.Size, crc, func() string { return store.MultipartETag(parts) }) {
-		return nil, nil
-	}
-	return &object, nil
-}
-
-// note sets what is done when the upload of a job begins, goes on, or fails.
-func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
-	if u.options.NoResume || s.spool.Overflow() && s.marks == nil {
-		return
-	}
-	j.Began = func(id string, partSize int64) {
-		begun := state.Upload{ID: id, Salt: salt, PartSize: partSize, Class: u.options.Class, Record: s.record}
-		if s.scan.Sound && s.result.Faults == 0 && !s.spool.Overflow() {
-			begun.Fingerprint = s.scan.Fingerprint
-			begun.Spooled = s.spool.Keep(u.spoolName(s.Key)) == nil
-		}
-		if err := u.options.State.KeepUpload(u.stateName, s.Key, begun); err != nil {
-			u.warnOnce(report.Event{Problem: report.ProblemState, Text: "an upload that is interrupted begins anew in the next run", Err: err})
-			return
-		}
-		s.leave.Store(true)
-	}
-	if j.Upload != nil {
-		j.Began(j.Upload.ID(), j.PartSize)
-	}
-	j.Spared = func(bytes int64) { u.Totals.SparedBytes.Add(bytes) }
-	j.Keep = func(reason error, broken bool) bool {
-		for _, end := range []error{store.ErrNoUpload, store.ErrExists, store.ErrReplaced, store.ErrChecksum, store.ErrTooLarge} {
-			broken = broken || errors.Is(reason, end)
-		}
-		if broken {
-			u.done(s)
-		}
-		if !s.leave.Load() {
-			return false
-		}
-		u.Totals.UploadsLeft.Add(1)
-		return true
-	}
-}
-
-// done forgets the upload of s, if the state file may know one: it has ended.
-func (u *uploads) done(s *subtree) {
-	if s.leave.Swap(false) || s.begun != nil {
 		u.forget(s.Key)
+		s.begun = nil
 	}
 }
 
@@ -312,7 +147,7 @@ func (u *uploads) forget(key string) {
 	}
 }
 
-// abort aborts the upload of s that an earlier run began, and is of no use.
+// abort aborts the upload of s that was begun, and is of no use.
 func (u *uploads) abort(ctx context.Context, s *subtree) {
 	if s.begun == nil {
 		return

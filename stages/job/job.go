@@ -29,8 +29,9 @@ type Means struct {
 	MemoryLimit int64  // bytes of blocks, parts and ranges in flight
 	SpoolLimit  int64  // bytes of all spool files and volumes of the catalogue together
 
-	// Throttle counts when the store asks for fewer requests; nil if it never does.
-	Throttle *pipeline.Throttle
+	// Throttle counts when the store asks for fewer requests, TableThrottle when the table does; nil
+	// if it never does.
+	Throttle, TableThrottle *pipeline.Throttle
 
 	Report report.Reporter
 	Totals *report.Totals

@@ -23,8 +23,9 @@ type Past struct {
 
 	mu   sync.Mutex
 	seed maphash.Seed
-	last map[uint64]int32 // places in runs
-	left int              // of the first runs, which are still to be read
+	last map[uint64]int32  // places in runs
+	part map[uint64]string // of the contents that are partial, the runs that have more
+	left int               // of the first runs, which are still to be read
 	gap  error
 }
 
@@ -33,7 +34,7 @@ type lostRun struct{ path, id string }
 
 // NewPast returns the past of runs, the oldest first. They are read when they are needed.
 func NewPast(l *ledger.Ledger, runs []catalogue.Run) *Past {
-	return &Past{ledger: l, runs: runs, lost: lostRuns(runs), seed: maphash.MakeSeed(), last: map[uint64]int32{}, left: len(runs)}
+	return &Past{ledger: l, runs: runs, lost: lostRuns(runs), seed: maphash.MakeSeed(), last: map[uint64]int32{}, part: map[uint64]string{}, left: len(runs)}
 }
 
 // lostRuns finds the runs that are gone, were replaced or can't be read. Where the oldest runs of a
@@ -126,7 +127,11 @@ func (p *Past) read(ctx context.Context, at int) error {
 	for i := range p.runs[at].Manifest {
 		err := p.ledger.Volume(ctx, p.runs[at], i, func(line catalogue.Subtree) error {
 			if line.HasObject() {
-				for _, c := range []uint64{p.content(line.Key, line.Record()), p.any(line.Key)} {
+				content := p.content(line.Key, line.Record())
+				if _, newer := p.last[content]; !newer && line.Partial {
+					p.part[content] = line.Better
+				}
+				for _, c := range []uint64{content, p.any(line.Key)} {
 					if _, newer := p.last[c]; !newer {
 						p.last[c] = int32(at)
 					}
@@ -142,6 +147,15 @@ func (p *Past) read(ctx context.Context, at int) error {
 		}
 	}
 	return nil
+}
+
+// Partial reports whether the archive that Last found lacks what could not be read, and which run has
+// some of that; "" if none is known.
+func (p *Past) Partial(key string, r record.Record) (partial bool, better string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	better, partial = p.part[p.content(key, r)]
+	return partial, better
 }
 
 // Gap is why a run that Last was to read can't be read: it may list what Last did not find.

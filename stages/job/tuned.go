@@ -24,11 +24,13 @@ func (j *Job) Moving(name string, workers int) *pipeline.Stage {
 	if workers > 0 {
 		return j.Run.Stage(name, workers)
 	}
-	return j.tuned(name, firstConnections, mostConnections)
+	return j.tuned(name, firstConnections, mostConnections, j.Throttle)
 }
 
 // Asking adds a stage that asks a store or a table. The number of its workers is found.
-func (j *Job) Asking(name string) *pipeline.Stage { return j.tuned(name, firstLookups, MostLookups) }
+func (j *Job) Asking(name string) *pipeline.Stage {
+	return j.tuned(name, firstLookups, MostLookups, j.Throttle, j.TableThrottle)
+}
 
 // Reading adds the stages that fetch ranges and that fetch and decrypt archives: where small
 // archives wait for round trips, many of them are fetched at once.
@@ -37,11 +39,11 @@ func (j *Job) Reading(w Workers) (fetch, decrypt *pipeline.Stage) {
 	if w.Fetch > 0 {
 		return fetch, j.Run.Stage(report.StageDecrypt, w.Decrypt).TakesNew()
 	}
-	return fetch, j.tuned(report.StageDecrypt, w.Decrypt, max(w.Decrypt, mostFetched)).TakesNew()
+	return fetch, j.tuned(report.StageDecrypt, w.Decrypt, max(w.Decrypt, mostFetched), j.Throttle).TakesNew()
 }
 
-func (j *Job) tuned(name string, first, most int) *pipeline.Stage {
-	return j.Run.TunedStage(name, pipeline.Tuning{First: first, Most: most, Throttle: j.Throttle})
+func (j *Job) tuned(name string, first, most int, throttles ...*pipeline.Throttle) *pipeline.Stage {
+	return j.Run.TunedStage(name, pipeline.Tuning{First: first, Most: most, Throttles: throttles})
 }
 
 // Where the number of connections is found, the memory limit bounds how many parts or ranges are in

@@ -106,6 +106,7 @@ func (r *rebuild) ask(ctx context.Context, a *item) error {
 	a.Line.Status = catalogue.Unchanged
 	a.Line.SetRecord(described)
 	a.Line.Adopted = a.Record.Format > 0
+	a.Line.Partial, a.Line.Better = r.past.Partial(a.Line.Key, described)
 	if list := r.lists[a.Line.Owner()]; list != nil {
 		list.describe(&a.Line, list.place)
 		if a.Pathless && list.path != "" {

@@ -100,6 +100,9 @@ func (r *rebuild) reportRuns(ctx context.Context) error {
 	if err := r.retireGone(ctx, all); err != nil {
 		return err
 	}
+	if lost := len(breaks) > 0 || len(faults) > 0; len(all) == 0 || lost {
+		r.Report.Event(report.Event{Kind: report.Notice, Text: "which archives lack what could not be read is known of those alone that a run in the catalogue lists: others count as whole"})
+	}
 	r.Totals.Checks.Runs.Store(int64(len(all)))
 	if len(all) > 0 {
 		r.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("runs in the catalogue that can be read: %d; they are kept. Until the next backup, the newest state is the rebuilt one, with all archives in the store, also those whose subtrees were removed before the last run", len(all))})

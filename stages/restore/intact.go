@@ -14,6 +14,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
+	"firn/stages/format/key"
 	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"
 	"firn/stages/stage/extract"
@@ -56,16 +57,29 @@ func (a *item) dir() string {
 	return a.place()
 }
 
+// halves are the files, by their paths in the catalogue, of which the archive has only a part, where
+// another run may have all: in its place, a part would pass for the file, since it has its size and time.
+func (a *item) halves() map[string]bool {
+	if a.Line.Better == "" {
+		return nil
+	}
+	halves := map[string]bool{}
+	for _, path := range a.Line.Truncated() {
+		halves[key.Clean(path)] = true
+	}
+	return halves
+}
+
 // selected decides which entries of an archive are restored, by their names in the tar; nil is all.
 func (r *restore) selected(a *item) func(name string, dir bool) bool {
-	all := r.options.Picks == nil || r.options.Picks.Has(a.Line.Path)
-	if all && len(a.newer) == 0 {
+	all, halves := r.options.Picks == nil || r.options.Picks.Has(a.Line.Path), a.halves()
+	if all && len(a.newer) == 0 && len(halves) == 0 {
 		return nil
 	}
 	members := treepath.MembersOf(a.Line.Path)
 	return func(name string, dir bool) bool {
 		at := members.Path(name)
-		return (all || r.options.Picks.Has(at)) && !ledger.Shown(a.newer, a.of, at, dir)
+		return (all || r.options.Picks.Has(at)) && !halves[at] && !ledger.Shown(a.newer, a.of, at, dir)
 	}
 }
 

@@ -146,6 +146,10 @@ type Upload interface {
 
 	// Abort drops the upload and its parts. After Complete it does nothing.
 	Abort(ctx context.Context) error
+
+	// Close lets go of what this process holds of the upload, which stays as it is, for ResumeUpload.
+	// After Complete or Abort it does nothing.
+	Close() error
 }
 
 // Object is one object as a store describes it.
@@ -191,12 +195,13 @@ type Part struct {
 	Size   int64
 	ETag   string
 	CRC32C uint32 // true only when HasCRC32C
-	// HasCRC32C: the CRC is known. Of ResumeUpload's parts it is not on servers that don't list it.
+	// HasCRC32C: the CRC is known. Of ResumeUpload's parts it is not where others can send parts, who
+	// can make bytes of any CRC.
 	HasCRC32C bool
 }
 
 // Holds reports whether p, a part that ResumeUpload returned, holds the bytes that Part stored as
-// sent: by their size and CRC-32C or, where the server lists none, by the ETag it gave for them.
+// sent: by their size and CRC-32C or, where that is not known, by the ETag it gave for them.
 // Then p's ETag and sent's CRC-32C are what Complete wants.
 func (p Part) Holds(sent Part) bool {
 	if p.Number != sent.Number || p.Size != sent.Size {

@@ -86,13 +86,25 @@ func (s *single) Type() string { return "string" }
 // Interval defines a flag that is a span of time; 0 is none.
 func Interval(f *pflag.FlagSet, to *time.Duration, name, usage string) {
 	f.Func(name, usage, func(text string) error {
-		d, err := time.ParseDuration(strings.TrimSpace(text))
+		d, err := parseInterval(strings.TrimSpace(text))
 		if err != nil {
-			return fmt.Errorf("%q is not a span of time: write a number and a unit, such as 90s, 10m or 2h", text)
+			return fmt.Errorf("%q is not a span of time: write a number and a unit, such as 90s, 10m, 2h or 7d", text)
 		}
 		*to = d
 		return nil
 	})
+}
+
+// parseInterval reads what time.ParseDuration reads, and whole days, of 24 hours, before it.
+func parseInterval(text string) (time.Duration, error) {
+	if days, rest, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseInt(days, 10, 32)
+		if err != nil {
+			return 0, err
+		}
+		text = fmt.Sprintf("%dh%s", n*24, rest)
+	}
+	return time.ParseDuration(text)
 }
 
 // Dollars defines a flag that is an amount of money; nil is no limit.

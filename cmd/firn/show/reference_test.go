@@ -16,7 +16,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares the last chapter of docs/reference/json.md with the code. The rest of it
 // belongs to package ui.
 func TestReference(t *testing.T) {
-	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find and diff\n"
+	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff and doctor\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// objects are the kinds of objects that list, find and diff print with --json.
+// objects are the kinds of objects that list, find, diff and doctor print with --json.
 func objects() []struct {
 	kind, meaning string
 	value         any
@@ -49,6 +49,7 @@ func objects() []struct {
 		{"removed", "diff: an entry that only the first run has", jsonEntry{}},
 		{"changed", "diff: an entry that differs between the runs", jsonChange{}},
 		{"totals", "diff: the sums, at the end", jsonSum{}},
+		{"finding", "doctor: what was looked at", jsonFinding{}},
 		{"fault", "something could not be read", jsonFault{}},
 		{"notice", "information; nothing is wrong", jsonMessage{}},
 		{"warning", "something to look at", jsonMessage{}},
@@ -60,7 +61,7 @@ func objects() []struct {
 // meanings explain the fields: "kind field", or "field" for all kinds.
 func meanings() map[string]string {
 	return map[string]string{
-		"kind": "what the object is", "run": "id of the run", "key": "key of the archive", "text": "message for the user",
+		"kind": "what the object is", "run": "id of the run", "key": "key of the archive", "text": "message for the user", "finding level": "`ok`, `note` (it works, with a drawback) or `wrong`", "finding what": "what was looked at",
 		"path": "path of the subtree or entry", "path_base64": "the path in base64, only if it is not UTF-8",
 		"version": "version of the object; missing if the store keeps none", "error": "what could not be read or saved, and why",
 
@@ -110,7 +111,7 @@ func meanings() map[string]string {
 		"totals changed": "entries that differ", "same": "entries that were compared and are the same", "same_subtrees": "subtrees whose archives are the same in both runs",
 		"not_compared": "entries of one run only, where the other could not be read",
 
-		" kind": "what was done when it failed", " path": "path of the entry", " error": "what failed and why",
+		" kind": "what was done when it failed", " path": "path of the entry", " error": "what failed and why", " read": "of a file that could not be read to its end: the bytes before that; zeros stand for the rest",
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}
 }
@@ -122,7 +123,7 @@ func reference(t *testing.T) string {
 	used := map[string]bool{}
 	var b strings.Builder
 	b.WriteString(`
-With ` + "`--json`" + `, list, find and diff print one JSON object a line on standard output.
+With ` + "`--json`" + `, list, find, diff and doctor print one JSON object a line on standard output.
 Its ` + "`kind`" + ` says what it is.
 Times are RFC 3339 in UTC, sizes are bytes.
 A field that is empty or 0 may be missing.

@@ -107,6 +107,24 @@ type jsonMessage struct {
 	Text string `json:"text"`
 }
 
+type jsonFinding struct {
+	Kind  string `json:"kind"`
+	What  string `json:"what"`
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+// Finding prints what was found out about one thing that a run needs, at once.
+func (p *Printer) Finding(what, level, text string) {
+	switch {
+	case p.o.JSON:
+		p.object(jsonFinding{"finding", what, level, text})
+	case !p.o.Quiet || level != "ok":
+		p.line("%-5s  %-12s  %s", level, what, ui.Plain(text))
+	}
+	_ = p.out.Flush() // its error comes again from Flush
+}
+
 // Notice prints information for the user.
 func (p *Printer) Notice(said string) {
 	if p.o.JSON {

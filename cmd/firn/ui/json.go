@@ -22,12 +22,13 @@ type jsonPrinter struct {
 	now    func() time.Time
 	stop   func() // ends the progress
 
-	mu  sync.Mutex
-	out *json.Encoder
+	mu      sync.Mutex
+	out     *json.Encoder
+	outages outageLog
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
-	return &jsonPrinter{o: o, totals: t, now: time.Now, out: NewEncoder(o.Stdout)}
+	return &jsonPrinter{o: o, totals: t, now: time.Now, out: NewEncoder(o.Stdout), outages: outageLog{first: jsonRest, most: jsonRest}}
 }
 
 type jsonEvent struct {
@@ -48,8 +49,14 @@ type jsonEvent struct {
 	Dollars  *float64       `json:"dollars,omitempty" doc:"estimated price of the thaw"`
 	From     *float64       `json:"from_seconds,omitempty" doc:"a thaw takes at least this long"`
 	To       *float64       `json:"to_seconds,omitempty" doc:"a thaw takes at most this long; 0 if that is unknown"`
-	Since    time.Time      `json:"since,omitzero" doc:"when the wait began"`
+	Since    time.Time      `json:"since,omitzero" doc:"when the wait or the outage began"`
 	Next     time.Time      `json:"next_look,omitzero" doc:"when firn looks again; missing during a look"`
+	Service  string         `json:"service,omitempty" doc:"what is not reached: S3 or DynamoDB"`
+	Cause    string         `json:"cause,omitempty" doc:"why the last try failed, in a few words"`
+	Busy     bool           `json:"busy,omitempty" doc:"whether the service is reached, and lets no request through"`
+	Seconds  *float64       `json:"seconds,omitempty" doc:"how long the outage has lasted, or lasted"`
+	NextTry  time.Time      `json:"next_try,omitzero" doc:"when the service is tried again"`
+	Until    time.Time      `json:"until,omitzero" doc:"when the run ends if nothing gets through; missing if that is never"`
 }
 
 // jsonWaits has the fields of report.Waits, so that one can be converted to the other.
@@ -77,7 +84,24 @@ func (p *jsonPrinter) Event(e report.Event) {
 	if w := e.Waits; w != nil {
 		j.Archives, j.Stored, j.Since, j.Next = w.Archives, w.Bytes, w.Since, w.Next
 	}
+	if o := e.Outage; o != nil {
+		if !p.due(o) {
+			return
+		}
+		seconds := o.For.Seconds()
+		j.Service, j.Cause, j.Busy, j.Since, j.Seconds, j.NextTry = o.Service, o.Cause, o.Busy, o.Since, &seconds, o.Next
+		if e.Kind == report.OutageLasts {
+			j.Until = o.Until
+		}
+	}
 	p.print(j)
+}
+
+func (p *jsonPrinter) due(o *report.Outage) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due, _ := p.outages.due(o, p.now())
+	return due
 }
 
 func (p *jsonPrinter) print(v any) {
@@ -104,6 +128,7 @@ type jsonStage struct {
 	BytesOut int64   `json:"bytes_out" doc:"bytes passed on"`
 	InFlight int64   `json:"in_flight" doc:"items in work"`
 	Failed   int64   `json:"failed" doc:"items that failed"`
+	Offered  float64 `json:"offered_seconds" doc:"the time of its workers, added up; with auto, of as many as there were at each moment"`
 	Busy     float64 `json:"busy_seconds" doc:"time that its workers worked, added up"`
 	Starved  float64 `json:"starved_seconds" doc:"time that its workers waited for input, added up"`
 	Blocked  float64 `json:"blocked_seconds" doc:"time that its workers waited for the next stage or for a budget, added up"`
@@ -114,7 +139,7 @@ func jsonStages(all []pipeline.Counters) []jsonStage {
 	for i, c := range all {
 		stages[i] = jsonStage{
 			Stage: c.Stage, Workers: c.Workers, Auto: c.Tuned, ItemsIn: c.ItemsIn, ItemsOut: c.ItemsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
-			InFlight: c.InFlight, Failed: c.Failed, Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
+			InFlight: c.InFlight, Failed: c.Failed, Offered: c.Offered.Seconds(), Busy: c.Busy.Seconds(), Starved: c.Starved.Seconds(), Blocked: c.Blocked.Seconds(),
 		}
 	}
 	return stages
@@ -183,6 +208,8 @@ type jsonProgress struct {
 	Resumed      int64       `json:"uploads_resumed" doc:"backup: uploads of an earlier run that were taken up"`
 	Spared       int64       `json:"spared_bytes" doc:"backup: bytes of them that were not sent again"`
 	UploadsLeft  int64       `json:"uploads_left" doc:"backup: uploads that were not completed, and that the next run takes up"`
+	Outages      int64       `json:"outages" doc:"outages of S3 and DynamoDB"`
+	OutageTime   float64     `json:"outage_seconds" doc:"time during which there was one, or more"`
 	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
 	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
@@ -191,7 +218,9 @@ type jsonProgress struct {
 func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
 	t := p.totals
 	done, found := progressOf(now, t)
+	outages, lost := t.Outages.Lost(p.now())
 	return jsonProgress{
+		Outages: outages, OutageTime: lost.Seconds(),
 		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
 		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
 		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
@@ -217,10 +246,16 @@ func (p *jsonPrinter) Start(progress func() report.Progress) {
 	p.stop = every(jsonEvery, func() { p.print(p.progress("progress", progress())) })
 }
 
-func (p *jsonPrinter) Finish(s report.Summary) {
+// Stop may be called more than once.
+func (p *jsonPrinter) Stop() {
 	if p.stop != nil {
 		p.stop()
+		p.stop = nil
 	}
+}
+
+func (p *jsonPrinter) Finish(s report.Summary) {
+	p.Stop()
 	j := jsonSummary{
 		jsonProgress: p.progress("summary", s.Progress), Complete: s.Complete(p.totals), DryRun: s.DryRun,
 		Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak,

@@ -11,6 +11,7 @@ type Operation struct {
 	Done     string // what it does to its items: "saved"
 	Effect   string // what has not happened to anything before it starts: "stored"
 	Stopping string // what happens after the first signal
+	Leaving  string // what it does with what is in flight after the second one
 	// Brief: there is no progress, no soft stop, and no summary of what is complete.
 	Brief bool
 
@@ -31,7 +32,7 @@ type Operation struct {
 // Backup is the operation of firn backup.
 func Backup() Operation {
 	return Operation{
-		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", item: "subtree", rows: savedRows,
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", Leaving: "leaves the uploads to the next run", item: "subtree", rows: savedRows,
 		catalogue: "not noted in the catalogue: %s; the archives are stored and can be restored without it",
 		stopped:   "stopped: what was begun is saved, the rest is left for the next run",
 		all:       "done: everything is saved",
@@ -44,7 +45,7 @@ func Backup() Operation {
 // Restore is the operation of firn restore.
 func Restore() Operation {
 	return Operation{
-		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", item: "archive", rows: restoredRows,
+		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", Leaving: "ends, and the same command goes on with what is missing", item: "archive", rows: restoredRows,
 		catalogue: "the catalogue: %s",
 		stopped:   "stopped: what was begun is restored, the rest is left for the next run",
 		all:       "done: everything is restored",
@@ -65,7 +66,7 @@ func Cat() Operation {
 // Verify is the operation of firn verify.
 func Verify() Operation {
 	return Operation{
-		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", item: "archive", rows: verifiedRows, checks: true,
+		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", Leaving: "ends", item: "archive", rows: verifiedRows, checks: true,
 		catalogue: "the catalogue: %s",
 		stopped:   "stopped: the rest was not checked",
 		damaged:   "done: something is damaged: see what is named above",
@@ -79,7 +80,7 @@ func Verify() Operation {
 // Rebuild is the operation of firn catalogue rebuild.
 func Rebuild() Operation {
 	return Operation{
-		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", item: "archive", rows: enteredRows, checks: true,
+		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", Leaving: "ends", item: "archive", rows: enteredRows, checks: true,
 		stopped: "stopped: the catalogue has what was looked at, and is marked as incomplete",
 		all:     "done: every archive is in the catalogue",
 		notAll:  "done, but not every archive is entered as good: see what is named above",

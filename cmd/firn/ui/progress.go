@@ -43,7 +43,7 @@ func eta(done, found int64, elapsed time.Duration, final bool) string {
 }
 
 // activity says how busy the workers of each stage were since before.
-func activity(p report.Progress, before []pipeline.Counters, elapsed time.Duration) string {
+func activity(p report.Progress, before []pipeline.Counters) string {
 	var parts []string
 	for i, c := range p.Stages {
 		if c.InFlight == 0 && c.Busy == 0 {
@@ -57,23 +57,18 @@ func activity(p report.Progress, before []pipeline.Counters, elapsed time.Durati
 		if i < len(before) {
 			last = before[i]
 		}
-		if percent := fmt.Sprintf("%.0f%%", 100*busyShare(c, last, elapsed)); percent != "0%" {
+		if percent := fmt.Sprintf("%.0f%%", 100*c.BusyShare(last)); percent != "0%" {
 			parts = append(parts, c.Stage+" "+percent)
 		}
 	}
 	if len(parts) == 0 {
-		return "waiting"
+		return nothing
 	}
 	return "busy: " + strings.Join(parts, ", ")
 }
 
-// busyShare is how busy the workers of a stage were between two moments, from 0 to 1.
-func busyShare(now, before pipeline.Counters, elapsed time.Duration) float64 {
-	if elapsed <= 0 {
-		return 0
-	}
-	return min(float64(now.Busy-before.Busy)/float64(elapsed)/float64(now.Workers), 1)
-}
+// nothing is what activity says if no stage works.
+const nothing = "waiting"
 
 // counts is how far the run is, in subtrees and stored bytes.
 func counts(t *report.Totals) string {
@@ -84,16 +79,19 @@ func counts(t *report.Totals) string {
 	return of
 }
 
-// bar is the display on a terminal: a bar, and two rows below it.
+// bar is the display on a terminal: a bar, two rows below it, and one for each outage.
 type bar struct {
 	w      io.Writer
 	totals *report.Totals
 	bar    *progressbar.ProgressBar
 
 	before []pipeline.Counters
-	at     time.Duration
 	shown  bool
+	below  int // rows of outages
 }
+
+// barRows are the bar and the rows that belong to it.
+const barRows = 3
 
 func newBar(w io.Writer, t *report.Totals) *bar {
 	return &bar{w: w, totals: t, bar: progressbar.NewOptions64(1,
@@ -104,12 +102,26 @@ func newBar(w io.Writer, t *report.Totals) *bar {
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(24),
-		progressbar.OptionSetMaxDetailRow(2),
+		progressbar.OptionSetMaxDetailRow(barRows-1),
 	)}
 }
 
-// update never fills the bar: a full bar is not drawn again. Errors of the terminal are ignored.
 func (b *bar) update(p report.Progress) {
+	now := time.Now()
+	rows, down := outageRows(b.totals.Outages.Last(), now, Columns(b.w)-1), 0
+	if p.Stages != nil {
+		b.draw(p, now)
+		down = barRows
+	}
+	if len(rows)+b.below > 0 {
+		rowsBelow(b.w, down, rows)
+		b.below = len(rows)
+	}
+	b.shown = down+len(rows) > 0
+}
+
+// draw never fills the bar: a full bar is not drawn again. Errors of the terminal are ignored.
+func (b *bar) draw(p report.Progress, now time.Time) {
 	done, found := progressOf(p, b.totals)
 	b.bar.ChangeMax64(max(found, done) + 1)
 	// A row that wraps would draw the next bar below this one.
@@ -117,20 +129,20 @@ func (b *bar) update(p report.Progress) {
 	clip := func(row string, width int) string { return row[:min(len(row), max(width, 0))] }
 	b.bar.Describe(clip(fmt.Sprintf("%s of %s, %s", Bytes(done), Bytes(found), rate(done, p.Elapsed)), width-len("  99% |██|  ")))
 	_ = b.bar.Set64(done)
-	left, doing := eta(done, found, p.Elapsed, b.totals.Final()), activity(p, b.before, p.Elapsed-b.at)
+	left, doing := eta(done, found, p.Elapsed, b.totals.Final()), activity(p, b.before)
 	if idle(p) {
-		left, doing = "the rest thaws", waiting(*p.Waits, time.Now())
+		left, doing = "the rest thaws", waiting(*p.Waits, now)
 	}
 	for _, row := range []string{fmt.Sprintf("  %s, %s", counts(b.totals), left), "  " + doing} {
 		_ = b.bar.AddDetail(clip(row, width-1))
 	}
-	b.before, b.at, b.shown = p.Stages, p.Elapsed, true
+	b.before = p.Stages
 }
 
 func (b *bar) clear() {
 	if b.shown {
 		fmt.Fprint(b.w, "\r\x1b[J") // erase from the bar's line down
-		b.shown = false
+		b.shown, b.below = false, 0
 	}
 }
 
@@ -139,17 +151,17 @@ type lines struct {
 	w      io.Writer
 	totals *report.Totals
 	before []pipeline.Counters
-	at     time.Duration
 }
 
 func (l *lines) update(p report.Progress) {
-	if idle(p) {
-		return // the event of each look says it
+	doing := activity(p, l.before)
+	if idle(p) || doing == nothing && len(l.totals.Outages.Last()) > 0 {
+		return // the event of each look says it, or that of the outage
 	}
 	done, found := progressOf(p, l.totals)
 	fmt.Fprintf(l.w, "firn: %s of %s read (%s), %s, %s; %s\n", Bytes(done), Bytes(found), rate(done, p.Elapsed),
-		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), activity(p, l.before, p.Elapsed-l.at))
-	l.before, l.at = p.Stages, p.Elapsed
+		counts(l.totals), eta(done, found, p.Elapsed, l.totals.Final()), doing)
+	l.before = p.Stages
 }
 
 func (l *lines) clear() {}

@@ -20,7 +20,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares docs/reference/json.md with the code; go generate ./cmd/firn writes it. Its last
 // chapter belongs to package show.
 func TestReference(t *testing.T) {
-	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find and diff\n"
+	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find, diff and doctor\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +103,8 @@ func eventKinds() []eventKind {
 	return []eventKind{
 		{report.Notice, "information; nothing is wrong", "text path key error problem run"},
 		{report.Warning, "something to look at; nothing is lost", "text path key error problem run"},
+		{report.OutageLasts, "S3 or DynamoDB is not reached, or lets no request through: after some seconds, or at once if nothing has reached it before; again at each try, but not within 5 seconds", "service cause busy since seconds next_try until"},
+		{report.OutageOver, "an outage that was told is over", "service cause busy since seconds"},
 		{report.Saved, "backup: an archive was stored", archive},
 		{report.Unchanged, "backup: a subtree was skipped without reading it", "path key source_bytes"},
 		{report.Identical, "backup: an archive was made, and the store already holds its content", "path key source_bytes"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/service/report"
@@ -24,11 +25,14 @@ func (p *text) summary(s report.Summary) []string {
 		took += ", " + rate(t.DoneBytes.Load(), s.Elapsed)
 	}
 	for _, c := range s.Stages {
-		if busy := 100 * busyShare(c, pipeline.Counters{}, s.Elapsed); c.Stage == s.Bottleneck && busy >= 1 {
+		if busy := 100 * c.BusyShare(pipeline.Counters{}); c.Stage == s.Bottleneck && busy >= 1 {
 			took += fmt.Sprintf("; the bottleneck was %s (%.0f %% busy)", s.Bottleneck, busy)
 		}
 	}
 	lines = append(lines, row("took", "%s", took))
+	if row := outageRow(t, time.Now()); row != "" {
+		lines = append(lines, row)
+	}
 	for _, c := range s.Stages {
 		if name, ok := foundWorkers[c.Stage]; ok && c.Tuned && c.ItemsOut > 0 {
 			lines = append(lines, row("found", "%d %s", c.Workers, name))

@@ -12,8 +12,8 @@ import (
 
 // display shows progress between the lines of a text printer. Without updates it shows nothing.
 type display interface {
-	update(report.Progress)
-	clear() // makes room for a line, or for the summary
+	update(report.Progress) // without stages before the run begins
+	clear()                 // makes room for a line, or for the summary
 }
 
 // text prints events and the summary for people.
@@ -22,20 +22,28 @@ type text struct {
 	totals *report.Totals
 	show   display
 	every  time.Duration // between updates of the display; 0: never
-	stop   func()        // ends the updates
 
+	mu       sync.Mutex             // one line at a time
+	progress func() report.Progress // nil before Start
+	stop     func()                 // ends the updates; nil: there are none
+	ended    bool
 	unproven bool // it was said what helps against Unproven
-
-	mu sync.Mutex // one line at a time
+	outages  outageLog
 }
 
+// onTerminal reports whether rows are shown below the lines.
+func (p *text) onTerminal() bool { return p.every == barEvery }
+
 func (p *text) Event(e report.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Outage != nil && p.onTerminal() {
+		p.tick() // also before the run begins
+	}
 	line := p.line(e)
 	if line == "" {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.show.clear()
 	fmt.Fprintln(p.o.Stderr, line)
 }
@@ -110,6 +118,8 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	switch e.Kind {
 	case report.Notice:
 		return "firn: " + p.message(e), true
+	case report.OutageLasts, report.OutageOver:
+		return p.outageLine(e, time.Now()), true
 	case report.Left:
 		return "firn: left out: " + p.explain(e), true
 	case report.Estimate:
@@ -117,7 +127,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	case report.AskedSum:
 		return "firn: " + asked(e), true
 	case report.Waiting:
-		if p.every != barEvery { // else the rows below the bar say it
+		if !p.onTerminal() { // else the rows below the bar say it
 			return "firn: " + waiting(*e.Waits, time.Now()), true
 		}
 	case report.Unknown:
@@ -181,24 +191,51 @@ func shellQuote(text string) string {
 }
 
 func (p *text) Start(progress func() report.Progress) {
-	if p.every == 0 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress = progress
+	if p.every > 0 {
+		p.tick()
+	}
+}
+
+// tick begins the updates of the display, with mu held.
+func (p *text) tick() {
+	if p.stop != nil || p.ended {
 		return
 	}
 	p.stop = every(p.every, func() {
-		now := progress()
+		p.mu.Lock()
+		progress := p.progress
+		p.mu.Unlock()
+		var now report.Progress
+		if progress != nil {
+			now = progress()
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.show.update(now)
 	})
 }
 
-func (p *text) Finish(s report.Summary) {
-	if p.stop != nil {
-		p.stop()
+// Stop may be called more than once.
+func (p *text) Stop() {
+	p.mu.Lock()
+	stop := p.stop
+	p.stop, p.ended = nil, true
+	p.mu.Unlock()
+	if stop != nil {
+		stop()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.show.clear()
+}
+
+func (p *text) Finish(s report.Summary) {
+	p.Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	lines := p.summary(s)
 	if p.o.Quiet || p.o.Operation.Brief {
 		if lines = lines[len(lines)-1:]; s.Err == nil && s.Complete(p.totals) {

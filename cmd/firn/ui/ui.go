@@ -40,11 +40,12 @@ func (o *Options) hint(e report.Event) string {
 }
 
 // A Printer prints one run. Event may be called from any goroutine at any time; Start at most once,
-// then Finish.
+// then Finish; Stop at the end. Stop clears the screen of what is no line.
 type Printer interface {
 	report.Reporter
 	Start(progress func() report.Progress)
 	Finish(s report.Summary)
+	Stop()
 }
 
 // New returns the printer that suits the options and where the output goes.
@@ -52,13 +53,21 @@ func New(o Options, t *report.Totals) Printer {
 	if o.JSON {
 		return newJSON(o, t)
 	}
-	p := &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery}
+	p := newLines(o, t)
 	if o.Quiet || o.Operation.Brief {
 		p.every = 0
 	} else if isTerminal(o.Stderr) {
-		p.show, p.every = newBar(o.Stderr, t), barEvery
+		p.show, p.every, p.outages = newBar(o.Stderr, t), barEvery, outageLog{}
 	}
 	return p
+}
+
+// NewLines returns a printer of events that writes to a terminal as it does elsewhere, for a command
+// that prints its answer there.
+func NewLines(o Options) report.Reporter { return newLines(o, nil) }
+
+func newLines(o Options, t *report.Totals) *text {
+	return &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery, outages: outageLog{first: linesRest, most: linesMost}}
 }
 
 const (

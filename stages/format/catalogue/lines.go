@@ -175,6 +175,7 @@ type Fault struct {
 	Path  string `json:"path"`
 	Kind  string `json:"kind"` // such as FaultVanished
 	Error string `json:"error"`
+	Read  int64  `json:"read,omitempty"` // bytes of a FaultTruncated file before the zeros
 }
 
 // Kinds of faults that readers tell apart.
@@ -192,6 +193,19 @@ func (s *Subtree) Unread() (paths []string) {
 	}
 	for _, f := range s.Faults {
 		if f.Kind == FaultUnreadable || f.Kind == FaultTruncated {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+// Truncated returns the paths of the faults, of those of Unread, of files that the archive has in part.
+func (s *Subtree) Truncated() (paths []string) {
+	if s.Status == Failed {
+		return nil
+	}
+	for _, f := range s.Faults {
+		if f.Kind == FaultTruncated {
 			paths = append(paths, f.Path)
 		}
 	}

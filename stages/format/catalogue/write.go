@@ -4,19 +4,25 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
 
 // stream writes JSON lines into a gzip member.
 type stream struct {
-	zip   *gzip.Writer
+	zip   *gzip.Writer // nil after the end
 	json  *json.Encoder
 	lines int64
 }
 
+// idle are gzip writers between two members. Each has tables of some megabyte, and every archive has
+// a list of its own, mostly a short one.
+var idle = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 func newStream(w io.Writer) stream {
-	zip := gzip.NewWriter(w)
+	zip := idle.Get().(*gzip.Writer)
+	zip.Reset(w)
 	e := json.NewEncoder(zip)
 	e.SetEscapeHTML(false)
 	return stream{zip: zip, json: e}
@@ -29,7 +35,16 @@ func (s *stream) add(v any) error {
 
 // close writes the last line. The writer below is not closed.
 func (s *stream) close(md5 string) error {
-	return errors.Join(s.json.Encode(end{End: true, Lines: s.lines, MD5: md5}), s.zip.Close())
+	return s.end(end{End: true, Lines: s.lines, MD5: md5})
+}
+
+// end writes the last value, ends the member and gives its writer back: nothing may follow.
+func (s *stream) end(last any) error {
+	err := errors.Join(s.json.Encode(last), s.zip.Close())
+	s.zip.Reset(nil)
+	idle.Put(s.zip)
+	s.zip, s.json = nil, nil
+	return err
 }
 
 // WriteRun writes a run, whose paths are raw bytes.
@@ -48,7 +63,7 @@ func WriteRun(w io.Writer, r Run) error {
 		left[i] = l
 	}
 	r.Left = left
-	return errors.Join(s.json.Encode(r), s.zip.Close())
+	return s.end(r)
 }
 
 // A ManifestWriter writes a volume of a manifest line by line. It is not safe for concurrent use.

@@ -15,6 +15,9 @@ const (
 	Warning Kind = "warning" // something the user should look at; nothing is lost
 	Failed  Kind = "failed"  // one subtree or archive failed; the run goes on
 
+	OutageLasts Kind = "outage"      // a service is not reached; told again at each try
+	OutageOver  Kind = "outage-over" // it is reached again
+
 	NoCatalogue Kind = "catalogue-fault" // a backup could not write to the catalogue, or a restore not read a part of it
 
 	// Of a backup; Entry also of a restore.
@@ -112,6 +115,7 @@ type Event struct {
 	Class, Tier string        // of a cold archive: its storage class, and the tier of the thaw
 	Estimate    *ThawEstimate // of Estimate and AskedSum
 	Waits       *Waits        // of Waiting
+	Outage      *Outage       // of OutageLasts and OutageOver
 
 	Problem Problem // of Damaged, Unproven, Replaced, Catalogue, and some Failed and Warnings
 	Run     string  // the id of a run: of Older, the one that saved this version; of Catalogue, the one that the problem is of

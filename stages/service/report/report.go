@@ -32,6 +32,7 @@ type Totals struct {
 	UploadsResumed, SparedBytes       atomic.Int64 // of earlier runs, that were taken up; bytes that were not sent again
 	UploadsLeft                       atomic.Int64 // that this run left for the next one to take up
 	CatalogueFaults                   atomic.Int64
+	Outages                           Outages
 	Checks                            Checks
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -27,8 +26,13 @@ type kept struct {
 	shares map[string]int64 // by name
 }
 
+var errHidden = errors.New("a spool file without a name can't be kept")
+
 // Keep gives the file a name under which the next run finds it, if this one does not remove it.
 func (f *File) Keep(name string) error {
+	if f.path == "" {
+		return errHidden
+	}
 	path := filepath.Join(f.dir.path, name+keptSuffix)
 	if err := os.Rename(f.path, path); err != nil {
 		return fmt.Errorf("keeping a spool file: %w", err)
@@ -77,26 +81,32 @@ func (d *Dir) Take(ctx context.Context, s *pipeline.Stage, name string, size, mo
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(path))
 	}
-	f := &File{dir: d, path: path, share: share, size: size}
+	f := &File{dir: d, path: path, share: share}
 	f.used.Store(size)
-	f.file, err = os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	f.file, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		d.budget.Release(share)
-		return nil, errors.Join(fmt.Errorf("reading the spool: %w", err), os.Remove(path))
+		return nil, errors.Join(fmt.Errorf("reading the spool: %w", err), os.RemoveAll(path))
 	}
 	info, err := f.file.Stat()
 	if err == nil && (!info.Mode().IsRegular() || info.Size() != size) {
 		err = ErrDamaged
 	}
 	if err == nil {
-		sum := crc32.New(castagnoli)
-		_, err = io.Copy(io.MultiWriter(sum, sums), io.NewSectionReader(f.file, 0, size))
-		f.crc = sum.Sum32()
+		_, err = io.Copy(io.MultiWriter(summer{f}, sums), io.NewSectionReader(f.file, 0, size))
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Remove())
+		return nil, errors.Join(err, f.end(os.RemoveAll))
 	}
 	return f, nil
+}
+
+// summer makes the CRCs of a file that was written by an earlier run.
+type summer struct{ *File }
+
+func (s summer) Write(p []byte) (int, error) {
+	s.sum(p)
+	return len(p), nil
 }
 
 // Drop removes a kept file that was not taken.
@@ -104,7 +114,7 @@ func (d *Dir) Drop(name string) error {
 	if !d.kept.release(d.budget, name) {
 		return nil
 	}
-	return os.Remove(filepath.Join(d.path, name+keptSuffix))
+	return os.RemoveAll(filepath.Join(d.path, name+keptSuffix))
 }
 
 // release gives back the share of a kept file; false if there is no such file.

@@ -29,16 +29,20 @@ type Dir struct {
 	path   string
 	budget *pipeline.Budget
 	next   atomic.Int64
+	hidden bool
+	lent   bool // path is not the spool's own
 	kept   kept
-
-	nameless bool
 }
 
 // Nameless returns a spool of files without a name in dir, which exists; "" is the directory of the system
 // for temporary files. It needs no lock, and nothing of it is left however the run ends.
 func Nameless(dir string, budget *pipeline.Budget) *Dir {
-	return &Dir{path: dir, budget: budget, nameless: true}
+	return &Dir{path: dir, budget: budget, hidden: true, lent: true}
 }
+
+// Hide makes files without names from now on, of which nothing is left however the run ends. It is
+// called before Create.
+func (d *Dir) Hide() { d.hidden = true }
 
 // Open makes the spool under cache (mode 0700), removes the files that interrupted runs left, but for
 // those that they kept, and returns their number. The caller holds the lock of the cache path.
@@ -65,7 +69,7 @@ func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error
 
 // Close removes the spool's directory if it is empty.
 func (d *Dir) Close() {
-	if !d.nameless {
+	if !d.lent {
 		_ = os.Remove(d.path)
 	}
 }
@@ -75,11 +79,12 @@ func (d *Dir) Close() {
 type File struct {
 	dir      *Dir
 	file     *os.File
-	path     string
+	path     string       // "" if it has no name
 	share    int64        // bytes of the budget
 	used     atomic.Int64 // of the share, by the archive and its Beside
 	size     int64        // bytes written
-	crc      uint32       // CRC-32C of them
+	crc      uint32       // CRC-32C of the last block, while it is not full
+	crcs     []uint32     // CRC-32C of each full block
 	overflow bool
 	removed  atomic.Bool
 	beside   *Beside
@@ -93,7 +98,7 @@ func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File
 	if err != nil {
 		return nil, err
 	}
-	file, path, err := d.newFile()
+	path, file, err := d.create()
 	if err != nil {
 		d.budget.Release(share)
 		return nil, pipeline.Fatal(fmt.Errorf("making a spool file: %w", err))
@@ -101,14 +106,14 @@ func (d *Dir) Create(ctx context.Context, s *pipeline.Stage, bound int64) (*File
 	return &File{dir: d, file: file, path: path, share: share}, nil
 }
 
-func (d *Dir) newFile() (file *os.File, path string, err error) {
-	if d.nameless {
+func (d *Dir) create() (path string, file *os.File, err error) {
+	if d.hidden {
 		file, err = d.Scratch()
-		return file, "", err
+		return "", file, err
 	}
 	path = filepath.Join(d.path, fmt.Sprintf("%d-%d%s", os.Getpid(), d.next.Add(1), suffix))
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	return file, path, err
+	return path, file, err
 }
 
 // Write appends to the file. An archive that exceeds its share is not kept (see Overflow). A full
@@ -126,9 +131,23 @@ func (f *File) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n, err := f.file.Write(p)
-	f.size += int64(n)
-	f.crc = crc32.Update(f.crc, castagnoli, p[:n])
+	f.sum(p[:n])
 	return n, writeError("an archive", err)
+}
+
+// blockSize is of how many bytes each a CRC is kept: a reader gives none of them out unproven.
+const blockSize = 256 << 10
+
+// sum adds the CRCs of the next bytes of the file.
+func (f *File) sum(p []byte) {
+	for len(p) > 0 {
+		some := p[:min(int64(len(p)), blockSize-f.size%blockSize)]
+		f.crc = crc32.Update(f.crc, castagnoli, some)
+		if f.size += int64(len(some)); f.size%blockSize == 0 {
+			f.crcs, f.crc = append(f.crcs, f.crc), 0
+		}
+		p = p[len(some):]
+	}
 }
 
 // Overflow reports that the archive was larger than its share and is not kept.
@@ -146,28 +165,56 @@ func (f *File) Seal() {
 // Size in bytes of what was written and kept.
 func (f *File) Size() int64 { return f.size }
 
-// Reader returns a new reader of the archive. It ends in ErrDamaged instead of io.EOF if the bytes
-// are not those that were written.
-func (f *File) Reader() io.Reader {
-	return &reader{file: f, from: io.NewSectionReader(f.file, 0, f.size)}
-}
+// Reader returns a new reader of the archive. It gives no byte that was not written: instead it fails
+// with ErrDamaged.
+func (f *File) Reader() io.Reader { return &reader{file: f} }
 
 // ErrDamaged: the disk returned other bytes than were written, or the file was changed.
 var ErrDamaged = errors.New("the archive in the cache path is not what was written there")
 
 type reader struct {
-	file *File
-	from io.Reader
-	crc  uint32
+	file  *File
+	block []byte // as it was read
+	rest  []byte // of block, not given out yet
+	next  int64  // number of the next block
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.from.Read(p)
-	r.crc = crc32.Update(r.crc, castagnoli, p[:n])
-	if errors.Is(err, io.EOF) && r.crc != r.file.crc {
-		return n, ErrDamaged
+	if len(r.rest) == 0 {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
 	}
-	return n, err
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// fill reads the next block.
+func (r *reader) fill() error {
+	f, at := r.file, r.next*blockSize
+	size := min(f.size-at, blockSize)
+	if size <= 0 {
+		return io.EOF
+	}
+	if r.block == nil {
+		r.block = make([]byte, size)
+	}
+	block := r.block[:size]
+	if _, err := f.file.ReadAt(block, at); errors.Is(err, io.EOF) {
+		return ErrDamaged
+	} else if err != nil {
+		return err
+	}
+	want := f.crc
+	if r.next < int64(len(f.crcs)) {
+		want = f.crcs[r.next]
+	}
+	if crc32.Checksum(block, castagnoli) != want {
+		return ErrDamaged
+	}
+	r.rest, r.next = block, r.next+1
+	return nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

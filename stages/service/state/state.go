@@ -14,6 +14,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -248,7 +249,12 @@ func (db *DB) seal(bucket, key string, value []byte) error {
 	if db.mac == nil {
 		return ErrUnbound
 	}
-	return db.put(bucket, key, append(value, db.sum(bucket, key, value)...))
+	return db.put(bucket, key, db.sealed(bucket, key, value))
+}
+
+// sealed is a value with its MAC.
+func (db *DB) sealed(bucket, key string, value []byte) []byte {
+	return append(value, db.sum(bucket, key, value)...)
 }
 
 // open returns what seal wrote; nil if it wrote nothing, or not just this.
@@ -273,9 +279,14 @@ func (db *DB) sum(bucket, key string, value []byte) []byte {
 }
 
 func (db *DB) put(bucket, key string, value []byte) error {
+	return db.putAll(map[name][]byte{{bucket, key}: value})
+}
+
+// putAll sets values that reach the disk together, or not at all.
+func (db *DB) putAll(values map[name][]byte) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.pending[name{bucket, key}] = value
+	maps.Copy(db.pending, values)
 	wait := db.now().Sub(db.flushed) < flushAfter
 	if wait && (len(db.pending) < flushItems || db.failed) {
 		return nil

@@ -48,6 +48,14 @@ func (db *DB) Upload(store, key string) (u Upload, ok bool) {
 	return u, true
 }
 
+// PutUploaded is Put for the object that an upload made: at the same moment the upload is forgotten.
+func (db *DB) PutUploaded(store, key string, e Entry) error {
+	if db.mac == nil {
+		return ErrUnbound
+	}
+	return db.putAll(map[name][]byte{{store, key}: db.sealed(store, key, encode(e)), {uploads(store), key}: nil})
+}
+
 // ForgetUpload deletes what is known of the upload of a key.
 func (db *DB) ForgetUpload(store, key string) error { return db.put(uploads(store), key, nil) }
 

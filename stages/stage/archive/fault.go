@@ -35,6 +35,7 @@ const (
 type Fault struct {
 	Path string // on disk
 	What Kind
+	Read int64 // bytes of a Truncated file before the zeros
 	Err  error // never nil; says what was being done to Path, and why it failed
 }
 
@@ -49,7 +50,11 @@ var (
 )
 
 func (st *stream) fault(path string, what Kind, err error) {
-	switch what {
+	st.report(Fault{Path: path, What: what, Err: err})
+}
+
+func (st *stream) report(f Fault) {
+	switch f.What {
 	case Changed:
 		st.result.Changed++
 	case Skipped:
@@ -58,7 +63,7 @@ func (st *stream) fault(path string, what Kind, err error) {
 		st.result.Faults++
 	}
 	if st.observer.Fault != nil {
-		st.observer.Fault(Fault{Path: path, What: what, Err: err})
+		st.observer.Fault(f)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"firn/stages/format/tarfmt"
@@ -51,7 +52,10 @@ func (st *stream) settle(m *member) {
 	failed, at := st.body.failed, st.body.failedAt
 	switch {
 	case failed != nil && !errors.Is(failed, io.EOF):
-		st.fault(path, Truncated, fmt.Errorf("reading %s at byte %d of %d (zeros stand for the rest): %w", path, at, size, failed))
+		if read := (*fs.PathError)(nil); errors.As(failed, &read) {
+			failed = read.Err // the path is named once
+		}
+		st.report(Fault{Path: path, What: Truncated, Read: at, Err: fmt.Errorf("reading %s at byte %d of %d (zeros stand for the rest): %w", path, at, size, failed)})
 	case failed != nil || err == nil && now.size < size:
 		st.fault(path, Changed, fmt.Errorf("%s %w (%d bytes, now %d)", path, ErrShrank, size, now.size))
 	case err != nil:

@@ -64,10 +64,17 @@ func TestTools(t *testing.T) {
 			cmd := exec.Command(c.command[0], c.command[1:]...)
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), "LC_ALL=C.UTF-8")
 			var said bytes.Buffer
-			cmd.Stderr = &said
-			b, err := cmd.Output()
+			file, err := os.Create(filepath.Join(dir, c.name+".tar")) // a buffer that grows costs more than all else here
 			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stdout, cmd.Stderr = file, &said
+			if err := errors.Join(cmd.Run(), file.Close()); err != nil {
 				t.Fatalf("%v\n%s", err, said.String())
+			}
+			b, err := os.ReadFile(file.Name())
+			if err != nil {
+				t.Fatal(err)
 			}
 			to := filepath.Join(dir, "to "+c.name)
 			r, f, err := lay(t, to, extract.Options{Owners: true}, b, "", nil)

@@ -63,15 +63,22 @@ type Job struct {
 	Began func(id string, partSize int64)
 	// Spared is called for a part that was not sent again, with its bytes.
 	Spared func(bytes int64)
-	// Keep reports whether an upload that failed is left as it is, for a later run; else it is
-	// aborted. broken says that the source failed.
+	// Keep reports whether an upload that failed is left as it is, to be taken up; else it is aborted.
+	// broken says that the source failed.
 	Keep func(reason error, broken bool) bool
+	// Aborted is called when an upload that failed is gone.
+	Aborted func()
+	// Retake is asked about the failure of an upload. If it returns true, Send does not return the
+	// failure; when nothing of the job is under way any more, Return gets the item, instead of Drop.
+	Retake func(reason error) bool
+	Return func(reason error, broken bool)
 
 	sender   *Sender
 	partSize int64
 	broken   atomic.Bool  // the source failed
 	cutOff   atomic.Bool  // a part failed; the store may have it or not
 	left     atomic.Int32 // parts that are neither sent nor dropped
+	retaken  atomic.Bool  // Return gets the item
 	sum      uint32       // CRC-32C of the whole object; set before the last part is emitted
 
 	parts  []store.Part                 // that are stored
@@ -158,6 +165,14 @@ func (s *Sender) Made(j *Job, object store.Object, emit func(*Part) error) error
 	j.sender = s
 	j.left.Store(1)
 	return emit(&Part{job: j, made: &object})
+}
+
+// Close lets go of the upload that the job was to go on with, if Parts is not called.
+func (j *Job) Close() error {
+	if j.Upload == nil {
+		return nil
+	}
+	return j.Upload.Close()
 }
 
 // fill makes part n of count. The last one checks that the source ends.
@@ -253,7 +268,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (_ Item, object store.Object
 	}
 	if j.failure() == nil {
 		object, err = j.send(ctx, p)
-		err = j.fail(err)
+		err = j.told(j.fail(err))
 	}
 	p.release()
 	if j.left.Add(-1) > 0 {
@@ -261,7 +276,7 @@ func (s *Sender) Send(ctx context.Context, p *Part) (_ Item, object store.Object
 	}
 	if j.failure() == nil && len(j.parts) > 1 {
 		object, err = j.upload.Complete(ctx, j.parts, j.sum)
-		err = j.fail(err)
+		err = j.told(j.fail(err))
 	}
 	if j.failure() != nil {
 		j.giveUp(ctx)
@@ -314,6 +329,15 @@ func (j *Job) failure() error {
 	return nil
 }
 
+// told returns the error with which an upload failed, unless it is taken up again.
+func (j *Job) told(err error) error {
+	if err != nil && len(j.parts) > 1 && j.Retake != nil && j.Retake(err) {
+		j.retaken.Store(true)
+		return nil
+	}
+	return err
+}
+
 // settle counts parts that will not be sent; the last ends a failed job.
 func (j *Job) settle(ctx context.Context, parts int) {
 	if parts > 0 && j.left.Add(int32(-parts)) == 0 {
@@ -345,15 +369,27 @@ func (j *Job) abort(ctx context.Context) error {
 	}
 }
 
-// giveUp aborts the upload, in a cancelled run too, unless it is to be kept, and drops the item.
+// giveUp aborts the upload, in a cancelled run too, unless it is to be kept, and drops the item or
+// returns it.
 func (j *Job) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.AbortTimeout)
 	defer cancel()
-	keep := j.upload != nil && j.Keep != nil && j.Keep(j.failure(), j.broken.Load())
-	if j.upload != nil && !keep {
-		if err := j.abort(ctx); err != nil && j.sender.Warn != nil {
+	switch reason, broken := j.failure(), j.broken.Load(); {
+	case j.upload == nil:
+	case j.Keep != nil && j.Keep(reason, broken):
+		_ = j.upload.Close() // what it holds is stored
+	default:
+		err := j.abort(ctx)
+		if err != nil && j.sender.Warn != nil {
 			j.sender.Warn(j.Key, err)
 		}
+		if err == nil && j.Aborted != nil {
+			j.Aborted()
+		}
+	}
+	if j.retaken.Load() {
+		j.Return(j.failure(), j.broken.Load())
+		return
 	}
 	j.Item.Drop(j.failure())
 }

@@ -21,17 +21,11 @@ var ErrAnswerSize = errors.New("the server's answer is larger than any such answ
 
 // A boundedClient bounds the bodies of all answers but objects, because the SDK reads them into
 // memory.
-type boundedClient struct {
-	aws.HTTPClient
-	throttled func() // may be nil
-}
+type boundedClient struct{ aws.HTTPClient }
 
 // Do sends a request.
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	answer, err := c.HTTPClient.Do(r)
-	if err == nil && c.throttled != nil && (answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests) {
-		c.throttled() // S3's SlowDown; what DynamoDB answers, a 400, is not counted
-	}
 	if err != nil || answer.Body == nil {
 		return answer, err
 	}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -44,7 +45,7 @@ type Options struct {
 
 	RetryFor  time.Duration // how long an outage is waited out; 0 is an hour, less is for ever
 	OnOutage  func(Outage)  // is told of outages, and when they are over; it must return quickly; nil: nobody
-	Throttled func()        // called when a server asks for fewer requests; may be nil
+	Throttled func()        // called each time that a server asks for fewer requests; may be nil
 }
 
 // A Bandwidth is how many bytes a second may be sent and received at a time; 0 is no limit. It is asked
@@ -60,11 +61,13 @@ const (
 )
 
 // regionForm is that of a DNS label, which is what a region becomes a part of.
-var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var regionForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+})
 
 // Check returns an error if a setting can't be right. It asks no server.
 func (o Options) Check() error {
-	if o.Region != "" && !regionForm.MatchString(o.Region) {
+	if o.Region != "" && !regionForm().MatchString(o.Region) {
 		return fmt.Errorf("region %q: a region is written like eu-central-1", o.Region)
 	}
 	if o.Endpoint == "" {
@@ -104,12 +107,12 @@ func Load(ctx context.Context, o Options) (aws.Config, *Weather, error) {
 	if err != nil {
 		return aws.Config{}, nil, pipeline.Fatal(loadFault(ctx, err))
 	}
-	if cfg.Region != "" && !regionForm.MatchString(cfg.Region) {
+	if cfg.Region != "" && !regionForm().MatchString(cfg.Region) {
 		return aws.Config{}, nil, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
 	client := o.client(cfg)
-	cfg.HTTPClient = boundedClient{client, o.Throttled}
-	return cfg, o.weather(&cfg, client), nil
+	cfg.HTTPClient = boundedClient{client}
+	return cfg, o.weather(ctx, &cfg, client), nil
 }
 
 func loadFault(ctx context.Context, err error) error {

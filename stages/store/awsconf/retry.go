@@ -23,11 +23,13 @@ import (
 // throttles are the answers that ask for fewer requests.
 var throttles = retry.IsErrorThrottles(retry.DefaultThrottles)
 
-// weather makes the weather of one client, and has its requests follow it.
-func (o Options) weather(cfg *aws.Config, client aws.HTTPClient) *Weather {
+// weather makes the weather of one client, and has its requests follow it. ctx ends when the run is being
+// cancelled.
+func (o Options) weather(ctx context.Context, cfg *aws.Config, client aws.HTTPClient) *Weather {
 	w := &Weather{
 		limit: max(cmp.Or(o.RetryFor, defaultRetryFor), 0), most: cmp.Or(o.MaxBackoff, defaultMaxBackoff), tries: cmp.Or(o.Attempts, cfg.RetryMaxAttempts, defaultAttempts),
 		tell: o.OnOutage, idle: func() {}, probe: func(context.Context) error { return nil }, turn: make(chan struct{}, 1),
+		cancelled: ctx.Done(),
 	}
 	if w.tell == nil {
 		w.tell = func(Outage) {}
@@ -37,7 +39,7 @@ func (o Options) weather(cfg *aws.Config, client aws.HTTPClient) *Weather {
 	}
 	cfg.RetryMaxAttempts = 0 // or the SDK would count tries of its own
 	base, credentials := cfg.RetryMode, cfg.Credentials
-	cfg.Retryer = func() aws.Retryer { return &retryer{newBase(base, credentials), w} }
+	cfg.Retryer = func() aws.Retryer { return &retryer{newBase(base, credentials), w, o.Throttled} }
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(watcher{w}, "Retry", middleware.Before)
 	})
@@ -62,7 +64,8 @@ func newBase(mode aws.RetryMode, provider aws.CredentialsProvider) aws.RetryerV2
 // A retryer lets the weather decide when a request is sent again, and whether.
 type retryer struct {
 	aws.RetryerV2
-	w *Weather
+	w         *Weather
+	throttled func() // may be nil
 }
 
 // MaxAttempts is no limit: the weather has one.
@@ -81,6 +84,9 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 
 // GetRetryToken waits until the request can be sent again.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
+	if r.throttled != nil && isBusy(err) {
+		r.throttled()
+	}
 	t, ok := ctx.Value(tryKey{}).(*try)
 	if !ok {
 		t = new(try)
@@ -179,7 +185,7 @@ func words(err error) string {
 	errno, system := errors.AsType[syscall.Errno](err)
 	var timeout interface{ Timeout() bool }
 	switch {
-	case Code(err) != "" && !strings.Contains(Code(err), " "):
+	case Code(err) != "" && len(Code(err)) < 50 && !strings.Contains(Code(err), " "):
 		return Code(err)
 	case Status(err) != 0:
 		return http.StatusText(Status(err))

@@ -20,6 +20,9 @@ import (
 // request that still fails has a bounded number of tries. To be asked for fewer requests costs no
 // try either: such requests go on as long as any of them gets through.
 //
+// A run that is being cancelled waits for nothing: before its next request the service is asked once
+// more, and if it does not answer soon, nothing is sent any more.
+//
 // It is for many goroutines.
 type Weather struct {
 	limit, most time.Duration // of an outage, 0: none; of one wait
@@ -27,10 +30,12 @@ type Weather struct {
 	tell        func(Outage)
 	idle        func() // closes connections that an outage may have killed
 
-	service string
-	probe   func(context.Context) error
+	service, where string
+	probe          func(context.Context) error
 
-	turn chan struct{} // of who asks for all others: it holds a value while somebody does
+	turn      chan struct{}   // of who asks for all others: it holds a value while somebody does
+	cancelled <-chan struct{} // closed when the run is being cancelled
+	lastly    sync.Once       // what is asked then
 
 	mu      sync.Mutex
 	reached bool // at least once
@@ -53,10 +58,13 @@ type spell struct {
 // An Outage is a time in which a service does not answer, or only asks for fewer requests.
 type Outage struct {
 	Service string // "S3"
-	Cause   string // a few words
+	Where   string // its URL, "" if it is AWS
+	Cause   string // a few words; they may be the server's own
 	Busy    bool   // it answers, and asks for fewer requests
+	First   bool   // nothing has reached it before
 	Since   time.Time
 	Next    time.Time     // of the next try; zero: it is over
+	Until   time.Time     // when the run is given up; zero: never
 	For     time.Duration // until now, or until its end
 }
 
@@ -86,17 +94,18 @@ const (
 	defaultMaxBackoff = 30 * time.Second
 	firstBackoff      = 500 * time.Millisecond
 	probeFor          = 20 * time.Second // how long the probe may take
-	tellAfter         = 5 * time.Second  // of an outage: less is no news
+	lastProbeFor      = 3 * time.Second  // in a run that is being cancelled
+	tellAfter         = 5 * time.Second  // of an outage: less is no news, if the service was reached before
 	nameTries         = 3                // of a host that has no address and never had one
 )
 
 // errTries: the service is reached, and the request failed each time.
 var errTries = errors.New("it failed at every try")
 
-// Watch names the service and how it is probed: by one small request, which is sent with a context
-// that the weather gives it.
-func (w *Weather) Watch(service string, probe func(context.Context) error) {
-	w.service, w.probe = service, probe
+// Watch names the service, the URL that the user gave it, "" if it is AWS, and how it is probed: by one
+// small request, which is sent with a context that the weather gives it.
+func (w *Weather) Watch(service, where string, probe func(context.Context) error) {
+	w.service, w.where, w.probe = service, where, probe
 }
 
 // A try is what the weather knows of one request.
@@ -109,12 +118,15 @@ type try struct {
 
 // pass waits until requests are sent at all.
 func (w *Weather) pass(ctx context.Context) error {
-	w.mu.Lock()
-	down, gone := w.down, w.gone
-	w.mu.Unlock()
 	if ctx.Value(probing{}) != nil {
 		return nil
 	}
+	if w.isCancelled() && ctx.Err() == nil {
+		w.lastly.Do(w.askLast)
+	}
+	w.mu.Lock()
+	down, gone := w.down, w.gone
+	w.mu.Unlock()
 	if gone != nil || down == nil {
 		return gone
 	}
@@ -145,7 +157,7 @@ func (w *Weather) failed(ctx context.Context, t *try, err error) error {
 		if t.counted++; t.counted >= nameTries {
 			return errTries
 		}
-		return sleep(ctx, w.backoff(t.counted), nil)
+		return sleep(ctx, w.backoff(t.counted), nil, nil)
 	}
 	if t.failures > 1 || isDial(err) {
 		if waited, err := w.wait(ctx, seen, err); err != nil || waited {
@@ -155,7 +167,7 @@ func (w *Weather) failed(ctx context.Context, t *try, err error) error {
 	if t.counted++; t.counted >= w.tries {
 		return errTries
 	}
-	return sleep(ctx, w.backoff(t.counted), nil)
+	return sleep(ctx, w.backoff(t.counted), nil, nil)
 }
 
 // wait finds out whether the service is reached, which it is if it answered since there were so many
@@ -197,12 +209,14 @@ func (w *Weather) watch(ctx context.Context, s *spell, cause error) error {
 		if err != nil {
 			return err
 		}
-		if err := sleep(ctx, pause, s.over); err != nil {
+		if err := sleep(ctx, pause, s.over, w.cancelled); err != nil {
 			return err
 		}
 		select {
 		case <-s.over:
 			return nil
+		case <-w.cancelled:
+			continue
 		default:
 		}
 		if cause = w.ask(ctx); cause == nil {
@@ -213,7 +227,11 @@ func (w *Weather) watch(ctx context.Context, s *spell, cause error) error {
 
 // ask sends the probe. An answer ends an outage.
 func (w *Weather) ask(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(context.WithValue(ctx, probing{}, true), probeFor)
+	limit := probeFor
+	if w.isCancelled() {
+		limit = lastProbeFor
+	}
+	asking, cancel := context.WithTimeout(context.WithValue(ctx, probing{}, true), limit)
 	defer cancel()
 	err := w.probe(asking)
 	if isAnswer(err) {
@@ -223,17 +241,55 @@ func (w *Weather) ask(ctx context.Context) error {
 	return err
 }
 
-// shut begins an outage.
+func (w *Weather) isCancelled() bool {
+	select {
+	case <-w.cancelled:
+		return true
+	default:
+		return false
+	}
+}
+
+// askLast finds out whether the service is reached in a run that is being cancelled. If it is not, the
+// run is given up.
+func (w *Weather) askLast() {
+	w.mu.Lock()
+	down := w.down
+	w.mu.Unlock()
+	var cause error
+	if down == nil {
+		since := time.Now()
+		if cause = w.ask(context.Background()); cause == nil || isBusy(cause) {
+			return
+		}
+		down = w.shut(since, cause)
+	}
+	_, _ = w.next(down, cause, 1) // keeps the error
+}
+
+// shut begins an outage, unless there is one.
 func (w *Weather) shut(since time.Time, cause error) *spell {
 	w.idle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.down = &spell{Outage: Outage{Service: w.service, Since: since, Cause: words(cause)}, err: cause, over: make(chan struct{})}
+	if w.down == nil {
+		w.down = w.newSpell(since)
+		w.down.First, w.down.err, w.down.Cause = !w.reached, cause, words(cause)
+	}
 	return w.down
 }
 
+func (w *Weather) newSpell(since time.Time) *spell {
+	s := &spell{Outage: Outage{Service: w.service, Where: w.where, Since: since}, over: make(chan struct{})}
+	if w.limit > 0 {
+		s.Until = since.Add(w.limit)
+	}
+	return s
+}
+
 // next is how long to wait after so many failures in a spell, of which it tells. cause is the last one;
-// nil if there is none since. Error: an *OutageError if the spell is over the limit.
+// nil if there is none since. Error: an *OutageError if the spell is over the limit, or the run is being
+// cancelled and the service not reached.
 func (w *Weather) next(s *spell, cause error, failures int) (time.Duration, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -242,7 +298,7 @@ func (w *Weather) next(s *spell, cause error, failures int) (time.Duration, erro
 	if cause != nil {
 		s.err, s.Cause = cause, words(cause)
 	}
-	if w.limit > 0 && s.For >= w.limit {
+	if w.limit > 0 && s.For >= w.limit || !s.Busy && w.isCancelled() {
 		w.gone = &OutageError{s.Outage, s.err}
 		return 0, w.gone
 	}
@@ -254,7 +310,7 @@ func (w *Weather) next(s *spell, cause error, failures int) (time.Duration, erro
 		return pause, nil // another request has told when it is sent
 	}
 	s.Next = now.Add(pause)
-	if s.told = s.told || s.For >= tellAfter; s.told {
+	if s.told = s.told || s.First || s.For >= tellAfter; s.told {
 		w.tell(s.Outage)
 	}
 	return pause, nil
@@ -264,7 +320,8 @@ func (w *Weather) next(s *spell, cause error, failures int) (time.Duration, erro
 func (w *Weather) rest(ctx context.Context, t *try, cause error) error {
 	w.mu.Lock()
 	if w.busy == nil {
-		w.busy = &spell{Outage: Outage{Service: w.service, Since: time.Now(), Busy: true}}
+		w.busy = w.newSpell(time.Now())
+		w.busy.Busy = true
 	}
 	s := w.busy
 	w.mu.Unlock()
@@ -275,7 +332,7 @@ func (w *Weather) rest(ctx context.Context, t *try, cause error) error {
 	if err != nil {
 		return err
 	}
-	return sleep(ctx, pause, nil)
+	return sleep(ctx, pause, nil, nil)
 }
 
 // answered notes that the service has answered: a request of the run, or the probe.
@@ -310,18 +367,17 @@ func (w *Weather) backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// sleep returns early when over is closed, and with ctx's cause when ctx ends.
-func sleep(ctx context.Context, d time.Duration, over <-chan struct{}) error {
+// sleep returns early when over or cancelled is closed, and with ctx's cause when ctx ends.
+func sleep(ctx context.Context, d time.Duration, over, cancelled <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-over:
-		return nil
+	case <-cancelled:
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
+	return context.Cause(ctx)
 }
 
 // isBusy reports whether a service asked for fewer requests, or for patience.

@@ -25,12 +25,16 @@ type sky struct {
 	fault func(key string) error // nil: none; key "" is the probe
 	sent  map[string]int
 	told  []Outage
+
+	cancel func() // the run
 }
 
 func newSky(limit time.Duration) *sky {
 	s := &sky{sent: map[string]int{}}
-	s.Weather = Options{RetryFor: limit, OnOutage: func(o Outage) { s.told = append(s.told, o) }}.weather(new(aws.Config), nil)
-	s.Watch("S3", func(context.Context) error { return s.do("") })
+	var run context.Context
+	run, s.cancel = context.WithCancel(context.Background())
+	s.Weather = Options{RetryFor: limit, OnOutage: func(o Outage) { s.told = append(s.told, o) }}.weather(run, new(aws.Config), nil)
+	s.Watch("S3", "https://s3.example", func(context.Context) error { return s.do("") })
 	return s
 }
 
@@ -258,6 +262,91 @@ func TestOutageCancelled(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(at))
 		}
 	})
+}
+
+// TestFirstContact: a service that nothing has reached yet is told of at once, and later outages when
+// they have lasted.
+func TestFirstContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSky(time.Hour)
+		for _, after := range []time.Duration{0, tellAfter} {
+			s.told = nil
+			s.set(all(refused))
+			start := time.Now()
+			time.AfterFunc(time.Minute, func() { s.set(nil) })
+			if err := s.send(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			first, last := s.told[0], s.told[len(s.told)-1]
+			if first.First != (after == 0) || first.Where != "https://s3.example" || first.For < after || first.For > 4*after || first.Until.Sub(start) != time.Hour {
+				t.Errorf("told first: %+v", first)
+			}
+			if !last.Next.IsZero() || last.First != first.First || last.Since != first.Since {
+				t.Errorf("told last: %+v", last)
+			}
+		}
+	})
+}
+
+// TestCancelledRun: what a run that is being cancelled still has to send waits for no outage.
+func TestCancelledRun(t *testing.T) {
+	for name, tt := range map[string]struct {
+		known bool  // the outage began before
+		fault error // when the run is cancelled
+		wait  time.Duration
+		sent  int // probes
+	}{
+		"reached":     {sent: 1},
+		"known":       {known: true, fault: refused},
+		"not known":   {fault: refused, sent: 1},
+		"no answer":   {fault: context.DeadlineExceeded, wait: lastProbeFor, sent: 1},
+		"asks for it": {fault: slow, sent: 1, wait: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSky(-1)
+				s.Watch("S3", "", func(ctx context.Context) error {
+					err := s.do("")
+					if errors.Is(err, context.DeadlineExceeded) {
+						<-ctx.Done()
+					}
+					return err
+				})
+				if err := s.send(t.Context(), "before"); err != nil {
+					t.Fatal(err)
+				}
+				var waits sync.WaitGroup
+				if tt.known {
+					s.set(all(refused))
+					for range 3 {
+						waits.Go(func() {
+							if err := s.send(context.WithoutCancel(t.Context()), "waits"); err == nil {
+								t.Error("sent")
+							}
+						})
+					}
+					time.Sleep(time.Minute)
+				}
+				s.set(all(tt.fault))
+				s.sent[""] = 0
+				s.cancel()
+				at := time.Now()
+				waits.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), tt.wait+time.Second)
+				defer cancel()
+				for range 2 {
+					err := s.send(ctx, "after")
+					given := tt.fault != nil && tt.fault != slow
+					if out := new(OutageError); errors.As(err, &out) != given || err == nil != (tt.fault == nil) {
+						t.Errorf("%v", err)
+					}
+				}
+				if took := time.Since(at); took > tt.wait+time.Second || s.sent[""] != tt.sent {
+					t.Errorf("%d probes in %s", s.sent[""], took)
+				}
+			})
+		})
+	}
 }
 
 // TestNoSuchHost: a name that never had an address is a typo.

@@ -100,7 +100,7 @@ func (s *Store) ResumeUpload(ctx context.Context, key, id string, o store.PutOpt
 	}
 	slices.SortFunc(parts, func(a, b store.Part) int { return a.Number - b.Number })
 	if err := s.Limits().CheckListed(parts, o.PartSize); err != nil {
-		return nil, nil, errors.Join(s.fault("resuming the upload of "+key, err), u.close())
+		return nil, nil, errors.Join(s.fault("resuming the upload of "+key, err), u.Close())
 	}
 	return u, parts, nil
 }
@@ -133,7 +133,7 @@ func (s *Store) resume(ctx context.Context, key, id string, o store.PutOptions) 
 		err = u.readNotes()
 	}
 	if err != nil {
-		return nil, errors.Join(err, u.close())
+		return nil, errors.Join(err, u.Close())
 	}
 	return u, nil
 }
@@ -182,8 +182,8 @@ func (u *upload) readNotes() error {
 	return nil
 }
 
-// close closes the upload's files and leaves them where they are.
-func (u *upload) close() error {
+// Close closes the upload's files and leaves them where they are.
+func (u *upload) Close() error {
 	var errs []error
 	for _, f := range []*os.File{u.temp.file, u.notes} {
 		if f != nil {

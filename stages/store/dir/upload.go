@@ -87,12 +87,12 @@ func (u *upload) Complete(ctx context.Context, parts []store.Part, crc32c uint32
 	}
 	o, err := u.temp.commit(ctx, size, crc32c, u.options)
 	if err == nil {
-		_ = u.close() // all is on the disk
+		_ = u.Close() // all is on the disk
 	}
 	return o, err
 }
 
-func (u *upload) Abort(context.Context) error { return errors.Join(u.close(), u.temp.remove()) }
+func (u *upload) Abort(context.Context) error { return errors.Join(u.Close(), u.temp.remove()) }
 
 // strayAge is how old a file without a description must be to count as a dead run's: a live run's
 // lacks one for a moment only.

@@ -47,11 +47,15 @@ func setEnv(t *testing.T, env []string) {
 	}
 }
 
-func open(t *testing.T, table, endpoint string) *dynamodb.Table {
+func open(t *testing.T, table, endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Table {
 	t.Helper()
-	opened, err := dynamodb.Open(t.Context(), dynamodb.Options{
-		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Second},
-	})
+	o := dynamodb.Options{
+		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Minute},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	opened, err := dynamodb.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +158,12 @@ func TestForeignItems(t *testing.T) {
 func TestThrottled(t *testing.T) {
 	s, faults := serve(t)
 	s.CreateTable(t, "records")
-	table := open(t, "records", faults.Endpoint)
-	for _, f := range []harness.Fault{harness.Throttled(), harness.InternalError(), {Drop: true}, {LoseResponse: true}, {CutResponse: 1}} {
+	var asked atomic.Int64 // how often for fewer requests
+	table := open(t, "records", faults.Endpoint, func(o *dynamodb.Options) { o.Throttled = func() { asked.Add(1) } })
+	for _, f := range []harness.Fault{
+		harness.Throttled(), {Status: 400, Code: "ThrottlingException"}, harness.InternalError(), {Drop: true}, {LoseResponse: true}, {CutResponse: 1},
+	} {
+		asked.Store(0)
 		faults.ResetCounts()
 		faults.SetRule(func(c harness.Call) harness.Fault {
 			if c.Number <= 2 {
@@ -172,6 +180,13 @@ func TestThrottled(t *testing.T) {
 		}
 		if n := faults.Count("BatchGetItem"); n != 3 {
 			t.Errorf("%+v: %d tries, want 3", f, n)
+		}
+		want := int64(0)
+		if f.Status == 400 {
+			want = 4 // PutItem and BatchGetItem, twice each
+		}
+		if n := asked.Load(); n != want {
+			t.Errorf("%+v: asked for fewer requests %d times, want %d", f, n, want)
 		}
 	}
 	faults.SetRule(func(harness.Call) harness.Fault { return harness.Throttled() })
@@ -226,8 +241,8 @@ func localEnv(t *testing.T) {
 
 func TestUnprocessedKeys(t *testing.T) {
 	localEnv(t)
-	var calls atomic.Int64
-	table := open(t, "records", unprocessed(t, 17, &calls).URL)
+	var calls, asked atomic.Int64
+	table := open(t, "records", unprocessed(t, 17, &calls).URL, func(o *dynamodb.Options) { o.Throttled = func() { asked.Add(1) } })
 	var keys []string
 	for i := range 250 {
 		keys = append(keys, fmt.Sprint("k", i))
@@ -235,6 +250,9 @@ func TestUnprocessedKeys(t *testing.T) {
 	got, err := table.Get(t.Context(), keys)
 	if err != nil || len(got) != len(keys) {
 		t.Errorf("%d records of %d, %v", len(got), len(keys), err)
+	}
+	if n := calls.Load() - 3; asked.Load() != n { // but for the last of each hundred
+		t.Errorf("asked for fewer requests %d times, want %d", asked.Load(), n)
 	}
 	calls.Store(0)
 	_, err = open(t, "records", unprocessed(t, 0, &calls).URL).Get(t.Context(), keys[:1])

@@ -121,7 +121,7 @@ func TestEndlessParts(t *testing.T) {
 func TestEndlessAnswers(t *testing.T) {
 	localEnv(t)
 	var requests, sent atomic.Int64
-	text := []byte(strings.Repeat("x", 1<<20))
+	text := []byte(strings.Repeat(strings.Repeat("x", 1020)+"<y/>", 1<<10)) // one long text would be copied as it grows
 	st := answer(t, func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		if r.URL.Query().Get("status") != "" || strings.HasSuffix(r.URL.Path, "refused") {

@@ -51,11 +51,12 @@ func (s *Store) ResumeUpload(ctx context.Context, key, id string, o store.PutOpt
 	return &upload{s: s, key: key, id: id, options: o}, parts, nil
 }
 
+// listedParts leaves out their CRCs: whoever may write to the bucket can send another part that has
+// the CRC of ours. None but ours has its ETag, which is an MD5 (S3 API reference, Object).
 func listedParts(page *s3.ListPartsOutput) []store.Part {
 	parts := make([]store.Part, len(page.Parts))
 	for i, p := range page.Parts {
 		parts[i] = store.Part{Number: int(aws.ToInt32(p.PartNumber)), Size: aws.ToInt64(p.Size), ETag: plainETag(p.ETag)}
-		parts[i].CRC32C, parts[i].HasCRC32C = decodeCRC(p.ChecksumCRC32C, "")
 	}
 	return parts
 }

@@ -55,7 +55,8 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open loads the AWS settings. Only Check asks the bucket. Errors are marked with pipeline.Fatal.
+// Open loads the AWS settings. Only Check asks the bucket. When ctx ends, outages are not waited out any
+// more. Errors are marked with pipeline.Fatal.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := CheckBucket(o.Bucket); err != nil {
 		return nil, pipeline.Fatal(err)
@@ -87,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		client: client, bucket: o.Bucket, prefix: o.Prefix, acl: types.ObjectCannedACL(o.ACL), lock: o.Lock, region: cfg.Region,
 		access: awsconf.NewClient(cfg, endpoint),
 	}
-	weather.Watch("S3", func(ctx context.Context) error {
+	weather.Watch("S3", endpoint, func(ctx context.Context) error {
 		_, err := s.first(ctx, impatient)
 		return err
 	})

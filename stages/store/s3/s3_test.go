@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -40,7 +41,7 @@ func serve(t testing.TB, options ...func(*harness.S3Config)) *server {
 // open opens the server's bucket; changes are made to options that don't wait between tries.
 func (s *server) open(t testing.TB, changes ...func(*s3.Options)) *s3.Store {
 	t.Helper()
-	o := s3.Options{Bucket: s.Bucket, Options: awsconf.Options{MaxBackoff: time.Millisecond, RetryFor: time.Second}}
+	o := s3.Options{Bucket: s.Bucket, Options: awsconf.Options{MaxBackoff: time.Millisecond, RetryFor: time.Minute}}
 	for _, change := range changes {
 		change(&o)
 	}
@@ -94,6 +95,31 @@ func TestResume(t *testing.T) {
 		in := func(o *s3.Options) { o.Bucket = bucket }
 		return s.open(t, in), s.open(t, in)
 	})
+}
+
+// A part that somebody else sent to our upload is not ours, whatever its CRC, and so none is believed.
+func TestForgedPart(t *testing.T) {
+	st := serve(t).open(t)
+	body, o := storetest.Bytes("forged", 5*mib), store.PutOptions{PartSize: 5 * mib}
+	crc := store.CRC32C(body)
+	forged := storetest.Forge(make([]byte, len(body)), crc)
+	if store.CRC32C(forged) != crc || bytes.Equal(forged, body) {
+		t.Fatalf("the CRC is %08x, not %08x", store.CRC32C(forged), crc)
+	}
+	sent := store.Part{Number: 1, Size: 5 * mib, CRC32C: crc, ETag: store.PutETag(body)}
+	for name, b := range map[string][]byte{"ours": body, "forged": forged} {
+		u, err := st.CreateUpload(t.Context(), "k", o)
+		if err == nil {
+			_, err = u.Part(t.Context(), 1, b, crc)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, parts, err := st.ResumeUpload(t.Context(), "k", u.ID(), o)
+		if err != nil || len(parts) != 1 || parts[0].Holds(sent) != (name == "ours") {
+			t.Errorf("%s: %+v, %v", name, parts, err)
+		}
+	}
 }
 
 func TestStoreVersioned(t *testing.T) {

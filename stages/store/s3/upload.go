@@ -144,6 +144,9 @@ func (u *upload) made(o store.Object, parts []store.Part, size int64, crc uint32
 
 func (u *upload) Abort(ctx context.Context) error { return u.s.AbortUpload(ctx, u.key, u.id) }
 
+// Close has nothing to let go of.
+func (u *upload) Close() error { return nil }
+
 // AbortUpload needs the right s3:AbortMultipartUpload.
 func (s *Store) AbortUpload(ctx context.Context, key, id string) error {
 	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &key, UploadId: &id})

@@ -102,7 +102,7 @@ func testMultipart(t *testing.T, s store.Store) {
 		{"one part", 17, []int{1}},
 		{"two parts", 1, []int{1, 2}},
 		{"last part as large as the others", int(max(s.Limits().MinPart, 1000)), []int{2, 1, 3}},
-		{"backwards, and parts sent twice", 999, []int{4, 3, 2, 1, 3, 4}},
+		{"backwards, and parts sent twice", 999, []int{3, 2, 1, 2, 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newParted(tt.name, s, slices.Max(tt.order), tt.last)

@@ -64,15 +64,29 @@ func Put(t testing.TB, s store.Store, key string, body []byte, o store.PutOption
 // Read gives all bytes of an object.
 func Read(t testing.TB, s store.Store, key string, o store.GetOptions) []byte {
 	t.Helper()
+	return read(t, s, key, o, 0)
+}
+
+// read is Read of an object of about so many bytes.
+func read(t testing.TB, s store.Store, key string, o store.GetOptions, size int) []byte {
+	t.Helper()
 	r, err := s.Get(t.Context(), key, o)
 	if err != nil {
 		t.Fatalf("reading %q: %v", key, err)
 	}
-	b, err := io.ReadAll(r)
+	b, err := ReadAll(r, size)
 	if err := errors.Join(err, r.Close()); err != nil {
 		t.Fatalf("reading %q: %v", key, err)
 	}
 	return b
+}
+
+// ReadAll reads about so many bytes. It is cheaper than io.ReadAll, whose buffer grows: under the race
+// detector, the copies of some megabytes take most of a test's time.
+func ReadAll(r io.Reader, size int) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // Keys lists the keys with a prefix.
@@ -114,7 +128,7 @@ func MustHold(t testing.TB, s store.Store, key string, body []byte, o store.PutO
 		t.Errorf("%q: modified %s", key, head.Modified)
 	}
 	if !store.IsCold(class) {
-		if got := Read(t, s, key, store.GetOptions{}); !bytes.Equal(got, body) {
+		if got := read(t, s, key, store.GetOptions{}, len(body)); !bytes.Equal(got, body) {
 			t.Errorf("%q: %d bytes read, not the %d that were stored", key, len(got), len(body))
 		}
 	}

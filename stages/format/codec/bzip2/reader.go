@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"slices"
 	"sync"
 
 	"firn/stages/format/codec/free"
@@ -89,4 +88,9 @@ func (d *reader) Close() error {
 }
 
 // newBlock returns a buffer of the largest block.
-func newBlock(l free.List) []byte { return slices.Grow(l.Get(), maxBlock)[:maxBlock] }
+func newBlock(l free.List) []byte {
+	if b := l.Get(); cap(b) >= maxBlock {
+		return b[:maxBlock]
+	}
+	return make([]byte, maxBlock)
+}
