@@ -1,4 +1,4 @@
-# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-codecs | make fuzz
+# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-codecs | make fuzz
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -67,6 +67,11 @@ bench: ## benchmarks of every room, in benchstat's form
 bench-peers: build ## firn against tar | pigz or lbzip2 | openssl | aws s3 cp, interleaved
 	bench/tools.sh peers
 	go run ./bench/peers
+
+.PHONY: bench-links
+bench-links: build ## firn against aws s3 cp, s5cmd and rclone over links with latency, interleaved
+	bench/tools.sh links
+	PATH="$(CURDIR)/bin/peers:$$PATH" go run ./bench/links/cmd
 
 .PHONY: bench-codecs
 bench-codecs: ## every codec and level beside the native tools

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs the programs that tests ("test") or comparisons ("peers") talk to,
-# from Debian, whose release pins their versions; nothing if all are there. For
-# tests, test files too: see vectors.sh.
+# Installs the programs that tests ("test") or comparisons ("peers", "links")
+# talk to, from Debian, whose release pins their versions; nothing if all are
+# there. For tests, test files too: see vectors.sh. s5cmd, which Debian has not,
+# goes to bin/peers.
 set -euo pipefail
 packages() {
   case $1 in
-    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm" ;;
+    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm; prometheus prometheus; promtool prometheus; prometheus-node-exporter prometheus-node-exporter" ;;
     peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
-    *) echo "usage: $0 test|peers ..." >&2; exit 2 ;;
+    links) echo "aws awscli; rclone rclone" ;;
+    *) echo "usage: $0 test|peers|links ..." >&2; exit 2 ;;
   esac
 }
 missing=()
@@ -29,3 +31,5 @@ install() {
 }
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 [[ " $* " != *" test "* ]] || "$(dirname "$0")/vectors.sh"
+[[ " $* " != *" links "* ]] || [ -x "$(dirname "$0")/../bin/peers/s5cmd" ] ||
+  GOBIN="$(realpath "$(dirname "$0")/..")/bin/peers" CGO_ENABLED=0 go install github.com/peak/s5cmd/v2@v2.2.2

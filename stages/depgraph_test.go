@@ -167,6 +167,11 @@ var rules = []rule{{
 	why:   "only drivers, and cmd that wires them in, know the AWS SDK",
 	about: func(pkg string) bool { return in(pkg, "firn/stages") && !in(pkg, drivers...) && pkg != awsconf },
 	may:   func(_, imported string, _ graph) bool { return !in(imported, awsSDK, awsconf) },
+}, {
+	why:    "only the room for monitoring knows Prometheus",
+	about:  func(pkg string) bool { return in(pkg, "firn") && pkg != "firn/cmd/firn/monitor" },
+	direct: true,
+	may:    func(_, imported string, _ graph) bool { return !in(imported, "github.com/prometheus") },
 }}
 
 // broken lists every import that breaks a rule, with the rule.
@@ -275,6 +280,8 @@ func TestDependencyRulesBite(t *testing.T) {
 		{"firn/stages/stage/check", "firn/stages/store/dynamodb", "wires store drivers"},
 		{"firn/stages/store/s3", "firn/stages/store/dir", "wires store drivers"},
 		{"firn/stages/stage/upload", awsSDK + "/service/s3", "AWS SDK"},
+		{"firn/stages/service/report", "github.com/prometheus/client_golang/prometheus", "knows Prometheus"},
+		{"firn/cmd/firn/ui", "github.com/prometheus/common/expfmt", "knows Prometheus"},
 		{"firn/cmd/firn", "firn/stages/store/s3", ""},
 		{"firn/cmd/firn", "firn/stages/verify", ""},
 		{"firn/bench/harness", "firn/stages/store/dynamodb", ""},

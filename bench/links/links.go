@@ -10,7 +10,7 @@
 //
 //   - The link's: how long a bare TCP client needs to bring the same bytes over the same link, in as
 //     many requests and over as many connections as firn may have, to a server that does nothing else.
-//     It is measured in the same round.
+//     It is measured in each round, and the shortest time counts.
 //   - The processors': the CPU seconds of the client, of the server and of the link, which share the
 //     machine, divided by its processors.
 package links

@@ -95,7 +95,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What is printed are medians, the ratio to the best peer, and the limit that binds.
+// What is printed are medians, the ratio to the best peer, and the limit that binds: the link's best.
 func TestPrint(t *testing.T) {
 	o := Options{Loads: []Load{{Name: "load"}}, Latencies: []time.Duration{20 * time.Millisecond}, Tools: []Tool{
 		{Name: "firn"}, {Name: "slow", Peer: true}, {Name: "quick", Peer: true},
@@ -112,9 +112,9 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| 20 ms | firn | 3.00 | 1.50 | 0.75 | link | 2.00 | 1.50 |\n",
+		"| 20 ms | firn | 3.00 | 1.50 | 0.75 | link | 1.50 | 2.00 |\n",
 		"| 20 ms | slow | 8.00 | 4.00 | 2.00 | CPU | 2.67 | 3.00 |\n",
-		"| 20 ms | quick | 4.00 | 2.00 | 1.00 | link | 2.00 | 2.00 |\n",
+		"| 20 ms | quick | 4.00 | 2.00 | 1.00 | link | 1.50 | 2.67 |\n",
 	} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("no %q in\n%s", want, table.String())

@@ -65,6 +65,7 @@ type backupFlags struct {
 	cache   flags.Cache
 	output  flags.Output
 	machine machineFlags
+	watch   flags.Monitor
 	dryRun  bool
 	anew    bool
 	rekey   bool
@@ -93,6 +94,7 @@ func (b *backupFlags) groups() flags.Groups {
 		flags.NewGroup("What is saved, and how", &b.tree, &b.archive),
 		where,
 		shown,
+		flags.NewGroup("Monitoring", &b.watch),
 		flags.NewGroup("Resources (the defaults suit the machine)", &b.cache, &b.machine),
 	}
 }
@@ -303,7 +305,11 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 }
 
 func (b *backupFlags) run(p *program) error {
-	return p.operate(ui.Backup(), &b.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+	of := &watchedRun{
+		flags: b.watch, command: "backup", dryRun: b.dryRun,
+		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
+	}
+	return p.operate(ui.Backup(), &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)
 		if err != nil {
 			return nil, err

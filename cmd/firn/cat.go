@@ -81,7 +81,7 @@ func (q *quietFlag) AddFlags(f *pflag.FlagSet) {
 
 func (c *catFlags) run(p *program, path string) error {
 	out := &pipe{to: p.stdout}
-	err := p.operate(ui.Cat(), &flags.Output{Quiet: bool(c.quiet)}, func(ctx context.Context, m *means) (*job.Handle, error) {
+	err := p.operate(ui.Cat(), &flags.Output{Quiet: bool(c.quiet)}, nil, func(ctx context.Context, m *means) (*job.Handle, error) {
 		cached := c.cache
 		c.cache.Path = "" // no state is kept, so nothing is locked: a backup may run at the same time
 		if err := c.open(ctx, m, store.ToRead); err != nil {

@@ -59,7 +59,7 @@ type rebuildFlags struct {
 }
 
 func (r *rebuildFlags) run(p *program) error {
-	return p.operate(ui.Rebuild(), &r.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+	return p.operate(ui.Rebuild(), &r.output, nil, func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := r.open(ctx, m, store.ToWrite); err != nil {
 			return nil, err
 		}

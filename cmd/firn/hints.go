@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/monitor"
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
 	"firn/stages/browse"
@@ -137,6 +138,12 @@ var hints = []func(error) string{
 	as(always[*cacheError]("name another --cache-path")),
 	as(always[*spool.WriteError]("free some space, name another --cache-path, or lower --spool-limit"), full...),
 	is(spool.ErrDamaged, "check that disk, or name another --cache-path"),
+
+	as(always[*monitor.FileError]("make that directory, or name another --metrics-file"), fs.ErrNotExist),
+	as(always[*monitor.FileError]("let this user write there, or name another --metrics-file"), fs.ErrPermission, syscall.EROFS),
+	as(always[*monitor.AddressError]("another run of firn may use it: name another --metrics-address"), syscall.EADDRINUSE),
+	as(always[*monitor.AddressError]("name an address of this machine as --metrics-address")),
+	as(always[*monitor.PingError]("check --ping-url, and whether this machine reaches that host")),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),

@@ -12,7 +12,7 @@ import (
 	"firn/cmd/firn/ui"
 )
 
-//go:generate go test -p 1 -run TestReference . ./ui ./show -update
+//go:generate go test -p 1 -run TestReference . ./ui ./show ./monitor -update
 
 // version is set by the linker; without it, the version of the module is used.
 var version = ""

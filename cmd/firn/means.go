@@ -31,6 +31,7 @@ type means struct {
 	table   record.Table // of a backup; may be nil
 	state   *state.DB    // in the cache path; nil if there is none
 	outages *outages
+	tally   awsconf.Tally // of the requests
 }
 
 // close may be called more than once.
@@ -59,7 +60,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: s.Bandwidth.Plan(), Version: versionText(),
-		RetryFor: retryFor, OnOutage: m.outages.tell,
+		RetryFor: retryFor, OnOutage: m.outages.tell, Tally: &m.tally,
 	}
 }
 
@@ -155,12 +156,18 @@ type readFlags struct {
 	cache  flags.Cache
 	output flags.Output
 	fetch  flags.Fetch
+	watch  flags.Monitor
 }
 
 // groups are the flags, with those that a command has of its own in the middle.
 func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 	all := append(flags.Groups{flags.NewGroup("Where the archives are", &r.store, &r.key)}, own...)
 	return append(all, flags.NewGroup("Resources (the defaults suit the machine)", &r.cache, &r.fetch))
+}
+
+// watched are those of groups' Monitor for a command, whose runs differ by one more label.
+func (r *readFlags) watched(command, label, value string) *watchedRun {
+	return &watchedRun{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache

@@ -48,22 +48,24 @@ func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, note
 }
 
 // operate runs an operation from its first file to its exit code. start opens what it works with, and
-// starts it.
-func (p *program) operate(words ui.Operation, o *flags.Output, start func(context.Context, *means) (*job.Handle, error)) (err error) {
+// starts it. of says who is told of the run; nil: nobody.
+func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, start func(context.Context, *means) (*job.Handle, error)) (err error) {
 	ctx, totals := p.signals.ctx, new(report.Totals)
-	printer := ui.New(ui.Options{
+	m := &means{Means: job.Means{Totals: totals}}
+	printer := newWatch(of, words, ui.New(ui.Options{
 		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
-	}, totals)
+	}, totals), m)
 	defer printer.Stop()
-	m := &means{Means: job.Means{Report: printer, Totals: totals}, outages: &outages{to: printer, totals: totals}}
+	m.Report, m.outages = printer, &outages{to: printer, totals: totals}
 	tell := func(text string) { m.warn(text) }
 	p.signals.tell.Store(&tell)
 	defer func() { err = errors.Join(err, m.close()) }()
 	running, err := start(ctx, m)
 	if err != nil {
 		if c := context.Cause(ctx); c != nil { // what failed, failed because of it
-			return fmt.Errorf("%w before anything was %s", c, words.Effect)
+			err = fmt.Errorf("%w before anything was %s", c, words.Effect)
 		}
+		printer.failed(err)
 		return err
 	}
 	stop := func() {
@@ -76,17 +78,21 @@ func (p *program) operate(words ui.Operation, o *flags.Output, start func(contex
 	if !words.Brief {
 		p.signals.soft.Store(&stop)
 	}
-	printer.Start(running.Progress)
+	printer.started(m, running.Progress)
 	summary := running.Wait()
 	p.signals.soft.Store(nil)
+	end := outcome(summary, totals)
+	if end == nil {
+		printer.keepSuccess(m)
+	}
 	if err := m.close(); err != nil {
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}
-	printer.Finish(summary)
+	printer.ended(summary, end)
 	if defect, ok := errors.AsType[*pipeline.PanicError](summary.Err); ok {
 		fmt.Fprintf(p.stderr, "firn: please report this defect with what follows:\n%s", defect.Stack)
 	}
-	return outcome(summary, totals)
+	return end
 }
 
 // outcome is the error that gives the exit code. The printer has reported it already.

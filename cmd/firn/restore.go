@@ -74,6 +74,7 @@ func (r *restoreFlags) all() flags.Groups {
 		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),
 		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),
 		shown,
+		flags.NewGroup("Monitoring", &r.watch),
 	)
 }
 
@@ -122,7 +123,9 @@ func (r *restoreFlags) run(p *program) error {
 			_ = target.Close() // a directory that was only read from
 		}
 	}()
-	return p.operate(ui.Restore(), &r.output, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
+	of := r.watched("restore", "path", r.target.path)
+	of.dryRun = r.dryRun
+	return p.operate(ui.Restore(), &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
 		if err := r.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ type verifyFlags struct {
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output), flags.NewGroup("Monitoring", &v.watch))
 }
 
 // levelFlags say how closely to look.
@@ -113,8 +113,13 @@ func (l *levelFlags) Validate(f *pflag.FlagSet) (err error) {
 	return nil
 }
 
+// name is the level as metrics have it.
+func (l *levelFlags) name() string {
+	return map[verify.Level]string{verify.Quick: "quick", verify.ReadData: "read-data"}[l.level]
+}
+
 func (v *verifyFlags) run(p *program) error {
-	return p.operate(ui.Verify(), &v.output, func(ctx context.Context, m *means) (*job.Handle, error) {
+	return p.operate(ui.Verify(), &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := v.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}

@@ -57,6 +57,9 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 		if errors.Is(err, store.ErrNoUpload) {
 			made, failed := u.completed(ctx, s, begun, o)
 			if made != nil {
+				if err := u.Store.AbortUpload(ctx, s.Key, begun.ID); err != nil { // a directory may hold files of it
+					u.sender.Warn(s.Key, err)
+				}
 				u.Totals.UploadsResumed.Add(1)
 				u.Totals.SparedBytes.Add(made.Size)
 				return salt, made, nil

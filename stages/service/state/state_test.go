@@ -247,3 +247,21 @@ func TestEntriesAreProven(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The end of a run is kept by its name.
+func TestKeepsSuccess(t *testing.T) {
+	dir := t.TempDir()
+	db, _ := open2(t, dir)
+	at := time.Unix(1_800_000_000, 0)
+	if err := db.KeepSuccess("backup", at); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, _ = open2(t, dir)
+	defer db.Close()
+	if got := db.Success("backup"); !got.Equal(at) || !db.Success("verify").IsZero() {
+		t.Errorf("%v, %v", got, db.Success("verify"))
+	}
+}

@@ -21,11 +21,15 @@ var ErrAnswerSize = errors.New("the server's answer is larger than any such answ
 
 // A boundedClient bounds the bodies of all answers but objects, because the SDK reads them into
 // memory.
-type boundedClient struct{ aws.HTTPClient }
+type boundedClient struct {
+	aws.HTTPClient
+	tally *Tally // may be nil
+}
 
 // Do sends a request.
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	answer, err := c.HTTPClient.Do(r)
+	c.tally.note(r, answer)
 	if err != nil || answer.Body == nil {
 		return answer, err
 	}

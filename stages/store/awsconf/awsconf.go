@@ -46,6 +46,7 @@ type Options struct {
 	RetryFor  time.Duration // how long an outage is waited out; 0 is an hour, less is for ever
 	OnOutage  func(Outage)  // is told of outages, and when they are over; it must return quickly; nil: nobody
 	Throttled func()        // called each time that a server asks for fewer requests; may be nil
+	Tally     *Tally        // counts the requests; may be nil
 }
 
 // A Bandwidth is how many bytes a second may be sent and received at a time; 0 is no limit. It is asked
@@ -111,7 +112,7 @@ func Load(ctx context.Context, o Options) (aws.Config, *Weather, error) {
 		return aws.Config{}, nil, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
 	client := o.client(cfg)
-	cfg.HTTPClient = boundedClient{client}
+	cfg.HTTPClient = boundedClient{client, o.Tally}
 	return cfg, o.weather(ctx, &cfg, client), nil
 }
 

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"firn/cmd/firn/flags"
+	"firn/cmd/firn/monitor"
+	"firn/cmd/firn/ui"
+	"firn/stages/service/report"
+)
+
+// A watchedRun is a run of which somebody is told.
+type watchedRun struct {
+	flags   flags.Monitor
+	command string
+	labels  map[string]string // that tell its metrics from those of other runs
+	dryRun  bool              // nobody is told: it does not do what is watched
+}
+
+// name is what the state file calls runs of this kind.
+func (w *watchedRun) name() string { return w.command + " " + fmt.Sprint(w.labels) }
+
+// A watch is the printer of a run.
+type watch struct {
+	ui.Printer
+	monitor *monitor.Monitor
+	of      *watchedRun
+	last    lastLines
+	lines   ui.Printer // prints into last; nil if nobody asks for it
+}
+
+// newWatch begins to tell of a run, unless of is nil.
+func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) *watch {
+	w := &watch{Printer: printer, of: of}
+	if of == nil || of.dryRun {
+		w.of = nil
+		return w
+	}
+	if of.flags.Ping != "" {
+		w.lines = ui.New(ui.Options{Operation: words, Hint: eventHint, Stdout: io.Discard, Stderr: &w.last}, m.Totals)
+	}
+	w.monitor = monitor.Start(monitor.Options{
+		File: of.flags.File, Address: of.flags.Address, Ping: of.flags.Ping,
+		Command: of.command, Labels: of.labels, Version: versionText(), Totals: m.Totals, Tally: &m.tally,
+		Warn: func(err error) { w.print(report.Event{Kind: report.Warning, Err: err}) }, Said: w.last.all,
+	})
+	return w
+}
+
+// Event implements report.Reporter.
+func (w *watch) Event(e report.Event) {
+	w.monitor.Event(e)
+	w.print(e)
+}
+
+func (w *watch) print(e report.Event) {
+	if w.lines != nil {
+		w.lines.Event(e)
+	}
+	w.Printer.Event(e)
+}
+
+// started tells of a run that is under way.
+func (w *watch) started(m *means, progress func() report.Progress) {
+	if w.of != nil && m.state != nil {
+		w.monitor.Succeeded(m.state.Success(w.of.name()))
+	}
+	w.monitor.Watch(progress)
+	w.Start(progress)
+}
+
+// failed tells of a run that did not start.
+func (w *watch) failed(err error) {
+	fmt.Fprintln(&w.last, "firn:", ui.JoinHint(ui.Message(err), hint(err)))
+	w.monitor.Finish(exitCode(err))
+}
+
+// ended tells how a run ended, and prints its summary.
+func (w *watch) ended(s report.Summary, err error) {
+	if w.lines != nil {
+		w.lines.Finish(s)
+	}
+	w.monitor.Finish(exitCode(err))
+	w.Finish(s)
+}
+
+// keepSuccess notes in the state file that a run did everything, for those who ask a later run.
+func (w *watch) keepSuccess(m *means) {
+	if w.of == nil || m.state == nil {
+		return
+	}
+	if err := m.state.KeepSuccess(w.of.name(), time.Now()); err != nil {
+		w.Event(report.Event{Kind: report.Warning, Problem: report.ProblemState, Err: err})
+	}
+}
+
+// lastLines keeps the last lines that are written to it.
+type lastLines struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+const (
+	mostLines = 100
+	mostLine  = 1000 // bytes of one
+)
+
+// Write implements io.Writer.
+func (l *lastLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
+		l.lines = append(l.lines, line[:min(len(line), mostLine)])
+	}
+	l.lines = l.lines[max(len(l.lines)-mostLines, 0):]
+	return len(p), nil
+}
+
+func (l *lastLines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.lines...)
+}
