@@ -5,7 +5,7 @@
 // Operations. Each has one screen, flow, and what it alone needs. They never import each other.
 //
 //	backup     walk ▸ lookup ▸ archive ▸ check ▸ encrypt ▸ upload ▸ record
-//	restore    find ▸ compare ▸ lookup ▸ fetch ▸ extract; waits for thaws
+//	restore    find ▸ compare ▸ lookup ▸ fetch ▸ extract; waits for thaws; or writes one file to a stream
 //	verify     find ▸ lookup ▸ fetch ▸ walk, against what the runs say
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive

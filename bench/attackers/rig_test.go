@@ -333,7 +333,10 @@ func (h *host) verify(level string) said {
 
 // backupCmd is the command of every night.
 func (h *host) backupCmd(args ...string) *exec.Cmd {
-	return h.cmd("backup", append([]string{"--backup-path", "tree", "--cache-path", h.cache, "--depth", "1", "--storage-class", "STANDARD",
+	if !slices.Contains(args, "--depth") {
+		args = append([]string{"--depth", "1"}, args...)
+	}
+	return h.cmd("backup", append([]string{"--backup-path", "tree", "--cache-path", h.cache, "--storage-class", "STANDARD",
 		"--compression-algorithm", "gzip", "--compression-level", "1"}, args...)...)
 }
 

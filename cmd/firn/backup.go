@@ -85,7 +85,7 @@ func newBackupFlags() *backupFlags {
 
 func (b *backupFlags) groups() flags.Groups {
 	shown := flags.NewGroup("What is printed", &b.output)
-	shown.BoolVar(&b.dryRun, "dry-run", false, "list what would be archived, and store nothing")
+	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "list what would be archived, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key, &b.begun)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
 	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
@@ -212,7 +212,7 @@ type lockFlags struct {
 }
 
 func (l *lockFlags) AddFlags(f *pflag.FlagSet) {
-	f.IntVar(&l.days, "lock-days", 0, "lock what is stored against deletion for so many `days` (S3 Object Lock), and renew the locks of what did not change when half of that is over; 0: firn locks nothing")
+	flags.Number(f, &l.days, "lock-days", "lock what is stored against deletion for so many `days` (S3 Object Lock), and renew the locks of what did not change when half of that is over; 0: firn locks nothing")
 	f.StringVar(&l.mode, "lock-mode", "governance", "`mode` of the locks: governance (a special right lifts them) or compliance (nobody can)")
 }
 
@@ -356,8 +356,17 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 	return w, b.openKeys(ctx, m)
 }
 
-// openKeys reads the key file, and makes it if it is missing and may be made.
+// openKeys reads the key file, and makes it if it is missing and may be made. That of a command is not
+// made.
 func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
+	if len(b.key.Commands) > 0 {
+		all, err := m.passphrases(ctx, &b.key)
+		if err != nil {
+			return err
+		}
+		m.Keys, err = job.OpenKeys(m.state, all[0])
+		return err
+	}
 	file := b.key.Files[0]
 	pass, warnings, created, err := job.OpenKeyfile(ctx, file, m.Store, job.KeyfileOptions{
 		AllowWeak: b.key.AllowWeak, New: b.rekey, DryRun: b.dryRun, Prefix: b.store.Prefix,

@@ -119,7 +119,7 @@ func (c *opened) nothing(ctx context.Context, faults []ledger.Fault) error {
 	s, prefix := c.Ledger.Store, c.flags.store.Prefix
 	if len(faults) > 0 {
 		if err := faults[0].Err; errors.Is(err, encryption.ErrOtherKey) {
-			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, strings.Join(c.flags.key.Files, " and "))
+			return fmt.Errorf("the catalogue in %s was %w than %s", s.URL(), encryption.ErrOtherKey, strings.Join(c.flags.key.Names(), " and "))
 		}
 		return fmt.Errorf("no run in the catalogue of %s can be read (%d are damaged): %w", s.URL(), len(faults), marked{faults[0].Err, errUnreadable})
 	}

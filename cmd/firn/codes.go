@@ -83,6 +83,10 @@ func outcomes(command string) []meaning {
 		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
 		incomplete = "something was not restored whole, or is unproven; it is named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
+	case "cat":
+		done, failed = "the file is written", "the run failed, or there is no such file"
+		incomplete = "its archive is damaged, unproven or gone; it is named"
+		cold = []meaning{{exitCold, "its archive must thaw first"}}
 	case "verify":
 		done, incomplete = "everything that was verified is intact", "something is damaged, unproven, or could not be verified; it is named"
 	case "catalogue rebuild":

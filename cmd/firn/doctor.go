@@ -11,6 +11,7 @@ import (
 	"firn/cmd/firn/show"
 	"firn/cmd/firn/ui"
 	"firn/stages/doctor"
+	"firn/stages/format/encryption"
 	"firn/stages/job"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -57,7 +58,18 @@ func (b *backupFlags) examine(p *program) error {
 		return err
 	}
 	print := show.New(show.Options{JSON: b.output.JSON, Quiet: b.output.Quiet, Stdout: p.stdout, Stderr: p.stderr})
+	var passphrase func() (*encryption.Passphrase, error)
+	if len(b.key.Commands) > 0 {
+		passphrase = func() (*encryption.Passphrase, error) {
+			all, err := m.passphrases(ctx, &b.key)
+			if err != nil {
+				return nil, err
+			}
+			return all[0], nil
+		}
+	}
 	wrong, err := doctor.Run(ctx, doctor.Options{
+		Passphrase: passphrase,
 		Store: m.Store, Table: m.table, Prefix: b.store.Prefix, Path: b.tree.path, Keyfile: strings.Join(b.key.Files, ""), AllowWeak: b.key.AllowWeak,
 		Cache: b.cache.Path, Spool: int64(b.cache.SpoolLimit), Class: b.remote.class, Format: b.archive.format,
 		Free: freeBytes, Bytes: ui.Bytes, Scratch: func() (*os.File, error) { return spool.Scratch("") },

@@ -25,7 +25,7 @@ standard error says so, and the exit code is 0.
 
 func newFind(p *program) *cobra.Command {
 	b := &browseFlags{choice: flags.Select{
-		RunUsage: "search only this `run`: its id, a unique prefix of the id, or latest",
+		RunUsage: "search only this `run`: its id, a unique prefix of the id, latest, or latest~1 for the one before it",
 		AtUsage:  "search only the state at this `time`: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
 	}}
 	return b.command(p, &cobra.Command{

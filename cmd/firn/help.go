@@ -25,6 +25,9 @@ func help(notes string) func(*cobra.Command, []string) {
 			long = cmd.Short + "."
 		}
 		fmt.Fprintf(out, "%s\n\nUsage:\n  %s\n", fill(long, width(out)), usageLine(cmd, len(groups) > 0))
+		if len(cmd.Aliases) > 0 {
+			fmt.Fprintf(out, "\nAlso called:\n  %s\n", strings.Join(cmd.Aliases, ", "))
+		}
 		if cmd.Example != "" {
 			fmt.Fprintf(out, "\nFor example:\n%s\n", cmd.Example)
 		}
@@ -38,6 +41,9 @@ func help(notes string) func(*cobra.Command, []string) {
 		}
 		for _, g := range groups {
 			fmt.Fprintf(out, "\n%s:\n%s", g.Title, g.FlagUsagesWrapped(width(out)))
+		}
+		if len(groups) > 0 {
+			fmt.Fprintf(out, "\n%s", variablesNote(cmd.Flags()))
 		}
 		if notes != "" {
 			fmt.Fprintf(out, "\n%s", fill(notes, width(out)))

@@ -183,6 +183,7 @@ var hints = []func(error) string{
 	is(browse.ErrNoList, "'firn catalogue rebuild --read-data' makes one, once it can be read"),
 	is(verify.ErrNoCatalogue, "leave out --quick, or 'firn catalogue rebuild' makes one"),
 	as(always[*job.NoArchivesError]("check --bucket-name and --prefix for a typo")),
+	as(always[*restore.NotFileError]("'firn restore' with that --path brings it back")),
 	is(job.ErrNoMatch, "'firn find' searches for what there is, 'firn list latest' shows it"),
 
 	as(func(e *restore.GoneError) string {

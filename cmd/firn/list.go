@@ -16,8 +16,9 @@ import (
 	"firn/stages/service/ledger"
 )
 
-const listNotes = `RUN is the id of a run, a unique prefix of the id, or "latest". A time is written
-2026-11-26 (the end of that day), '2026-11-26 03:00' or 2026-11-26T03:00:00Z.
+const listNotes = `RUN is the id of a run, a unique prefix of the id, "latest", or "latest~1" for the run
+before it, and so on. A time is written 2026-11-26 (the end of that day),
+'2026-11-26 03:00' or 2026-11-26T03:00:00Z.
 
 `
 
@@ -29,8 +30,9 @@ func newList(p *program) *cobra.Command {
 	shown := flags.NewGroup("What is printed", &b.answer)
 	shown.BoolVar(&b.long, "long", false, "print everything that is known: keys, versions, sums, sizes, times, faults")
 	return b.command(p, &cobra.Command{
-		Use:   "list [RUN]",
-		Short: "List the runs, or what one run saved",
+		Use:     "list [RUN]",
+		Aliases: []string{"ls", "snapshots"},
+		Short:   "List the runs, or what one run saved",
 		Long: `List the runs. With RUN or --at, list the subtrees of that run and what became of each.
 With --path too, list its entries. Everything is read from the catalogue, which can be
 read at once: no archive is thawed or fetched.`,
@@ -42,7 +44,7 @@ read at once: no archive is thawed or fetched.`,
 			at := b.choice.HasMoment()
 			switch {
 			case len(args) > 1:
-				return fmt.Errorf("unexpected argument %q: firn list takes one run", args[1])
+				return fmt.Errorf("unexpected argument %q: firn list takes one run; --path names what to list of it", args[1])
 			case len(args) == 1 && at:
 				return errors.New("a run and --at contradict each other: give one of them")
 			case len(args) == 0 && !at && b.choice.HasPaths():

@@ -35,7 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	err := root.ExecuteContext(signals.ctx)
 	if err != nil && !errors.Is(err, errPrinted) {
-		fmt.Fprintln(stderr, "firn:", ui.JoinHint(ui.Message(err), hint(err)))
+		fmt.Fprintln(stderr, "firn:", explained(ui.JoinHint(ui.Message(err), hint(err)), err))
 	}
 	return exitCode(err)
 }

@@ -59,7 +59,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 	return awsconf.Options{
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
-		Bandwidth: int64(s.Bandwidth), Version: versionText(),
+		Bandwidth: s.Bandwidth.Plan(), Version: versionText(),
 		RetryFor: retryFor, OnOutage: m.outages.tell, Tally: &m.tally,
 	}
 }
@@ -173,14 +173,9 @@ func (r *readFlags) watched(command, label, value string) *watchedRun {
 // open opens what an operation that reads archives works with. It makes no key file, and a cache
 // path only if one is given.
 func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err error) {
-	var all []*encryption.Passphrase
-	for _, file := range r.key.Files {
-		pass, warnings, err := encryption.ReadPassphrase(file, encryption.KeyfileOptions{AllowWeak: r.key.AllowWeak})
-		if err != nil {
-			return err
-		}
-		m.warn(warnings...)
-		all = append(all, pass)
+	all, err := m.passphrases(ctx, &r.key)
+	if err != nil {
+		return err
 	}
 	m.Prefix = r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory(halfOfMemory())

@@ -21,18 +21,30 @@ type program struct {
 	stdout, stderr io.Writer
 }
 
-// newCommand makes cmd a command with these flags. Its help shows the required ones first. run is called
-// after all flags are checked.
+// newCommand makes cmd a command with these flags, which the environment sets if they are not given. Its
+// help shows the required ones first. run is called after all flags are checked.
 func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, notes string, run func(args []string) error) *cobra.Command {
 	groups.AddTo(cmd.Flags(), required)
 	completeFlags(cmd)
 	cmd.SetHelpFunc(help(notes))
 	cmd.Annotations = map[string]string{notesAnnotation: notes}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := groups.Validate(cmd.Flags(), required); err != nil {
-			return usageError(withHelp(err, cmd))
+	env, check := &environment{cmd: cmd}, cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if cmd.HasParent() { // else words are looked at first: one may be a mistyped command
+			if err := env.apply(); err != nil {
+				return err
+			}
 		}
-		return run(args)
+		return env.name(check(cmd, args))
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := env.apply(); err != nil {
+			return err
+		}
+		if err := groups.Validate(cmd.Flags(), required); err != nil {
+			return env.name(usageError(withHelp(err, cmd)))
+		}
+		return env.name(run(args))
 	}
 	return cmd
 }
@@ -65,7 +77,9 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 		}
 		m.outages.stop(func(o report.Outage) { m.notice("%s", stopText(o, running.Progress(), words)) }, p.signals.cancel)
 	}
-	p.signals.soft.Store(&stop)
+	if !words.Brief {
+		p.signals.soft.Store(&stop)
+	}
 	printer.started(m, running.Progress)
 	summary := running.Wait()
 	p.signals.soft.Store(nil)

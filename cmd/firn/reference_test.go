@@ -28,8 +28,9 @@ func init() { flag.Bool("update", false, "write docs/reference anew") }
 func TestReference(t *testing.T) {
 	const generated = "<!-- Generated from the code by go generate ./cmd/firn. -->\n\n"
 	for name, text := range map[string]string{
-		"flags.md":      "# Flags\n\n" + generated + flagsReference(),
-		"exit-codes.md": "# Exit codes\n\n" + generated + codesReference(),
+		"flags.md":       "# Flags\n\n" + generated + flagsReference(),
+		"exit-codes.md":  "# Exit codes\n\n" + generated + codesReference(),
+		"environment.md": "# Environment\n\n" + generated + variablesReference(),
 	} {
 		path := filepath.Join("..", "..", "docs", "reference", name)
 		if updating() {
@@ -48,19 +49,6 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s is not what the code says: run go generate ./cmd/firn", path)
 		}
 	}
-}
-
-// leaves are the commands that do something.
-func leaves(cmd *cobra.Command) (all []*cobra.Command) {
-	for _, c := range cmd.Commands() {
-		switch {
-		case c.HasSubCommands():
-			all = append(all, leaves(c)...)
-		case c.IsAvailableCommand() && c.HasLocalFlags():
-			all = append(all, c)
-		}
-	}
-	return all
 }
 
 func flagsReference() string {
@@ -100,6 +88,35 @@ func repeated(all []*cobra.Command) string {
 		})
 	}
 	return strings.Join(names, ", ")
+}
+
+func variablesReference() string {
+	root := newRoot(&program{stdout: io.Discard, stderr: io.Discard})
+	users := map[string][]string{}
+	for _, cmd := range leaves(root) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			users[f.Name] = append(users[f.Name], strings.TrimPrefix(cmd.CommandPath(), "firn "))
+		})
+	}
+	b := new(strings.Builder)
+	b.WriteString(`A flag that is not given is taken from the environment, by the variable of its name: ` + "`FIRN_BUCKET_NAME` for `--bucket-name`" + `.
+
+- A flag that is given wins: its variable is not read, nor one that it would contradict, such as ` + "`FIRN_AT` beside `--run`" + `.
+- A variable that is empty is none.
+- A switch is written ` + "`true` or `false`, or `1` or `0`" + `.
+- A flag that may be repeated has one value a line in its variable.
+- A variable of a flag that a command does not have does not matter to it.
+- One that no command has is a warning, with the name that was probably meant.
+
+AWS settings are read from the environment as every AWS tool reads them.
+
+| variable | commands |
+|---|---|
+`)
+	allFlags(root).VisitAll(func(f *pflag.Flag) {
+		fmt.Fprintf(b, "| `%s` | %s |\n", flags.Variable(f.Name), strings.Join(users[f.Name], ", "))
+	})
+	return b.String()
 }
 
 func codesReference() string {

@@ -35,15 +35,16 @@ func newRestore(p *program) *cobra.Command {
 		},
 		choice: flags.Select{
 			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
-			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run",
+			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run, latest~1 the one before it",
 			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
 
 			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
 		},
 	}
 	return newCommand(&cobra.Command{
-		Use:   "restore",
-		Short: "Restore a tree: fetch, verify and extract archives",
+		Use:        "restore",
+		SuggestFor: []string{"extract"},
+		Short:      "Restore a tree: fetch, verify and extract archives",
 		Long: `Restore saved trees below a directory, at the paths they were saved from: with
 --target /mnt/r, /srv/data/photos becomes /mnt/r/srv/data/photos. Without --run and --at,
 the newest completed run is restored. Each archive is verified before it is extracted.
@@ -68,7 +69,7 @@ type restoreFlags struct {
 
 func (r *restoreFlags) all() flags.Groups {
 	shown := flags.NewGroup("What is printed", &r.output)
-	shown.BoolVar(&r.dryRun, "dry-run", false, "list the archives that would be restored, and fetch nothing")
+	shown.BoolVarP(&r.dryRun, "dry-run", "n", false, "list the archives that would be restored, and fetch nothing")
 	return r.groups(
 		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),
 		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),

@@ -53,12 +53,15 @@ changed. Every archive can be opened with openssl and tar alone.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help(`firn without a command is 'firn backup'. 'firn backup --help' lists its flags.
 `))
-	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newVerify(p), newCatalogue(p), newDoctor(p), newVersion(p.stdout), newMan(root))
+	root.AddCommand(newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newCat(p), newVerify(p), newCatalogue(p), newDoctor(p), newVersion(p.stdout), newMan(root))
 	return root
 }
 
 // flagError is an error of the command line, with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
+	if twice, ok := errors.AsType[*flags.TwiceError](err); ok {
+		return usageError(twice)
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return usageError(err)

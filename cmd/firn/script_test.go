@@ -39,7 +39,14 @@ func TestMain(m *testing.M) {
 }
 
 // programs are what the test binary is, by its name.
-var programs = map[string]func(){"firn": main}
+var programs = map[string]func(){"firn": func() {
+	for _, name := range []string{"FIRN_LONG", "FIRN_SEED"} { // settings of the tests, not of firn
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+	main()
+}}
 
 // servers are what scripts talk to.
 type servers struct {

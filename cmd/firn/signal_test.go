@@ -84,16 +84,18 @@ type process struct {
 // backup are the arguments of a backup.
 func (s *site) backup(flags ...string) []string {
 	return append([]string{
-		"backup", "--backup-path", s.tree(), "--cache-path", s.cache(), "--bucket-name", s.bucket(), "--depth", "1",
-		"--keyfile", s.key(), "--storage-class", "STANDARD", "--compression-algorithm", "gzip", "--compression-level", "1", "--part-size", "5MiB",
+		"backup", "--backup-path", s.tree(), "--bucket-name", s.bucket(),
+		"--keyfile", s.key(), "--compression-algorithm", "gzip", "--compression-level", "1",
 	}, flags...)
 }
 
+// env has settings that flags replace.
 func (s *site) env() []string {
+	env := append(os.Environ(), "FIRN_CACHE_PATH="+s.cache(), "FIRN_DEPTH=1", "FIRN_STORAGE_CLASS=STANDARD", "FIRN_PART_SIZE=5MiB")
 	if s.root != "" {
-		return os.Environ()
+		return env
 	}
-	return append(append(os.Environ(), s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
+	return append(append(env, s.server.Env()...), "AWS_ENDPOINT_URL_S3="+s.proxy.Endpoint)
 }
 
 func (s *site) start(flags ...string) *process {

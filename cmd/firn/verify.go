@@ -38,7 +38,7 @@ func newVerify(p *program) *cobra.Command {
 			output: flags.Output{VerboseUsage: "name each archive that is intact"},
 		},
 		choice: flags.Select{
-			RunUsage:  "verify what the run with this `id` lists; latest is the newest run",
+			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
 			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
 			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
 
@@ -46,8 +46,9 @@ func newVerify(p *program) *cobra.Command {
 		},
 	}
 	return newCommand(&cobra.Command{
-		Use:   "verify",
-		Short: "Verify that what was saved is in the store and intact",
+		Use:     "verify",
+		Aliases: []string{"check"},
+		Short:   "Verify that what was saved is in the store and intact",
 		Long: `Compare what the store holds with what the catalogue lists. Report what is damaged,
 which other version can replace it, and what is lost. Without --run, --at and --all-runs,
 what the newest runs list is verified.`,

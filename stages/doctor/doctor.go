@@ -23,6 +23,8 @@ type Options struct {
 	Path      string       // the backup path; "": any
 	Keyfile   string
 	AllowWeak bool // take a short passphrase
+	// Passphrase reads a passphrase that is in no file, in place of Keyfile; may be nil.
+	Passphrase func() (*encryption.Passphrase, error)
 	Cache     string
 	Spool     int64        // most bytes of archives in the cache path; 0 is half of what is free
 	Class     string       // storage class of archives
@@ -47,7 +49,7 @@ func Run(ctx context.Context, o Options) (wrong int, err error) {
 func (d *doctor) flow(ctx context.Context) {
 	keys := d.keyfile()
 	d.cachePath()
-	d.tools(ctx, keys != nil)
+	d.tools(ctx, keys != nil && d.Passphrase == nil)
 	if d.examine(ctx) {
 		d.rights(ctx)
 		d.catalogue(ctx, keys)
@@ -109,6 +111,9 @@ func (d *doctor) table(ctx context.Context) {
 // keyfile reads the key file as a backup does, and derives the keys; nil if it can't.
 func (d *doctor) keyfile() *encryption.Keys {
 	const what = "key file"
+	if d.Passphrase != nil {
+		return d.told(what)
+	}
 	if d.Keyfile == "" {
 		d.note(what, "none is named, so nothing that is encrypted can be looked at")
 		return nil
@@ -134,5 +139,21 @@ func (d *doctor) keyfile() *encryption.Keys {
 	if len(warnings) == 0 {
 		d.fine(what, "%s has a passphrase that is long enough, and only its owner may read it; keep a copy of it elsewhere", d.Keyfile)
 	}
+	return keys
+}
+
+// told derives the keys of a passphrase that is in no file.
+func (d *doctor) told(what string) *encryption.Keys {
+	pass, err := d.Passphrase()
+	if err != nil {
+		d.fails(what, err)
+		return nil
+	}
+	keys, err := encryption.NewKeys(pass, nil)
+	if err != nil {
+		d.fails(what, err)
+		return nil
+	}
+	d.fine(what, "the command printed one, with a passphrase that is long enough")
 	return keys
 }

@@ -91,20 +91,16 @@ const sampleName = "firn-doctor"
 
 // tools opens an archive that is made here with openssl and tar, as one would without firn.
 func (d *doctor) tools(ctx context.Context, keyed bool) {
-	openssl, err := version(ctx, "openssl", "version")
-	if err != nil {
-		d.note("openssl", "%v: firn does not need it, but it opens archives without firn; install it where you would restore", err)
+	for _, name := range []string{"openssl", "tar"} {
+		if _, err := exec.LookPath(name); err != nil {
+			d.note(name, "there is none on this machine: firn does not need it, but it opens archives without firn; install it where you would restore")
+			return
+		}
 	}
-	gnutar, err2 := version(ctx, "tar", "--version")
-	if err2 != nil {
-		d.note("tar", "%v: firn does not need it, but it opens archives without firn; install it where you would restore", err2)
-	}
-	if err != nil || err2 != nil {
-		return
-	}
+	openssl := opensslVersion(ctx)
 	if !keyed {
 		d.fine("openssl", "%s", openssl)
-		d.fine("tar", "%s", gnutar)
+		d.fine("tar", "there is one")
 		return
 	}
 	archive, cipher, err := d.sample()
@@ -121,35 +117,44 @@ func (d *doctor) tools(ctx context.Context, keyed bool) {
 		return
 	}
 	d.fine("openssl", "%s decrypts what firn encrypts with this key file", openssl)
-	names, err := pipe(ctx, archive, "tar", unpack[d.Format.Ext()], "-tf", "-")
+	ext := d.Format.Ext()
+	if err := lists(ctx, archive, ext); err != nil {
+		d.note("tar", "it does not read .tar.%s: %v; install %s where you would restore", ext, err, programs[ext])
+		return
+	}
+	d.fine("tar", "it reads .tar.%s", ext)
+}
+
+// programs are what tar starts for archives.
+var programs = map[string]string{"gz": "gzip", "bz2": "bzip2", "xz": "xz", "zst": "zstd"}
+
+// lists reports whether tar finds the sample in an archive.
+func lists(ctx context.Context, archive []byte, ext string) (err error) {
+	dir, err := os.MkdirTemp("", "firn-doctor-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file := filepath.Join(dir, "sample.tar."+ext)
+	if err := os.WriteFile(file, archive, 0o600); err != nil {
+		return err
+	}
+	names, err := pipe(ctx, nil, "tar", "-tf", file)
 	if err == nil && strings.TrimSpace(string(names)) != sampleName {
 		err = fmt.Errorf("it listed %q", names)
 	}
-	if err != nil {
-		d.note("tar", "%s does not read .tar.%s: %v; install %s where you would restore", gnutar, d.Format.Ext(), err, programs[d.Format.Ext()])
-		return
-	}
-	d.fine("tar", "%s reads .tar.%s", gnutar, d.Format.Ext())
+	return err
 }
 
-// unpack is tar's option for each extension, and programs is what it starts for it.
-var (
-	unpack   = map[string]string{"gz": "-z", "bz2": "-j", "xz": "-J", "zst": "--zstd"}
-	programs = map[string]string{"gz": "gzip", "bz2": "bzip2", "xz": "xz", "zst": "zstd"}
-)
-
-// version is the first line of what a program says of itself.
-func version(ctx context.Context, name, flag string) (string, error) {
-	if _, err := exec.LookPath(name); err != nil {
-		return "", fmt.Errorf("there is no %s on this machine", name)
-	}
-	out, err := exec.CommandContext(ctx, name, flag).Output()
+// opensslVersion is what openssl says of itself, in short.
+func opensslVersion(ctx context.Context) string {
+	out, err := pipe(ctx, nil, "openssl", "version")
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", name, flag, err)
+		return "openssl"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	line, _, _ = strings.Cut(line, " (Library")
-	return strings.TrimSpace(line), nil
+	return strings.TrimSpace(line)
 }
 
 func pipe(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {

@@ -24,6 +24,7 @@ type Means struct {
 	Keys   *encryption.Keys
 
 	Cache       string // the cache path, for the spool; "" for an operation that spools nothing
+	Nameless    bool   // Cache is only for files without a name, and is not locked; "": the system's temporary directory
 	PartSize    int64  // bytes in one request
 	MemoryLimit int64  // bytes of blocks, parts and ranges in flight
 	SpoolLimit  int64  // bytes of all spool files and volumes of the catalogue together
@@ -78,7 +79,11 @@ func Open(m Means, blocks, reserved int64) (*Job, error) {
 		j.Blocks = pipeline.NewBudget(blocks)
 	}
 	scratch := func() (*os.File, error) { return spool.Scratch("") }
-	if m.Cache != "" {
+	switch {
+	case m.Nameless:
+		j.Spool = spool.Nameless(m.Cache, j.Spooled)
+		scratch = j.Spool.Scratch
+	case m.Cache != "":
 		var err error
 		if j.Spool, j.SpoolFilesRemoved, err = spool.Open(m.Cache, j.Spooled); err != nil {
 			return nil, err

@@ -52,6 +52,10 @@ func (a *Archive) findPath(prefix string, first *tar.Header) {
 	}
 }
 
+// IsSpooled reports whether Bring kept the archive in the spool. If not, a reader of Open that did not
+// reach the end proves nothing.
+func (a *Archive) IsSpooled() bool { return a.spool != nil }
+
 // Drop removes the spool file. If that fails, the next run removes it.
 func (a *Archive) Drop(error) {
 	if a.spool != nil {

@@ -112,6 +112,9 @@ func (r *restore) compare(ctx context.Context, a *item, emit func(*item) error) 
 	if a.cold.look == anotherLook { // compared before
 		return emit(a)
 	}
+	if r.options.File != nil {
+		return r.compareFile(ctx, a, emit)
+	}
 	intact, err := r.intact(ctx, a)
 	if !intact && err == nil {
 		return emit(a)
@@ -215,6 +218,9 @@ type written struct {
 // extract writes the archive's entries below the target.
 func (r *restore) extract(ctx context.Context, a *item, emit func(written) error) (err error) {
 	defer a.Drop(nil)
+	if r.options.File != nil {
+		return r.write(ctx, a)
+	}
 	tar, err := r.prover.Open(ctx, &a.Archive)
 	if err != nil {
 		return err

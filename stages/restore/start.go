@@ -20,6 +20,7 @@ import (
 type Options struct {
 	job.Means
 	Target    *os.Root   // everything is written below it, at the path it was saved from
+	File      *File      // in place of Target and Picks: one file, whose content is written to a stream
 	Picks     pick.Picks // nil: everything
 	Moment    ledger.Moment
 	ExpectRun string // the newest run must be this one or come after it, or nothing is restored; "" for any
@@ -44,6 +45,11 @@ type restore struct {
 
 	unprovenOnce, standsInOnce, besideOnce sync.Once
 
+	print struct {
+		sync.Mutex
+		done bool // the file was written
+	}
+
 	stages struct{ find, compare, lookup, fetch, decrypt, extract, settle *pipeline.Stage }
 }
 
@@ -51,6 +57,12 @@ type restore struct {
 func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	if err := prove.Enough(o.Means); err != nil {
 		return nil, err
+	}
+	if o.File != nil {
+		if err := o.File.check(); err != nil {
+			return nil, err
+		}
+		o.Picks = pick.Exact(o.File.Path)
 	}
 	j, err := job.Open(o.Means, 0, 0)
 	if err != nil {
@@ -87,6 +99,9 @@ func (r *restore) finish(end error, s *report.Summary) error {
 		end = errors.Join(end, fmt.Errorf("finishing files and directories: %w", err))
 	}
 	r.shelf.Close()
+	if r.options.File != nil && end == nil {
+		return r.notWritten()
+	}
 	return end
 }
 

@@ -53,6 +53,7 @@ func (all Groups) AddTo(f *pflag.FlagSet, required []string) {
 	add := func(flag *pflag.Flag, title string) {
 		if flag != nil && f.Lookup(flag.Name) == nil {
 			flag.Annotations = map[string][]string{groupAnnotation: {title}}
+			takeOnce(flag)
 			f.AddFlag(flag)
 		}
 	}
@@ -101,11 +102,23 @@ func (all Groups) Validate(f *pflag.FlagSet, required []string) error {
 // ErrMissing: required flags are not given.
 var ErrMissing = errors.New("missing")
 
+// instead is the flag that may be given in place of a required one, "" if there is none.
+func instead(name string) string {
+	if name == "keyfile" {
+		return "keyfile-command"
+	}
+	return ""
+}
+
 // Require names the flags that are not given, or the first that is given with an empty value.
 func Require(f *pflag.FlagSet, names ...string) error {
 	var missing []string
-	for _, name := range names {
-		if !f.Changed(name) {
+	for i, name := range names {
+		switch other := instead(name); {
+		case f.Changed(name):
+		case other != "" && f.Changed(other):
+			names = slices.Replace(slices.Clone(names), i, i+1, other)
+		default:
 			missing = append(missing, "--"+name)
 		}
 	}
@@ -116,7 +129,7 @@ func Require(f *pflag.FlagSet, names ...string) error {
 		value := f.Lookup(name).Value
 		several, ok := value.(pflag.SliceValue)
 		if value.String() == "" || ok && slices.Contains(several.GetSlice(), "") {
-			return fmt.Errorf("--%s is empty: if its value came from a variable, the variable is not set", name)
+			return fmt.Errorf("--%s is empty: if its value came from a variable of the shell, that is not set", name)
 		}
 	}
 	return nil

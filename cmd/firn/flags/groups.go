@@ -3,6 +3,7 @@ package flags
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -19,7 +20,7 @@ const MiB = 1 << 20
 type Store struct {
 	Bucket, Prefix            string
 	Region, Profile, Endpoint string
-	Bandwidth                 Size
+	Bandwidth                 Bandwidth
 	RetryFor                  time.Duration // 0: for ever
 }
 
@@ -29,14 +30,14 @@ func (s *Store) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Region, "region", "", "AWS `region`; default: from the environment or the profile")
 	f.StringVar(&s.Profile, "profile", "", "AWS `profile`; default: from the environment")
 	f.StringVar(&s.Endpoint, "endpoint-url", "", "`URL` of an S3-compatible server; default: AWS_ENDPOINT_URL_S3, else AWS")
-	f.Var(&s.Bandwidth, "bandwidth-limit", "send and receive at most this many bytes a second; 0 is no limit")
+	f.Var(&s.Bandwidth, "bandwidth-limit", "send and receive at most so many bytes a second: a `limit` such as 10M, 10M:1M for sending and receiving, or a timetable: '08:00,512k 19:00,10M 23:00,off'; 0 is no limit")
 	s.RetryFor = time.Hour
 	Interval(f, &s.RetryFor, "retry-for", "wait through an outage of S3 or DynamoDB for this `time`, such as 10m, before the run ends; default: 1h; 0: for ever")
 }
 
 func (s *Store) Validate(*pflag.FlagSet) error {
-	if s.Bandwidth != 0 && s.Bandwidth < 1024 {
-		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", s.Bandwidth.String())
+	if small := s.Bandwidth.tooSmall; small != "" {
+		return fmt.Errorf("--bandwidth-limit %s is too small: at least 1KiB a second", small)
 	}
 	if s.RetryFor < 0 {
 		return fmt.Errorf("--retry-for %s is negative: 0 waits for ever", s.RetryFor)
@@ -44,20 +45,48 @@ func (s *Store) Validate(*pflag.FlagSet) error {
 	return nil
 }
 
-// Key is the key file, or those that may have been used.
+// Key is the key file, or those that may have been used: files, or commands that print them.
 type Key struct {
-	Files     []string // one, if Usage is set
+	Files     []string   // one, if Usage is set
+	Commands  [][]string // in place of Files, in words; set by Validate
 	AllowWeak bool
 	Usage     string // of --keyfile; "": that of a command that reads archives
+
+	commands []string
+}
+
+// Names are what messages call the key files.
+func (k *Key) Names() []string {
+	names := slices.Clone(k.Files)
+	for _, words := range k.Commands {
+		names = append(names, "the one that "+words[0]+" printed")
+	}
+	return names
 }
 
 func (k *Key) AddFlags(f *pflag.FlagSet) {
 	if k.Usage != "" {
 		f.Var((*single)(&k.Files), "keyfile", k.Usage)
+		f.Var((*single)(&k.commands), "keyfile-command", "run this `command`, whose standard output is the content of the key file, in place of --keyfile; no shell is involved")
 	} else {
 		f.StringArrayVar(&k.Files, "keyfile", nil, "key `file` that the archives were made with: its first line is the passphrase; may be repeated, if the key file was changed")
+		f.StringArrayVar(&k.commands, "keyfile-command", nil, "run this `command`, whose standard output is the content of a key file, in place of --keyfile; no shell is involved; may be repeated")
 	}
 	f.BoolVar(&k.AllowWeak, "allow-weak-keyfile", false, "accept a passphrase shorter than 16 bytes")
+}
+
+func (k *Key) Validate(*pflag.FlagSet) error {
+	if len(k.Files) > 0 && len(k.commands) > 0 {
+		return errors.New("--keyfile and --keyfile-command contradict each other: give one of them")
+	}
+	for _, command := range k.commands {
+		words, err := splitWords(command)
+		if err != nil {
+			return fmt.Errorf("--keyfile-command %q: %w", command, err)
+		}
+		k.Commands = append(k.Commands, words)
+	}
+	return nil
 }
 
 // Cache is the cache path, and how much of its disk is used.
@@ -87,7 +116,7 @@ type Output struct {
 
 func (o *Output) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a line on standard output")
-	f.BoolVar(&o.Quiet, "quiet", false, "print warnings and errors only")
+	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print warnings and errors only")
 	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
 }
 
@@ -103,7 +132,7 @@ type Answer struct{ JSON, Quiet bool }
 
 func (a *Answer) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&a.JSON, "json", false, "print one JSON object a line")
-	f.BoolVar(&a.Quiet, "quiet", false, "print no headings and no totals")
+	f.BoolVarP(&a.Quiet, "quiet", "q", false, "print no headings and no totals")
 }
 
 func (a *Answer) Validate(*pflag.FlagSet) error {

@@ -68,15 +68,12 @@ func Workers(f *pflag.FlagSet, n *int, name, usage string) {
 	f.Var((*workers)(n), name, usage)
 }
 
-// single is a flag that is given once: the second of two values would replace the first in silence.
+// single is a list of one value.
 type single []string
 
 // Set implements pflag.Value.
 func (s *single) Set(text string) error {
-	if len(*s) > 0 {
-		return errors.New("it is given twice, and takes one value")
-	}
-	*s = append(*s, text)
+	*s = single{text}
 	return nil
 }
 

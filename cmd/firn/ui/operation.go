@@ -12,12 +12,15 @@ type Operation struct {
 	Effect   string // what has not happened to anything before it starts: "stored"
 	Stopping string // what happens after the first signal
 	Leaving  string // what it does with what is in flight after the second one
+	// Brief: there is no progress, no soft stop, and no summary of what is complete.
+	Brief bool
 
 	item      string                                        // what Failed counts: "subtree"
 	catalogue string                                        // format of a NoCatalogue event
 	rows      func(report.Summary, *report.Totals) []string // what was done, in the summary
 	checks    bool                                          // it has the counters of report.Checks
 	stopped   string                                        // the last line after the first signal
+	early     string                                        // what the last line of a run that failed begins with
 
 	// The last line of a run without an error.
 	all, notAll  string // everything was done, or not
@@ -48,6 +51,15 @@ func Restore() Operation {
 		all:       "done: everything is restored",
 		notAll:    "done, but not everything is restored whole: see what is named above",
 		dry:       "nothing was restored: this was a dry run",
+	}
+}
+
+// Cat is the operation of firn cat.
+func Cat() Operation {
+	return Operation{
+		Done: "written", Effect: "written", item: "archive", rows: restoredRows, Brief: true, early: "not written",
+		catalogue: "the catalogue: %s",
+		notAll:    "the file is not written whole, or may be another one: see what is named above",
 	}
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -65,7 +66,7 @@ func (p *text) verdict(s report.Summary) string {
 	case errors.Is(s.Err, pipeline.ErrStopped):
 		return o.stopped
 	case s.Err != nil:
-		return "the run ended early: " + p.explain(report.Event{Err: s.Err})
+		return cmp.Or(o.early, "the run ended early") + ": " + p.explain(report.Event{Err: s.Err})
 	case s.OnlyCold(t):
 		return coldVerdict(t)
 	case o.damaged != "" && t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:

@@ -237,7 +237,7 @@ func (p *text) Finish(s report.Summary) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lines := p.summary(s)
-	if p.o.Quiet {
+	if p.o.Quiet || p.o.Operation.Brief {
 		if lines = lines[len(lines)-1:]; s.Err == nil && s.Complete(p.totals) {
 			return
 		}

@@ -54,7 +54,7 @@ func New(o Options, t *report.Totals) Printer {
 		return newJSON(o, t)
 	}
 	p := newLines(o, t)
-	if o.Quiet {
+	if o.Quiet || o.Operation.Brief {
 		p.every = 0
 	} else if isTerminal(o.Stderr) {
 		p.show, p.every, p.outages = newBar(o.Stderr, t), barEvery, outageLog{}

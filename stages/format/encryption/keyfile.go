@@ -62,20 +62,27 @@ func ReadPassphrase(path string, o KeyfileOptions) (p *Passphrase, warnings []st
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading key file: %w", err)
 	}
-	pass, err := passphraseOf(line)
+	p, weak, err := ParseKeyfile(line, "key file "+path, o)
+	return p, append(warnings, weak...), err
+}
+
+// ParseKeyfile is ReadPassphrase for the content of a key file, of which the first 1,023 bytes are
+// enough. Errors and warnings call the file name.
+func ParseKeyfile(content []byte, name string, o KeyfileOptions) (p *Passphrase, warnings []string, err error) {
+	pass, err := passphraseOf(content)
 	if err != nil {
-		return nil, nil, fmt.Errorf("key file %s: %w; restore it from a copy, or name another", path, err)
+		return nil, nil, fmt.Errorf("%s: %w; restore it from a copy, or name another", name, err)
 	}
 	p = NewPassphrase(pass)
 	if !p.Weak() {
-		return p, warnings, nil
+		return p, nil, nil
 	}
 	why := fmt.Sprintf("openssl uses %d bytes of the file (up to the first newline or NUL byte), "+
 		"and fewer than %d can be guessed by anybody who has an archive", len(pass), MinPassphrase)
 	if !o.AllowWeak {
-		return nil, nil, fmt.Errorf("key file %s: %w: %s", path, ErrWeakPassphrase, why)
+		return nil, nil, fmt.Errorf("%s: %w: %s", name, ErrWeakPassphrase, why)
 	}
-	return p, append(warnings, fmt.Sprintf("key file %s is weak: %s", path, why)), nil
+	return p, []string{fmt.Sprintf("%s is weak: %s", name, why)}, nil
 }
 
 func openKeyfile(path string) (*os.File, error) {

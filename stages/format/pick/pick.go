@@ -42,6 +42,16 @@ func Parse(patterns []string) (Picks, error) {
 	return p, nil
 }
 
+// Exact returns the pick of one path, as the catalogue has it, and of what lies below it.
+func Exact(path string) Picks {
+	literal := strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`)
+	segments := split(path)
+	for i, s := range segments {
+		segments[i] = literal.Replace(s)
+	}
+	return Picks{segments}
+}
+
 // Has reports whether a pattern matches a path or a directory above it.
 func (p Picks) Has(name string) bool {
 	if p == nil {

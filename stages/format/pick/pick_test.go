@@ -63,3 +63,15 @@ func TestManyStars(t *testing.T) {
 		t.Error("picked what it does not name")
 	}
 }
+
+func TestExact(t *testing.T) {
+	for _, path := range []string{"srv/a.txt", "a*b/[x] ?", `back\slash/**`, "srv", "../up"} {
+		p := Exact(path)
+		if !p.Names(path) || !p.Has(path) || !p.Has(path+"/below") || p.Names(path+"/below") || p.Has(path+"x") || p.Has("z/"+path) || !p.MayHave("") {
+			t.Errorf("%q: %q", path, p)
+		}
+	}
+	if p := Exact("a*"); p.Has("ab") || p.MayHave("ab") {
+		t.Errorf("%q is a pattern", p)
+	}
+}

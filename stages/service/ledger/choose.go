@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // A Moment says as of when a tree is wanted; the zero value is as of the newest complete run.
 type Moment struct {
-	Run string    // the id of one run, or a unique prefix of it; "latest" is the newest
+	Run string    // the id of one run, or a unique prefix of it; "latest" is the newest, "latest~1" the one before it
 	At  time.Time // as of the newest complete run that had begun by then
 }
 
@@ -69,9 +70,22 @@ func Sources(all []catalogue.Run) (sources []catalogue.Run) {
 // Latest is the name of the newest run.
 const Latest = "latest"
 
+// beforeLatest is how many runs before the newest one a name says: 0 for latest, 2 for latest~2.
+func beforeLatest(name string) (n int, ok bool) {
+	if name == Latest {
+		return 0, true
+	}
+	number, ok := strings.CutPrefix(name, Latest+"~")
+	n, err := strconv.Atoi(number)
+	return n, ok && err == nil && n >= 0
+}
+
 func find(all []catalogue.Run, id string) (catalogue.Run, error) {
-	if id == Latest && len(all) > 0 {
-		return all[len(all)-1], nil
+	switch n, ok := beforeLatest(id); {
+	case ok && n < len(all):
+		return all[len(all)-1-n], nil
+	case ok:
+		return catalogue.Run{}, fmt.Errorf("%w: %q, and the catalogue has %d", ErrNoRun, id, len(all))
 	}
 	found := slices.DeleteFunc(slices.Clone(all), func(run catalogue.Run) bool { return !strings.HasPrefix(run.ID, id) })
 	switch len(found) {

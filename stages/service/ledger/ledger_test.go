@@ -328,6 +328,11 @@ func TestChoose(t *testing.T) {
 		{ledger.Moment{At: at(0)}, "", ledger.ErrNoRun},
 		{ledger.Moment{Run: "20261123T03"}, "3", nil},
 		{ledger.Moment{Run: "latest"}, "7", nil},
+		{ledger.Moment{Run: "latest~0"}, "7", nil},
+		{ledger.Moment{Run: "latest~2"}, "5", nil},
+		{ledger.Moment{Run: "latest~7"}, "", ledger.ErrNoRun},
+		{ledger.Moment{Run: "latest~-1"}, "", ledger.ErrNoRun},
+		{ledger.Moment{Run: "latest~"}, "", ledger.ErrNoRun},
 		{ledger.Moment{Run: "2026"}, "", ledger.ErrNoRun},
 		{ledger.Moment{Run: "x"}, "", ledger.ErrNoRun},
 	} {

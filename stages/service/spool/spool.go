@@ -30,7 +30,14 @@ type Dir struct {
 	budget *pipeline.Budget
 	next   atomic.Int64
 	hidden bool
+	lent   bool // path is not the spool's own
 	kept   kept
+}
+
+// Nameless returns a spool of files without a name in dir, which exists; "" is the directory of the system
+// for temporary files. It needs no lock, and nothing of it is left however the run ends.
+func Nameless(dir string, budget *pipeline.Budget) *Dir {
+	return &Dir{path: dir, budget: budget, hidden: true, lent: true}
 }
 
 // Hide makes files without names from now on, of which nothing is left however the run ends. It is
@@ -62,7 +69,9 @@ func Open(cache string, budget *pipeline.Budget) (d *Dir, removed int, err error
 
 // Close removes the spool's directory if it is empty.
 func (d *Dir) Close() {
-	_ = os.Remove(d.path)
+	if !d.lent {
+		_ = os.Remove(d.path)
+	}
 }
 
 // A File is the spool of one archive: Write, then Seal, then Reader. Remove may be called at any

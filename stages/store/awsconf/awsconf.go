@@ -38,7 +38,7 @@ type Options struct {
 	Version  string // firn's own, for the User-Agent header
 
 	Connections int           // idle connections to keep, at least as many as there are upload workers; 0 is 64
-	Bandwidth   int64         // bytes a second in each direction, all connections together; 0 is no limit
+	Bandwidth   Bandwidth     // of all connections together; nil is no limit
 	Silence     time.Duration // how long a connection may carry nothing in either direction; 0 is 3 minutes
 	Attempts    int           // tries of each request while the service is reached; 0 is AWS_MAX_ATTEMPTS, or 8
 	MaxBackoff  time.Duration // longest wait between two tries; 0 is 30 seconds
@@ -48,6 +48,10 @@ type Options struct {
 	Throttled func()        // called each time that a server asks for fewer requests; may be nil
 	Tally     *Tally        // counts the requests; may be nil
 }
+
+// A Bandwidth is how many bytes a second may be sent and received at a time; 0 is no limit. It is asked
+// once a minute, from several goroutines.
+type Bandwidth func(at time.Time) (up, down int64)
 
 const (
 	defaultConnections = 64

@@ -5,28 +5,23 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // A dialer makes connections that share a bandwidth and break when they fall silent.
 type dialer struct {
 	net.Dialer
 	silence  time.Duration
-	up, down *rate.Limiter // nil: no limit
-	chunk    int           // bytes that are sent or taken at once
+	up, down *meter // nil: no limit
 }
 
 // maxChunk is what one write to a connection may have without its progress going unseen.
 const maxChunk = 256 << 10
 
-func newDialer(bandwidth int64, silence time.Duration) *dialer {
-	d := &dialer{Dialer: net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}, silence: silence, chunk: maxChunk}
-	if bandwidth > 0 {
-		// A twentieth of a second's bytes: smooth, and no connection waits long for its turn.
-		d.chunk = int(max(min(bandwidth/20, maxChunk), 1<<10))
-		d.up = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)
-		d.down = rate.NewLimiter(rate.Limit(bandwidth), d.chunk)
+func newDialer(bandwidth Bandwidth, silence time.Duration) *dialer {
+	d := &dialer{Dialer: net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}, silence: silence}
+	if bandwidth != nil {
+		d.up = newMeter(func(now time.Time) int64 { up, _ := bandwidth(now); return up })
+		d.down = newMeter(func(now time.Time) int64 { _, down := bandwidth(now); return down })
 	}
 	return d
 }
@@ -64,13 +59,11 @@ func (c *conn) extend() {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if c.d.down != nil && len(p) > c.d.chunk {
-		p = p[:c.d.chunk]
-	}
+	p = p[:min(len(p), c.d.down.most())]
 	n, err := c.Conn.Read(p)
 	c.extend()
-	if err == nil && c.d.down != nil && n > 0 {
-		if err := c.d.down.WaitN(c.ctx, n); err != nil {
+	if err == nil {
+		if err := c.d.down.wait(c.ctx, n); err != nil {
 			return n, net.ErrClosed
 		}
 	}
@@ -80,11 +73,9 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) Write(p []byte) (int, error) {
 	written := 0
 	for {
-		n := min(len(p)-written, c.d.chunk)
-		if c.d.up != nil {
-			if err := c.d.up.WaitN(c.ctx, n); err != nil {
-				return written, net.ErrClosed
-			}
+		n := min(len(p)-written, c.d.up.most())
+		if err := c.d.up.wait(c.ctx, n); err != nil {
+			return written, net.ErrClosed
 		}
 		c.extend()
 		n, err := c.Conn.Write(p[written : written+n])

@@ -13,7 +13,7 @@ import (
 // TestBandwidth: the limit reaches the connections that the SDK's client really uses.
 func TestBandwidth(t *testing.T) {
 	s := serve(t)
-	st := s.open(t, func(o *s3.Options) { o.Bandwidth = 20 * mib })
+	st := s.open(t, func(o *s3.Options) { o.Bandwidth = func(time.Time) (up, down int64) { return 20 * mib, 20 * mib } })
 	body := storetest.Bytes("body", 6*mib)
 	start := time.Now()
 	storetest.Put(t, st, "k", body, store.PutOptions{})
