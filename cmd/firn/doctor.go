@@ -70,7 +70,7 @@ func (b *backupFlags) examine(p *program) error {
 	}
 	wrong, err := doctor.Run(ctx, doctor.Options{
 		Passphrase: passphrase,
-		Store: m.Store, Table: m.table, Prefix: b.store.Prefix, Path: b.tree.path, Keyfile: strings.Join(b.key.Files, ""), AllowWeak: b.key.AllowWeak,
+		Store:      m.Store, Table: m.table, Prefix: b.store.Prefix, Path: b.tree.path, Keyfile: strings.Join(b.key.Files, ""), AllowWeak: b.key.AllowWeak,
 		Cache: b.cache.Path, Spool: int64(b.cache.SpoolLimit), Class: b.remote.class, Format: b.archive.format,
 		Free: freeBytes, Bytes: ui.Bytes, Scratch: func() (*os.File, error) { return spool.Scratch("") },
 		Say: func(f store.Finding) { print.Finding(f.What, f.Level.String(), finding(f)) },

@@ -25,11 +25,11 @@ type Options struct {
 	AllowWeak bool // take a short passphrase
 	// Passphrase reads a passphrase that is in no file, in place of Keyfile; may be nil.
 	Passphrase func() (*encryption.Passphrase, error)
-	Cache     string
-	Spool     int64        // most bytes of archives in the cache path; 0 is half of what is free
-	Class     string       // storage class of archives
-	Format    codec.Format // must be set
-	Firn      string       // version
+	Cache      string
+	Spool      int64        // most bytes of archives in the cache path; 0 is half of what is free
+	Class      string       // storage class of archives
+	Format     codec.Format // must be set
+	Firn       string       // version
 
 	Free    func(path string) (uint64, error) // bytes that may still be written there; must be set
 	Bytes   func(int64) string                // writes a number of bytes; must be set
