@@ -132,7 +132,8 @@ func (s *Store) judgeAll(rules []types.LifecycleRule) (found []store.Finding, to
 
 // rulePrefix is the prefix of a rule, and whether it concerns objects without tags, as firn's are.
 func rulePrefix(r types.LifecycleRule) (prefix string, untagged bool) {
-	prefix = aws.ToString(r.Prefix) //nolint:staticcheck // old rules have it
+	//lint:ignore SA1019 rules that were made before there were filters have it
+	prefix = aws.ToString(r.Prefix)
 	f := r.Filter
 	switch {
 	case f == nil:
