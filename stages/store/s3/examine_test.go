@@ -39,10 +39,10 @@ func TestLifecycleRules(t *testing.T) {
 		rule types.LifecycleRule
 		want string // levels of what is found
 	}{
-		"all archives expire":           {types.LifecycleRule{Expiration: days(30)}, "wrong"},
-		"on a date":                     {types.LifecycleRule{Expiration: &types.LifecycleExpiration{Date: aws.Time(time.Unix(2e9, 0))}}, "wrong"},
-		"of the prefix":                 {types.LifecycleRule{Expiration: days(30), Filter: below("home/")}, "wrong"},
-		"below the prefix":              {types.LifecycleRule{Expiration: days(30), Filter: below("home/me/")}, "wrong"},
+		"all archives expire": {types.LifecycleRule{Expiration: days(30)}, "wrong"},
+		"on a date":           {types.LifecycleRule{Expiration: &types.LifecycleExpiration{Date: aws.Time(time.Unix(2e9, 0))}}, "wrong"},
+		"of the prefix":       {types.LifecycleRule{Expiration: days(30), Filter: below("home/")}, "wrong"},
+		"below the prefix":    {types.LifecycleRule{Expiration: days(30), Filter: below("home/me/")}, "wrong"},
 		//lint:ignore SA1019 rules that were made before there were filters have it
 		"an old rule's prefix":          {types.LifecycleRule{Expiration: days(30), Prefix: aws.String("other/")}, ""},
 		"beside the prefix":             {types.LifecycleRule{Expiration: days(30), Filter: below("logs/")}, ""},
