@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sync/errgroup"
+
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/codec"
@@ -184,10 +186,16 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 		return err
 	}
 	b.journal.link()
-	if err := b.abortUploads(ctx); err != nil {
+	var suspects []*recovery.Finding
+	var g errgroup.Group // each waits for round trips
+	g.Go(func() error { return b.abortUploads(ctx) })
+	g.Go(func() error {
+		suspects, err = recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix), b.Keys)
+		return nil
+	})
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	suspects, err := recovery.Leave(ctx, b.Store, key.Prefix(b.Prefix), b.Keys)
 	for _, s := range suspects {
 		b.Report.Event(report.Event{Kind: report.Warning, Key: s.Key, Problem: report.ProblemRecovery, Err: s})
 	}
@@ -249,8 +257,35 @@ func (b *backup) finish(end error, s *report.Summary) error {
 // abortUploads aborts uploads of archives, of the catalogue and of the recovery files that nobody
 // completed in a long time. A younger one may be that of a run under way, or that its own cache path
 // takes up.
-func (b *backup) abortUploads(ctx context.Context) (err error) {
-	aborted := 0
+func (b *backup) abortUploads(ctx context.Context) error {
+	var aborted atomic.Int64
+	var g errgroup.Group
+	abort := func(some func() (int, error)) {
+		g.Go(func() error {
+			n, err := some()
+			aborted.Add(int64(n))
+			return err
+		})
+	}
+	abort(func() (int, error) { return b.abortArchives(ctx) })
+	abort(func() (int, error) { return b.Ledger.Clean(ctx, b.options.AbortAfter) })
+	abort(func() (int, error) { return recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix), b.options.AbortAfter) })
+	err := g.Wait()
+	if pipeline.IsFatal(err) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		b.Report.Event(report.Event{Kind: report.Warning, Text: "some old uploads that nobody completed could not be aborted, and are still billed", Err: err})
+	}
+	b.Totals.UploadsAborted.Add(aborted.Load())
+	if n := aborted.Load(); n > 0 {
+		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted old uploads in %s that nobody had completed: %d", b.Store.URL(), n)})
+	}
+	return nil
+}
+
+// abortArchives aborts old uploads of archives of the tree.
+func (b *backup) abortArchives(ctx context.Context) (aborted int, err error) {
 	for _, prefix := range b.keySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
 			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < b.options.AbortAfter || b.uploads.owns(u) {
@@ -266,27 +301,7 @@ func (b *backup) abortUploads(ctx context.Context) (err error) {
 			break
 		}
 	}
-	if err == nil {
-		var n int
-		n, err = b.Ledger.Clean(ctx, b.options.AbortAfter)
-		aborted += n
-	}
-	if err == nil {
-		var n int
-		n, err = recovery.Clean(ctx, b.Store, key.Prefix(b.Prefix), b.options.AbortAfter)
-		aborted += n
-	}
-	if pipeline.IsFatal(err) || ctx.Err() != nil {
-		return err
-	}
-	if err != nil {
-		b.Report.Event(report.Event{Kind: report.Warning, Text: "some old uploads that nobody completed could not be aborted, and are still billed", Err: err})
-	}
-	b.Totals.UploadsAborted.Add(int64(aborted))
-	if aborted > 0 {
-		b.Report.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("aborted old uploads in %s that nobody had completed: %d", b.Store.URL(), aborted)})
-	}
-	return nil
+	return aborted, err
 }
 
 // longestListed is the length in bytes up to which all keys of one tree have a common prefix:

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"firn/stages/format/encryption"
@@ -112,17 +113,31 @@ func (f *Finding) Error() string {
 // State Different (and replaced), Foreign and Newer (and left as it is). If nothing is to be done it
 // costs a Head and a Get for each file. Both files are tried. Errors: those of the store.
 func Leave(ctx context.Context, s store.Store, prefix string, keys *encryption.Keys) (suspects []*Finding, err error) {
-	for _, f := range Files() {
-		found, e := look(ctx, s, prefix, f, keys)
-		if e == nil && found.State != Foreign && found.State != Newer && (found.State != Current || !found.marked) {
-			e = put(ctx, s, found.Key, f.Body, keys)
-		}
-		if e == nil && found.State > Missing {
-			suspects = append(suspects, found)
-		}
-		err = errors.Join(err, e)
+	files := Files()
+	found, errs := make([]*Finding, len(files)), make([]error, len(files))
+	var g sync.WaitGroup // each waits for round trips
+	for i, f := range files {
+		g.Go(func() { found[i], errs[i] = leave(ctx, s, prefix, f, keys) })
 	}
-	return suspects, err
+	g.Wait()
+	for _, f := range found {
+		if f != nil && f.State > Missing {
+			suspects = append(suspects, f)
+		}
+	}
+	return suspects, errors.Join(errs...)
+}
+
+// leave is Leave for one file. It returns nothing if it could not be looked at, or not be put.
+func leave(ctx context.Context, s store.Store, prefix string, f File, keys *encryption.Keys) (*Finding, error) {
+	found, err := look(ctx, s, prefix, f, keys)
+	if err == nil && found.State != Foreign && found.State != Newer && (found.State != Current || !found.marked) {
+		err = put(ctx, s, found.Key, f.Body, keys)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // Check returns what the store holds in place of the files, and stores nothing. Errors: those of the
