@@ -111,7 +111,7 @@ type treeFlags struct {
 func (t *treeFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.path, "backup-path", "", "`path` of the directory or file to save")
 	flags.Number(f, &t.depth, "depth", "how many `levels` down the tree is cut into archives: 0 makes one archive of the tree, 1 makes one archive of each entry of the backup path")
-	f.StringArrayVar(&t.exclude, "exclude", nil, "skip what matches this `pattern` (gitignore syntax, relative to the backup path); may be repeated")
+	f.StringArrayVar(&t.exclude, "exclude", nil, "skip what matches this `pattern` (gitignore syntax, relative to the backup path, or an absolute path below it); may be repeated")
 	f.StringArrayVar(&t.excludeFrom, "exclude-from", nil, "read such patterns from a `file`, one a line; may be repeated")
 	f.BoolVar(&t.excludeCaches, "exclude-caches", false, "skip the content of directories that hold a CACHEDIR.TAG")
 	f.BoolVar(&t.oneFileSystem, "one-file-system", false, "skip what is on another file system than the backup path")
@@ -133,6 +133,10 @@ func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	}
 	if dir := storeDir(m.Store); dir != "" {
 		w.LeaveOut = append(w.LeaveOut, dir)
+	}
+	var err error
+	if w.Exclude.Root, err = filepath.Abs(t.path); err != nil {
+		return w, fmt.Errorf("looking at the backup path %s: %w", t.path, err)
 	}
 	for _, pattern := range t.exclude {
 		if err := w.Exclude.Add(pattern); err != nil {

@@ -17,11 +17,16 @@ import (
 // what is in a directory that is left out. A nil or zero List matches nothing. It must not be changed
 // once it is used.
 type List struct {
+	// Root is the absolute, cleaned backup path. A pattern that begins with it and goes on below it is
+	// an absolute one; "": all are relative.
+	Root string
+
 	patterns []pattern
 	lines    []string
 }
 
-// Lines returns the patterns as they were given, in order.
+// Lines returns the patterns in order, as they were given; but absolute ones relative to the backup
+// path.
 func (x *List) Lines() []string {
 	if x == nil {
 		return nil
@@ -42,7 +47,11 @@ type pattern struct {
 
 // Add appends one pattern, written as a line of a .gitignore file; but '#' at its beginning and
 // spaces at its end are part of the pattern. A pattern that can never match is an error.
+//
+// With a Root of /srv/data, "/srv/data/tmp" is "/tmp". Where /srv/data/srv/data/tmp is meant,
+// "srv/data/tmp" without the first slash says so, which is as anchored.
 func (x *List) Add(line string) error {
+	line = x.relative(line)
 	p := pattern{}
 	text := line
 	if rest, ok := strings.CutPrefix(text, "!"); ok {
@@ -62,6 +71,25 @@ func (x *List) Add(line string) error {
 	x.patterns = append(x.patterns, p)
 	x.lines = append(x.lines, line)
 	return nil
+}
+
+// relative returns a pattern that is an absolute one as one relative to the backup path.
+func (x *List) relative(line string) string {
+	text := strings.TrimPrefix(line, "!")
+	negation := line[:len(line)-len(text)]
+	for i := range len(x.Root) {
+		if len(text) > 1 && text[0] == '\\' {
+			text = text[1:]
+		}
+		if text == "" || text[0] != x.Root[i] {
+			return line
+		}
+		text = text[1:]
+	}
+	if x.Root == "/" || len(text) < 2 || text[0] != '/' {
+		return line
+	}
+	return negation + text
 }
 
 // AddFrom appends the patterns in a file in the format of .gitignore: one a line, without comments,
