@@ -47,6 +47,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		return emit(&subtree{Subtree: s, backup: b})
 	}, func(path string, err error) {
 		b.cutFaults.Store(path, true)
+		b.blind.Store(true)
 		b.journal.cutFault(path, err)
 		b.shells.missed(key.Clean(path))
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
@@ -65,6 +66,9 @@ func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error
 	b.Totals.Entries.Add(s.scan.Entries)
 	b.Totals.Files.Add(s.scan.Files)
 	b.Totals.Bytes.Add(s.scan.Bytes)
+	if s.scan.Blind {
+		b.blind.Store(true)
+	}
 	b.journal.scanned(&s.scan)
 	return emit(s)
 }

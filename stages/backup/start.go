@@ -127,6 +127,7 @@ type backup struct {
 	searched  atomic.Int64 // see elsewhere
 	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
+	blind     atomic.Bool  // a part of the tree was not seen
 	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
 
 	stages struct {
@@ -236,6 +237,9 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	var err error
 	s.DryRun = b.options.DryRun
 	b.closed()
+	if end == nil && b.Totals.Final() && !b.blind.Load() {
+		b.warnOfIdle()
+	}
 	s.Run, err = b.journal.finish(end)
 	if end == nil && err == nil {
 		b.renewCatalogue(b.journal.ctx)

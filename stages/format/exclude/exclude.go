@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // List is a list of patterns in the syntax of gitignore(5), relative to the backup path, which
@@ -43,6 +44,31 @@ type pattern struct {
 	negated  bool // takes in again
 	dirOnly  bool
 	nameOnly bool // is compared with the last segment alone
+
+	given, from string       // as it was given, and the file and line that it is from
+	hit         *atomic.Bool // it matched something
+}
+
+// An Idle pattern matched nothing.
+type Idle struct {
+	Pattern string // as it was given
+	From    string // file and line, "" for one that Add was given
+}
+
+// Negated reports whether the pattern takes in again.
+func (i Idle) Negated() bool { return strings.HasPrefix(i.Pattern, "!") }
+
+// Idle returns the patterns that matched nothing of what MatchIn and LeavesOut were asked until now.
+func (x *List) Idle() (idle []Idle) {
+	if x == nil {
+		return nil
+	}
+	for _, p := range x.patterns {
+		if !p.hit.Load() {
+			idle = append(idle, Idle{p.given, p.from})
+		}
+	}
+	return idle
 }
 
 // Add appends one pattern, written as a line of a .gitignore file; but '#' at its beginning and
@@ -50,9 +76,11 @@ type pattern struct {
 //
 // With a Root of /srv/data, "/srv/data/tmp" is "/tmp". Where /srv/data/srv/data/tmp is meant,
 // "srv/data/tmp" without the first slash says so, which is as anchored.
-func (x *List) Add(line string) error {
+func (x *List) Add(line string) error { return x.add(line, "") }
+
+func (x *List) add(line, from string) error {
+	p := pattern{given: line, from: from, hit: new(atomic.Bool)}
 	line = x.relative(line)
-	p := pattern{}
 	text := line
 	if rest, ok := strings.CutPrefix(text, "!"); ok {
 		p.negated, text = true, rest
@@ -108,8 +136,9 @@ func (x *List) AddFrom(r io.Reader, name string) error {
 			continue
 		}
 		if text := trimSpaces(string(line)); text != "" {
-			if err := x.Add(text); err != nil {
-				errs = append(errs, fmt.Errorf("%s:%d: %w", name, n, err))
+			from := fmt.Sprintf("%s:%d", name, n)
+			if err := x.add(text, from); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", from, err))
 			}
 		}
 	}
@@ -142,20 +171,27 @@ func (x *List) MatchIn(rel, name []byte, dir bool) bool {
 	}
 	var short [512]byte
 	path := append(append(short[:0], rel...), name...)
+	decided, out := false, false
 	for i := len(x.patterns) - 1; i >= 0; i-- {
 		p := &x.patterns[i]
-		if p.dirOnly && !dir {
+		if p.dirOnly && !dir || decided && p.hit.Load() {
 			continue
 		}
 		subject := path
 		if p.nameOnly {
 			subject = name
 		}
-		if p.glob.match(subject) {
-			return !p.negated
+		if !p.glob.match(subject) {
+			continue
+		}
+		if !p.hit.Load() {
+			p.hit.Store(true)
+		}
+		if !decided {
+			decided, out = true, !p.negated
 		}
 	}
-	return false
+	return out
 }
 
 // LeavesOut reports whether a pattern leaves out an entry or a directory above it. The path is
