@@ -77,6 +77,7 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 	if err := b.ask(ctx, batch...); err != nil {
 		return err
 	}
+	b.announce(batch)
 	for _, s := range batch {
 		if s.known.Err != nil {
 			b.stages.lookup.Fault(s, s.known.Err)
@@ -237,12 +238,6 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 
 // warnOfStore warns of a store that is not what the user may expect.
 func (b *backup) warnOfStore(s *subtree) {
-	if s.known.Record.KeyID != "" && !s.known.Ours && !b.options.Rekey {
-		b.warnOnce(report.Event{
-			Problem: report.ProblemOtherKey, Key: s.Key,
-			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",
-		})
-	}
 	if s.seen != nil && !s.known.Stored {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemGone, Key: s.Key,
