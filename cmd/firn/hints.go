@@ -56,6 +56,10 @@ func eventHint(e report.Event) string {
 		return "give each host a --prefix of its own, or let them run one after the other; if one host alone saves this path, check who may write to the store"
 	case report.ProblemUnexpected:
 		return "check what deletes objects below .firn/, and bring the run back if the bucket keeps versions"
+	case report.ProblemOtherOrigin:
+		return "to keep them in a store without versions, stop and use another --prefix"
+	case report.ProblemIdlePattern:
+		return "patterns are relative to --backup-path, or absolute paths below it"
 	case report.ProblemRecovery:
 		return "'firn version --recovery' prints the SHA-256 of the files that this firn stores"
 	case report.ProblemDeeperPrefix:

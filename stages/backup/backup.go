@@ -47,6 +47,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		return emit(&subtree{Subtree: s, backup: b})
 	}, func(path string, err error) {
 		b.cutFaults.Store(path, true)
+		b.blind.Store(true)
 		b.journal.cutFault(path, err)
 		b.shells.missed(key.Clean(path))
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
@@ -65,6 +66,9 @@ func (b *backup) walk(ctx context.Context, s *subtree, emit func(*subtree) error
 	b.Totals.Entries.Add(s.scan.Entries)
 	b.Totals.Files.Add(s.scan.Files)
 	b.Totals.Bytes.Add(s.scan.Bytes)
+	if s.scan.Blind {
+		b.blind.Store(true)
+	}
 	b.journal.scanned(&s.scan)
 	return emit(s)
 }
@@ -73,6 +77,7 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 	if err := b.ask(ctx, batch...); err != nil {
 		return err
 	}
+	b.announce(batch)
 	for _, s := range batch {
 		if s.known.Err != nil {
 			b.stages.lookup.Fault(s, s.known.Err)
@@ -233,12 +238,6 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 
 // warnOfStore warns of a store that is not what the user may expect.
 func (b *backup) warnOfStore(s *subtree) {
-	if s.known.Record.KeyID != "" && !s.known.Ours && !b.options.Rekey {
-		b.warnOnce(report.Event{
-			Problem: report.ProblemOtherKey, Key: s.Key,
-			Text: "it was made with another key file, and other archives may be too: they are stored again with this key file",
-		})
-	}
 	if s.seen != nil && !s.known.Stored {
 		b.warnOnce(report.Event{
 			Problem: report.ProblemGone, Key: s.Key,

@@ -129,6 +129,8 @@ type backup struct {
 	searched  atomic.Int64 // see elsewhere
 	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
+	strangers strangers    // objects that other than runs with this key file made
+	blind     atomic.Bool  // a part of the tree was not seen
 	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
 
 	stages struct {
@@ -244,6 +246,10 @@ func (b *backup) finish(end error, s *report.Summary) error {
 	var err error
 	s.DryRun = b.options.DryRun
 	b.closed()
+	b.countStrangers()
+	if end == nil && b.Totals.Final() && !b.blind.Load() {
+		b.warnOfIdle()
+	}
 	s.Run, err = b.journal.finish(end)
 	if end == nil && err == nil {
 		b.renewCatalogue(b.journal.ctx)

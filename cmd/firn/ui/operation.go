@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 
 	"firn/stages/service/report"
 )
@@ -14,6 +15,9 @@ type Operation struct {
 	Leaving  string // what it does with what is in flight after the second one
 	// Brief: there is no progress, no soft stop, and no summary of what is complete.
 	Brief bool
+	// Advice says what makes a run faster that a stage was the limit of, "" if nothing is known; nil:
+	// there is none.
+	Advice func(stage string) string
 
 	item      string                                        // what Failed counts: "subtree"
 	catalogue string                                        // format of a NoCatalogue event
@@ -96,12 +100,21 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	if s.DryRun {
 		todo := t.DoneSubtrees.Load() - t.Unchanged.Load() - t.Failed.Load()
 		lines = append(lines, row("would save", "%s, %s", Count(todo, "subtree"), Bytes(t.DoneBytes.Load()-t.SkippedBytes.Load())))
-	} else {
+	} else if t.Saved.Load() > 0 {
 		lines = append(lines, row("saved", "%s, %s stored as %s%s", Count(t.Saved.Load(), "subtree"),
 			Bytes(t.SavedBytes.Load()), Bytes(t.Stored.Load()), ratio(t.SavedBytes.Load(), t.Stored.Load())))
 	}
-	lines = append(lines, row("skipped", "%s, %s: %s unchanged and not read, %s read and found in the store",
-		Count(t.Unchanged.Load()+t.Identical.Load(), "subtree"), Bytes(t.SkippedBytes.Load()), Number(t.Unchanged.Load()), Number(t.Identical.Load())))
+	unchanged, identical := t.Unchanged.Load(), t.Identical.Load()
+	if n := unchanged + identical; n > 0 {
+		var how []string
+		if unchanged > 0 {
+			how = append(how, Number(unchanged)+" unchanged and not read")
+		}
+		if identical > 0 {
+			how = append(how, Number(identical)+" read and found in the store")
+		}
+		lines = append(lines, row("skipped", "%s, %s: %s", Count(n, "subtree"), Bytes(t.SkippedBytes.Load()), strings.Join(how, ", ")))
+	}
 	if n := t.Adopted.Load(); n > 0 {
 		lines = append(lines, row("adopted", "%s in the store by their metadata alone, not proven until they are read", Count(n, "archive")))
 	}
@@ -111,7 +124,7 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	if n := t.UploadsLeft.Load(); n > 0 {
 		lines = append(lines, row("unfinished", "%s that the next run takes up", Count(n, "upload")))
 	}
-	return append(lines, entryRow("saved", t))
+	return append(lines, entryRows("saved", t)...)
 }
 
 // restoredRows are what a restore did.
@@ -133,11 +146,14 @@ func restoredRows(s report.Summary, t *report.Totals) (lines []string) {
 	if t.Cold.Load() > 0 {
 		lines = append(lines, row("cold", "%s", coldRow(t)))
 	}
-	return append(lines, entryRow("restored", t))
+	return append(lines, entryRows("restored", t)...)
 }
 
-// entryRow is what became of entries.
-func entryRow(done string, t *report.Totals) string {
+// entryRows are what became of entries, if there are any.
+func entryRows(done string, t *report.Totals) []string {
+	if t.Entries.Load()+t.Faults.Load()+t.Changed.Load()+t.LeftOut.Load()+t.ReadAgain.Load() == 0 {
+		return nil
+	}
 	entries := Count(t.Entries.Load(), "entry")
 	for _, part := range []struct {
 		n    int64
@@ -150,7 +166,7 @@ func entryRow(done string, t *report.Totals) string {
 	if n := t.ReadAgain.Load(); n > 0 {
 		entries += fmt.Sprintf("; %s read again, because entries changed meanwhile", Count(n, "subtree"))
 	}
-	return row("entries", "%s", entries)
+	return []string{row("entries", "%s", entries)}
 }
 
 // verifiedRows are what a verification found.

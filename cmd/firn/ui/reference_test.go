@@ -175,6 +175,8 @@ func problems() []struct {
 		{report.ProblemFork, "the run and another one come after the same run"},
 		{report.ProblemUnexpected, "the run is the newest, and is not shown to come after the expected one"},
 		{report.ProblemUpload, "warning: the upload that an earlier run began can't be gone on with: it begins anew, or its archive is made again"},
+		{report.ProblemOtherOrigin, "warning: the object with this key, and perhaps others, is none that firn made; archives take their place"},
+		{report.ProblemIdlePattern, "warning: an exclude pattern matched nothing in the tree"},
 		{report.ProblemRecovery, "it is not `RECOVER.txt` or `restore.sh` as firn stores it: do not run it"},
 		{report.ProblemDeeperPrefix, "notice: archives below the key may belong to that longer prefix"},
 		{report.ProblemNoCatalogue, "warning: there is no catalogue below the prefix"},

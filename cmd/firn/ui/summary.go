@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"firn/pipeline"
@@ -19,6 +20,9 @@ func (p *text) summary(s report.Summary) []string {
 	lines := p.o.Operation.rows(s, t)
 	if n := t.Failed.Load(); n > 0 {
 		lines = append(lines, row("failed", "%s", Count(n, p.o.Operation.item)))
+	}
+	if row := leftRow(s, t, p.o.Operation.item); row != "" {
+		lines = append(lines, row)
 	}
 	took := Duration(s.Elapsed)
 	if !p.o.Operation.checks { // a check reads only a part of what it counts
@@ -38,13 +42,56 @@ func (p *text) summary(s report.Summary) []string {
 			lines = append(lines, row("found", "%d %s", c.Workers, name))
 		}
 	}
-	if s.MemoryPeak+s.SpoolPeak > 0 {
-		lines = append(lines, row("peak", "memory %s of %s, spool %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit), Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
+	var peak []string
+	if s.MemoryPeak > 0 {
+		peak = append(peak, fmt.Sprintf("memory %s of %s", Bytes(s.MemoryPeak), Bytes(s.MemoryLimit)))
+	}
+	if s.SpoolPeak > 0 {
+		peak = append(peak, fmt.Sprintf("spool %s of %s", Bytes(s.SpoolPeak), Bytes(s.SpoolLimit)))
+	}
+	if len(peak) > 0 {
+		lines = append(lines, row("peak", "%s", strings.Join(peak, ", ")))
 	}
 	if s.Run != "" {
 		lines = append(lines, row("run", "%s", s.Run))
 	}
+	if advice := p.advice(s); advice != "" {
+		lines = append(lines, row("faster", "%s", advice))
+	}
 	return append(lines, last)
+}
+
+// leftRow says how much of what was found a run that ended early did not come to, "" if there is nothing.
+func leftRow(s report.Summary, t *report.Totals, item string) string {
+	found := t.Subtrees.Load()
+	left := found - t.DoneSubtrees.Load()
+	if s.Err == nil || left <= 0 {
+		return ""
+	}
+	of := "of " + Count(found, item)
+	if !t.Cut.Load() {
+		of += " that were found until then"
+	}
+	return row("left", "%s %s", Number(left), of)
+}
+
+// A run is told what makes the next one faster if it was long, and one stage was busy all the time.
+const (
+	longRun  = time.Minute
+	busyMost = 0.9
+)
+
+// advice says what makes the next run faster, "" if that is not known.
+func (p *text) advice(s report.Summary) string {
+	if p.o.Operation.Advice == nil || s.Elapsed < longRun {
+		return ""
+	}
+	for _, c := range s.Stages {
+		if c.Stage == s.Bottleneck && c.BusyShare(pipeline.Counters{}) >= busyMost {
+			return p.o.Operation.Advice(c.Stage)
+		}
+	}
+	return ""
 }
 
 // foundWorkers are what the summary calls the workers whose number was found, by stage.

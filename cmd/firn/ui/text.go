@@ -29,6 +29,7 @@ type text struct {
 	ended    bool
 	unproven bool // it was said what helps against Unproven
 	outages  outageLog
+	alike    *alike // nil: each event is printed
 }
 
 // onTerminal reports whether rows are shown below the lines.
@@ -41,7 +42,7 @@ func (p *text) Event(e report.Event) {
 		p.tick() // also before the run begins
 	}
 	line := p.line(e)
-	if line == "" {
+	if line == "" || p.alike != nil && !p.ended && p.alike.folds(e, line) {
 		return
 	}
 	p.show.clear()
@@ -230,6 +231,11 @@ func (p *text) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.show.clear()
+	if p.alike != nil {
+		for _, line := range p.alike.rest() {
+			fmt.Fprintln(p.o.Stderr, line)
+		}
+	}
 }
 
 func (p *text) Finish(s report.Summary) {

@@ -2,7 +2,8 @@
 // terminal, with a line every half minute elsewhere, or as JSON. Its rules:
 //
 //   - Faults and warnings are printed at once: on standard error, or with --json as events on
-//     standard output.
+//     standard output. Of many that are alike, the first are printed and the others counted, except
+//     with --verbose and --json.
 //   - Only --json writes to standard output.
 //   - Progress is read from counters on a ticker; work never waits for the screen.
 //   - Names from the disk are quoted if they hold anything but plain text: a file name cannot move
@@ -54,6 +55,9 @@ func New(o Options, t *report.Totals) Printer {
 		return newJSON(o, t)
 	}
 	p := newLines(o, t)
+	if !o.Verbose {
+		p.alike = new(alike)
+	}
 	if o.Quiet || o.Operation.Brief {
 		p.every = 0
 	} else if isTerminal(o.Stderr) {

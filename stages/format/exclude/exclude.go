@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // List is a list of patterns in the syntax of gitignore(5), relative to the backup path, which
@@ -17,11 +18,16 @@ import (
 // what is in a directory that is left out. A nil or zero List matches nothing. It must not be changed
 // once it is used.
 type List struct {
+	// Root is the absolute, cleaned backup path. A pattern that begins with it and goes on below it is
+	// an absolute one; "": all are relative.
+	Root string
+
 	patterns []pattern
 	lines    []string
 }
 
-// Lines returns the patterns as they were given, in order.
+// Lines returns the patterns in order, as they were given; but absolute ones relative to the backup
+// path.
 func (x *List) Lines() []string {
 	if x == nil {
 		return nil
@@ -38,12 +44,43 @@ type pattern struct {
 	negated  bool // takes in again
 	dirOnly  bool
 	nameOnly bool // is compared with the last segment alone
+
+	given, from string       // as it was given, and the file and line that it is from
+	hit         *atomic.Bool // it matched something
+}
+
+// An Idle pattern matched nothing.
+type Idle struct {
+	Pattern string // as it was given
+	From    string // file and line, "" for one that Add was given
+}
+
+// Negated reports whether the pattern takes in again.
+func (i Idle) Negated() bool { return strings.HasPrefix(i.Pattern, "!") }
+
+// Idle returns the patterns that matched nothing of what MatchIn and LeavesOut were asked until now.
+func (x *List) Idle() (idle []Idle) {
+	if x == nil {
+		return nil
+	}
+	for _, p := range x.patterns {
+		if !p.hit.Load() {
+			idle = append(idle, Idle{p.given, p.from})
+		}
+	}
+	return idle
 }
 
 // Add appends one pattern, written as a line of a .gitignore file; but '#' at its beginning and
 // spaces at its end are part of the pattern. A pattern that can never match is an error.
-func (x *List) Add(line string) error {
-	p := pattern{}
+//
+// With a Root of /srv/data, "/srv/data/tmp" is "/tmp". Where /srv/data/srv/data/tmp is meant,
+// "srv/data/tmp" without the first slash says so, which is as anchored.
+func (x *List) Add(line string) error { return x.add(line, "") }
+
+func (x *List) add(line, from string) error {
+	p := pattern{given: line, from: from, hit: new(atomic.Bool)}
+	line = x.relative(line)
 	text := line
 	if rest, ok := strings.CutPrefix(text, "!"); ok {
 		p.negated, text = true, rest
@@ -64,6 +101,25 @@ func (x *List) Add(line string) error {
 	return nil
 }
 
+// relative returns a pattern that is an absolute one as one relative to the backup path.
+func (x *List) relative(line string) string {
+	text := strings.TrimPrefix(line, "!")
+	negation := line[:len(line)-len(text)]
+	for i := range len(x.Root) {
+		if len(text) > 1 && text[0] == '\\' {
+			text = text[1:]
+		}
+		if text == "" || text[0] != x.Root[i] {
+			return line
+		}
+		text = text[1:]
+	}
+	if x.Root == "/" || len(text) < 2 || text[0] != '/' {
+		return line
+	}
+	return negation + text
+}
+
 // AddFrom appends the patterns in a file in the format of .gitignore: one a line, without comments,
 // and without spaces at the end that no backslash quotes. name is for messages.
 func (x *List) AddFrom(r io.Reader, name string) error {
@@ -80,8 +136,9 @@ func (x *List) AddFrom(r io.Reader, name string) error {
 			continue
 		}
 		if text := trimSpaces(string(line)); text != "" {
-			if err := x.Add(text); err != nil {
-				errs = append(errs, fmt.Errorf("%s:%d: %w", name, n, err))
+			from := fmt.Sprintf("%s:%d", name, n)
+			if err := x.add(text, from); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", from, err))
 			}
 		}
 	}
@@ -114,20 +171,27 @@ func (x *List) MatchIn(rel, name []byte, dir bool) bool {
 	}
 	var short [512]byte
 	path := append(append(short[:0], rel...), name...)
+	decided, out := false, false
 	for i := len(x.patterns) - 1; i >= 0; i-- {
 		p := &x.patterns[i]
-		if p.dirOnly && !dir {
+		if p.dirOnly && !dir || decided && p.hit.Load() {
 			continue
 		}
 		subject := path
 		if p.nameOnly {
 			subject = name
 		}
-		if p.glob.match(subject) {
-			return !p.negated
+		if !p.glob.match(subject) {
+			continue
+		}
+		if !p.hit.Load() {
+			p.hit.Store(true)
+		}
+		if !decided {
+			decided, out = true, !p.negated
 		}
 	}
-	return false
+	return out
 }
 
 // LeavesOut reports whether a pattern leaves out an entry or a directory above it. The path is

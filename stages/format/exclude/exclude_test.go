@@ -76,3 +76,19 @@ func (x *List) match(path string, dir bool) bool {
 	i := strings.LastIndexByte(path, '/') + 1
 	return x.MatchIn([]byte(path[:i]), []byte(path[i:]), dir)
 }
+
+// A pattern that begins with the backup path is an absolute one.
+func TestAbsolute(t *testing.T) {
+	for _, test := range []struct{ root, pattern, want string }{
+		{"/srv/data", "/srv/data/tmp", "/tmp"}, {"/srv/data", "!/srv/data/tmp/", "!/tmp/"}, {"/srv/data", "/srv/data/**/x", "/**/x"},
+		{"/srv/data", "/tmp", "/tmp"}, {"/srv/data", "srv/data/tmp", "srv/data/tmp"}, {"/srv/data", "/srv/database", "/srv/database"},
+		{"/srv/data", "/srv/data", "/srv/data"}, {"/srv/data", "/srv/data/", "/srv/data/"}, {"/srv/data", "/srv/*/tmp", "/srv/*/tmp"},
+		{"/srv/a[b]", `/srv/a\[b\]/tmp`, "/tmp"}, {"/srv/a[b]", "/srv/a[b]/tmp", "/tmp"}, {`/a\b`, `/a\\b/c`, "/c"},
+		{"/", "/srv/x", "/srv/x"}, {"", "/srv/x", "/srv/x"}, {"/srv/data", "/srv/data/srv/data/tmp", "/srv/data/tmp"},
+	} {
+		x := &List{Root: test.root}
+		if err := x.Add(test.pattern); err != nil || x.Lines()[0] != test.want {
+			t.Errorf("%q below %q: %q, %v, want %q", test.pattern, test.root, x.Lines(), err, test.want)
+		}
+	}
+}

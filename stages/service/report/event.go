@@ -86,6 +86,8 @@ const (
 	ProblemMD5Alone     Problem = "md5-alone"         // of a warning: an archive was taken over that only its MD5 vouches for
 	ProblemNoList       Problem = "no-list"           // of a warning: the spool has no room for the list of an archive
 	ProblemUpload       Problem = "upload-anew"       // of a warning: what an earlier run began to upload can't be gone on with
+	ProblemOtherOrigin  Problem = "other-origin"      // of a warning: the object with Key, which an archive may replace, is none that firn made
+	ProblemIdlePattern  Problem = "idle-pattern"      // of a warning: an exclude pattern matched nothing
 	ProblemRecovery     Problem = "recovery-file"     // of a warning, and of Catalogue: the object is not RECOVER.txt or restore.sh as firn stores it
 
 	ProblemRunGone     Problem = "run-gone"       // Run is not in the catalogue any more

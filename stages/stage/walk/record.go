@@ -150,6 +150,7 @@ func (r *recorder) flush() {
 func (r *recorder) addDigest(s *Scan) {
 	r.buf = append(r.buf, s.Fingerprint[:]...)
 	r.sum.Sound = r.sum.Sound && s.Sound
+	r.sum.Blind = r.sum.Blind || s.Blind
 	r.sum.Entries += s.Entries
 	r.sum.Files += s.Files
 	r.sum.Bytes += s.Bytes

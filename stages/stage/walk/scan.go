@@ -21,6 +21,8 @@ type Scan struct {
 	// change might not show: then the fingerprint must not be kept. Of stores through mmap, lstat
 	// shows only the first to a page since it was last written back.
 	Sound bool
+	// Blind says that a directory could not be listed, or an entry not be looked at.
+	Blind bool
 	// Entries counts all entries, Files the regular files, Bytes their sizes.
 	Entries, Files, Bytes int64
 	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
@@ -82,7 +84,7 @@ type scanWalk struct {
 func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan {
 	d, err := p.dir.openDir(p.name, id)
 	if err != nil {
-		return Scan{}
+		return Scan{Blind: true}
 	}
 	p.dir.enter()
 	defer func() {
@@ -93,7 +95,7 @@ func (w *scanWalk) dir(p place, id inode, rel []byte, nameLen int, tk take) Scan
 	n, err := w.t.read(d, rel, tk)
 	defer w.t.done(n)
 	if err != nil {
-		r.sum.Sound = false
+		r.sum.Sound, r.sum.Blind = false, true
 	}
 	if n.tagged {
 		r.leave(w.t.full(strings.TrimSuffix(string(rel), "/")), true)
@@ -123,7 +125,7 @@ func (w *scanWalk) entries(d *dir, n *names, rel []byte, nameLen int, tk take, r
 		}
 		taken, err := w.t.look(d, n, i, rel, tk, &st)
 		if err != nil {
-			r.sum.Sound = false
+			r.sum.Sound, r.sum.Blind = false, true
 			continue
 		}
 		if !taken {

@@ -1,0 +1,76 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/service/report"
+)
+
+// closing is the summary of a backup, as it is printed.
+func closing(t *report.Totals, s report.Summary) string {
+	var out bytes.Buffer
+	o := Options{Stderr: &out, Operation: Backup()}
+	o.Operation.Advice = func(stage string) string { return stage + " was the limit" }
+	newLines(o, t).Finish(s)
+	return out.String()
+}
+
+// A summary has no row of zeros. If the run ended early, it says what is left.
+func TestSummaryRows(t *testing.T) {
+	var none, some report.Totals
+	none.Subtrees.Store(2)
+	some.Subtrees.Store(56)
+	some.DoneSubtrees.Store(37)
+	some.Saved.Store(30)
+	some.Unchanged.Store(7)
+	some.Entries.Store(100)
+	for _, tt := range []struct {
+		totals     *report.Totals
+		err        error
+		cut        bool
+		want, lack string
+	}{
+		{&none, nil, true, "took|firn: done", "saved|skipped|entries|peak|left"},
+		{&some, nil, true, "saved      30 subtrees|skipped    7 subtrees, 0 B: 7 unchanged and not read\n|entries    100", "left |found in the store|peak"},
+		{&some, pipeline.ErrStopped, true, "left       19 of 56 subtrees\n|firn: stopped", ""},
+		{&some, errors.New("it broke"), false, "left       19 of 56 subtrees that were found until then\n|it broke", ""},
+		{&some, context.Canceled, true, "left       19 of 56 subtrees\n", ""},
+	} {
+		tt.totals.Cut.Store(tt.cut)
+		out := closing(tt.totals, report.Summary{Err: tt.err})
+		for _, s := range strings.Split(tt.want, "|") {
+			if !strings.Contains(out, s) {
+				t.Errorf("%v: no %q in:\n%s", tt.err, s, out)
+			}
+		}
+		for _, s := range strings.Split(tt.lack, "|") {
+			if s != "" && strings.Contains("\n"+out, "\n"+s) {
+				t.Errorf("%v: %q in:\n%s", tt.err, s, out)
+			}
+		}
+	}
+	out := closing(&some, report.Summary{MemoryPeak: 1 << 20, Progress: report.Progress{MemoryLimit: 2 << 20}})
+	if !strings.Contains(out, "peak       memory 1.00 MiB of 2.00 MiB\n") {
+		t.Errorf("peak of the memory alone:\n%s", out)
+	}
+}
+
+// What was the limit is told of a long run, if that stage was busy all the time.
+func TestSummaryAdvice(t *testing.T) {
+	for _, tt := range []struct {
+		elapsed, busy time.Duration
+		want          bool
+	}{{time.Hour, 95, true}, {time.Hour, 50, false}, {30 * time.Second, 95, false}} {
+		s := report.Summary{Bottleneck: "compress", Progress: report.Progress{Elapsed: tt.elapsed, Stages: []pipeline.Counters{{Stage: "compress", Busy: tt.busy, Offered: 100}}}}
+		var totals report.Totals
+		if out := closing(&totals, s); strings.Contains(out, "faster     compress was the limit\n") != tt.want {
+			t.Errorf("%+v:\n%s", tt, out)
+		}
+	}
+}
