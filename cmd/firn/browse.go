@@ -147,7 +147,7 @@ func (c *opened) end(err error) error {
 			return printedError(err)
 		}
 	}
-	if err == nil && c.show.Faults() > 0 {
+	if (err == nil || errors.Is(err, errNothing)) && c.show.Faults() > 0 { // it may be in what was not read
 		return printedError(errIncomplete)
 	}
 	return err

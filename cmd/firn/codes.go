@@ -26,6 +26,8 @@ var (
 	errIncomplete = errors.New("not everything was done")
 	// errCold: everything that could be read is restored, and the rest must be thawed first.
 	errCold = errors.New("some archives must be thawed before they can be restored")
+	// errNothing: there is nothing of what was asked for.
+	errNothing = errors.New("nothing was found")
 	// errPrinted marks an error that a printer has printed already.
 	errPrinted = errors.New("printed")
 	// errInterrupted is the cause of a run that a second signal cancelled.
@@ -83,6 +85,10 @@ func outcomes(command string) []meaning {
 		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
 		incomplete = "something was not restored whole, or is unproven; it is named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
+	case "list":
+		failed = "it failed, or the run holds nothing that --path names"
+	case "find":
+		done, failed = "something was found", "nothing was found, or the search failed"
 	case "cat":
 		done, failed = "the file is written", "the run failed, or there is no such file"
 		incomplete = "its archive is damaged, unproven or gone; it is named"
