@@ -24,8 +24,8 @@ var (
 	errUsage = errors.New("wrong usage")
 	// errIncomplete: the run was completed, but not everything was saved, restored or verified.
 	errIncomplete = errors.New("not everything was done")
-	// errCold: everything that could be read is restored, and the rest must be thawed first.
-	errCold = errors.New("some archives must be thawed before they can be restored")
+	// errCold: everything that can be read is restored or verified, and the rest must be thawed first.
+	errCold = errors.New("some archives must be thawed first")
 	// errNothing: there is nothing of what was asked for.
 	errNothing = errors.New("nothing was found")
 	// errPrinted marks an error that a printer has printed already.
@@ -95,6 +95,7 @@ func outcomes(command string) []meaning {
 		cold = []meaning{{exitCold, "its archive must thaw first"}}
 	case "verify":
 		done, incomplete = "everything that was verified is intact", "something is damaged, unproven, or could not be verified; it is named"
+		cold = []meaning{{exitCold, "intact, but contents to read are cold: they must thaw first"}}
 	case "catalogue rebuild":
 		done, incomplete = "every archive is in the catalogue", "archives are damaged, unproven, unread or of another key; they are named"
 	}
