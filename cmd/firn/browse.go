@@ -88,7 +88,7 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 func (b *browseFlags) scratch() (*os.File, error) {
 	if b.temp != "" {
 		if err := os.MkdirAll(b.temp, 0o700); err != nil {
-			return nil, pipeline.Fatal(&cacheError{b.temp, err})
+			return nil, pipeline.Fatal(ofPath(&cacheError{b.temp, err}))
 		}
 	}
 	f, err := spool.Scratch(b.temp)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"firn/pipeline"
 	"firn/stages/service/ledger"
@@ -45,6 +46,15 @@ func (m marked) Unwrap() error        { return m.error }
 
 func usageError(err error) error   { return marked{err, errUsage} }
 func printedError(err error) error { return marked{err, errPrinted} }
+
+// ofPath marks an error of a path that a flag names as one of the command line if there is a file in
+// place of a directory, or a directory in place of a file: another path is needed.
+func ofPath(err error) error {
+	if errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) {
+		return usageError(err)
+	}
+	return err
+}
 
 func exitCode(err error) int {
 	switch {

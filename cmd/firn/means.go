@@ -104,7 +104,7 @@ func storeDir(s store.Store) string {
 // openCache makes the cache path if it is missing, and locks it for this run.
 func (m *means) openCache(c *flags.Cache) (err error) {
 	if err := fsys.Private(c.Path); err != nil {
-		return &cacheError{c.Path, err}
+		return ofPath(&cacheError{c.Path, err})
 	}
 	var notice string
 	if m.state, notice, err = state.Open(c.Path); err != nil {

@@ -107,7 +107,7 @@ func (t *targetFlags) open(m *means) (*os.Root, error) {
 		return nil, usageError(fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", t.path))
 	}
 	if err := os.MkdirAll(t.path, 0o700); err != nil {
-		return nil, fmt.Errorf("making the target: %w; name another --target", err)
+		return nil, ofPath(fmt.Errorf("making the target: %w; name another --target", err))
 	}
 	root, err := os.OpenRoot(t.path)
 	if err != nil {
