@@ -146,7 +146,7 @@ func (t *treeFlags) walk(m *means, cache string) (walk.Options, error) {
 	}
 	for _, file := range t.excludeFrom {
 		if err := addPatterns(w.Exclude, file); err != nil {
-			return w, err
+			return w, ofPath(err)
 		}
 	}
 	return w, nil
@@ -389,7 +389,7 @@ func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
 		Known: !b.anew && m.state.Knows(m.Store.URL(), key.Prefix(b.store.Prefix)),
 	})
 	if err != nil {
-		return err
+		return ofPath(err)
 	}
 	m.warn(warnings...)
 	switch {

@@ -88,7 +88,7 @@ func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 func (b *browseFlags) scratch() (*os.File, error) {
 	if b.temp != "" {
 		if err := os.MkdirAll(b.temp, 0o700); err != nil {
-			return nil, pipeline.Fatal(&cacheError{b.temp, err})
+			return nil, pipeline.Fatal(ofPath(&cacheError{b.temp, err}))
 		}
 	}
 	f, err := spool.Scratch(b.temp)
@@ -147,7 +147,7 @@ func (c *opened) end(err error) error {
 			return printedError(err)
 		}
 	}
-	if err == nil && c.show.Faults() > 0 {
+	if (err == nil || errors.Is(err, errNothing)) && c.show.Faults() > 0 { // it may be in what was not read
 		return printedError(errIncomplete)
 	}
 	return err

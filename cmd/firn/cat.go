@@ -107,7 +107,7 @@ func (m *means) openTemporary(c *flags.Cache) error {
 	if c.Path != "" {
 		dir = c.Path
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return &cacheError{dir, err}
+			return ofPath(&cacheError{dir, err})
 		}
 	}
 	m.Cache, m.Nameless, m.SpoolLimit = dir, true, int64(c.SpoolLimit)

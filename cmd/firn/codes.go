@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"firn/pipeline"
 	"firn/stages/service/ledger"
@@ -24,8 +25,10 @@ var (
 	errUsage = errors.New("wrong usage")
 	// errIncomplete: the run was completed, but not everything was saved, restored or verified.
 	errIncomplete = errors.New("not everything was done")
-	// errCold: everything that could be read is restored, and the rest must be thawed first.
-	errCold = errors.New("some archives must be thawed before they can be restored")
+	// errCold: everything that can be read is restored or verified, and the rest must be thawed first.
+	errCold = errors.New("some archives must be thawed first")
+	// errNothing: there is nothing of what was asked for.
+	errNothing = errors.New("nothing was found")
 	// errPrinted marks an error that a printer has printed already.
 	errPrinted = errors.New("printed")
 	// errInterrupted is the cause of a run that a second signal cancelled.
@@ -43,6 +46,15 @@ func (m marked) Unwrap() error        { return m.error }
 
 func usageError(err error) error   { return marked{err, errUsage} }
 func printedError(err error) error { return marked{err, errPrinted} }
+
+// ofPath marks an error of a path that a flag names as one of the command line if there is a file in
+// place of a directory, or a directory in place of a file: another path is needed.
+func ofPath(err error) error {
+	if errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) {
+		return usageError(err)
+	}
+	return err
+}
 
 func exitCode(err error) int {
 	switch {
@@ -83,12 +95,17 @@ func outcomes(command string) []meaning {
 		done, failed = "everything asked for is restored", "the run failed, or --max-cost or --expect-run refused it"
 		incomplete = "something was not restored whole, or is unproven; it is named"
 		cold = []meaning{{exitCold, "nothing is missing but archives that must thaw first"}}
+	case "list":
+		failed = "it failed, or the run holds nothing that --path names"
+	case "find":
+		done, failed = "something was found", "nothing was found, or the search failed"
 	case "cat":
 		done, failed = "the file is written", "the run failed, or there is no such file"
 		incomplete = "its archive is damaged, unproven or gone; it is named"
 		cold = []meaning{{exitCold, "its archive must thaw first"}}
 	case "verify":
 		done, incomplete = "everything that was verified is intact", "something is damaged, unproven, or could not be verified; it is named"
+		cold = []meaning{{exitCold, "intact, but contents to read are cold: they must thaw first"}}
 	case "catalogue rebuild":
 		done, incomplete = "every archive is in the catalogue", "archives are damaged, unproven, unread or of another key; they are named"
 	}

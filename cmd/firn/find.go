@@ -19,7 +19,7 @@ report.odt. The content of a directory is found with dir/**, not with dir.
 Each state of an entry is shown once, with the first and the last run that has it, the
 number of these runs, and the newest archive that holds it. Archives without a list in
 the catalogue are named: they are not searched. If nothing is found, a message on
-standard error says so, and the exit code is 0.
+standard error says so, and the exit code is 1.
 
 `
 
@@ -65,5 +65,8 @@ func (c *opened) find(ctx context.Context, args []string) error {
 		return err
 	}
 	c.show.Found(runs, found)
+	if len(found.Versions) == 0 {
+		return printedError(errNothing)
+	}
 	return nil
 }

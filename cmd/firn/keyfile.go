@@ -23,7 +23,7 @@ func (m *means) passphrases(ctx context.Context, k *flags.Key) (all []*encryptio
 	}
 	for _, file := range k.Files {
 		if err := add(encryption.ReadPassphrase(file, o)); err != nil {
-			return nil, err
+			return nil, ofPath(err)
 		}
 	}
 	for _, command := range k.Commands {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/ui"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/treepath"
@@ -68,32 +69,47 @@ func (c *opened) list(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if c.flags.choice.HasPaths() {
+		return c.entriesOf(ctx, runs)
+	}
 	for _, r := range runs {
 		c.show.Heading(r)
-		if c.flags.choice.HasPaths() {
-			err = c.entries(ctx, r)
-		} else {
-			err = c.subtrees(ctx, r)
-		}
-		if err != nil {
+		if err := c.subtrees(ctx, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// entries prints the entries of a run.
-func (c *opened) entries(ctx context.Context, r catalogue.Run) error {
-	none := true
-	err := c.Entries(ctx, r, c.flags.choice.Picks, func(i browse.Item) error {
-		none = false
+// entriesOf prints the entries of runs.
+func (c *opened) entriesOf(ctx context.Context, runs []catalogue.Run) error {
+	end := printedError(errNothing)
+	for _, r := range runs {
+		some, err := c.entries(ctx, r)
+		if err != nil {
+			return err
+		}
+		if some {
+			end = nil
+		}
+	}
+	return end
+}
+
+// entries prints the entries of a run, under a heading if there are some.
+func (c *opened) entries(ctx context.Context, r catalogue.Run) (some bool, err error) {
+	err = c.Entries(ctx, r, c.flags.choice.Picks, func(i browse.Item) error {
+		if !some {
+			c.show.Heading(r)
+		}
+		some = true
 		c.show.Entry(r, i)
 		return c.show.Err()
 	})
-	if err == nil && none {
-		c.show.Notice("the run holds nothing of that name")
+	if err == nil && !some {
+		c.show.Notice(fmt.Sprintf("run %s holds nothing of that name", ui.Quote(r.ID)))
 	}
-	return err
+	return some, err
 }
 
 // sortedSubtrees is how many subtrees are kept in memory to print them in the order of their paths.

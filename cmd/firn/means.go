@@ -31,7 +31,10 @@ type means struct {
 	table   record.Table // of a backup; may be nil
 	state   *state.DB    // in the cache path; nil if there is none
 	outages *outages
-	tally   awsconf.Tally // of the requests
+
+	made      []string      // directories that were missing
+	madeCache bool          // the cache path is one of them
+	tally     awsconf.Tally // of the requests
 }
 
 // close may be called more than once.
@@ -103,9 +106,11 @@ func storeDir(s store.Store) string {
 
 // openCache makes the cache path if it is missing, and locks it for this run.
 func (m *means) openCache(c *flags.Cache) (err error) {
+	absent := missing(c.Path)
 	if err := fsys.Private(c.Path); err != nil {
-		return &cacheError{c.Path, err}
+		return ofPath(&cacheError{c.Path, err})
 	}
+	m.made, m.madeCache = append(m.made, absent...), len(absent) > 0
 	var notice string
 	if m.state, notice, err = state.Open(c.Path); err != nil {
 		return &cacheError{c.Path, err}

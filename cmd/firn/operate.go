@@ -68,7 +68,7 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 			err = fmt.Errorf("%w before anything was %s", c, words.Effect)
 		}
 		printer.failed(err)
-		return err
+		return errors.Join(err, m.withdraw())
 	}
 	stop := func() {
 		running.Stop()
@@ -87,7 +87,11 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	if end == nil {
 		printer.keepSuccess(m)
 	}
-	if err := m.close(); err != nil {
+	closing := m.close
+	if summary.Err != nil && nothingDone(totals) {
+		closing = m.withdraw
+	}
+	if err := closing(); err != nil {
 		printer.Event(report.Event{Kind: report.Warning, Text: "the next run will read unchanged files again", Err: err})
 	}
 	printer.ended(summary, end)

@@ -29,7 +29,7 @@ func TestReference(t *testing.T) {
 	const generated = "<!-- Generated from the code by go generate ./cmd/firn. -->\n\n"
 	for name, text := range map[string]string{
 		"flags.md":       "# Flags\n\n" + generated + flagsReference(),
-		"exit-codes.md":  "# Exit codes\n\n" + generated + codesReference(),
+		"exit-codes.md":  "# Exit codes\n\n" + generated + usageCode + codesReference(),
 		"environment.md": "# Environment\n\n" + generated + variablesReference(),
 	} {
 		path := filepath.Join("..", "..", "docs", "reference", name)
@@ -130,3 +130,9 @@ func codesReference() string {
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
+
+// usageCode says what tells 2 from 1.
+const usageCode = `2 is for a command line that can't be right: a value that no run takes, a run that does not exist, a path of the wrong kind, such as a directory as key file.
+What a flag names and is not there, or does not answer, may be there tomorrow: that is 1.
+
+`

@@ -106,9 +106,11 @@ func (t *targetFlags) open(m *means) (*os.Root, error) {
 	if dir := storeDir(m.Store); dir != "" && inside(t.path, dir) {
 		return nil, usageError(fmt.Errorf("--target %s lies in the store that it is restored from: name a directory elsewhere", t.path))
 	}
+	absent := missing(t.path)
 	if err := os.MkdirAll(t.path, 0o700); err != nil {
-		return nil, fmt.Errorf("making the target: %w; name another --target", err)
+		return nil, ofPath(fmt.Errorf("making the target: %w; name another --target", err))
 	}
+	m.made = append(m.made, absent...)
 	root, err := os.OpenRoot(t.path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the target: %w; name another --target", err)

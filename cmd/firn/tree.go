@@ -16,11 +16,11 @@ import (
 // the content of the disk.
 func checkTree(path, cache string, o walk.Options) (err error) {
 	if _, err := os.Stat(cache); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &cacheError{cache, err}
+		return ofPath(&cacheError{cache, err})
 	}
 	for i, what := range []string{"cache path", "store"}[:len(o.LeaveOut)] {
 		if sameFile(path, o.LeaveOut[i]) {
-			return fmt.Errorf("the %s %s is the backup path itself: name another directory for one of them", what, o.LeaveOut[i])
+			return usageError(fmt.Errorf("the %s %s is the backup path itself: name another directory for one of them", what, o.LeaveOut[i]))
 		}
 	}
 	tree, err := walk.Open(path, o)

@@ -231,6 +231,7 @@ func TestNobodyToTell(t *testing.T) {
 	}
 	for _, c := range []struct{ flag, value, text string }{
 		{"--metrics-file", "firn.txt", `--metrics-file "firn.txt": node_exporter reads only files whose names end in .prom`},
+		{"--metrics-address", "localhost:97500", `--metrics-address "localhost:97500": it must be written HOST:PORT`},
 		{"--metrics-address", "9750", `--metrics-address "9750": it must be written HOST:PORT, such as localhost:9750`},
 		{"--ping-url", "hc-ping.com/the-uuid", "--ping-url: it must be written like https://hc-ping.com/UUID"},
 		{"--ping-url", "", "--ping-url is empty"},

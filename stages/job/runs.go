@@ -49,6 +49,16 @@ func Runs(ctx context.Context, l *ledger.Ledger, r report.Reporter) (all []catal
 	return all, faults, breaks, nil
 }
 
+// WrongKey is the error of a catalogue of which the key file opens no run, as runs and faults of Runs
+// say; nil if it opens one, or if nothing was made with another one.
+func WrongKey(l *ledger.Ledger, runs []catalogue.Run, faults []ledger.Fault) error {
+	other := func(f ledger.Fault) bool { return errors.Is(f.Err, encryption.ErrOtherKey) }
+	if len(runs) > 0 || !slices.ContainsFunc(faults, other) {
+		return nil
+	}
+	return fmt.Errorf("the catalogue in %s was %w than the one given", l.Store.URL(), encryption.ErrOtherKey)
+}
+
 // BreakEvent is a break that is damage of the catalogue.
 func BreakEvent(l *ledger.Ledger, b ledger.Break) report.Event {
 	problems := map[ledger.BreakKind]report.Problem{

@@ -9,7 +9,6 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
 	"firn/stages/format/treepath"
@@ -49,6 +48,9 @@ func (s *search) begin(ctx context.Context) error {
 	all, faults, breaks, err := job.Runs(ctx, s.Ledger, s.Report)
 	if err != nil {
 		return err
+	}
+	if err := job.WrongKey(s.Ledger, all, faults); err != nil {
+		return pipeline.Fatal(err)
 	}
 	job.WarnOfBreaks(s.Ledger, breaks, s.Report)
 	if s.expect != "" {
@@ -111,20 +113,10 @@ func (s *search) warnOfUnfinished(all []catalogue.Run) {
 	}
 }
 
-// reportFaults reports runs that can't be read. Those of another key file, of which there may be
-// one for each night, are one event.
+// reportFaults reports runs that can't be read.
 func (s *search) reportFaults(faults []ledger.Fault) {
-	others := 0
-	var last ledger.Fault
 	for _, f := range faults {
-		if errors.Is(f.Err, encryption.ErrOtherKey) {
-			others, last = others+1, f
-			continue
-		}
 		s.event(report.Event{Kind: report.NoCatalogue, Key: f.Key, Err: fmt.Errorf("a run can't be read: %w", f.Err)})
-	}
-	if others > 0 {
-		s.event(report.Event{Kind: report.NoCatalogue, Key: last.Key, Err: fmt.Errorf("runs that can't be read: %d; the last of them: %w", others, last.Err)})
 	}
 }
 

@@ -2,13 +2,11 @@ package restore
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"firn/stages/format/catalogue"
-	"firn/stages/format/encryption"
 	"firn/stages/format/pick"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
@@ -37,20 +35,6 @@ func TestDirectoriesThatWereNotListed(t *testing.T) {
 		if !slices.Equal(told, want) {
 			t.Errorf("%s: %q", pattern, told)
 		}
-	}
-}
-
-// However many runs another key file opens, it is said once.
-func TestRunsOfAnotherKey(t *testing.T) {
-	var told []error
-	s := search{event: func(e report.Event) { told = append(told, e.Err) }}
-	var faults []ledger.Fault
-	for range 365 {
-		faults = append(faults, ledger.Fault{Key: "k", Err: fmt.Errorf("reading: %w", encryption.ErrOtherKey)})
-	}
-	s.reportFaults(append(faults, ledger.Fault{Key: "damaged", Err: ledger.ErrDamaged}))
-	if len(told) != 2 || !errors.Is(told[0], ledger.ErrDamaged) || !errors.Is(told[1], encryption.ErrOtherKey) {
-		t.Errorf("%q", told)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/job"
 	"firn/stages/prove"
@@ -112,9 +111,8 @@ func (v *verify) choose(ctx context.Context) error {
 	}
 	v.runs.replaced = ledger.RetiredKeys(all)
 	v.runs.retired, v.runs.kept = ledger.Retired(all), map[uint64]bool{}
-	other := func(f ledger.Fault) bool { return errors.Is(f.Err, encryption.ErrOtherKey) }
-	if len(all) == 0 && slices.ContainsFunc(faults, other) {
-		return fmt.Errorf("the catalogue in %s was %w than the one given", v.Store.URL(), encryption.ErrOtherKey)
+	if err := job.WrongKey(v.Ledger, all, faults); err != nil {
+		return err
 	}
 	for _, f := range faults {
 		v.damaged(f.Key, f.Err)

@@ -99,8 +99,11 @@ func TestVerifyOfWhatWasStoredOver(t *testing.T) {
 func TestVerifyOfWhatIsCold(t *testing.T) {
 	s, lines := stagestest.SavedTwice(t, func(b *backup.Options) { b.Class = "GLACIER" })
 	o := s.Verify()
-	if !o.Complete(&o.Totals) || len(o.Of(report.NotRead)) != 4 || o.Totals.Checks.Read.Load() != 0 {
+	if c := &o.Totals.Checks; !o.OnlyCold(&o.Totals) || len(o.Of(report.NotRead)) != 4 || c.Read.Load() != 0 || c.ToRead.Load() != 4 || c.ToThaw.Load() != 4 {
 		t.Fatalf("%v", o.Events)
+	}
+	if o := s.Verify(level(verify.Default)); !o.Complete(&o.Totals) { // no contents were asked for
+		t.Errorf("%v", o.Events)
 	}
 	if o := s.Verify(level(verify.Quick)); !o.Complete(&o.Totals) || o.Totals.Checks.OtherClass.Load() != 0 {
 		t.Errorf("%v", o.Events)
@@ -110,7 +113,7 @@ func TestVerifyOfWhatIsCold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Server.FinishThaws()
-	if o := s.Verify(); !o.Complete(&o.Totals) || len(o.Of(report.NotRead)) != 3 || o.Totals.Checks.Read.Load() != 1 {
+	if o := s.Verify(); !o.OnlyCold(&o.Totals) || len(o.Of(report.NotRead)) != 3 || o.Totals.Checks.Read.Load() != 1 {
 		t.Errorf("%v", o.Events)
 	}
 }

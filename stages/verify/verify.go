@@ -66,8 +66,9 @@ func (v *verify) look(ctx context.Context, a *item, emit func(*item) error) erro
 	v.checkClass(a, a.Object.Class)
 	switch {
 	case v.options.Level == ReadData && v.options.Subset.Has(a.Object.Key):
+		v.Totals.Checks.ToRead.Add(1)
 		if a.Object.Restore.Cold {
-			v.settleSound(a, report.NotRead)
+			v.notRead(a)
 			return nil
 		}
 		return emit(a)
@@ -111,12 +112,18 @@ func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) err
 		func(ctx context.Context) error { return v.ask(ctx, a) })
 	switch {
 	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
-		v.settleSound(a, report.NotRead)
+		v.notRead(a)
 		return nil
 	case err != nil:
 		return err
 	}
 	return emit(a)
+}
+
+// notRead reports an archive that should be read, and must be thawed first.
+func (v *verify) notRead(a *item) {
+	v.Totals.Checks.ToThaw.Add(1)
+	v.settleSound(a, report.NotRead)
 }
 
 // walk reads the archive, and compares it with the list of its entries.

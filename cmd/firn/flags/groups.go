@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"firn/stages/format/key"
 	"firn/stages/format/pick"
 	"firn/stages/job"
 	"firn/stages/service/ledger"
@@ -41,6 +42,9 @@ func (s *Store) Validate(*pflag.FlagSet) error {
 	}
 	if s.RetryFor < 0 {
 		return fmt.Errorf("--retry-for %s is negative: 0 waits for ever", s.RetryFor)
+	}
+	if n := len(key.Prefix(s.Prefix)); n > key.MaxPrefix {
+		return fmt.Errorf("--prefix is %d bytes long in keys, more than %d: choose a shorter one", n, key.MaxPrefix)
 	}
 	return nil
 }

@@ -31,11 +31,21 @@ func (m *Monitor) Validate(f *pflag.FlagSet) error {
 	if m.File != "" && !strings.HasSuffix(m.File, ".prom") {
 		return fmt.Errorf("--metrics-file %q: node_exporter reads only files whose names end in .prom", m.File)
 	}
-	if _, port, err := net.SplitHostPort(m.Address); m.Address != "" && (err != nil || port == "") {
+	if m.Address != "" && !isAddress(m.Address) {
 		return fmt.Errorf("--metrics-address %q: it must be written HOST:PORT, such as localhost:9750", m.Address)
 	}
 	if m.Ping != "" && monitor.CheckPing(m.Ping) != nil {
 		return errors.New("--ping-url: " + monitor.ErrPingURL.Error())
 	}
 	return nil
+}
+
+// isAddress reports whether an address is HOST:PORT, with a port that there can be.
+func isAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }

@@ -156,6 +156,8 @@ type jsonChecks struct {
 	Older      int64 `json:"older_intact" doc:"damaged archives of which the store holds another version"`
 	Lost       int64 `json:"lost" doc:"damaged archives without another known version"`
 	Read       int64 `json:"read" doc:"archives that were read and verified"`
+	ToRead     int64 `json:"to_read" doc:"archives whose contents were asked for with --read-data"`
+	ToThaw     int64 `json:"to_thaw" doc:"of them those that are cold, and were not read"`
 	ReadBytes  int64 `json:"read_stored_bytes" doc:"bytes of their objects"`
 	NoChecksum int64 `json:"without_checksum" doc:"archives of which the store keeps no checksum"`
 	OtherClass int64 `json:"other_class" doc:"archives in another storage class than they were saved in"`
@@ -173,7 +175,7 @@ func (p *jsonPrinter) checks() *jsonChecks {
 	return &jsonChecks{
 		Verified: c.Verified.Load(), Damaged: c.Damaged.Load(), NotRead: c.NotRead.Load(), Replaced: c.Replaced.Load(),
 		OtherKey: c.OtherKey.Load(), Unknown: c.Unknown.Load(), Catalogue: c.Catalogue.Load(), Older: c.Older.Load(), Lost: c.Lost.Load(),
-		Read: c.Read.Load(), ReadBytes: c.ReadBytes.Load(), NoChecksum: c.NoChecksum.Load(), OtherClass: c.OtherClass.Load(),
+		Read: c.Read.Load(), ToRead: c.ToRead.Load(), ToThaw: c.ToThaw.Load(), ReadBytes: c.ReadBytes.Load(), NoChecksum: c.NoChecksum.Load(), OtherClass: c.OtherClass.Load(),
 		Runs: c.Runs.Load(), Entered: c.Entered.Load(), WithList: c.WithList.Load(),
 	}
 }

@@ -197,7 +197,14 @@ func verifiedRows(_ report.Summary, t *report.Totals) []string {
 			lines = append(lines, row(part.what, part.text, Count(part.n, "archive")))
 		}
 	}
-	return append(lines, readRows(t)...)
+	if asked := c.ToRead.Load(); asked > 0 {
+		contents := fmt.Sprintf("read %s of %s, %s", Number(c.Read.Load()), Count(asked, "archive"), Bytes(c.ReadBytes.Load()))
+		if n := c.ToThaw.Load(); n > 0 {
+			contents += fmt.Sprintf("; %s cold", Number(n))
+		}
+		lines = append(lines, row("contents", "%s", contents))
+	}
+	return lines
 }
 
 // enteredRows are what a rebuild did.
@@ -216,17 +223,8 @@ func enteredRows(_ report.Summary, t *report.Totals) []string {
 	if n := t.Adopted.Load(); n > 0 {
 		lines = append(lines, row("adopted", "%s by their metadata, not proven until they are read", Count(n, "archive")))
 	}
-	return append(lines, readRows(t)...)
-}
-
-// readRows say how many archives were read.
-func readRows(t *report.Totals) (lines []string) {
-	c := &t.Checks
 	if n := c.Read.Load(); n > 0 {
 		lines = append(lines, row("read", "%s, %s, each verified", Count(n, "archive"), Bytes(c.ReadBytes.Load())))
-	}
-	if n := c.NotRead.Load(); n > 0 {
-		lines = append(lines, row("not read", "%s: cold", Count(n, "archive")))
 	}
 	return lines
 }

@@ -114,6 +114,8 @@ func (p *text) verdict(s report.Summary) string {
 		return o.stopped
 	case s.Err != nil:
 		return cmp.Or(o.early, "the run ended early") + ": " + p.explain(report.Event{Err: s.Err})
+	case s.OnlyCold(t) && o.checks:
+		return "done: nothing that was checked is damaged, but contents are cold, and were not read: " + Count(t.Checks.ToThaw.Load(), "archive") + "; 'firn restore --thaw' thaws them"
 	case s.OnlyCold(t):
 		return coldVerdict(t)
 	case o.damaged != "" && t.Checks.Damaged.Load()+t.Checks.Catalogue.Load() > 0:

@@ -43,6 +43,7 @@ type Checks struct {
 	Catalogue                                     atomic.Int64 // damaged objects of the catalogue
 	Older, Lost                                   atomic.Int64 // damaged archives: with another version in the store; with none
 	Read, ReadBytes                               atomic.Int64 // archives that were read and verified; bytes of their objects
+	ToRead, ToThaw                                atomic.Int64 // archives whose contents were asked for; of them cold ones, which were not read
 	NoChecksum                                    atomic.Int64 // objects of which the store keeps no checksum
 	OtherClass                                    atomic.Int64 // objects in another storage class than they were saved in
 	Runs                                          atomic.Int64 // in the catalogue
@@ -73,8 +74,10 @@ func (t *Totals) Final() bool { return t.Cut.Load() && t.Scanned.Load() >= t.Sub
 
 // Complete reports whether everything was saved, restored or verified without a fault. An entry
 // that changed while it was read counts as a fault. So does an archive that nothing proves, and,
-// except in a dry run, a cold one.
-func (s *Summary) Complete(t *Totals) bool { return s.whole(t) && (t.Cold.Load() == 0 || s.DryRun) }
+// except in a dry run, a cold one whose content is needed.
+func (s *Summary) Complete(t *Totals) bool {
+	return s.whole(t) && (t.Cold.Load()+t.Checks.ToThaw.Load() == 0 || s.DryRun)
+}
 
 // OnlyCold reports whether nothing is missing but archives that must be thawed.
 func (s *Summary) OnlyCold(t *Totals) bool { return s.whole(t) && !s.Complete(t) }

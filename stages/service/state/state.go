@@ -121,6 +121,9 @@ func Open(dir string) (db *DB, notice string, err error) {
 	return &DB{bolt: opened, now: time.Now, pending: map[name][]byte{}}, notice, nil
 }
 
+// File is the path of the state file.
+func (d *DB) File() string { return d.bolt.Path() }
+
 // Bind sets the MAC of all values but the salt. Before it, and under another MAC, there are none. It
 // is called once, before the other methods are called from many goroutines.
 func (db *DB) Bind(mac func() hash.Hash) { db.mac = mac }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (o Options) Check() error {
 	}
 	u, err := url.Parse(o.Endpoint)
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !isPort(u.Port()):
 		return errors.New("the endpoint URL must be written like https://host:port")
 	case u.User != nil:
 		return errors.New("the endpoint URL must not hold a user or password: give credentials as AWS tools take them")
@@ -84,6 +85,12 @@ func (o Options) Check() error {
 		return errors.New("the endpoint URL must have no query and no fragment")
 	}
 	return nil
+}
+
+// isPort reports whether a port of a URL is none, or one that there can be.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // Load reads the settings; cfg.Region may be "". All clients of cfg share the weather, whose Watch the

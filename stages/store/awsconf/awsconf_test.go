@@ -53,7 +53,7 @@ func TestOptionsCheck(t *testing.T) {
 	}
 	for _, o := range []Options{
 		{Region: "EU"}, {Region: "eu central"}, {Region: "-eu"}, {Region: "eu.central"}, {Endpoint: "localhost:9000"}, {Endpoint: "ftp://x"},
-		{Endpoint: "https://"}, {Endpoint: "https://user:hunter2@host"}, {Endpoint: "https://host?x=1"}, {Endpoint: "http://%zz"},
+		{Endpoint: "https://"}, {Endpoint: "https://user:hunter2@host"}, {Endpoint: "https://host?x=1"}, {Endpoint: "http://%zz"}, {Endpoint: "http://localhost:99999"},
 	} {
 		err := o.Check()
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
