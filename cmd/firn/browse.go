@@ -71,7 +71,7 @@ type opened struct {
 // time.
 func (b *browseFlags) open(ctx context.Context, p *program) (*opened, error) {
 	c := &opened{flags: b, show: show.New(show.Options{
-		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
+		JSON: b.answer.JSON, Quiet: b.answer.Quiet, Long: b.long, Width: ui.Width(p.stdout), Hint: hint, Stdout: p.stdout, Stderr: p.stderr,
 	})}
 	said := ui.NewLines(ui.Options{Quiet: b.answer.JSON || b.answer.Quiet, Hint: eventHint, Stderr: p.stderr})
 	m := &means{Means: job.Means{Report: c.show}, outages: &outages{to: said}} // c.show is not for several goroutines

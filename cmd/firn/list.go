@@ -17,7 +17,9 @@ import (
 	"firn/stages/service/ledger"
 )
 
-const listNotes = `RUN is the id of a run, a unique prefix of the id, "latest", or "latest~1" for the run
+const listNotes = `In a terminal with few columns, tables leave some out; --long has everything.
+
+RUN is the id of a run, a unique prefix of the id, "latest", or "latest~1" for the run
 before it, and so on. A time is written 2026-11-26 (the end of that day),
 '2026-11-26 03:00' or 2026-11-26T03:00:00Z.
 

@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -46,9 +47,33 @@ func (p *Printer) table(runs []catalogue.Run) {
 			"<" + ui.Number(r.Unchanged+r.Identical), "<" + ui.Number(r.Failed), "<" + ui.Bytes(r.Bytes), "<" + ui.Bytes(r.Stored), path,
 		})
 	}
-	for _, line := range aligned(rows) {
+	for _, line := range p.fit(rows, runs) {
 		p.line("%s", line)
 	}
+}
+
+// spare are the columns of the table of runs that a narrow terminal does without, the first one first:
+// the id of a run begins with its time.
+var spare = []string{"<DEPTH", "<UNCHANGED", "HOST", "<FAILED", "<SUBTREES", "STARTED", "<SAVED"}
+
+// fit aligns rows, and leaves out columns until they fit into the width. --long has all of them.
+func (p *Printer) fit(rows [][]string, runs []catalogue.Run) []string {
+	failed := slices.ContainsFunc(runs, func(r catalogue.Run) bool { return r.Failed > 0 })
+	lines := aligned(rows)
+	for _, head := range spare {
+		if p.o.Width == 0 || len(rows) == 0 || !slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > p.o.Width }) {
+			break
+		}
+		at := slices.Index(rows[0], head)
+		if at < 0 || head == "<FAILED" && failed {
+			continue
+		}
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], at, at+1)
+		}
+		lines = aligned(rows)
+	}
+	return lines
 }
 
 // noteOf names what is unusual about a run.

@@ -95,3 +95,45 @@ func TestManyFaults(t *testing.T) {
 		t.Errorf("%d lines for %d faults", n, p.Faults())
 	}
 }
+
+// TestFits: in a terminal of 80 columns usual runs and subtrees have a line each, with the id, the sizes
+// and the path. Where failures are all zero their column goes; with none left out, it is all there.
+func TestFits(t *testing.T) {
+	run := catalogue.Run{
+		ID: "20261129T091803Z-409a8c80", Host: "backup.example.org", BackupPath: "/srv/data/photos", Depth: 2, Subtrees: 14_220, Saved: 1_204, Unchanged: 13_016,
+		Bytes: 20 << 40, Stored: 3 << 40, Complete: true, Started: time.Unix(1.79e9, 0),
+	}
+	failed := run
+	failed.Failed = 3
+	subtree := catalogue.Subtree{Path: "srv/data/photos/2019", Status: catalogue.Unchanged, Entries: 123_456, Bytes: 62 << 30, ObjectSize: 61 << 30, Class: "DEEP_ARCHIVE", MD5: "m"}
+	for _, width := range []int{0, 80} {
+		for _, runs := range [][]catalogue.Run{{run}, {run, failed}} {
+			var out bytes.Buffer
+			p := New(Options{Width: width, Stdout: &out, Stderr: &out})
+			p.Runs(runs)
+			p.Heading(run)
+			p.SubtreeHeads()
+			p.Subtree(run, subtree)
+			if err := p.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			text := out.String()
+			for _, line := range strings.Split(text, "\n") {
+				if width > 0 && len(line) > width {
+					t.Errorf("%d columns: %s", len(line), line)
+				}
+			}
+			for _, want := range []string{run.ID, "20.0 TiB", "3.00 TiB", run.BackupPath, "61.0 GiB", "DEEP_ARCHIVE", "photos/2019"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is missing in\n%s", want, text)
+				}
+			}
+			if all := strings.Contains(text, "FAILED"); all != (width == 0 || len(runs) == 2) {
+				t.Errorf("failed: %v\n%s", all, text)
+			}
+			if all := strings.Contains(text, "DEPTH") && strings.Contains(text, "backup.example.org") && strings.Contains(text, "ENTRIES"); all != (width == 0) {
+				t.Errorf("all columns: %v\n%s", all, text)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"unicode/utf8"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/format/catalogue"
@@ -17,15 +18,30 @@ func (p *Printer) Heading(r catalogue.Run) {
 	if note != "" {
 		note = " (" + note + ")"
 	}
-	p.line("run %s of %s, %s, %s%s", ui.Quote(r.ID), ui.Quote(r.BackupPath), local(r.Started), ui.Count(r.Subtrees, "subtree"), note)
+	of, rest := ui.Quote(r.ID)+" of "+ui.Quote(r.BackupPath), ui.Count(r.Subtrees, "subtree")+note
+	line := fmt.Sprintf("run %s, %s, %s", of, local(r.Started), rest)
+	if p.narrow() && utf8.RuneCountInString(line) > p.o.Width { // the id begins with the time
+		line = fmt.Sprintf("run %s, %s", of, rest)
+	}
+	p.line("%s", line)
 }
 
-const subtreeForm = "%-9s  %9s  %10s  %10s  %-12s  %s"
+// narrow reports whether a line for each subtree has to do with a few columns.
+func (p *Printer) narrow() bool { return p.o.Width > 0 && p.o.Width < 100 }
+
+// subtreeLine prints the columns of a subtree.
+func (p *Printer) subtreeLine(status, entries, size, stored, class, path string) {
+	if p.narrow() {
+		p.line("%-9s  %9s  %9s  %-12s  %s", status, size, stored, class, path)
+	} else {
+		p.line("%-9s  %9s  %10s  %10s  %-12s  %s", status, entries, size, stored, class, path)
+	}
+}
 
 // SubtreeHeads prints the heads of the columns of Subtree.
 func (p *Printer) SubtreeHeads() {
 	if !p.o.JSON && !p.o.Quiet {
-		p.line(subtreeForm, "STATUS", "ENTRIES", "SIZE", "STORED", "CLASS", "PATH")
+		p.subtreeLine("STATUS", "ENTRIES", "SIZE", "STORED", "CLASS", "PATH")
 	}
 }
 
@@ -52,7 +68,7 @@ func (p *Printer) Subtree(r catalogue.Run, s catalogue.Subtree) {
 	if !s.HasObject() {
 		stored, class = "-", "-"
 	}
-	p.line(subtreeForm, ui.Plain(string(s.Status)), ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
+	p.subtreeLine(ui.Plain(string(s.Status)), ui.Number(s.Entries), ui.Bytes(s.Bytes), stored, class, shown)
 	if s.Better != "" {
 		p.line("           partial: entries that could not be read are missing; firn restore --run %s --path %s brings back what that run had", ui.Plain(s.Better), ui.Word(path))
 	} else if s.Partial {

@@ -11,6 +11,7 @@
 package ui
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"sync"
@@ -85,13 +86,16 @@ func isTerminal(w io.Writer) bool {
 }
 
 // Columns is the width of a terminal, and 80 for anything else.
-func Columns(w io.Writer) int {
+func Columns(w io.Writer) int { return cmp.Or(Width(w), 80) }
+
+// Width is the number of columns of the terminal that w is, 0 if it is none.
+func Width(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
 			return columns
 		}
 	}
-	return 80
+	return 0
 }
 
 // every calls fn at intervals until the function that it returns is called.
