@@ -159,11 +159,11 @@ func TestResumedInDirectory(t *testing.T) {
 			stagestest.Noise(t, filepath.Join(s.tree(), "a", "noise"), 7, resumedBytes)
 			unlock := s.lock()
 			p := s.start(test.first()...)
-			want := test.n - 1
+			want := max(test.n-1, 1) // before the first part is stored, the state file may not name the upload yet
 			if test.op != "UploadPart" {
 				want = resumedParts
 			}
-			for len(s.noted()) == 0 || s.held() < want {
+			for s.held() < want {
 				runtime.Gosched()
 			}
 			held := s.held()
