@@ -50,7 +50,7 @@ func setEnv(t *testing.T, env []string) {
 func open(t *testing.T, table, endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Table {
 	t.Helper()
 	o := dynamodb.Options{
-		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Minute},
+		Table: table, Options: awsconf.Options{Endpoint: endpoint, MaxBackoff: time.Millisecond, RetryFor: time.Second},
 	}
 	for _, c := range change {
 		c(&o)
@@ -190,7 +190,7 @@ func TestThrottled(t *testing.T) {
 		}
 	}
 	faults.SetRule(func(harness.Call) harness.Fault { return harness.Throttled() })
-	err := table.Put(t.Context(), "k", full(3))
+	err := open(t, "records", faults.Endpoint, func(o *dynamodb.Options) { o.RetryFor = time.Second }).Put(t.Context(), "k", full(3))
 	if !pipeline.IsFatal(err) || !strings.Contains(err.Error(), "throttled") {
 		t.Errorf("throttled for good: %v (fatal: %v)", err, pipeline.IsFatal(err))
 	}

@@ -65,6 +65,7 @@ func TestCheck(t *testing.T) {
 			}
 			s.rule(once("ListObjectsV2", 1000, tt.fault))
 			err := s.open(t, s.faulty, func(o *s3.Options) {
+				o.RetryFor = time.Second
 				if tt.change != nil {
 					tt.change(o)
 				}

@@ -41,7 +41,7 @@ func serve(t testing.TB, options ...func(*harness.S3Config)) *server {
 // open opens the server's bucket; changes are made to options that don't wait between tries.
 func (s *server) open(t testing.TB, changes ...func(*s3.Options)) *s3.Store {
 	t.Helper()
-	o := s3.Options{Bucket: s.Bucket, Options: awsconf.Options{MaxBackoff: time.Millisecond, RetryFor: time.Minute}}
+	o := s3.Options{Bucket: s.Bucket, Options: awsconf.Options{MaxBackoff: time.Millisecond, RetryFor: time.Second}}
 	for _, change := range changes {
 		change(&o)
 	}
