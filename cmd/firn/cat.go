@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"syscall"
 
@@ -110,10 +109,7 @@ func (m *means) openTemporary(c *flags.Cache) error {
 			return ofPath(&cacheError{dir, err})
 		}
 	}
-	m.Cache, m.Nameless, m.SpoolLimit = dir, true, int64(c.SpoolLimit)
-	if m.SpoolLimit == 0 {
-		m.SpoolLimit = min(defaultSpool(dir), math.MaxInt64/2)
-	}
+	m.Cache, m.Nameless, m.SpoolLimit = dir, true, spoolLimit(c, dir)
 	return nil
 }
 

@@ -261,9 +261,7 @@ func setting(cmd *cobra.Command, name string) string {
 }
 
 // variable is what the environment says of a flag.
-func variable(flag string) string {
-	return os.Getenv("FIRN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
-}
+func variable(flag string) string { return os.Getenv(flags.Variable(flag)) }
 
 // within returns what find returns, or nothing if that takes longer: a dead server of a network file
 // system must not hold up the prompt.

@@ -48,7 +48,9 @@ const doctorPatience = 10 * time.Second
 func (b *backupFlags) examine(p *program) error {
 	ctx := p.signals.ctx
 	m := &means{Means: job.Means{Report: silent{}}, outages: &outages{to: silent{}}}
-	b.store.RetryFor = min(max(b.store.RetryFor, time.Second), doctorPatience)
+	if b.store.RetryFor == 0 || b.store.RetryFor > doctorPatience { // 0 is for ever
+		b.store.RetryFor = doctorPatience
+	}
 	aws := m.awsOptions(&b.store, b.machine.workers.Upload)
 	var err error
 	if m.Store, err = openStore(ctx, &b.store, aws, b.remote); err != nil {
@@ -58,14 +60,10 @@ func (b *backupFlags) examine(p *program) error {
 		return err
 	}
 	print := show.New(show.Options{JSON: b.output.JSON, Quiet: b.output.Quiet, Stdout: p.stdout, Stderr: p.stderr})
-	var passphrase func() (*encryption.Passphrase, error)
+	var passphrase func() (*encryption.Passphrase, []string, error)
 	if len(b.key.Commands) > 0 {
-		passphrase = func() (*encryption.Passphrase, error) {
-			all, err := m.passphrases(ctx, &b.key)
-			if err != nil {
-				return nil, err
-			}
-			return all[0], nil
+		passphrase = func() (*encryption.Passphrase, []string, error) {
+			return passphraseOf(ctx, b.key.Commands[0], encryption.KeyfileOptions{AllowWeak: b.key.AllowWeak})
 		}
 	}
 	wrong, err := doctor.Run(ctx, doctor.Options{

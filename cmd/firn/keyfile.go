@@ -27,16 +27,21 @@ func (m *means) passphrases(ctx context.Context, k *flags.Key) (all []*encryptio
 		}
 	}
 	for _, command := range k.Commands {
-		printed, err := keyfileOf(ctx, command)
-		if err == nil {
-			err = add(encryption.ParseKeyfile(printed, "the key file that "+command[0]+" printed", o))
-		}
-		clear(printed)
-		if err != nil {
+		if err := add(passphraseOf(ctx, command, o)); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// passphraseOf is encryption.ReadPassphrase of what a command prints.
+func passphraseOf(ctx context.Context, command []string, o encryption.KeyfileOptions) (*encryption.Passphrase, []string, error) {
+	printed, err := keyfileOf(ctx, command)
+	defer clear(printed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return encryption.ParseKeyfile(printed, "the key file that "+command[0]+" printed", o)
 }
 
 // keyfileOf runs a command and returns the beginning of what it prints. It may ask on the terminal.

@@ -118,15 +118,16 @@ func (m *means) openCache(c *flags.Cache) (err error) {
 	if notice != "" {
 		m.warn(notice)
 	}
-	m.Cache, m.SpoolLimit = filepath.Clean(c.Path), int64(c.SpoolLimit)
-	if m.SpoolLimit == 0 {
-		m.SpoolLimit = defaultSpool(c.Path)
-	}
+	m.Cache, m.SpoolLimit = filepath.Clean(c.Path), spoolLimit(c, c.Path)
 	return nil
 }
 
-// defaultSpool is half of the free bytes at path, and no limit where that is unknown.
-func defaultSpool(path string) int64 {
+// spoolLimit is the limit that is set, else half of the free bytes at path, and none where that is
+// unknown.
+func spoolLimit(c *flags.Cache, path string) int64 {
+	if c.SpoolLimit > 0 {
+		return int64(c.SpoolLimit)
+	}
 	free, err := freeBytes(path)
 	if err != nil || free > math.MaxInt64 {
 		return math.MaxInt64 / 2

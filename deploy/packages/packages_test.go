@@ -18,12 +18,12 @@ type root string
 
 func (r root) at(path string) string { return filepath.Join(string(r), path) }
 
-// need skips a test where a program is missing: 'make tools' installs them.
+// need fails a test where a program is missing: 'make tools' installs them.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is missing: bench/tools.sh test installs it", p)
+			t.Fatalf("%s is missing: bench/tools.sh test installs it", p)
 		}
 	}
 }

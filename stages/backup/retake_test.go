@@ -105,6 +105,23 @@ func newRetaken(t *testing.T) *stagestest.Rig {
 	return r
 }
 
+// interrupt runs a backup that is cancelled when it sends its last part, and leaves its upload.
+func (w *watched) interrupt(r *stagestest.Rig, options ...func(*backup.Options)) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	var parts atomic.Int64
+	w.before = func(op fault.Op) {
+		if op == fault.Part && parts.Add(1) == sentParts {
+			cancel()
+		}
+	}
+	if o, err := r.TryBackup(ctx, options...); err != nil || o.Totals.UploadsLeft.Load() != 1 {
+		w.t.Fatal(err, o)
+	}
+	w.before = nil
+}
+
 // An upload that fails is taken up again in the same run, under the same salt, twice at most.
 func TestUploadRetaken(t *testing.T) {
 	t.Parallel()
@@ -196,19 +213,7 @@ func TestChangedBetweenReadings(t *testing.T) {
 	w := watch(t, sound)
 	r.Store = w
 	small := func(o *backup.Options) { o.SpoolLimit, o.Workers.Upload = 1<<20, 1 }
-	ctx, cancel := context.WithCancel(t.Context())
-	parts := 0
-	w.before = func(op fault.Op) {
-		if op != fault.Part {
-			return
-		}
-		if parts++; parts == sentParts {
-			cancel()
-		}
-	}
-	if o, err := r.TryBackup(ctx, small); err != nil || o.Totals.UploadsLeft.Load() != 1 {
-		t.Fatal(err, o)
-	}
+	w.interrupt(r, small)
 	changed := 0
 	w.before = func(op fault.Op) {
 		if op == fault.ResumeUpload { // after the first reading
@@ -241,17 +246,7 @@ func TestChangedBetweenRuns(t *testing.T) {
 	sound := r.Store
 	w := watch(t, sound)
 	r.Store = w
-	ctx, cancel := context.WithCancel(t.Context())
-	var parts atomic.Int64
-	w.before = func(op fault.Op) {
-		if op == fault.Part && parts.Add(1) == sentParts {
-			cancel()
-		}
-	}
-	if o, err := r.TryBackup(ctx); err != nil || o.Totals.UploadsLeft.Load() != 1 {
-		t.Fatal(err, o)
-	}
-	w.before = nil
+	w.interrupt(r)
 	stagestest.Noise(t, filepath.Join(r.Tree, "big", "noise"), 2, 4<<20+1000)
 	o := r.Backup()
 	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.UploadsResumed.Load() != 0 || o.Totals.UploadsAborted.Load() != 1 {

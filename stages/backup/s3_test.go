@@ -254,7 +254,7 @@ func TestBucketGoneInMidRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !pipeline.IsFatal(o.Err) || !strings.Contains(o.Err.Error(), "there is no such bucket") {
+	if !pipeline.IsFatal(o.Err) || !strings.Contains(o.Err.Error(), "there is no such bucket") || !strings.Contains(o.Err.Error(), s.Bucket) {
 		t.Errorf("the run ended with: %v", o.Err)
 	}
 	s.Proxy.SetRule(nil)

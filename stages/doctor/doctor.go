@@ -23,13 +23,12 @@ type Options struct {
 	Path      string       // the backup path; "": any
 	Keyfile   string
 	AllowWeak bool // take a short passphrase
-	// Passphrase reads a passphrase that is in no file, in place of Keyfile; may be nil.
-	Passphrase func() (*encryption.Passphrase, error)
+	// Passphrase is encryption.ReadPassphrase of what is in no file, in place of Keyfile; may be nil.
+	Passphrase func() (*encryption.Passphrase, []string, error)
 	Cache      string
 	Spool      int64        // most bytes of archives in the cache path; 0 is half of what is free
 	Class      string       // storage class of archives
 	Format     codec.Format // must be set
-	Firn       string       // version
 
 	Free    func(path string) (uint64, error) // bytes that may still be written there; must be set
 	Bytes   func(int64) string                // writes a number of bytes; must be set
@@ -49,7 +48,7 @@ func Run(ctx context.Context, o Options) (wrong int, err error) {
 func (d *doctor) flow(ctx context.Context) {
 	keys := d.keyfile()
 	d.cachePath()
-	d.tools(ctx, keys != nil && d.Passphrase == nil)
+	d.tools(ctx, keys)
 	if d.examine(ctx) {
 		d.rights(ctx)
 		d.catalogue(ctx, keys)
@@ -111,18 +110,26 @@ func (d *doctor) table(ctx context.Context) {
 // keyfile reads the key file as a backup does, and derives the keys; nil if it can't.
 func (d *doctor) keyfile() *encryption.Keys {
 	const what = "key file"
-	if d.Passphrase != nil {
-		return d.told(what)
+	read, name := d.Passphrase, "the key file of the command"
+	if read == nil {
+		name = d.Keyfile
+		read = func() (*encryption.Passphrase, []string, error) {
+			return encryption.ReadPassphrase(d.Keyfile, encryption.KeyfileOptions{AllowWeak: d.AllowWeak})
+		}
 	}
-	if d.Keyfile == "" {
+	if name == "" {
 		d.note(what, "none is named, so nothing that is encrypted can be looked at")
 		return nil
 	}
-	pass, warnings, err := encryption.ReadPassphrase(d.Keyfile, encryption.KeyfileOptions{AllowWeak: d.AllowWeak})
+	pass, warnings, err := read()
+	var keys *encryption.Keys
+	if err == nil {
+		keys, err = encryption.NewKeys(pass, nil)
+	}
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist) && d.Passphrase == nil:
 		d.missing = true
-		d.note(what, "%s is not there: the first backup makes it if the store holds no archive", d.Keyfile)
+		d.note(what, "%s is not there: the first backup makes it if the store holds no archive", name)
 		return nil
 	case err != nil:
 		d.fails(what, err)
@@ -131,29 +138,12 @@ func (d *doctor) keyfile() *encryption.Keys {
 	for _, w := range warnings {
 		d.fails(what, errors.New(w))
 	}
-	keys, err := encryption.NewKeys(pass, nil)
-	if err != nil {
-		d.fails(what, err)
-		return nil
+	private := ", and only its owner may read it"
+	if d.Passphrase != nil {
+		private = ""
 	}
 	if len(warnings) == 0 {
-		d.fine(what, "%s has a passphrase that is long enough, and only its owner may read it; keep a copy of it elsewhere", d.Keyfile)
+		d.fine(what, "%s has a passphrase that is long enough%s; keep a copy of it elsewhere", name, private)
 	}
-	return keys
-}
-
-// told derives the keys of a passphrase that is in no file.
-func (d *doctor) told(what string) *encryption.Keys {
-	pass, err := d.Passphrase()
-	if err != nil {
-		d.fails(what, err)
-		return nil
-	}
-	keys, err := encryption.NewKeys(pass, nil)
-	if err != nil {
-		d.fails(what, err)
-		return nil
-	}
-	d.fine(what, "the command printed one, with a passphrase that is long enough")
 	return keys
 }

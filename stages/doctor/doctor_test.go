@@ -83,6 +83,18 @@ func TestRights(t *testing.T) {
 	if n := s.UnfinishedUploads(); n != 0 {
 		t.Errorf("%d uploads are left", n)
 	}
+	s.Proxy.SetRule(func(c harness.Call) harness.Fault {
+		if c.Op == "AbortMultipartUpload" {
+			return harness.AccessDenied()
+		}
+		return harness.Fault{}
+	})
+	if found := examined(t, s.Rig, nil); !slices.ContainsFunc(found, func(f string) bool {
+		return strings.HasPrefix(f, "wrong rights: aborting") && strings.Contains(f, "s3:AbortMultipartUpload")
+	}) {
+		t.Errorf("an upload can't be aborted: %q", without(found, "ok"))
+	}
+	s.Proxy.SetRule(nil)
 	if after := s.Objects(); len(after) != len(before) {
 		t.Errorf("%d objects, and there were %d", len(after), len(before))
 	}
@@ -110,7 +122,7 @@ func TestTable(t *testing.T) {
 	for _, op := range []string{"BatchGetItem", "PutItem", "GetItem"} {
 		proxy.SetRule(func(c harness.Call) harness.Fault {
 			if c.Op == op {
-				return harness.AccessDenied()
+				return harness.Fault{Status: 400, Code: "AccessDeniedException"}
 			}
 			return harness.Fault{}
 		})

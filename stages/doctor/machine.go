@@ -90,7 +90,7 @@ func (d *doctor) room() {
 const sampleName = "firn-doctor"
 
 // tools opens an archive that is made here with openssl and tar, as one would without firn.
-func (d *doctor) tools(ctx context.Context, keyed bool) {
+func (d *doctor) tools(ctx context.Context, keys *encryption.Keys) {
 	for _, name := range []string{"openssl", "tar"} {
 		if _, err := exec.LookPath(name); err != nil {
 			d.note(name, "there is none on this machine: firn does not need it, but it opens archives without firn; install it where you would restore")
@@ -98,12 +98,12 @@ func (d *doctor) tools(ctx context.Context, keyed bool) {
 		}
 	}
 	openssl := opensslVersion(ctx)
-	if !keyed {
+	if keys == nil || d.Passphrase != nil { // openssl reads a file
 		d.fine("openssl", "%s", openssl)
 		d.fine("tar", "there is one")
 		return
 	}
-	archive, cipher, err := d.sample()
+	archive, cipher, err := d.sample(keys)
 	if err != nil {
 		d.fails("openssl", err)
 		return
@@ -170,7 +170,7 @@ func pipe(ctx context.Context, in []byte, name string, args ...string) ([]byte, 
 }
 
 // sample is an archive of one empty file, and the same encrypted.
-func (d *doctor) sample() (archive, cipher []byte, err error) {
+func (d *doctor) sample(keys *encryption.Keys) (archive, cipher []byte, err error) {
 	var packed bytes.Buffer
 	w := codec.NewWriter(d.Format, &packed)
 	t := tar.NewWriter(w)
@@ -179,11 +179,7 @@ func (d *doctor) sample() (archive, cipher []byte, err error) {
 		return nil, nil, err
 	}
 	archive = packed.Bytes()
-	pass, _, err := encryption.ReadPassphrase(d.Keyfile, encryption.KeyfileOptions{AllowWeak: d.AllowWeak})
-	if err != nil {
-		return nil, nil, err
-	}
-	e, err := encryption.NewEncrypter(pass, bytes.NewReader(archive))
+	e, err := encryption.NewEncrypter(keys.Passphrase(), bytes.NewReader(archive))
 	if err != nil {
 		return nil, nil, err
 	}

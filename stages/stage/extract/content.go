@@ -15,9 +15,6 @@ type Found struct {
 	Link string // the name that a link leads to: of a hard link as in Members, of a symbolic one as it is
 }
 
-// IsFile reports whether it is a regular file, whose content was written.
-func (f *Found) IsFile() bool { return f.Type == tar.TypeReg }
-
 var errEnough = errors.New("no more is needed")
 
 // Content writes the content of the first member whose name is wanted to w, if it is a regular file, with

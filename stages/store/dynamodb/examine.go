@@ -22,22 +22,19 @@ func (t *Table) Examine(ctx context.Context, say func(store.Finding)) bool {
 		return false
 	}
 	say(store.Finding{What: what, Text: t.URL() + " exists, with the key that records need"})
-	rights := []struct {
-		action string
-		try    func() error
-	}{
-		{"dynamodb:GetItem", func() error { return t.askNothing(ctx) }},
-		{"dynamodb:BatchGetItem", func() error {
+	rights := []func() error{
+		func() error { return t.fault(ctx, "reading a record from", "dynamodb:GetItem", t.askNothing(ctx)) },
+		func() error {
 			_, err := t.Get(ctx, []string{absent})
 			return err
-		}},
-		{"dynamodb:PutItem", func() error { return t.putNothing(ctx) }},
+		},
+		func() error { return t.fault(ctx, "putting a record into", "dynamodb:PutItem", t.putNothing(ctx)) },
 	}
 	all := true
-	for _, r := range rights {
-		if err := r.try(); err != nil {
+	for _, try := range rights {
+		if err := try(); err != nil {
 			all = false
-			say(store.Finding{What: "table rights", Level: store.Wrong, Err: t.fault(ctx, "trying "+r.action+" on", r.action, err)})
+			say(store.Finding{What: "table rights", Level: store.Wrong, Err: err})
 		}
 	}
 	if all {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -49,6 +50,9 @@ func (r request) of(version string) request {
 func (s *Store) fault(ctx context.Context, r request, what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if awsconf.Code(err) == "NoSuchBucket" && !strings.HasPrefix(what, s.URL()) {
+		what = s.URL() + "/" + what
 	}
 	said := func(err error) error { return fmt.Errorf("%s %s: %w", r.doing, what, err) }
 	sentinel := sentinelOf(awsconf.Code(err))
