@@ -162,7 +162,10 @@ func TestRebuildOnS3(t *testing.T) {
 			t.Errorf("%+v, was %+v", line, was)
 		}
 	}
-	if o := s.Verify(); !o.Complete(&o.Totals) {
+	if o := s.Verify(); !o.OnlyCold(&o.Totals) || o.Totals.Checks.ToThaw.Load() != int64(len(before)) { // the contents can't be read yet
+		t.Errorf("%v", o.Events)
+	}
+	if o := s.Verify(func(v *verify.Options) { v.Level = verify.Default }); !o.Complete(&o.Totals) {
 		t.Errorf("%v", o.Events)
 	}
 }
