@@ -40,7 +40,8 @@ type Census struct {
 	header  []byte
 }
 
-// Take walks a tree and counts it. An error is one of the tree's own entry, or ctx's cause.
+// Take walks a tree and counts it. An error is one of the tree's own entry, or ctx's cause: then the
+// census is of what was walked until then, and its pieces stand for that.
 func Take(ctx context.Context, t *walk.Tree) (*Census, error) {
 	c := new(Census)
 	err := t.Entries(ctx, whole(t), func(e *walk.Entry) error {
@@ -48,7 +49,7 @@ func Take(ctx context.Context, t *walk.Tree) (*Census, error) {
 		return nil
 	}, func(string, error) { c.Faults++ })
 	if err != nil {
-		return nil, fmt.Errorf("looking at what is in %s: %w", t.Path(), err)
+		return c, fmt.Errorf("looking at what is in %s: %w", t.Path(), err)
 	}
 	return c, nil
 }
