@@ -22,7 +22,7 @@ func (b *bench) codecs(ctx context.Context) error {
 	}
 	all := b.contenders()
 	start := time.Now()
-	const least, most = 2, 40 // rounds
+	const least, most = 3, 40 // rounds
 	for round := range most {
 		if round >= least && time.Since(start)*time.Duration(round+1)/time.Duration(round) > b.share(codecShare) {
 			break

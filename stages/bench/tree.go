@@ -17,8 +17,12 @@ import (
 	"firn/stages/stage/walk"
 )
 
-// most pieces are read: the time is over before they are compressed, unless all is fast.
-const mostPieces = 12
+const (
+	// mostPieces are read: the time is over before they are compressed, unless all is fast.
+	mostPieces = 24
+	// pieceSize is small: many pieces tell more of the spread than a few large ones.
+	pieceSize = 2 << 20
+)
 
 // passes is how often something short is measured.
 const passes = 5
@@ -58,6 +62,7 @@ func (b *bench) walk(ctx context.Context) error {
 
 // sample reads the pieces.
 func (b *bench) sample(ctx context.Context) error {
+	b.census.Piece = pieceSize
 	n := min(b.census.Pieces(1), mostPieces)
 	pieces, _, err := b.census.Read(ctx, b.tree, 0, n)
 	if err != nil {

@@ -35,6 +35,10 @@ type Census struct {
 	Tar            int64 // bytes of the tar of the whole tree, holes left out
 	Faults         int64 // entries that could not be looked at
 
+	// Piece is how many bytes of tar a piece has, unless the tree has fewer; 0 is PieceSize. Small ones
+	// take less time, and compress worse than the tree.
+	Piece int64
+
 	strata  map[stratum]int64
 	encoder tarfmt.Encoder
 	header  []byte
