@@ -22,6 +22,7 @@ import (
 	"firn/stages/backup"
 	"firn/stages/bench"
 	"firn/stages/format/encryption"
+	"firn/stages/format/prices"
 	"firn/stages/job"
 	"firn/stages/service/report"
 	"firn/stages/stage/walk"
@@ -183,6 +184,9 @@ func (b *benchFlags) measure(ctx context.Context, print *show.Printer) (_ *bench
 	})
 	if err == nil {
 		r.Missing = append(missing, r.Missing...)
+		if r.Upload != nil && link.made == "" {
+			r.Upload.Dollars, _ = b.dollars(r.Upload.Requests)
+		}
 	}
 	return r, err
 }
@@ -245,7 +249,17 @@ func (b *benchFlags) link(ctx context.Context, m *means, print *show.Printer) (l
 
 // price says what the uploads cost at most.
 func (b *benchFlags) price(url string) string {
-	return fmt.Sprintf("uploading to %s takes at most %s of %s, which are aborted", url, ui.Count(mostBenchParts, "part"), ui.Bytes(int64(b.machine.partSize)))
+	costs := "what that costs is not known"
+	if dollars, ok := b.dollars(mostBenchParts); ok {
+		costs = fmt.Sprintf("the requests cost at most %s at the prices of %s", ui.Dollars(dollars), prices.Default().Region)
+	}
+	return fmt.Sprintf("uploading to %s sends at most %s of %s, which are dropped: %s", url, ui.Count(mostBenchParts, "part"), ui.Bytes(int64(b.machine.partSize)), costs)
+}
+
+// dollars is what so many requests that begin uploads or send parts cost; false if that is not known.
+func (b *benchFlags) dollars(requests int64) (float64, bool) {
+	c, err := prices.Default().Class(cmp.Or(b.remote.class, store.ClassStandard))
+	return float64(requests) / 1000 * c.Part, err == nil
 }
 
 // scratch makes a directory in the cache path, or where the system has its own; remove removes it.

@@ -33,10 +33,6 @@ type Options struct {
 	Prefix string      // of the keys, as the user gives it
 	Class  string      // storage class
 	Most   Most        // of the upload
-	// Sent is how many bytes have left for the store so far, as they pass; nil: parts are counted when
-	// they are stored.
-	Sent func() int64
-
 	// Backup starts a backup of the tree into a store that keeps nothing; nil: it is not measured.
 	Backup func(ctx context.Context) (Rehearsal, error)
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,23 +30,53 @@ func (b *bench) codecs(ctx context.Context) error {
 		}
 		piece := b.pieces[round%len(b.pieces)]
 		for _, c := range all {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			trial, err := c.algorithm.Try(piece)
+			trial, err := c.try(ctx, piece, b.long())
 			if err != nil {
 				return err
 			}
 			c.trials = append(c.trials, trial)
 		}
 	}
+	base := all[slices.IndexFunc(all, func(c *contender) bool { return c.is(b.Format) })]
 	for _, c := range all {
+		c.Cost = c.over(base, func(t sample.Trial) float64 { return t.CPU.Seconds() })
+		c.Size = c.over(base, func(t sample.Trial) float64 { return float64(t.Out) })
 		c.Rate = c.trials.Rate()
 		c.Ratio = c.trials[:min(len(c.trials), len(b.pieces))].Ratio()
 		b.result.Codecs = append(b.result.Codecs, c.Codec)
 	}
 	runtime.GC() // what the encoders held is not to be cleared up in the next measurement
 	return nil
+}
+
+// long is how long a single measurement has to take at least to mean something.
+func (b *bench) long() time.Duration { return min(50*time.Millisecond, b.Time/200) }
+
+// try compresses a piece as often as it takes to measure the time, which is at least long.
+func (c *contender) try(ctx context.Context, piece []byte, least time.Duration) (sum sample.Trial, err error) {
+	const most = 10
+	for n := 0; n == 0 || n < most && sum.CPU < least; n++ {
+		if err := context.Cause(ctx); err != nil {
+			return sum, err
+		}
+		t, err := c.algorithm.Try(piece)
+		if err != nil {
+			return sum, err
+		}
+		sum = sample.Trial{In: sum.In + t.In, Out: sum.Out + t.Out, CPU: sum.CPU + t.CPU}
+	}
+	return sum, nil
+}
+
+// over is the range of a figure of the trials, over that of another contender in the same rounds.
+func (c *contender) over(base *contender, of func(sample.Trial) float64) sample.Range {
+	var shares []float64
+	for i, t := range c.trials {
+		if b := of(base.trials[i]) / float64(base.trials[i].In); b > 0 {
+			shares = append(shares, of(t)/float64(t.In)/b)
+		}
+	}
+	return sample.Spread(shares)
 }
 
 // scale compresses with the backup's format in 1, 2, 4 … goroutines, as many as there are cores.
@@ -161,12 +192,11 @@ func timed(do func(p []byte)) func(p []byte) (time.Duration, error) {
 
 // sum measures do on pieces, some rounds of a few hundredths of a second.
 func (b *bench) sum(ctx context.Context, do func(p []byte) (time.Duration, error)) (sample.Range, error) {
-	const least = 30 * time.Millisecond
 	var rates []float64
 	for start := time.Now(); len(rates) < 3 || len(rates) < 10 && time.Since(start) < b.share(sumShare)/3; {
 		var bytes int64
 		var took time.Duration
-		for i := 0; took < least; i++ {
+		for i := 0; took < b.long(); i++ {
 			if err := context.Cause(ctx); err != nil {
 				return sample.Range{}, err
 			}

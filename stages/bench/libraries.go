@@ -50,6 +50,11 @@ func (b *bench) contenders() (all []*contender) {
 	return all
 }
 
+// is reports whether c is a format of firn's.
+func (c Codec) is(f codec.Format) bool {
+	return c.Library == "" && c.Name == f.Name() && c.Level == f.Level()
+}
+
 func library(name, library string, level int, open func(io.Writer) (io.WriteCloser, error)) *contender {
 	return &contender{Codec: Codec{Name: name, Library: library, Level: level}, algorithm: sample.Writer(open)}
 }

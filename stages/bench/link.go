@@ -20,8 +20,11 @@ import (
 const uploadName = "firn-bench-"
 
 const (
-	// patience is how long an upload may take to be aborted.
+	// patience is how long parts on their way may take to arrive, and then an upload to be aborted. A
+	// part that arrives after that is a part that is billed.
 	patience = 30 * time.Second
+	// drain bounds for how many slots the parts on their way are expected to take.
+	drain = 4
 	// stray is from which age an upload of a benchmark is one that was killed.
 	stray = time.Hour
 	// gain is how much faster more connections must be for still more of them to be tried.
@@ -35,7 +38,7 @@ func (b *bench) link(ctx context.Context) error {
 	}
 	b.result.Settings.Store = b.Store.URL()
 	u := &uploads{
-		Store: b.Store, key: key.Prefix(b.Prefix) + uploadName + strings.ToLower(rand.Text()[:10]), most: b.Most.Parts, sent: b.Sent,
+		Store: b.Store, key: key.Prefix(b.Prefix) + uploadName + strings.ToLower(rand.Text()[:10]), most: b.Most.Parts,
 		options: store.PutOptions{Class: b.Class, PartSize: b.Settings.PartSize},
 	}
 	u.body = make([]byte, u.options.PartSize)
@@ -43,10 +46,7 @@ func (b *bench) link(ctx context.Context) error {
 	u.crc = store.CRC32C(u.body)
 	l := &Link{Store: b.Store.URL()}
 	slot := max(b.share(uploadShare)/5, time.Second)
-	if err := u.clean(ctx); err != nil {
-		b.missing("upload", err)
-		return nil
-	}
+	u.clean(ctx)
 	top, without := 0.0, 0
 	for n := 1; n <= b.Most.Connections && without < 2 && int(u.requests.Load()) < u.most; n *= 2 {
 		rate, err := u.step(ctx, n, slot)
@@ -57,11 +57,14 @@ func (b *bench) link(ctx context.Context) error {
 		if rate.Count > 0 {
 			l.By = append(l.By, Scaled{Workers: n, Rate: rate})
 		}
+		if float64(2*n)*float64(u.options.PartSize) > rate.Value*slot.Seconds()*drain {
+			break // twice as many parts would take too long to arrive
+		}
 		if without++; rate.Value > top*gain {
 			top, without = rate.Value, 0
 		}
 	}
-	l.Requests, l.Bytes = u.requests.Load(), u.bytes.Load()
+	l.Requests, l.Bytes = min(u.requests.Load(), int64(u.most)), u.bytes.Load()
 	if len(l.By) > 0 {
 		b.result.Upload = l
 	}
@@ -76,7 +79,6 @@ type uploads struct {
 	body    []byte // of each part
 	crc     uint32
 	most    int // requests
-	sent    func() int64
 
 	requests, bytes atomic.Int64 // bytes of parts that were stored
 }
@@ -89,43 +91,41 @@ func (u *uploads) step(ctx context.Context, n int, slot time.Duration) (rate sam
 		return rate, err
 	}
 	defer func() { err = errors.Join(err, u.drop(ctx, up)) }()
-	limited, cancel := context.WithTimeout(ctx, slot)
+	limited, end := context.WithTimeout(ctx, slot)
+	defer end()
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var number, stored atomic.Int64
+	var number, passed atomic.Int64
 	var first error
 	var once sync.Once
 	var all sync.WaitGroup
-	read := u.sent
-	if read == nil {
-		read = stored.Load
-	}
-	w := watching(read)
+	w := watching(passed.Load)
 	for range n {
 		all.Go(func() {
 			for limited.Err() == nil && u.requests.Add(1) <= int64(u.most) {
-				_, err := up.Part(limited, int(number.Add(1)), u.body, u.crc)
-				if err != nil && limited.Err() == nil {
+				part := store.Passing(sending, func(n int64) { passed.Add(n) })
+				if _, err := up.Part(part, int(number.Add(1)), u.body, u.crc); err != nil {
 					once.Do(func() { first = err })
-					cancel()
-				}
-				if err != nil {
+					end()
 					return
 				}
-				stored.Add(int64(len(u.body)))
 				u.bytes.Add(int64(len(u.body)))
 			}
 		})
 	}
-	all.Wait()
+	go func() {
+		all.Wait()
+		end()
+	}()
+	<-limited.Done()
 	w.stop()
+	defer time.AfterFunc(patience, cancel).Stop()
+	all.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return rate, err
 	}
 	if first != nil {
 		return rate, first
-	}
-	if stored.Load() == 0 && u.sent == nil {
-		return rate, nil // too slow for one part
 	}
 	return w.steady(), nil
 }
@@ -158,10 +158,10 @@ func (u *uploads) drop(ctx context.Context, up store.Upload) error {
 	return err
 }
 
-// clean aborts what a benchmark has left that was killed.
-func (u *uploads) clean(ctx context.Context) error {
+// clean aborts what a benchmark has left that was killed. Who may not list uploads can still measure.
+func (u *uploads) clean(ctx context.Context) {
 	prefix, _, _ := strings.Cut(u.key, uploadName)
-	return u.Uploads(ctx, prefix+uploadName, func(p store.PendingUpload) error {
+	_ = u.Uploads(ctx, prefix+uploadName, func(p store.PendingUpload) error {
 		if p.Key == "" || p.Age < stray {
 			return nil
 		}

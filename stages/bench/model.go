@@ -99,7 +99,10 @@ func (r *Result) model() (*model, bool) {
 			m.stored += 1 / s.Rate.Value
 		}
 	}
-	m.fixed = max(r.Backup.CPU-1/m.codec.Rate.Value-m.stored/m.codec.Ratio.Value, 0)
+	if m.ratio <= 0 || m.codec.Rate.Value <= 0 {
+		return nil, false
+	}
+	m.fixed = max(r.Backup.CPU-m.cost(m.codec)-m.stored/m.ratio, 0)
 	if r.Upload != nil {
 		m.link = best(r.Upload.By).Rate
 	}
@@ -133,9 +136,9 @@ func (m *model) bounds(s setup) map[string]float64 {
 	if s.cores > 1 {
 		workers = min(m.speedup(m.cores)*float64(s.workers)/float64(m.cores), all*s.cores)
 	}
-	cpu := 1/s.codec.Rate.Value + m.fixed + m.stored/s.codec.Ratio.Value
+	cpu := m.cost(s.codec) + m.fixed + m.stored/m.ratioOf(s.codec)
 	b := map[string]float64{
-		LimitWorkers:   workers * s.codec.Rate.Value,
+		LimitWorkers:   workers / m.cost(s.codec),
 		LimitProcessor: all * s.cores / cpu,
 	}
 	if m.read.Value > 0 {
@@ -143,6 +146,9 @@ func (m *model) bounds(s setup) map[string]float64 {
 	}
 	return b
 }
+
+// cost is the seconds of a core for each byte of tar that a codec compresses.
+func (m *model) cost(c Codec) float64 { return c.Cost.Value / m.codec.Rate.Value }
 
 // machine is the rate without a link, by the parts alone.
 func (m *model) machine(s setup) float64 {
@@ -168,25 +174,18 @@ func (m *model) rate(s setup) outcome {
 		}
 	}
 	o.spread = half(m.measured)
-	if s.codec != m.codec {
-		o.spread = math.Hypot(o.spread, math.Hypot(half(s.codec.Rate), half(m.codec.Rate)))
-	}
+	o.spread = math.Hypot(o.spread, half(s.codec.Cost))
 	if s.link.Count > 0 {
 		if rate := s.link.Value * m.ratioOf(s.codec); rate < o.rate {
-			o = outcome{rate, LimitUpload, math.Hypot(half(s.link), half(s.codec.Ratio))}
+			o = outcome{rate, LimitUpload, math.Hypot(half(s.link), half(s.codec.Size))}
 		}
 	}
 	return o
 }
 
-// ratioOf is what a codec makes of the tree: that of the sample, corrected by what the measured backup
-// made of more of the tree than a sample.
-func (m *model) ratioOf(c Codec) float64 {
-	if m.ratio > 0 && m.codec.Ratio.Value > 0 {
-		return c.Ratio.Value * m.ratio / m.codec.Ratio.Value
-	}
-	return c.Ratio.Value
-}
+// ratioOf is what a codec makes of the tree: what the measured backup's made of more of it than a
+// sample, and what that of the codec was over it on the sample.
+func (m *model) ratioOf(c Codec) float64 { return m.ratio / c.Size.Value }
 
 // half is half of a range, as a share of its value.
 func half(r sample.Range) float64 {
@@ -203,7 +202,7 @@ func (m *model) project(s setup, before, tar float64) Projection {
 	}
 	return Projection{
 		Change: s.name, Limit: o.limit, Faster: o.rate/before - 1,
-		Rate: about(o.rate, o.spread), Hours: about(tar/o.rate/3600, o.spread), Stored: about(tar/ratio, half(s.codec.Ratio)),
+		Rate: about(o.rate, o.spread), Hours: about(tar/o.rate/3600, o.spread), Stored: about(tar/ratio, half(s.codec.Size)),
 	}
 }
 
@@ -222,7 +221,7 @@ func (m *model) changes(r *Result) []setup {
 	}
 	add(fmt.Sprintf("%d cores, %d workers", 2*m.cores, 2*m.cores), func(s *setup) { s.cores, s.workers = 2, 2*m.cores })
 	for _, c := range r.Codecs {
-		if c.Library == "" && c != m.codec {
+		if c.Library == "" && c != m.codec && c.Cost.Value > 0 && c.Size.Value > 0 {
 			add(fmt.Sprintf("%s -%d", c.Name, c.Level), func(s *setup) { s.codec = c })
 		}
 	}

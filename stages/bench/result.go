@@ -77,6 +77,10 @@ type Codec struct {
 	Level   int          `json:"level,omitempty"`   // 0: it has none
 	Rate    sample.Range `json:"rate"`              // per second of one core
 	Ratio   sample.Range `json:"ratio"`
+	// Cost and Size are the time and the bytes that it took, over those of the backup's format for the
+	// same pieces: what the pieces are, and what else the machine did meanwhile, is in both.
+	Cost sample.Range `json:"cost"`
+	Size sample.Range `json:"size"`
 }
 
 // A Rated is a rate per second of one core.
@@ -100,7 +104,7 @@ type Link struct {
 	By       []Scaled `json:"by_connections"`
 	Requests int64    `json:"requests"`
 	Bytes    int64    `json:"bytes"`   // that were sent, and dropped by the store
-	Dollars  float64  `json:"dollars"` // at most, at the prices that were told
+	Dollars  float64  `json:"dollars"` // of the requests; set by the caller
 }
 
 // A Pipeline is a backup that was measured as a whole, into a store that keeps nothing.

@@ -200,7 +200,7 @@ func names(disk int64) string {
 	switch {
 	case disk < 0:
 		return ""
-	case disk == 0:
+	case disk < 1<<20:
 		return "; all names were in memory"
 	}
 	return "; it read " + ui.Bytes(disk) + " from the disk"
