@@ -123,7 +123,7 @@ func (r *Result) Differences(before *Result) (all []string) {
 }
 
 // maxResult bounds what is read of a file.
-const maxResult = 16 << 20
+const maxResult = 1 << 20
 
 // ReadResult reads a result that was kept as JSON.
 func ReadResult(from io.Reader) (*Result, error) {
