@@ -70,10 +70,15 @@ func Dollars(amount float64) string {
 // waiting is what a restore waits for.
 func waiting(w report.Waits, now time.Time) string {
 	said := fmt.Sprintf("waiting for the thaw of %s, %s, for %s", Count(w.Archives, "archive"), Bytes(w.Bytes), Duration(max(now.Sub(w.Since), 0)))
+	return said + "; " + nextLook(&w, now)
+}
+
+// nextLook is when a restore looks again at what thaws.
+func nextLook(w *report.Waits, now time.Time) string {
 	if left := w.Next.Sub(now); left > 0 {
-		return said + "; next look in " + Duration(left)
+		return "next look in " + Duration(left)
 	}
-	return said + "; looking"
+	return "looking"
 }
 
 // idle reports whether a restore does nothing but wait.
