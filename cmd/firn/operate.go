@@ -76,7 +76,6 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	}
 	stop := func() {
 		running.Stop()
-		printer.Stopping()
 		if len(totals.Outages.Last()) == 0 {
 			m.notice("stopping: %s; once more cancels it", words.Stopping)
 		}

@@ -28,7 +28,6 @@ type jsonPrinter struct {
 	progress func() report.Progress // nil before Start
 	observer report.Observer
 	told     tally
-	stopped  bool
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
@@ -213,7 +212,7 @@ func (m *moment) object() jsonProgress {
 	j := jsonProgress{
 		Time: m.now, Event: "progress", Seconds: m.p.Elapsed.Round(time.Millisecond).Seconds(), Subtrees: t.Subtrees.Load(), Done: t.DoneSubtrees.Load(), Final: t.Final(),
 		SourceBytes: t.Bytes.Load(), ReadBytes: m.read(), Sent: m.p.Sent, Received: m.p.Received, Limit: m.out.Limit,
-		Failed: t.Failed.Load(), EntryFaults: t.Faults.Load(), Outage: len(t.Outages.Last()) > 0, Stopping: m.stopped,
+		Failed: t.Failed.Load(), EntryFaults: t.Faults.Load(), Outage: len(t.Outages.Last()) > 0, Stopping: m.p.Stopping,
 	}
 	if f, ok := m.flow(report.StageUpload); ok {
 		j.ToSend = f.Total
@@ -319,17 +318,10 @@ func (p *jsonPrinter) Status() {
 	}
 }
 
-// Stopping implements Printer.
-func (p *jsonPrinter) Stopping() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
-}
-
 func (p *jsonPrinter) moment(now report.Progress) *moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := &moment{now: p.now(), p: now, t: p.totals, stopped: p.stopped, told: p.told}
+	m := &moment{now: p.now(), p: now, t: p.totals, told: p.told}
 	m.out = p.observer.Look(now, p.totals, m.now)
 	return m
 }

@@ -118,13 +118,10 @@ func elapsed(d time.Duration) string {
 func (m *moment) left() []field {
 	only := func(texts ...string) []field { return []field{{texts: texts, rank: 1, stays: true}} }
 	left := m.out.Left
-	if left < 0 && m.moved() == 0 {
-		left = m.leftOfCount()
-	}
 	switch {
-	case m.stopped:
+	case m.p.Stopping:
 		return m.stopping()
-	case idle(m.p):
+	case m.p.Idle():
 		next := nextLook(m.p.Waits, m.now)
 		return only("the rest thaws, "+next, next, "the rest thaws")
 	case m.out.Thaw && left <= 0:
@@ -138,13 +135,27 @@ func (m *moment) left() []field {
 	}
 	said := about(left) + " left"
 	all := only(said+" ("+clock(m.now.Add(left), m.now)+")", said)
-	if m.out.Limit != "" {
-		all = append(all, field{texts: []string{"limited by " + m.out.Limit}, rank: 3})
+	if len(m.t.Outages.Last()) > 0 {
+		all = only(said+" after the outage", said)
+	}
+	if limit := m.limit(); limit != "" {
+		all = append(all, field{texts: []string{"limited by " + limit}, rank: 3})
 	}
 	if m.out.Thaw {
 		all = append(all, field{texts: []string{"without the thaw"}, rank: 2})
 	}
 	return all
+}
+
+// limit is what the screen calls the stage that is the limit, "" if it shows none.
+func (m *moment) limit() string {
+	if m.out.Limit == report.StageWalk && !m.t.Final() {
+		return "the scan"
+	}
+	if _, ok := m.flow(m.out.Limit); ok {
+		return m.out.Limit
+	}
+	return ""
 }
 
 // stopping says what a run that takes nothing new still works on, and for how long.
@@ -184,7 +195,7 @@ func doing(w report.Work) string {
 // doings are what is being done in a stage, and was.
 var doings = map[string][2]string{
 	report.StageWalk: {"being scanned"}, report.StageLookup: {"being looked up"}, report.StageArchive: {"being read", "read"}, report.StageRead: {"being read", "read"},
-	report.StageCompress: {"compressing"}, report.StageCheck: {"being compared"}, report.StageEncrypt: {"encrypting"}, report.StageSpool: {"waiting for its upload"},
+	report.StageCompress: {"compressing"}, report.StageCheck: {"being compared"}, report.StageEncrypt: {"encrypting"}, report.StageSpool: {"waiting to be sent"},
 	report.StageUpload: {"being sent", "sent"}, report.StageRecord: {"being recorded"},
 	report.StageFetch: {"being fetched", "fetched"}, report.StageDecrypt: {"decrypting"}, report.StageExtract: {"being extracted", "extracted"}, report.StageSettle: {"being settled"},
 }
@@ -207,19 +218,9 @@ func (m *moment) status(o *Operation) string {
 	return strings.Join(filled(append(parts, faults, warnings)...), ", ")
 }
 
-// leftOfCount is how long a run will take that moves no bytes, at its rate so far; -1 if that is not known
-// yet.
-func (m *moment) leftOfCount() time.Duration {
-	done, all := m.done()
-	if !m.t.Final() || done == 0 {
-		return -1
-	}
-	return time.Duration(float64(m.p.Elapsed) * float64(all-done) / float64(done))
-}
-
-// rate is how fast a flow is, "" if it rests because all of it thaws.
+// rate is how fast a flow is, "" if it is at its end, or rests because all of it thaws.
 func (m *moment) rate(f report.Flow) string {
-	if f.Rate == 0 && m.out.Thaw {
+	if f.Rate == 0 && m.out.Thaw || f.Share == 1 && !f.About {
 		return ""
 	}
 	return perSecond(f.Rate)

@@ -23,18 +23,19 @@ type painter struct {
 }
 
 const (
-	eraseRows = "\r\x1b[J" // from the cursor's line down
-	eraseLine = "\x1b[K"   // from the cursor on
+	// eraseRows erases from the cursor's line down: that line, and what is below it. Erasing all at once
+	// from the first line of the screen would put the rows into the history of tmux.
+	eraseRows = "\r" + eraseLine + keep + "\x1b[B\x1b[J" + back
+	eraseLine = "\x1b[K" // from the cursor on
 	noWrap    = "\x1b[?7l"
 	wrap      = "\x1b[?7h"
 	keep      = "\x1b7" // the place of the cursor
 	back      = "\x1b8"
 )
 
-// paint shows rows in place of those on the screen. Each must be narrower than the terminal, and the
-// terminal have a line more than there are rows.
-func (p *painter) paint(rows []string) {
-	columns, lines := p.size()
+// paint shows rows, which were drawn for a terminal of this size, in place of those on the screen. Each
+// must be narrower than the terminal, and the terminal have a line more than there are rows.
+func (p *painter) paint(rows []string, columns, lines int) {
 	if columns != p.columns || lines != p.lines || len(rows) != len(p.rows) {
 		p.columns, p.lines = columns, lines
 		p.write(eraseRows + block(rows))

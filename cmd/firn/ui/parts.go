@@ -25,7 +25,7 @@ var (
 		outages, state(true), inWork, closingRow,
 	}
 	verifyingParts = []part{
-		header("verify"), scan("list"), counting("checked"), moving(report.StageFetch, "fetch"),
+		header("verify"), scan("list"), counting("checked"), moving(report.StageFetch, "fetch"), moving(report.StageWalk, "read"),
 		outages, state(false), inWork, closingRow,
 	}
 	enteringParts = []part{
@@ -110,7 +110,7 @@ func moving(name, label string) part {
 		if !ok || f.Done == 0 && f.Total == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%s %s (%s)", label, amount(f)[0], strings.Join(filled(percent(f.Share), perSecond(f.Rate)), ", "))
+		return fmt.Sprintf("%s %s (%s)", label, amount(f)[0], strings.Join(filled(percent(f.Share), m.rate(f)), ", "))
 	}}
 }
 
@@ -186,9 +186,9 @@ func state(sayDone bool) part {
 	}, status: done}
 }
 
-// used is how full a budget is, "" if there is none.
+// used is how full a budget is, "" if it is empty, or there is none.
 func used(what string, used, limit int64) string {
-	if limit <= 0 {
+	if limit <= 0 || used <= 0 {
 		return ""
 	}
 	return what + " " + of(used, limit, false)
@@ -199,8 +199,12 @@ var inWork = part{rows: func(m *moment, o *Options) []screenRow {
 	r := screenRow{label: "now", gap: " │ ", rank: 7}
 	for i, w := range m.p.Now {
 		f := field{rank: i, stays: i == 0, name: Quote(below(o.Operation.Task.From, w.Path)), after: ", " + doing(w)}
-		if f.texts = []string{f.name + f.after}; w.Source > 0 {
-			f.texts = []string{f.name + " " + Bytes(w.Source) + f.after, f.texts[0]}
+		size := ""
+		if w.Source > 0 {
+			size = " " + Bytes(w.Source)
+		}
+		if f.texts = []string{f.name + size + f.after}; i == 0 {
+			f.texts = append(f.texts, f.name+f.after)
 		}
 		r.left = append(r.left, f)
 	}
@@ -213,7 +217,7 @@ var inWork = part{rows: func(m *moment, o *Options) []screenRow {
 // closingRow says how long it will take, and what it will cost.
 var closingRow = part{rows: func(m *moment, o *Options) []screenRow {
 	r := screenRow{indented: true, left: m.left()}
-	if f, ok := m.flow(report.StageUpload); ok && !m.stopped && f.Total > 0 && o.Operation.Task.PerGB > 0 {
+	if f, ok := m.flow(report.StageUpload); ok && !m.p.Stopping && f.Total > 0 && o.Operation.Task.PerGB > 0 {
 		r.right = []field{{texts: []string{"storage ≈ " + dollars(float64(f.Total)/(1<<30)*o.Operation.Task.PerGB) + " a month"}, rank: 2}}
 	}
 	return []screenRow{r}

@@ -32,7 +32,7 @@ func (l *lines) update(m *moment) {
 	}
 	before := l.moved
 	l.last, l.moved = m.now, m.moved()
-	if idle(m.p) || l.moved == before && len(m.t.Outages.Last()) > 0 {
+	if m.p.Idle() || l.moved == before && len(m.t.Outages.Last()) > 0 {
 		return // the event of each look says it, or that of the outage
 	}
 	l.say("firn: " + m.status(&l.o.Operation))

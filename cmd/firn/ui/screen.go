@@ -39,7 +39,7 @@ func newScreen(w io.Writer, o *Options) *screen {
 
 func (s *screen) update(m *moment) {
 	columns, lines := s.size()
-	s.paint(s.draw(m, cmp.Or(columns, 80), cmp.Or(lines, 24)))
+	s.paint(s.draw(m, cmp.Or(columns, 80), cmp.Or(lines, 24)), columns, lines)
 	s.at = m.now
 }
 

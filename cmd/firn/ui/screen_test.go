@@ -100,7 +100,7 @@ func scenes() map[string]scene {
 	outage := upload()
 	outage.t.Outages.Note(report.Outage{Service: "S3", Cause: "connection refused", Since: noon.Add(-130 * time.Second), Next: noon.Add(12 * time.Second)})
 	stop := upload()
-	stop.stopped, stop.out.Left = true, 4*time.Minute
+	stop.p.Stopping, stop.out.Left = true, 4*time.Minute
 	stop.p.Stages = []pipeline.Counters{{Stage: report.StageArchive, InFlight: 3}, {Stage: report.StageUpload, InFlight: 12}}
 
 	thaw := begin(true, 90, 41, 800*gib)
@@ -118,6 +118,7 @@ func scenes() map[string]scene {
 	verify := begin(true, 5000, 1250, 9<<40)
 	verify.p.Elapsed = 61 * time.Second
 	verify.told = tally{faults: 1}
+	verify.out.Left = 3 * time.Minute
 
 	return map[string]scene{
 		"first": {saving(), first}, "nightly": {saving(), nightly}, "upload": {saving(), upload()}, "outage": {saving(), outage},
@@ -244,7 +245,19 @@ func (t *tty) Write(p []byte) (int, error) {
 		return 0, t.err
 	}
 	t.wrote += len(p)
-	return t.Terminal.Write(p)
+	for part := range strings.SplitAfterSeq(string(p), "\x1b[J") {
+		before, erases := strings.CutSuffix(part, "\x1b[J")
+		if _, err := t.Terminal.Write([]byte(before)); err != nil {
+			return 0, err
+		}
+		if at := t.Cursor(); erases && at.X+at.Y == 0 {
+			return 0, errors.New("rows get into the history of tmux")
+		}
+		if _, err := t.Terminal.Write([]byte(part[len(before):])); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
 }
 
 // rows are the lines on the screen, without the empty ones at its end.
@@ -301,15 +314,28 @@ func TestNoGhosts(t *testing.T) {
 		term := newTTY(80, 30, seed%2 == 0)
 		s := scenes()[[]string{"upload", "nightly", "outage"}[seed/2%3]]
 		p, screen := term.shown(s.o, s.m.t)
+		stale := 0 // so many updates see the size of before
+		columns, lines := term.Size()
+		screen.size = func() (int, int) {
+			if stale--; stale < 0 {
+				columns, lines = term.Size()
+			}
+			return columns, lines
+		}
 		said := 0
 		var steps []string
 		for step := range 40 {
 			warned := false
 			switch random.IntN(4) {
 			case 0:
-				columns, lines := 30+random.IntN(90), 18+random.IntN(14)
-				steps = append(steps, fmt.Sprintf("%d × %d", columns, lines))
-				term.resize(columns, lines)
+				wide, high := 30+random.IntN(90), 18+random.IntN(14)
+				steps = append(steps, fmt.Sprintf("%d × %d", wide, high))
+				term.resize(wide, high)
+				if stale = random.IntN(2); stale > 0 {
+					s.m.p.Elapsed += time.Second
+					screen.update(s.m)
+					steps = append(steps, "rows for the size of before")
+				}
 			case 1:
 				said++
 				warned = true
@@ -319,6 +345,9 @@ func TestNoGhosts(t *testing.T) {
 			s.m.p.Elapsed += time.Second
 			screen.update(s.m)
 			steps = append(steps, "rows")
+			if screen.gone != nil {
+				t.Fatalf("seed %d, step %d, %v: %v", seed, step, steps, screen.gone)
+			}
 			columns, lines := term.Size()
 			want := s.on(look{}).draw(s.m, columns, lines)
 			rows := term.rows()

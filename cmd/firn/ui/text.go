@@ -30,7 +30,6 @@ type text struct {
 	progress func() report.Progress // nil before Start
 	stop     func()                 // ends the updates; nil: there are none
 	ended    bool
-	stopped  bool // the run takes nothing new
 	unproven bool // it was said what helps against Unproven
 	observer report.Observer
 	told     tally
@@ -47,6 +46,10 @@ func (p *text) Event(e report.Event) {
 	p.told.add(e.Kind)
 	line := p.line(e)
 	if line == "" || p.alike != nil && !p.ended && p.alike.folds(e, line) {
+		return
+	}
+	if e.Kind == report.WouldSave || e.Kind == report.WouldRestore {
+		p.show.print(line) // the answer of a dry run
 		return
 	}
 	p.print(line)
@@ -236,16 +239,9 @@ func (p *text) update(fn func(*moment)) {
 
 // moment is the state of the run, with mu held.
 func (p *text) moment(now report.Progress) *moment {
-	m := &moment{now: time.Now(), p: now, t: p.totals, stopped: p.stopped, told: p.told}
+	m := &moment{now: time.Now(), p: now, t: p.totals, told: p.told}
 	m.out = p.observer.Look(now, p.totals, m.now)
 	return m
-}
-
-// Stopping says from now on what is still in work.
-func (p *text) Stopping() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
 }
 
 // Status prints how far the run is, on one line.

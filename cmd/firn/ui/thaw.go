@@ -2,11 +2,9 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"firn/pipeline"
 	"firn/stages/service/report"
 	"firn/stages/stage/thaw"
 )
@@ -79,13 +77,6 @@ func nextLook(w *report.Waits, now time.Time) string {
 		return "next look in " + Duration(left)
 	}
 	return "looking"
-}
-
-// idle reports whether a restore does nothing but wait.
-func idle(p report.Progress) bool {
-	return p.Waits != nil && !slices.ContainsFunc(p.Stages, func(c pipeline.Counters) bool {
-		return c.InFlight > 0 && c.Stage != report.StageFind
-	})
 }
 
 // coldRow is the row of the summary for archives that are still cold.

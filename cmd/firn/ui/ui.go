@@ -69,13 +69,12 @@ func (o *Options) mode() Mode {
 	return Lines
 }
 
-// A Printer prints one run. Event, Stopping and Status may be called from any goroutine at any time;
+// A Printer prints one run. Event and Status may be called from any goroutine at any time;
 // Start at most once, then Finish; Stop at the end. Stop clears the screen of what is no line.
 type Printer interface {
 	report.Reporter
 	Start(progress func() report.Progress)
-	Stopping() // the run takes nothing new any more
-	Status()   // prints how far the run is
+	Status() // prints how far the run is
 	Finish(s report.Summary)
 	Stop()
 }
