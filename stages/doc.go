@@ -26,6 +26,7 @@
 //	fetch      ranges of objects, many at a time
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
+//	sample     parts that stand for a tree, and compression measured on them
 //
 // Services, in stages/service: what lasts longer than an item.
 //
@@ -41,7 +42,7 @@
 // (storetest) and faults on purpose (fault).
 //
 // Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,
-// record, catalogue, pick, exclude, treepath, tarfmt, crc.
+// record, catalogue, pick, exclude, treepath, tarfmt, crc, prices.
 //
 // Imports point one way: cmd → operations → job, prove → stages → services, store → formats.
 // TestDependenciesPointOneWay holds it.
