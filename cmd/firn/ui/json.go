@@ -241,6 +241,10 @@ func (m *moment) read() int64 {
 // jsonAll is all that is known of a run at one time.
 type jsonAll struct {
 	jsonProgress
+	jsonMore
+}
+
+type jsonMore struct {
 	Entries      int64       `json:"entries" doc:"entries in what was found"`
 	Saved        int64       `json:"saved" doc:"subtrees saved"`
 	Unchanged    int64       `json:"unchanged" doc:"subtrees skipped without reading them"`
@@ -272,18 +276,24 @@ func (m *moment) all(o *Options) jsonAll {
 	t := m.t
 	outages, lost := t.Outages.Lost(m.now)
 	return jsonAll{
-		jsonProgress: m.object(), Outages: outages, OutageTime: lost.Seconds(), Entries: t.Entries.Load(),
-		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(),
-		Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
-		Resumed: t.UploadsResumed.Load(), Spared: t.SparedBytes.Load(), UploadsLeft: t.UploadsLeft.Load(),
-		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
-		Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(m.p.Waits), Checks: o.jsonChecks(t),
-		MemoryLimit: m.p.MemoryLimit, SpoolLimit: m.p.SpoolLimit, Stages: jsonStages(m.p.Stages),
+		m.object(), jsonMore{Outages: outages, OutageTime: lost.Seconds(), Entries: t.Entries.Load(),
+			Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(),
+			Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
+			Resumed: t.UploadsResumed.Load(), Spared: t.SparedBytes.Load(), UploadsLeft: t.UploadsLeft.Load(),
+			StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
+			Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(m.p.Waits), Checks: o.jsonChecks(t),
+			MemoryLimit: m.p.MemoryLimit, SpoolLimit: m.p.SpoolLimit, Stages: jsonStages(m.p.Stages),
+		},
 	}
 }
 
 type jsonSummary struct {
 	jsonAll
+	jsonEnd
+}
+
+// jsonEnd is what only the summary has.
+type jsonEnd struct {
 	Complete   bool   `json:"complete" doc:"summary only: whether everything was done without a fault"`
 	DryRun     bool   `json:"dry_run" doc:"summary only"`
 	Error      string `json:"error,omitempty" doc:"summary only: why the run ended early"`
@@ -337,8 +347,8 @@ func (p *jsonPrinter) Stop() {
 func (p *jsonPrinter) Finish(s report.Summary) {
 	p.Stop()
 	j := jsonSummary{
-		jsonAll: p.moment(s.Progress).all(&p.o), Complete: s.Complete(p.totals), DryRun: s.DryRun,
-		Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak,
+		p.moment(s.Progress).all(&p.o),
+		jsonEnd{Complete: s.Complete(p.totals), DryRun: s.DryRun, Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak},
 	}
 	j.Event, j.Left, j.Limit = "summary", nil, ""
 	if s.Err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"firn/stages/format/prices"
 	"firn/stages/service/report"
 )
 
@@ -217,11 +218,28 @@ var inWork = part{rows: func(m *moment, o *Options) []screenRow {
 // closingRow says how long it will take, and what it will cost.
 var closingRow = part{rows: func(m *moment, o *Options) []screenRow {
 	r := screenRow{indented: true, left: m.left()}
-	if f, ok := m.flow(report.StageUpload); ok && !m.p.Stopping && f.Total > 0 && o.Operation.Task.PerGB > 0 {
-		r.right = []field{{texts: []string{"storage ≈ " + dollars(float64(f.Total)/(1<<30)*o.Operation.Task.PerGB) + " a month"}, rank: 2}}
+	if price := m.price(o.Operation.Task.Class); price != "" {
+		r.right = []field{{texts: []string{price}, rank: 2}}
 	}
 	return []screenRow{r}
 }}
+
+// price is what a backup stores will cost in a month, "" if that is not known.
+func (m *moment) price(class string) string {
+	f, ok := m.flow(report.StageUpload)
+	if !ok || f.Total <= 0 || class == "" || m.p.Stopping {
+		return ""
+	}
+	_, archives := m.done()
+	cost, ok := prices.Month(class, f.Total, archives)
+	switch {
+	case !ok:
+		return ""
+	case m.t.Unchanged.Load() > 0:
+		return "adds ≈ " + dollars(cost) + " a month"
+	}
+	return "storage ≈ " + dollars(cost) + " a month"
+}
 
 // dollars writes an amount that is estimated.
 func dollars(amount float64) string {

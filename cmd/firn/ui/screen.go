@@ -13,8 +13,6 @@ type Task struct {
 	From, To  string // "/srv/data", "s3://example-archives"
 	Class     string // storage class
 	Algorithm string // of the compression
-	// PerGB is what a GB (2^30 bytes) costs in a month, in dollars; 0 if that is not known.
-	PerGB float64
 }
 
 // screenEvery is how often rows are drawn, and betweenLines how soon again below a line that is printed

@@ -36,7 +36,7 @@ type scene struct {
 // saving is the operation of scenes that save.
 func saving() Operation {
 	o := Backup()
-	o.Task = Task{From: "/srv/data", To: "s3://example-archives", Class: "GLACIER", Algorithm: "zstd", PerGB: 0.0036}
+	o.Task = Task{From: "/srv/data", To: "s3://example-archives", Class: "GLACIER", Algorithm: "zstd"}
 	return o
 }
 

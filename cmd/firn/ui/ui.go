@@ -55,13 +55,14 @@ const (
 // Modes are all modes.
 func Modes() []Mode { return []Mode{Auto, Bars, Lines, JSON, None} }
 
-// mode is how progress is shown where Auto was chosen, or what can't be shown.
-func (o *Options) mode() Mode {
-	terminal := isTerminal(o.Stderr)
+// mode is how progress is shown where Auto was chosen, or what can't be shown. term names the kind of the
+// terminal.
+func (o *Options) mode(terminal bool, term string) Mode {
+	auto := o.Progress == Auto || o.Progress == ""
 	switch {
 	case o.Quiet || o.Operation.Brief:
 		return None
-	case terminal && (o.Progress == Bars || o.Progress != Lines && o.Progress != JSON && o.Progress != None && os.Getenv("TERM") != "dumb"):
+	case terminal && (o.Progress == Bars || auto && term != "dumb"):
 		return Bars
 	case o.Progress == JSON || o.Progress == None:
 		return o.Progress
@@ -85,11 +86,12 @@ func New(o Options, t *report.Totals) Printer {
 		return newJSON(o, t)
 	}
 	p := newText(o, t)
-	p.every, p.stamp = sampleEvery, !isTerminal(o.Stderr) && !o.Operation.Brief
+	terminal := isTerminal(o.Stderr)
+	p.every, p.stamp = sampleEvery, !terminal && !o.Operation.Brief
 	if !o.Verbose {
 		p.alike = new(alike)
 	}
-	switch o.mode() {
+	switch o.mode(terminal, os.Getenv("TERM")) {
 	case Bars:
 		p.showRows(newScreen(o.Stderr, &p.o))
 	case Lines:
