@@ -325,6 +325,10 @@ func (b *backupFlags) run(p *program) error {
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
+	words.Task = ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
+	if !b.store.IsDir() {
+		words.Task.Class = b.remote.class
+	}
 	return p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)
 		if err != nil {

@@ -59,7 +59,9 @@ type rebuildFlags struct {
 }
 
 func (r *rebuildFlags) run(p *program) error {
-	return p.operate(ui.Rebuild(), &r.output, nil, func(ctx context.Context, m *means) (*job.Handle, error) {
+	words := ui.Rebuild()
+	words.Task = ui.Task{From: r.store.Called()}
+	return p.operate(words, &r.output, nil, func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := r.open(ctx, m, store.ToWrite); err != nil {
 			return nil, err
 		}
