@@ -163,6 +163,7 @@ type readFlags struct {
 	output flags.Output
 	fetch  flags.Fetch
 	watch  flags.Monitor
+	report flags.Report
 }
 
 // groups are the flags, with those that a command has of its own in the middle.
@@ -173,7 +174,22 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 
 // watched are those of groups' Monitor for a command, whose runs differ by one more label.
 func (r *readFlags) watched(command, label, value string) *watchedRun {
-	return &watchedRun{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
+	return &watchedRun{
+		flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value},
+		report: &r.report, from: placeOf(&r.store),
+	}
+}
+
+// placeOf is where archives are, as it is shown.
+func placeOf(s *flags.Store) string {
+	place := s.Bucket
+	if !strings.HasPrefix(place, "file:") {
+		place = "s3://" + place
+	}
+	if s.Prefix != "" {
+		place += "/" + strings.Trim(s.Prefix, "/")
+	}
+	return place
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache

@@ -68,7 +68,7 @@ type restoreFlags struct {
 }
 
 func (r *restoreFlags) all() flags.Groups {
-	shown := flags.NewGroup("What is printed", &r.output)
+	shown := flags.NewGroup("What is printed", &r.output, &r.report)
 	shown.BoolVarP(&r.dryRun, "dry-run", "n", false, "list the archives that would be restored, and fetch nothing")
 	return r.groups(
 		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),
@@ -126,7 +126,7 @@ func (r *restoreFlags) run(p *program) error {
 		}
 	}()
 	of := r.watched("restore", "path", r.target.path)
-	of.dryRun = r.dryRun
+	of.dryRun, of.to = r.dryRun, r.target.path
 	return p.operate(ui.Restore(), &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
 		if err := r.open(ctx, m, store.ToRead); err != nil {
 			return nil, err

@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/monitor"
+	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
 	"firn/stages/service/report"
 )
@@ -17,8 +19,12 @@ import (
 type watchedRun struct {
 	flags   flags.Monitor
 	command string
-	labels  map[string]string // that tell its metrics from those of other runs
+	labels  map[string]string // that tell its metrics from those of other runs; nil: it has none
 	dryRun  bool              // nobody is told: it does not do what is watched
+
+	report   *flags.Report
+	from, to string // what the report says that it works on
+	tree     string // that it reads; "" for none
 }
 
 // name is what the state file calls runs of this kind.
@@ -28,6 +34,7 @@ func (w *watchedRun) name() string { return w.command + " " + fmt.Sprint(w.label
 type watch struct {
 	ui.Printer
 	monitor *monitor.Monitor
+	page    *page.Page
 	of      *watchedRun
 	last    lastLines
 	lines   ui.Printer // prints into last; nil if nobody asks for it
@@ -43,10 +50,15 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 	if of.flags.Ping != "" {
 		w.lines = ui.New(ui.Options{Operation: words, Hint: eventHint, Stdout: io.Discard, Stderr: &w.last}, m.Totals)
 	}
+	w.page = page.Start(page.Options{
+		File: of.report.File, AtEnds: of.tree != "" && inside(filepath.Dir(of.report.File), of.tree),
+		Command: of.command, From: of.from, To: of.to, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
+		Totals: m.Totals, Teller: ui.NewTeller(ui.Options{Operation: words, Hint: eventHint}, m.Totals), Warn: w.warn,
+	})
 	w.monitor = monitor.Start(monitor.Options{
 		File: of.flags.File, Address: of.flags.Address, Ping: of.flags.Ping,
 		Command: of.command, Labels: of.labels, Version: versionText(), Totals: m.Totals, Tally: &m.tally,
-		Warn: func(err error) { w.print(report.Event{Kind: report.Warning, Err: err}) }, Said: w.last.all,
+		Warn: w.warn, Said: w.last.all,
 	})
 	return w
 }
@@ -54,8 +66,12 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 // Event implements report.Reporter.
 func (w *watch) Event(e report.Event) {
 	w.monitor.Event(e)
+	w.page.Event(e)
 	w.print(e)
 }
+
+// warn tells the user of what somebody else is not told.
+func (w *watch) warn(err error) { w.print(report.Event{Kind: report.Warning, Err: err}) }
 
 func (w *watch) print(e report.Event) {
 	if w.lines != nil {
@@ -70,12 +86,15 @@ func (w *watch) started(m *means, progress func() report.Progress) {
 		w.monitor.Succeeded(m.state.Success(w.of.name()))
 	}
 	w.monitor.Watch(progress)
+	w.page.Watch(progress)
 	w.Start(progress)
 }
 
 // failed tells of a run that did not start.
 func (w *watch) failed(err error) {
-	fmt.Fprintln(&w.last, "firn:", ui.JoinHint(ui.Message(err), hint(err)))
+	why := ui.JoinHint(ui.Message(err), hint(err))
+	fmt.Fprintln(&w.last, "firn:", why)
+	w.page.Fail(exitCode(err), why)
 	w.monitor.Finish(exitCode(err))
 }
 
@@ -84,13 +103,14 @@ func (w *watch) ended(s report.Summary, err error) {
 	if w.lines != nil {
 		w.lines.Finish(s)
 	}
+	w.page.Finish(exitCode(err), s)
 	w.monitor.Finish(exitCode(err))
 	w.Finish(s)
 }
 
 // keepSuccess notes in the state file that a run did everything, for those who ask a later run.
 func (w *watch) keepSuccess(m *means) {
-	if w.of == nil || m.state == nil {
+	if w.of == nil || m.state == nil || w.of.labels == nil {
 		return
 	}
 	if err := m.state.KeepSuccess(w.of.name(), time.Now()); err != nil {
