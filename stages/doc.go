@@ -26,6 +26,7 @@
 //	fetch      ranges of objects, many at a time
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
+//	sample     parts that stand for a tree, and compression measured on them
 //
 // Services, in stages/service: what lasts longer than an item.
 //

@@ -62,6 +62,7 @@ type Progress struct {
 	// Sent and Received are the bytes of objects that have left for the store, or come from it, so far:
 	// as they pass, also those of tries that fail later.
 	Sent, Received int64
+	Load           Load   // what there is to move
 	Now            []Work // what is in work, the largest first, MostWork at most
 	Last           *Past  // the last run of this kind that ended well; nil if none is known
 }

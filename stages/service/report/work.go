@@ -14,11 +14,21 @@ type Work struct {
 	Done, Total int64
 }
 
-// A Past is what an earlier run of the same kind, which ended well, found and did.
+// A Past is what an earlier run of the same kind, which reached its end, found and did.
 type Past struct {
-	Ended                    time.Time
-	Duration                 time.Duration
-	Entries, Subtrees, Bytes int64 // found; bytes of regular files
-	Read                     int64 // of Bytes, those that were read
-	Stored                   int64 // bytes of objects that were sent or fetched
+	Ended    time.Time     `json:"ended"`
+	Duration time.Duration `json:"duration"`
+	Entries  int64         `json:"entries"`  // found
+	Subtrees int64         `json:"subtrees"` // or archives, found
+	Bytes    int64         `json:"bytes"`    // found: of regular files, or of the archives' objects
+	Read     int64         `json:"read"`     // of Bytes, those that were read
+	Stored   int64         `json:"stored"`   // bytes of objects that were stored
+}
+
+// Past is what a run did that ended now.
+func (s *Summary) Past(t *Totals, now time.Time) Past {
+	return Past{
+		Ended: now.UTC(), Duration: s.Elapsed, Entries: t.Entries.Load(), Subtrees: t.Subtrees.Load(), Bytes: t.Bytes.Load(),
+		Read: s.Load.Done, Stored: t.Stored.Load(),
+	}
 }

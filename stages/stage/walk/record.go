@@ -84,19 +84,26 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	case unix.S_IFREG:
 		s.Files++
 		s.Bytes += st.Size
-		tar += r.content(st)
+		tar += r.t.content(r.fd, r.dev, uint64(st.Dev), st.Size, int64(st.Blocks)*512)
 	case unix.S_IFLNK:
 		tar += blocks(st.Size)
 	}
 	s.TarBound += tar
 }
 
+// Content bounds the bytes that a regular file's content takes in an archive: fewer than Size if it
+// has holes, and the file system shows them.
+func (t *Tree) Content(e *Entry) int64 {
+	return t.content(e.place.dir.fd, e.place.dir.id.dev, e.Dev, e.Size, e.Blocks*512)
+}
+
 // content bounds the size of a file's content in the archive: with holes, its data and their map,
-// which takes some 40 bytes for each piece of data, of 4 KiB at least.
-func (r *recorder) content(st *unix.Stat_t) int64 {
-	whole, used := blocks(st.Size), int64(st.Blocks)*512
+// which takes some 40 bytes for each piece of data, of 4 KiB at least. fd is its directory, on device
+// dirDev; used is what the file takes on device dev, in bytes.
+func (t *Tree) content(fd int, dirDev, dev uint64, size, used int64) int64 {
+	whole := blocks(size)
 	// Small files may be in the inode, which counts no blocks.
-	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
+	if size <= 4096 || used >= size || dev != dirDev || !t.showsHoles(fd, dev) {
 		return whole
 	}
 	return min(whole, blocks(used)+blocks(used/64)+2*tarBlock)
