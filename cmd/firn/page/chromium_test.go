@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,6 +84,16 @@ func examples(t *testing.T) map[string]string {
 	}
 	add("backup", func(file string) {
 		exampleBackup(t, file).ends(3, report.Summary{MemoryPeak: 200 * mib, SpoolPeak: 480 * gib, Bottleneck: "upload", Run: "20261129T124609Z-4f1c"})
+	})
+	add("restore", func(file string) {
+		exampleRestore(t, file).ends(4, report.Summary{Bottleneck: "fetch"})
+	})
+	add("hostile", func(file string) {
+		exampleHostile(t, file).ends(1, report.Summary{Err: errors.New(nasty[1])})
+	})
+	add("running", func(file string) {
+		s := exampleBackup(t, file)
+		s.write()
 	})
 	others, err := filepath.Glob(filepath.Join(os.Getenv("FIRN_PICTURES"), "page-*.html"))
 	if err != nil {

@@ -21,11 +21,22 @@ type flow struct {
 }
 
 var flows = [...]flow{
-	{"received", "net", "bytes that came from the store", func(p report.Progress) int64 { return stageOf(p, report.StageFetch).BytesIn }},
-	{"extracted", "disk", "bytes of files written to the target", func(p report.Progress) int64 { return stageOf(p, report.StageSettle).BytesOut }},
+	{"received", "net", "bytes of objects that came from the store", func(p report.Progress) int64 { return p.Received }},
+	{"extracted", "disk", "bytes of archives that were extracted, decompressed", secondOf(report.StageExtract)},
+	{"verified", "disk", "bytes of archives that were read to their end, decompressed", secondOf(report.StageWalk)},
 	{"read", "disk", "bytes read from the tree, as tar", func(p report.Progress) int64 { return stageOf(p, report.StageArchive).BytesOut }},
 	{"compressed", "mid", "the same bytes, compressed", func(p report.Progress) int64 { return stageOf(p, report.StageCompress).BytesOut }},
-	{"sent", "net", "bytes that left for the store", func(p report.Progress) int64 { return stageOf(p, report.StageUpload).BytesOut }},
+	{"sent", "net", "bytes of objects that left for the store", func(p report.Progress) int64 { return p.Sent }},
+}
+
+// secondOf is what is through the second half of what is to be moved, if it moves in that stage.
+func secondOf(stage string) func(report.Progress) int64 {
+	return func(p report.Progress) int64 {
+		if p.Load.Second != stage {
+			return 0
+		}
+		return p.Load.Sent
+	}
 }
 
 func stageOf(p report.Progress, name string) pipeline.Counters {

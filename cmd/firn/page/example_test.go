@@ -134,9 +134,11 @@ func exampleBackup(t testing.TB, file string) *simulation {
 	s.outage(40*time.Minute, 95*time.Second, "503 SlowDown", true, true)
 	for i := range 40 {
 		size := int64(118*gib) / int64(i+1)
-		s.tee.Event(report.Event{Kind: report.Saved, Path: fmt.Sprintf("/srv/data/lab/run%02d", i*7%40), Source: size, Stored: size / int64(2+i%3)})
+		s.tee.Event(report.Event{
+			Kind: report.Saved, Path: fmt.Sprintf("/srv/data/lab/run%02d", i*7%40), Source: size, Stored: size / int64(2+i%3), Took: time.Duration(i*37%50) * 61 * time.Second,
+		})
 	}
-	s.tee.Event(report.Event{Kind: report.Saved, Path: "/srv/data/photos/2019/a very long name of a directory that goes on and on, Fotos von der Reise nach Grönland im Sommer/raw", Source: 62 * gib, Stored: 61 * gib})
+	s.tee.Event(report.Event{Kind: report.Saved, Path: "/srv/data/photos/2019/a very long name of a directory that goes on and on, Fotos von der Reise nach Grönland im Sommer/raw", Source: 62 * gib, Stored: 61 * gib, Took: 41 * time.Minute})
 	s.tee.Event(report.Event{Kind: report.Failed, Path: "/srv/data/home/<script>alert(1)</script>", Err: errors.New("reading the directory: permission denied")})
 	for i := range 900 {
 		name := fmt.Sprintf("/srv/data/home/mail/%d\x1b[2J", i)
@@ -144,5 +146,58 @@ func exampleBackup(t testing.TB, file string) *simulation {
 	}
 	s.tee.Event(report.Event{Kind: report.Warning, Text: "made a new key file, /root/firn.key: copy it elsewhere; without it nothing can be opened"})
 	s.tee.Event(report.Event{Kind: report.Warning, Key: "hosts/alpha/srv/data/x.tar.zst", Text: "the object is not the one that was recorded at http://user:secret@proxy:3128/"})
+	return s
+}
+
+// exampleRestore is a restore of three days, most of which it waits for a thaw.
+func exampleRestore(t testing.TB, file string) *simulation {
+	s := newSimulation(t, ui.Restore(), Options{File: file, Command: "restore", From: "s3://example-archives", To: "/mnt/restored", Host: "beta", Version: "1.4.0"})
+	for _, name := range []string{"find", "compare", "lookup", "fetch", "decrypt", "extract", "settle"} {
+		s.now.Stages = append(s.now.Stages, pipeline.Counters{Stage: name, Workers: 4})
+	}
+	s.now.Load.Second = report.StageExtract
+	s.now.MemoryLimit, s.now.SpoolLimit = 272*mib, math.MaxInt64/2
+	s.totals.Subtrees.Store(800)
+	s.totals.Cut.Store(true)
+	s.starts()
+	for s.now.Elapsed < 72*time.Hour {
+		const tick = time.Minute
+		fetch := 90.0 * mib
+		busy := map[string]float64{"fetch": .9, "decrypt": .3, "extract": .5, "settle": .1}
+		if s.now.Waits = nil; s.now.Elapsed > 5*time.Hour && s.now.Elapsed < 53*time.Hour {
+			s.now.Waits, fetch, busy = new(report.Waits), 0, map[string]float64{"lookup": .01}
+		} else {
+			s.totals.DoneSubtrees.Add(1)
+		}
+		s.now.Load.Sent += int64(3 * fetch * tick.Seconds())
+		s.now.SpoolUsed, s.now.MemoryUsed = int64(fetch*200), int64(fetch)
+		s.step(tick, busy, map[string]float64{"fetch": fetch}, nil)
+	}
+	for i := range 30 {
+		s.tee.Event(report.Event{Kind: report.Cold, Path: fmt.Sprintf("srv/data/old/%d", 1990+i), Class: "DEEP_ARCHIVE", Stored: gib})
+	}
+	return s
+}
+
+// exampleHostile is a run of which every name is chosen to harm.
+func exampleHostile(t testing.TB, file string) *simulation {
+	s := newSimulation(t, ui.Verify(), Options{File: file, Command: "verify", From: nasty[1], To: nasty[2], Host: nasty[3], Version: nasty[4]})
+	for _, name := range []string{nasty[1], nasty[2], report.StageFetch} {
+		s.now.Stages = append(s.now.Stages, pipeline.Counters{Stage: name, Workers: 1})
+	}
+	s.starts()
+	for i := range 20 {
+		busy := map[string]float64{}
+		for j, c := range s.now.Stages {
+			busy[c.Stage] = float64(i+j*5) / 30
+		}
+		s.step(time.Second, busy, map[string]float64{report.StageFetch: 1e9}, nil)
+	}
+	s.outage(time.Second, 5*time.Second, nasty[1], false, false)
+	for i, name := range nasty {
+		for _, kind := range []report.Kind{report.Verified, report.Damaged, report.Lost, report.Older, report.Warning, report.Cold} {
+			s.tee.Event(report.Event{Kind: kind, Path: name, Key: name, Text: name, Run: name, Err: errors.New(name), Source: int64(1000 * i), Stored: 900, Took: time.Duration(i) * time.Second})
+		}
+	}
 	return s
 }

@@ -130,7 +130,7 @@ func (p *Page) figures(v *view, now time.Time) {
 	add("time", ui.Duration(took), "")
 	if found, done := t.Subtrees.Load(), t.DoneSubtrees.Load(); found > 0 || done > 0 {
 		note := ""
-		if done != found {
+		if done < found {
 			note = "of " + ui.Number(found)
 		}
 		add("archives", ui.Number(done), note)
@@ -197,7 +197,7 @@ func (l *lists) tables() (all []table) {
 		took       bool
 	}{
 		{"Largest archives", "", l.largest, len(l.slowest) > 0},
-		{"Slowest archives", "", l.slowest, true},
+		{"Slowest archives", "from the first byte to the last, waits included", l.slowest, true},
 	} {
 		if len(x.archives) == 0 {
 			continue

@@ -113,7 +113,7 @@ type Event struct {
 	Err    error         // what failed and why; the error of an entry names its path too
 	Source int64         // bytes of regular files in the subtree
 	Stored int64         // bytes of the object
-	Took   time.Duration // of an archive that was made or read: since that began, waits included; 0: it was not
+	Took   time.Duration // of an archive that was made or read: since that was begun, waits included
 
 	Class, Tier string        // of a cold archive: its storage class, and the tier of the thaw
 	Estimate    *ThawEstimate // of Estimate and AskedSum
