@@ -42,7 +42,7 @@
 // (storetest) and faults on purpose (fault).
 //
 // Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,
-// record, catalogue, pick, exclude, treepath, tarfmt, crc.
+// record, catalogue, pick, exclude, treepath, tarfmt, crc, prices.
 //
 // Imports point one way: cmd → operations → job, prove → stages → services, store → formats.
 // TestDependenciesPointOneWay holds it.
