@@ -153,6 +153,7 @@ var hints = []func(error) string{
 	is(page.ErrForeign, "remove that file, or name another --report"),
 	is(page.ErrNoFile, "name another --report"),
 	as(always[*page.FileError]("make that directory, or name another --report"), fs.ErrNotExist),
+	as(always[*page.FileError]("free some space, or name another --report"), full...),
 	as(always[*page.FileError]("let this user write there, or name another --report"), fs.ErrPermission, syscall.EROFS),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),

@@ -93,8 +93,9 @@ func (p *Page) Watch(progress func() report.Progress) {
 	if p == nil {
 		return
 	}
+	start := p.o.now().Add(-progress().Elapsed)
 	p.mu.Lock()
-	p.progress, p.start = progress, p.o.now().Add(-progress().Elapsed)
+	p.progress, p.start = progress, start
 	p.mu.Unlock()
 	p.looking.Go(p.look)
 }
@@ -103,10 +104,7 @@ func (p *Page) Watch(progress func() report.Progress) {
 func (p *Page) look() {
 	written := p.o.now()
 	for {
-		p.mu.Lock()
-		now := p.sample()
-		next := p.series.next(now)
-		p.mu.Unlock()
+		next := p.sample()
 		if !p.o.AtEnds && p.o.now().Sub(written) >= every {
 			p.write()
 			written = p.o.now()
@@ -121,11 +119,13 @@ func (p *Page) look() {
 	}
 }
 
-// sample adds a sample, with mu held, and returns its time since the start.
+// sample adds a sample, and returns how long to wait for the next one.
 func (p *Page) sample() time.Duration {
-	now := p.progress()
+	now := p.progress() // what it asks may wait for an event, which waits for mu
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.series.add(now, p.o.Totals)
-	return now.Elapsed
+	return p.series.next(now.Elapsed)
 }
 
 // Event implements report.Reporter.
