@@ -140,7 +140,9 @@ func (b *browser) until(what string, is func(message) bool) message {
 func (b *browser) note(m message) {
 	switch m.Method {
 	case "Network.requestWillBeSent":
-		var e struct{ Params struct{ Request struct{ URL string } } }
+		var e struct {
+			Params struct{ Request struct{ URL string } }
+		}
 		_ = json.Unmarshal(m.Raw, &e)
 		b.requested = append(b.requested, e.Params.Request.URL)
 	case "Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Page.javascriptDialogOpening":
@@ -196,4 +198,3 @@ func (b *browser) shoot(file string, pdf bool) {
 		b.t.Fatal(err)
 	}
 }
-

@@ -121,7 +121,9 @@ func (p *Page) verdict(v *view) {
 
 // figures sets the numbers that stand out.
 func (p *Page) figures(v *view, now time.Time) {
-	add := func(name, value, note string) { v.Figures = append(v.Figures, figure{Name: name, Value: value, Note: note}) }
+	add := func(name, value, note string) {
+		v.Figures = append(v.Figures, figure{Name: name, Value: value, Note: note})
+	}
 	until, t := now, p.o.Totals
 	if p.end != nil {
 		until = p.end.at
