@@ -88,6 +88,8 @@ func outcomes(command string) []meaning {
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
 	case "doctor":
 		done, failed, incomplete = "nothing is wrong", "it could not be printed", "something is wrong; it is named"
+	case "bench":
+		done, failed, incomplete = "everything was measured", "nothing was measured", "something could not be measured; it is named"
 	case "backup":
 		done, incomplete = "everything is saved", "something was not saved whole, or the catalogue has changed; it is named"
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"
