@@ -67,6 +67,7 @@ type backupFlags struct {
 	output  flags.Output
 	machine machineFlags
 	watch   flags.Monitor
+	report  flags.Report
 	dryRun  bool
 	anew    bool
 	rekey   bool
@@ -85,7 +86,7 @@ func newBackupFlags() *backupFlags {
 }
 
 func (b *backupFlags) groups() flags.Groups {
-	shown := flags.NewGroup("What is printed", &b.output)
+	shown := flags.NewGroup("What is printed", &b.output, &b.report)
 	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "list what would be archived, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key, &b.begun)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
@@ -322,6 +323,7 @@ func (b *backupFlags) run(p *program) error {
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
 		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
+		report: &b.report, tree: b.tree.path,
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
