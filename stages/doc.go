@@ -10,6 +10,7 @@
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive
 //	doctor     looks at all that a backup needs before one needs it
+//	plan       list ▸ survey ▸ price: what a backup would come to at every depth
 //
 // What operations share:
 //
@@ -26,6 +27,7 @@
 //	fetch      ranges of objects, many at a time
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
+//	forecast   sizes, requests and dollars of a backup before it runs
 //
 // Services, in stages/service: what lasts longer than an item.
 //
