@@ -106,14 +106,14 @@ type Advice struct {
 const (
 	// What a year may cost more than at the cheapest depth: this share, and this many dollars.
 	marginShare, marginDollars = 0.10, 1
-	tooManyTiny                = 0.5 // archives
+	goodMean                   = 1 << 20 // bytes
 	muchSmaller                = 0.75
 )
 
 // Advise chooses a depth by its costs, those of depths in their order. Of the depths whose first
 // year costs not much more than the cheapest, it is the one with the smallest large archives: a night
 // stores less again, and who wants one file back thaws less. A deeper one that gains little is not
-// chosen, and none that makes mostly tiny archives.
+// chosen, and none whose archives have less than 1 MiB in the mean.
 func Advise(depths []*Depth, costs []Cost) (a Advice) {
 	for i, c := range costs {
 		if c.Year() < costs[a.Cheapest].Year() {
@@ -124,7 +124,7 @@ func Advise(depths []*Depth, costs []Cost) (a Advice) {
 	a.Best = -1
 	for i, d := range depths {
 		switch {
-		case costs[i].Year() > most || d.Tiny() > tooManyTiny && d.All.Archives > 1:
+		case costs[i].Year() > most || d.All.Archives > 1 && d.Mean() < goodMean:
 		case a.Best < 0 || float64(d.Largest) < muchSmaller*float64(depths[a.Best].Largest):
 			a.Best = i
 		}

@@ -151,6 +151,9 @@ func (d *Depth) Median() int64 {
 	return 0
 }
 
+// Mean is the mean size of the stored archives.
+func (d *Depth) Mean() int64 { return d.assume.Stored(d.All) / max(d.All.Archives, 1) }
+
 // LargestStored is the size of the largest stored archive.
 func (d *Depth) LargestStored() int64 { return d.assume.stored(float64(d.Largest)) }
 
