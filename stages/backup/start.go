@@ -23,6 +23,7 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/lock"
 	"firn/stages/stage/pack"
 	"firn/stages/stage/upload"
@@ -51,7 +52,10 @@ type Options struct {
 	// AbortAfter is the age from which an upload that nobody completes is aborted, whoever began it.
 	AbortAfter time.Duration
 
-	DryRun  bool // scan and ask; archive and store nothing
+	DryRun bool // scan and ask; archive and store nothing
+	// Foresee is told of each archive of a dry run, and what would become of it, from any goroutine;
+	// nil is allowed.
+	Foresee func(forecast.Archive)
 	Workers Workers
 
 	Host, Firn string // for the catalogue: whose tree it is, and the version of firn

@@ -152,6 +152,15 @@ func (p *Printer) bucket(r *forecast.Report) {
 		rows = append(rows, row)
 	}
 	p.tight(rows)
+	if b.Exact {
+		d := r.Depths[0]
+		made := forecast.Share{Archives: d.New.Archives + d.Changed.Archives, Tar: d.New.Tar + d.Changed.Tar}
+		c, _ := r.Prices.Class(r.Class)
+		p.wrap(fmt.Sprintf("A run now stores %s, %s, with %s for ~%s.", ui.Count(made.Archives, "archive"), ui.Bytes(r.Assume.Stored(made)), ui.Count(d.Now().Total(), "request"), dollars(d.Now().Dollars(r.Prices, c))))
+	}
+	if strings.HasPrefix(b.URL, "file:") {
+		p.wrap("It is a directory: requests and dollars are what S3 would take.")
+	}
 	if names := r.Best().Names; len(names) > 0 && !p.o.Quiet {
 		p.line("replaced at depth %d%s:", r.Best().Depth, more(int64(len(names)), r.Best().Changed.Archives))
 		for _, name := range names {

@@ -109,6 +109,21 @@ func (d *Depth) EachNight() Requests {
 	return r
 }
 
+// Now are the requests of a run that stores what is new and what changed.
+func (d *Depth) Now() Requests {
+	if d.Changed.Archives+d.Unchanged.Archives == 0 {
+		return d.First()
+	}
+	r := d.EachNight()
+	made := d.New.Archives + d.Changed.Archives
+	r.Archives = d.New.plus(d.Changed.Uploads)
+	r.Catalogue, _ = d.catalogue(float64(d.All.Archives), float64(made), float64(made)*float64(d.Entries)/float64(max(d.All.Archives, 1)))
+	if d.assume.Table {
+		r.Rows = made
+	}
+	return r
+}
+
 // By are the requests by the names that S3 and DynamoDB have for them.
 func (r Requests) By() map[string]int64 {
 	all := map[string]int64{
