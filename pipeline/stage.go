@@ -23,6 +23,8 @@ type Stage struct {
 	work    meter      // includes what was blocked
 	blocked meter
 	starved meter
+	active  time.Duration // in which some work was not blocked, up to changed
+	changed time.Duration // when work or blocked changed last, since epoch
 }
 
 // A meter adds up the time of concurrent work, including what has not ended.
@@ -69,8 +71,18 @@ func (s *Stage) AddOut(bytes int64) { s.bytesOut.Add(bytes) }
 // count notes one more or one less of what m measures.
 func (s *Stage) count(m *meter, change int64) {
 	s.mu.Lock()
-	m.add(time.Since(s.epoch), change)
+	now := time.Since(s.epoch)
+	s.active, s.changed = s.activeAt(now), now
+	m.add(now, change)
 	s.mu.Unlock()
+}
+
+// activeAt is active until now. The caller holds mu.
+func (s *Stage) activeAt(now time.Duration) time.Duration {
+	if s.work.running > s.blocked.running {
+		return s.active + now - s.changed
+	}
+	return s.active
 }
 
 // Blocked runs wait, which waits for what comes after the stage, and counts the time as blocked. It
@@ -129,6 +141,7 @@ type Counters struct {
 	Failed, InFlight  int64
 	Offered           time.Duration // worker time that there was: of a tuned stage, as many as there were at each moment
 	Busy              time.Duration // worker time spent working
+	Active            time.Duration // in which one worker or more worked, and was not blocked
 	Starved           time.Duration // worker time spent waiting for input
 	Blocked           time.Duration // worker time spent waiting for what comes after
 }
@@ -145,7 +158,7 @@ func (s *Stage) Counters() Counters {
 		ItemsIn: s.itemsIn.Load(), ItemsOut: s.itemsOut.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		Failed: s.failed.Load(), InFlight: s.work.running,
-		Busy: max(s.work.read(now)-blocked, 0), Starved: s.starved.read(now), Blocked: blocked,
+		Busy: max(s.work.read(now)-blocked, 0), Active: s.activeAt(now), Starved: s.starved.read(now), Blocked: blocked,
 	}
 }
 

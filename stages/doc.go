@@ -28,6 +28,7 @@
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
 //	forecast   sizes, requests and dollars of a backup before it runs
+//	sample     parts that stand for a tree, and compression measured on them
 //
 // Services, in stages/service: what lasts longer than an item.
 //

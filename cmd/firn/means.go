@@ -63,7 +63,7 @@ func (m *means) awsOptions(s *flags.Store, workers int) awsconf.Options {
 		Connections: connections, Throttled: m.Throttle.Note,
 		Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile,
 		Bandwidth: s.Bandwidth.Plan(), Version: versionText(),
-		RetryFor: retryFor, OnOutage: m.outages.tell, Tally: &m.tally,
+		RetryFor: retryFor, OnOutage: m.outages.tell, Tally: &m.tally, Traffic: m.Traffic,
 	}
 }
 
@@ -72,7 +72,11 @@ func openStore(ctx context.Context, s *flags.Store, aws awsconf.Options, remote 
 	case strings.HasPrefix(s.Bucket, "file:") && remote.lock.days > 0:
 		err = fmt.Errorf("--lock-days: %w", store.ErrNoLock)
 	case strings.HasPrefix(s.Bucket, "file:"):
-		opened, err = dir.Open(s.Bucket)
+		var d *dir.Store
+		if d, err = dir.Open(s.Bucket); err == nil {
+			d.CountIn(aws.Traffic)
+			opened = d
+		}
 	case strings.Contains(s.Bucket, "://"):
 		err = fmt.Errorf("--bucket-name %q: name a bucket without s3:// or a path, or a directory as file:///path", s.Bucket)
 	default:

@@ -13,6 +13,7 @@ import (
 	"firn/pipeline"
 	"firn/stages/job"
 	"firn/stages/service/report"
+	"firn/stages/store"
 )
 
 // program is what a command has of the process that it runs in.
@@ -53,7 +54,7 @@ func newCommand(cmd *cobra.Command, required []string, groups flags.Groups, note
 // starts it. of says who is told of the run; nil: nobody.
 func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, start func(context.Context, *means) (*job.Handle, error)) (err error) {
 	ctx, totals := p.signals.ctx, new(report.Totals)
-	m := &means{Means: job.Means{Totals: totals}}
+	m := &means{Means: job.Means{Totals: totals, Traffic: new(store.Traffic)}}
 	printer := newWatch(of, words, ui.New(ui.Options{
 		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals), m)
@@ -84,9 +85,7 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	summary := running.Wait()
 	p.signals.soft.Store(nil)
 	end := outcome(summary, totals)
-	if end == nil {
-		printer.keepSuccess(m)
-	}
+	printer.keep(m, summary, end == nil)
 	closing := m.close
 	if summary.Err != nil && nothingDone(totals) {
 		closing = m.withdraw

@@ -29,6 +29,7 @@ type watch struct {
 	ui.Printer
 	monitor *monitor.Monitor
 	of      *watchedRun
+	past    *report.Past // the last run like this one; nil if none is known
 	last    lastLines
 	lines   ui.Printer // prints into last; nil if nobody asks for it
 }
@@ -68,9 +69,15 @@ func (w *watch) print(e report.Event) {
 func (w *watch) started(m *means, progress func() report.Progress) {
 	if w.of != nil && m.state != nil {
 		w.monitor.Succeeded(m.state.Success(w.of.name()))
+		w.past = m.state.Past(w.of.name())
 	}
-	w.monitor.Watch(progress)
-	w.Start(progress)
+	seeded := func() report.Progress {
+		p := progress()
+		p.Last = w.past
+		return p
+	}
+	w.monitor.Watch(seeded)
+	w.Start(seeded)
 }
 
 // failed tells of a run that did not start.
@@ -88,12 +95,17 @@ func (w *watch) ended(s report.Summary, err error) {
 	w.Finish(s)
 }
 
-// keepSuccess notes in the state file that a run did everything, for those who ask a later run.
-func (w *watch) keepSuccess(m *means) {
-	if w.of == nil || m.state == nil {
+// keep notes in the state file what a run did that reached its end, and whether that was everything,
+// for later runs.
+func (w *watch) keep(m *means, s report.Summary, all bool) {
+	if w.of == nil || m.state == nil || s.Err != nil {
 		return
 	}
-	if err := m.state.KeepSuccess(w.of.name(), time.Now()); err != nil {
+	err := m.state.KeepPast(w.of.name(), s.Past(m.Totals, time.Now()))
+	if all && err == nil {
+		err = m.state.KeepSuccess(w.of.name(), time.Now())
+	}
+	if err != nil {
 		w.Event(report.Event{Kind: report.Warning, Problem: report.ProblemState, Err: err})
 	}
 }

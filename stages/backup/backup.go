@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"firn/pipeline"
+	"firn/stages/format/encryption"
 	"firn/stages/format/key"
 	"firn/stages/format/tarfmt"
 	"firn/stages/service/report"
@@ -81,6 +82,7 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 	b.announce(batch)
 	for _, s := range batch {
 		if s.known.Err != nil {
+			s.plan(false)
 			b.stages.lookup.Fault(s, s.known.Err)
 			continue
 		}
@@ -90,11 +92,13 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 			b.journal.retire(s.known.Record.KeyID)
 		}
 		if s.scan.Sound && !b.options.ForceRead && !b.isOtherKeys(s) && check.Unchanged(s.known, s.seen, s.scan.Fingerprint) {
+			s.plan(false)
 			if err := b.unchanged(ctx, s); err != nil {
 				b.stages.lookup.Fault(s, err)
 			}
 			continue
 		}
+		s.plan(true)
 		if err := emit(s); err != nil {
 			return err
 		}
@@ -116,14 +120,17 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 	if left, err := b.uploads.archive(ctx, s); err != nil {
 		return s.giveUp(err)
 	} else if left {
+		s.begin(true)
 		return emit(s)
 	}
+	s.begin(false)
 	first := &aside{to: b.entryFault(s)}
 	err = b.archiveOnce(ctx, s, first.add)
 	if err == nil && s.result.Changed > 0 && !first.passed && !s.spool.Overflow() {
 		b.Totals.ReadAgain.Add(1)
-		s.Drop(nil)
+		s.unspool()
 		s.spool = nil
+		s.task.FirstAgain()
 		err = b.archiveOnce(ctx, s, b.entryFault(s))
 	} else {
 		first.pass()
@@ -171,10 +178,13 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		if b.shells.putAside(ctx, s) {
 			return nil
 		}
+		s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
+		s.task.Doing(report.StageSpool)
 		b.sending.Add()
 		s.sending = true
 		return emit(s)
 	}
+	s.task.FirstDone(0)
 	defer s.Drop(nil)
 	b.uploads.abort(ctx, s)
 	entry := b.entryOf(s)
@@ -192,6 +202,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)
 	if err != nil {
 		return s.giveUp(err)
@@ -202,6 +213,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 		return s.giveUp(err)
 	}
 	if made != nil {
+		s.task.Spare(made.Size)
 		return b.sender.Made(j, *made, emit)
 	}
 	cipher, err := b.ciphertext(ctx, s, salt)

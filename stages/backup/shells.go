@@ -81,8 +81,9 @@ func (w *shells) putAside(ctx context.Context, s *subtree) bool {
 		return false
 	}
 	s.Drop(nil)
+	s.plan(true)
 	w.mu.Lock()
-	w.aside = append(w.aside, &subtree{Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, begun: s.begun, doubted: s.doubted, known: s.known, asked: s.asked, waited: true})
+	w.aside = append(w.aside, &subtree{planned: true, Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, begun: s.begun, doubted: s.doubted, known: s.known, asked: s.asked, waited: true})
 	w.mu.Unlock()
 	w.ended(s, true)
 	return true

@@ -344,6 +344,9 @@ func (b *backup) begin(ctx context.Context) {
 	})
 	b.shells = newShells(b)
 	b.sending = pipeline.NewLoop[*subtree]()
+	if !b.options.DryRun {
+		b.Works = report.NewWorks(report.StageArchive, report.StageUpload)
+	}
 	b.archiver = archive.New()
 	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
 	b.sender.Encrypt, b.sender.Upload = s.encrypt, s.upload
@@ -366,6 +369,7 @@ func (b *backup) fault(f pipeline.Fault) {
 	}
 	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err}
 	if s, ok := item.(*subtree); ok {
+		s.unplan()
 		e.Key, e.Source = s.Key, s.scan.Bytes
 		if s.Shell {
 			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)

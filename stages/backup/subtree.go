@@ -35,6 +35,8 @@ type subtree struct {
 	spool   *spool.File   // archive
 	record  record.Record // archive
 	list    *spool.Beside // archive: the list of its entries
+	planned bool          // lookup: it is to be saved
+	task    *report.Task  // archive
 	result  archive.Result
 	unread  unread // archive
 	marks   *marks // archive: if it may be made twice
@@ -55,8 +57,14 @@ type subtree struct {
 // String is the subtree's path as the user would write it.
 func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Path) }
 
-// Drop removes the spool file, whether the archive is stored or not, unless the next run may use it.
+// Drop ends the work on the subtree, and removes the spool file, whether the archive is stored or not,
+// unless the next run may use it.
 func (s *subtree) Drop(error) {
+	s.unspool()
+	s.task.End()
+}
+
+func (s *subtree) unspool() {
 	if s.spool == nil {
 		return
 	}
@@ -92,6 +100,31 @@ func (s *subtree) report(kind report.Kind) {
 	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size})
 }
 
+// plan notes whether s is to be saved.
+func (s *subtree) plan(take bool) {
+	s.planned = take
+	s.backup.Works.Looked(s.scan.Bytes, 0, take)
+}
+
+// begin begins the work on s. made says that its archive is there already: then nothing is read.
+func (s *subtree) begin(made bool) {
+	bytes := s.scan.Bytes
+	if made {
+		s.backup.Works.Leave(bytes)
+		bytes = 0
+		s.backup.Works.Looked(bytes, 0, true)
+	}
+	s.task = s.backup.Works.Begin(s, report.StageArchive, s.scan.Bytes, bytes, 0)
+}
+
+// unplan notes that s, if it was to be saved, is not begun.
+func (s *subtree) unplan() {
+	if s.planned && s.task == nil {
+		s.planned = false
+		s.backup.Works.Leave(s.scan.Bytes)
+	}
+}
+
 // bound is the largest size, in bytes, of the archive and its list together. Data that do not
 // compress grow, in bzip2 by up to half a percent.
 func (s *subtree) bound() int64 {
@@ -100,8 +133,9 @@ func (s *subtree) bound() int64 {
 
 // pack writes the archive of s to sink and sets its record.
 func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
-	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, func(ctx context.Context, w io.Writer) (err error) {
+	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, s.task.First, func(ctx context.Context, w io.Writer) (err error) {
 		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
+		s.task.Doing(report.StageCompress)
 		return err
 	})
 	if err != nil {

@@ -80,6 +80,7 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 	}
 	if j.Upload == nil {
 		u.abort(ctx, s)
+		s.task.SecondAgain()
 	}
 	if s.doubted {
 		u.warnOfOther(s, "it is not the object that was recorded: somebody replaced it")
@@ -210,9 +211,11 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 	if j.Upload != nil {
 		j.Began(j.Upload.ID(), j.PartSize)
 	}
+	j.Passed = s.task.Second
 	j.Spared = func(bytes int64) {
 		if s.retakes == 0 {
 			u.Totals.SparedBytes.Add(bytes)
+			s.task.Spare(bytes)
 		}
 	}
 	j.Keep = func(reason error, broken bool) bool {

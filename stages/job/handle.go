@@ -1,6 +1,7 @@
 package job
 
 import (
+	"sync/atomic"
 	"time"
 
 	"firn/pipeline"
@@ -10,6 +11,7 @@ import (
 // A Handle is a started operation. Wait must be called.
 type Handle struct {
 	job    *Job
+	halted atomic.Bool
 	waits  func() *report.Waits
 	finish func(end error, s *report.Summary) error
 }
@@ -22,7 +24,10 @@ func (j *Job) Handle(waits func() *report.Waits, finish func(end error, s *repor
 }
 
 // Stop ends the operation softly: it takes no new work, and finishes what is in flight.
-func (h *Handle) Stop() { h.job.Run.Stop() }
+func (h *Handle) Stop() {
+	h.halted.Store(true)
+	h.job.Run.Stop()
+}
 
 // Progress may be called at any time.
 func (h *Handle) Progress() report.Progress {
@@ -30,7 +35,9 @@ func (h *Handle) Progress() report.Progress {
 	p := report.Progress{
 		Elapsed: time.Since(j.Started), Stages: j.Run.Counters(),
 		MemoryLimit: j.MemoryLimit, SpoolLimit: j.Spooled.Size(),
+		Stopping: h.halted.Load(), Load: j.Works.Load(), Now: j.Works.Now(),
 	}
+	p.Sent, p.Received = j.Traffic.Now()
 	p.MemoryUsed, _ = j.memory()
 	p.SpoolUsed, _ = j.Spooled.Used()
 	if h.waits != nil {

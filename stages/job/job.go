@@ -33,6 +33,8 @@ type Means struct {
 	// if it never does.
 	Throttle, TableThrottle *pipeline.Throttle
 
+	Traffic *store.Traffic // counts the bytes of objects; nil: nobody does
+
 	Report report.Reporter
 	Totals *report.Totals
 }
@@ -63,6 +65,7 @@ type Job struct {
 	Spooled *pipeline.Budget
 	Spool   *spool.Dir // nil without a cache path
 	Ledger  *ledger.Ledger
+	Works   *report.Works // nil: there is no progress to tell
 	Started time.Time
 
 	SpoolFilesRemoved int // left in the cache path by an interrupted run

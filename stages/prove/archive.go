@@ -23,6 +23,7 @@ type Archive struct {
 	Record record.Record     // what its content must match
 	// Pathless: the key is shortened and no run lists it, so Line.Path is not the whole path.
 	Pathless bool
+	Task     *report.Task           // may be nil
 	spool    *spool.File            // nil: it is too large for the spool, and is fetched twice
 	pass     *encryption.Passphrase // that Bring found to open it; not used if the record has a key id
 }
@@ -52,12 +53,25 @@ func (a *Archive) findPath(prefix string, first *tar.Header) {
 	}
 }
 
+// tarSize is the size of the tar in bytes; -1 if the record does not say it.
+func (a *Archive) tarSize() int64 {
+	if a.Record.TarSize <= 0 {
+		return -1
+	}
+	return a.Record.TarSize
+}
+
 // IsSpooled reports whether Bring kept the archive in the spool. If not, a reader of Open that did not
 // reach the end proves nothing.
 func (a *Archive) IsSpooled() bool { return a.spool != nil }
 
-// Drop removes the spool file. If that fails, the next run removes it.
+// Drop ends the work on the archive, and removes the spool file. If that fails, the next run removes it.
 func (a *Archive) Drop(error) {
+	a.unspool()
+	a.Task.End()
+}
+
+func (a *Archive) unspool() {
 	if a.spool != nil {
 		_ = a.spool.Remove()
 	}

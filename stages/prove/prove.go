@@ -70,6 +70,12 @@ func (p *Prover) Bring(ctx context.Context, a *Archive) (err error) {
 }
 
 func (p *Prover) bring(ctx context.Context, a *Archive) (err error) {
+	a.Task.FirstAgain()
+	defer func() {
+		if err == nil {
+			a.Task.FirstDone(a.tarSize())
+		}
+	}()
 	if a.Object.Size > p.job.Spooled.Size() {
 		return p.verify(ctx, a, io.Discard)
 	}
@@ -77,7 +83,7 @@ func (p *Prover) bring(ctx context.Context, a *Archive) (err error) {
 		return err
 	}
 	if err = p.verify(ctx, a, a.spool); err != nil {
-		a.Drop(err)
+		a.unspool()
 		a.spool = nil
 		return err
 	}
@@ -109,7 +115,7 @@ func (p *Prover) verify(ctx context.Context, a *Archive, w io.Writer) error {
 		sums, pass = hash.NewArchive(keys.MAC(a.Object.Key)), keys.Passphrase()
 	}
 	cipher := &Summed{ReadCloser: pipeline.Pipe(ctx, func(ctx context.Context, w io.Writer) error {
-		return p.fetcher.Fetch(ctx, p.stage, a.Object, w)
+		return p.fetcher.Fetch(ctx, p.stage, a.Object, a.Task.First, w)
 	})}
 	defer cipher.Close()
 	plain, err := encryption.NewDecrypter(pass, cipher)
@@ -194,6 +200,7 @@ func (p *Prover) Open(ctx context.Context, a *Archive) (*TarReader, error) {
 	if t.ReadCloser, err = format.NewReader(&t.archive); err != nil {
 		return nil, errors.Join(t.Blame(fmt.Errorf("decompressing it: %w", err)), t.archive.from.Close())
 	}
+	t.task = a.Task
 	return t, nil
 }
 
@@ -201,6 +208,14 @@ func (p *Prover) Open(ctx context.Context, a *Archive) (*TarReader, error) {
 type TarReader struct {
 	io.ReadCloser // the decompressor
 	archive       watched
+	task          *report.Task
+}
+
+// Read counts what it reads as that of the second half of the archive's task.
+func (t *TarReader) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.task.Second(int64(n))
+	return n, err
 }
 
 // Close may be called before the end of the tar.

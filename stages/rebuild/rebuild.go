@@ -28,6 +28,7 @@ func (r *rebuild) flow() {
 // An item is an archive on its way into the catalogue.
 type item struct {
 	prove.Archive
+	size     int64 // bytes of its object when it was found
 	read     bool  // its content is read
 	unproven error // why its record proves nothing
 }
@@ -63,6 +64,7 @@ func (r *rebuild) emit(o store.Object, emit func(*item) error) error {
 	}
 	r.Totals.Subtrees.Add(1)
 	r.Totals.Bytes.Add(o.Size)
+	a.size = o.Size
 	return emit(a)
 }
 
@@ -70,9 +72,11 @@ func (r *rebuild) emit(o store.Object, emit func(*item) error) error {
 func (r *rebuild) look(ctx context.Context, a *item, emit func(*item) error) (err error) {
 	r.Totals.Scanned.Add(1)
 	if err := r.ask(ctx, a); err != nil {
+		r.Works.Looked(a.size, 0, false)
 		return err
 	}
 	a.read = r.options.ReadData && a.Line.List == nil && !a.Object.Restore.Cold
+	r.Works.Looked(a.size, a.Line.TarSize, a.read)
 	return emit(a)
 }
 
@@ -122,12 +126,15 @@ func (r *rebuild) fetch(ctx context.Context, a *item, emit func(*item) error) er
 		r.Totals.UnreadBytes.Add(a.Object.Size)
 		return emit(a)
 	}
+	a.Task = r.Works.Begin(a, report.StageFetch, a.Line.Bytes, a.size, a.Line.TarSize)
 	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
 		func(ctx context.Context) error { return r.ask(ctx, a) })
 	switch {
 	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
 		a.read = false
+		a.Task.End()
 	case err != nil:
+		a.Drop(err)
 		return err
 	}
 	return emit(a)
@@ -137,6 +144,7 @@ func (r *rebuild) fetch(ctx context.Context, a *item, emit func(*item) error) er
 func (r *rebuild) enter(ctx context.Context, a *item) error {
 	defer a.Drop(nil)
 	if a.read {
+		a.Task.Doing(report.StageWalk)
 		if err := r.list(ctx, a); err != nil {
 			return err
 		}

@@ -132,6 +132,9 @@ func (r *rebuild) begin(ctx context.Context) {
 	s.lookup = r.Asking(report.StageLookup).TakesNew()
 	s.fetch, s.decrypt = r.Reading(w)
 	s.walk = r.Run.Stage(report.StageWalk, w.Read)
+	if r.options.ReadData {
+		r.Works = report.NewWorks(report.StageFetch, report.StageWalk)
+	}
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 }
 

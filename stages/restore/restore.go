@@ -40,6 +40,7 @@ type item struct {
 	newer    []*ledger.Reach // what these runs show is not restored from this archive
 	doubtful bool            // no run lists it, and a longer prefix whose catalogue can't be read may
 	cold     cold
+	planned  int64 // bytes of its object, as they were counted when it was found
 }
 
 // rounds emits the archives that are to be restored, then again those that thaw, until none is
@@ -84,6 +85,7 @@ func (r *restore) pass(ctx context.Context, l look, emit func(*item) error) erro
 	found := false
 	err := r.search.each(ctx, func(a *item) error {
 		found = true
+		a.planned = a.Object.Size
 		a.cold = cold{key: a.Line.Key, path: a.Line.Path, version: a.Object.Version, size: a.Object.Size, look: l}
 		if !r.thawer.Take(&a.cold) {
 			return nil
@@ -91,6 +93,7 @@ func (r *restore) pass(ctx context.Context, l look, emit func(*item) error) erro
 		if l == firstLook {
 			r.Totals.Subtrees.Add(1)
 			r.Totals.Bytes.Add(a.Object.Size)
+			r.Works.Looked(a.planned, a.Line.TarSize, true)
 		}
 		return emit(a)
 	})
@@ -120,9 +123,14 @@ func (r *restore) compare(ctx context.Context, a *item, emit func(*item) error) 
 		return emit(a)
 	}
 	defer r.thawer.Skip()
-	if err != nil || a.cold.look == priceLook {
+	if a.cold.look == priceLook {
 		return err
 	}
+	if err != nil {
+		r.Works.Leave(a.planned)
+		return err
+	}
+	r.Works.Leave(a.planned)
 	r.Totals.Scanned.Add(1)
 	r.Report.Event(report.Event{Kind: report.Intact, Path: a.Line.Path, Key: a.Line.Key, Stored: a.Object.Size})
 	return nil
@@ -137,11 +145,15 @@ func (r *restore) look(ctx context.Context, a *item, emit func(*item) error) err
 	if (a.doubtful || a.run == nil && r.search.retired[a.Record.KeyID] != "") && prove.ProblemOf(err) == report.ProblemKey {
 		r.thawer.Skip()
 		if a.cold.look == firstLook {
+			r.Works.Leave(a.planned)
 			r.Report.Event(report.Event{Kind: report.OtherKey, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: report.ProblemKey})
 		}
 		return nil
 	}
 	step, err := r.thawer.Decide(ctx, &a.cold, a.Object, err)
+	if a.cold.look != priceLook && (err != nil || step == thaw.Leave || step == thaw.Wait && !r.options.Thaw.Wait) {
+		r.Works.Leave(a.planned)
+	}
 	switch {
 	case err != nil || step != thaw.Read:
 		return err
@@ -196,14 +208,20 @@ func (r *restore) ask(ctx context.Context, a *item) error {
 
 // fetch writes the archive to the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) error {
+	a.Task = r.Works.Begin(a, report.StageFetch, a.Line.Bytes, a.planned, a.Line.TarSize)
 	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
 		func(ctx context.Context) error { return r.ask(ctx, a) })
 	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}
 	if again := r.thawer.Fetched(&a.cold, err); again != nil || err != nil {
+		if again == nil && r.options.Thaw.Wait {
+			r.Works.Looked(a.planned, a.Line.TarSize, true) // it thaws again
+		}
+		a.Drop(err)
 		return again
 	}
+	a.Task.Doing(report.StageSpool)
 	return emit(a)
 }
 
@@ -218,6 +236,7 @@ type written struct {
 // extract writes the archive's entries below the target.
 func (r *restore) extract(ctx context.Context, a *item, emit func(written) error) (err error) {
 	defer a.Drop(nil)
+	a.Task.Doing(report.StageExtract)
 	if r.options.File != nil {
 		return r.write(ctx, a)
 	}

@@ -84,6 +84,9 @@ func (r *restore) begin(ctx context.Context) {
 	s.fetch, s.decrypt = r.Reading(o.Workers)
 	s.extract = r.Run.Stage(report.StageExtract, o.Workers.Read)
 	s.settle = r.Run.Stage(report.StageSettle, 1)
+	if !o.DryRun {
+		r.Works = report.NewWorks(report.StageFetch, report.StageExtract)
+	}
 	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
 		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})

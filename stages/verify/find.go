@@ -97,6 +97,8 @@ func (v *verify) checkFound() error {
 func (v *verify) emit(a *item, emit func(*item) error) error {
 	v.Totals.Subtrees.Add(1)
 	v.Totals.Bytes.Add(a.size)
+	a.planned = v.options.Level == ReadData && v.options.Subset.Has(a.Line.Key)
+	v.Works.Looked(a.size, a.Line.TarSize, a.planned)
 	return emit(a)
 }
 

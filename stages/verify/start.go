@@ -95,6 +95,9 @@ func (v *verify) begin(ctx context.Context) {
 	s.walk = v.Run.Stage(report.StageWalk, w.Read)
 	s.catalogue = v.Run.Stage(report.StageCatalogue, 1)
 	s.lists = v.Run.Stage(report.StageLists, 1).TakesNew()
+	if v.options.Level == ReadData {
+		v.Works = report.NewWorks(report.StageFetch, report.StageWalk)
+	}
 	v.prover = prove.New(v.Job, s.fetch, s.decrypt)
 }
 

@@ -31,6 +31,7 @@ type item struct {
 	run     string  // "" if no run lists it
 	listed  *listed // under its key; nil if the store lists none
 	size    int64   // bytes of the object, as counted in the totals
+	planned bool    // they are to be fetched
 	fetched bool    // those bytes are counted as they arrive
 
 	proven     bool  // its content was read and verified
@@ -108,15 +109,19 @@ func (v *verify) ask(ctx context.Context, a *item) (err error) {
 // fetch writes the archive to the spool and verifies it.
 func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	a.fetched = true
+	a.Task = v.Works.Begin(a, report.StageFetch, a.Line.Bytes, a.size, a.Line.TarSize)
 	err := prove.Again(ctx, func(ctx context.Context) error { return v.prover.Bring(ctx, &a.Archive) },
 		func(ctx context.Context) error { return v.ask(ctx, a) })
 	switch {
 	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
+		a.Drop(err)
 		v.notRead(a)
 		return nil
 	case err != nil:
+		a.Drop(err)
 		return err
 	}
+	a.Task.Doing(report.StageSpool)
 	return emit(a)
 }
 
@@ -129,6 +134,7 @@ func (v *verify) notRead(a *item) {
 // walk reads the archive, and compares it with the list of its entries.
 func (v *verify) walk(ctx context.Context, a *item) error {
 	defer a.Drop(nil)
+	a.Task.Doing(report.StageWalk)
 	if err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
 		c := &comparison{list: list}
 		if err := v.prover.Walk(ctx, &a.Archive, c.member); err != nil {
@@ -171,6 +177,9 @@ func (v *verify) settleSound(a *item, kind report.Kind) {
 func (v *verify) settle(a *item, kind report.Kind, err error) {
 	if !a.fetched {
 		v.Totals.UnreadBytes.Add(a.size)
+		if a.planned {
+			v.Works.Leave(a.size)
+		}
 	}
 	v.Report.Event(report.Event{
 		Kind: kind, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: prove.ProblemOf(err),

@@ -57,6 +57,14 @@ type Progress struct {
 	MemoryUsed, MemoryLimit int64 // bytes of the budgets
 	SpoolUsed, SpoolLimit   int64
 	Waits                   *Waits // nil: the run waits for no thaw
+	Stopping                bool   // only what is in work is finished
+
+	// Sent and Received are the bytes of objects that have left for the store, or come from it, so far:
+	// as they pass, also those of tries that fail later.
+	Sent, Received int64
+	Load           Load   // what there is to move
+	Now            []Work // what is in work, the largest first, MostWork at most
+	Last           *Past  // the last run of this kind that ended well; nil if none is known
 }
 
 // A Summary is the end of a run.

@@ -22,4 +22,7 @@ const (
 	StageSettle    = "settle" // syncs files, and gives them their names
 	StageCatalogue = "catalogue"
 	StageLists     = "lists"
+
+	// StageRead is no stage of the engine: it is the flow of the bytes that archive reads.
+	StageRead = "read"
 )

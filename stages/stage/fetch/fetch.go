@@ -41,6 +41,7 @@ func New(s store.Store, size int64, memory *pipeline.Budget, stage *pipeline.Sta
 type span struct {
 	fetcher *Fetcher
 	offset  int64
+	passed  func(int64) // as bytes of it come
 	buf     *[]byte
 	share   int64
 }
@@ -54,9 +55,10 @@ func (s *span) Drop(error) {
 }
 
 // Fetch writes the object that Head described to w, or fails: never the bytes of two objects. The
-// caller's stage from is blocked while it waits. Errors: those of the store and of w;
-// io.ErrUnexpectedEOF if the object is shorter than o.Size.
-func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o store.Object, w io.Writer) error {
+// caller's stage from is blocked while it waits. passed is called as bytes come, with a negative number
+// when they did so in vain. Errors: those of the store and of w; io.ErrUnexpectedEOF if the object is
+// shorter than o.Size.
+func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o store.Object, passed func(bytes int64), w io.Writer) error {
 	return pipeline.Ordered(ctx, from, f.pool, f.stage.Workers(),
 		func(ctx context.Context, emit func(*span) error) error {
 			for offset := int64(0); offset < o.Size; offset += f.size {
@@ -64,6 +66,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from *pipeline.Stage, o store.Objec
 				if err != nil {
 					return err
 				}
+				s.passed = passed
 				if err := emit(s); err != nil {
 					return err
 				}
@@ -141,9 +144,24 @@ func (f *Fetcher) readOnce(ctx context.Context, o store.Object, s *span) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	n, err := io.ReadFull(body, *s.buf)
+	n, err := io.ReadFull(&watched{body, s.passed}, *s.buf)
+	if err != nil {
+		s.passed(-int64(n))
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("reading %s: it ends after %d bytes of %d: %w", o.Key, s.offset+int64(n), o.Size, io.ErrUnexpectedEOF)
 	}
 	return err
+}
+
+// watched tells of what is read.
+type watched struct {
+	io.Reader
+	passed func(int64)
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.passed(int64(n))
+	return n, err
 }

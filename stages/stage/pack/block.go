@@ -71,6 +71,7 @@ type cutter struct {
 	ctx    context.Context
 	packer *Packer
 	emit   func(*block) error
+	passed func(bytes int64)
 	cut    codec.Cut
 	now    *block
 	last   []byte // the end of the last block: the window of the next
@@ -167,6 +168,7 @@ func (c *cutter) take(read []byte) error {
 // fill adds n bytes to the current block, and emits it if it is full.
 func (c *cutter) fill(n int, full bool) error {
 	c.packer.stages.Archive.AddOut(int64(n))
+	c.passed(int64(n))
 	c.now.filled += n
 	if !full {
 		return nil

@@ -61,9 +61,10 @@ type Sums struct {
 	TarSize   int64  // bytes
 }
 
-// Pack calls write once, in the caller's goroutine, and compresses what it writes to sink. mac is
-// the archive's keyed hash. The first error of write, sink or ctx ends it; sink is incomplete then.
-func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, write func(context.Context, io.Writer) error) (Sums, error) {
+// Pack calls write once, in the caller's goroutine, and compresses what it writes to sink. passed is
+// called with the bytes of what it writes as they come. mac is the archive's keyed hash. The first error
+// of write, sink or ctx ends it; sink is incomplete then.
+func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, passed func(bytes int64), write func(context.Context, io.Writer) error) (Sums, error) {
 	tar, sums := hash.NewTar(), hash.NewArchive(mac)
 	raw := pipeline.NewFan(ctx, 2, (*block).done, pipeline.Consumer[*block]{Stage: p.stages.Hash, Do: func(b *block) error {
 		tar.Block(b.data())
@@ -89,7 +90,7 @@ func (p *Packer) Pack(ctx context.Context, mac stdhash.Hash, sink io.Writer, wri
 	window := p.stages.Compress.Workers() + 2 // blocks of one archive between the cutter and the joiner
 	err := pipeline.Ordered(ctx, p.stages.Archive, p.pool, window,
 		func(ctx context.Context, emit func(*block) error) error {
-			cut := &cutter{ctx: ctx, packer: p, cut: p.format.NewCut(), emit: func(b *block) error {
+			cut := &cutter{ctx: ctx, packer: p, cut: p.format.NewCut(), passed: passed, emit: func(b *block) error {
 				if err := p.stages.Archive.Blocked(func() error { return raw.Send(b) }); err != nil {
 					b.Drop(err)
 					return err

@@ -46,7 +46,7 @@ func packed(t fails, f codec.Format, workers, room int, sink io.Writer, write fu
 	var sums pack.Sums
 	var err error
 	run.Go(func(ctx context.Context) error {
-		sums, err = p.Pack(ctx, nil, sink, func(_ context.Context, w io.Writer) error { return write(w) })
+		sums, err = p.Pack(ctx, nil, sink, func(int64) {}, func(_ context.Context, w io.Writer) error { return write(w) })
 		return nil
 	})
 	if err := run.Wait(); err != nil {

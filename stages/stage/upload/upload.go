@@ -61,6 +61,9 @@ type Job struct {
 	// Began is called with the id of an upload that was begun, before a part of it is sent; nil is
 	// allowed, as for what follows.
 	Began func(id string, partSize int64)
+	// Passed is called as bytes of parts leave, with a negative number when they did so in vain; nil is
+	// allowed. In all, it has seen the bytes of the parts that this run stored.
+	Passed func(bytes int64)
 	// Spared is called for a part that was not sent again, with its bytes.
 	Spared func(bytes int64)
 	// Keep reports whether an upload that failed is left as it is, to be taken up; else it is aborted.
@@ -294,6 +297,8 @@ func (j *Job) send(ctx context.Context, p *Part) (object store.Object, err error
 		}
 		return object, nil
 	}
+	ctx, ended := j.passing(ctx, int64(len(*p.buf)))
+	defer func() { ended(err) }()
 	if len(j.parts) == 1 {
 		o := j.Options
 		o.CRC32C = j.sum
@@ -312,6 +317,25 @@ func (j *Job) send(ctx context.Context, p *Part) (object store.Object, err error
 		j.sender.Upload.AddOut(int64(len(*p.buf)))
 	}
 	return object, err
+}
+
+// passing has the bytes of a part counted as they leave, until ended is called. The store may have them
+// from a try whose answer was lost, and a driver may count none.
+func (j *Job) passing(ctx context.Context, size int64) (_ context.Context, ended func(err error)) {
+	if j.Passed == nil {
+		return ctx, func(error) {}
+	}
+	var sum atomic.Int64
+	passed := func(bytes int64) {
+		sum.Add(bytes)
+		j.Passed(bytes)
+	}
+	return store.Passing(ctx, passed), func(err error) {
+		if err != nil {
+			size = 0
+		}
+		j.Passed(size - sum.Load())
+	}
 }
 
 // fail keeps the first error of the job, and returns err if it is that, else nil.

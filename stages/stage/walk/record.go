@@ -92,6 +92,12 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	r.estimate(nameLen, st)
 }
 
+// Content bounds the bytes that a regular file's content takes in an archive: fewer than Size if it
+// has holes, and the file system shows them.
+func (t *Tree) Content(e *Entry) int64 {
+	return t.content(e.place.dir.fd, e.place.dir.id.dev, e.Dev, e.Size, e.Blocks*512)
+}
+
 // Entries whose time of modification is in the last Days days have a bit in Scan.Days.
 const Days = 30
 
@@ -130,12 +136,18 @@ func (r *recorder) estimate(nameLen int, st *unix.Stat_t) {
 // tarSize is the size of an archive whose entries take so many bytes.
 func tarSize(entries int64) int64 { return (entries + 2*tarBlock + tarEnd - 1) / tarEnd * tarEnd }
 
-// content bounds the size of a file's content in the archive: with holes, its data and their map,
-// which takes some 40 bytes for each piece of data, of 4 KiB at least.
+// content is Tree.content of an entry of the recorder's directory.
 func (r *recorder) content(st *unix.Stat_t) int64 {
-	whole, used := blocks(st.Size), int64(st.Blocks)*512
+	return r.t.content(r.fd, r.dev, uint64(st.Dev), st.Size, int64(st.Blocks)*512)
+}
+
+// content bounds the size of a file's content in the archive: with holes, its data and their map,
+// which takes some 40 bytes for each piece of data, of 4 KiB at least. fd is its directory, on device
+// dirDev; used is what the file takes on device dev, in bytes.
+func (t *Tree) content(fd int, dirDev, dev uint64, size, used int64) int64 {
+	whole := blocks(size)
 	// Small files may be in the inode, which counts no blocks.
-	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
+	if size <= 4096 || used >= size || dev != dirDev || !t.showsHoles(fd, dev) {
 		return whole
 	}
 	return min(whole, blocks(used)+blocks(used/64)+2*tarBlock)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+
+	"firn/stages/store"
 )
 
 // Bounds of the body of an answer in bytes. Those that S3 sends have no more than 1,000 keys of
@@ -23,17 +25,19 @@ var ErrAnswerSize = errors.New("the server's answer is larger than any such answ
 // memory.
 type boundedClient struct {
 	aws.HTTPClient
-	tally *Tally // may be nil
+	tally   *Tally         // may be nil
+	traffic *store.Traffic // may be nil
 }
 
 // Do sends a request.
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
-	answer, err := c.HTTPClient.Do(r)
+	answer, err := c.do(r)
 	c.tally.note(r, answer)
 	if err != nil || answer.Body == nil {
 		return answer, err
 	}
 	if middleware.GetOperationName(r.Context()) == "GetObject" && answer.StatusCode < 300 {
+		answer.Body = &receivedBody{answer.Body, c.traffic}
 		return answer, nil
 	}
 	most := int64(maxAnswer)
@@ -42,6 +46,14 @@ func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	}
 	answer.Body = &boundedBody{answer.Body, most}
 	return answer, nil
+}
+
+func (c boundedClient) do(r *http.Request) (*http.Response, error) {
+	switch middleware.GetOperationName(r.Context()) {
+	case "PutObject", "UploadPart":
+		return send(c.HTTPClient, c.traffic, r)
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // boundedBody fails with ErrAnswerSize after left bytes.

@@ -29,6 +29,7 @@ import (
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 
 	"firn/pipeline"
+	"firn/stages/store"
 )
 
 // Options are what the user may set. The zero value takes everything from the environment.
@@ -44,10 +45,11 @@ type Options struct {
 	Attempts    int           // tries of each request while the service is reached; 0 is AWS_MAX_ATTEMPTS, or 8
 	MaxBackoff  time.Duration // longest wait between two tries; 0 is 30 seconds
 
-	RetryFor  time.Duration // how long an outage is waited out; 0 is an hour, less is for ever
-	OnOutage  func(Outage)  // is told of outages, and when they are over; it must return quickly; nil: nobody
-	Throttled func()        // called each time that a server asks for fewer requests; may be nil
-	Tally     *Tally        // counts the requests; may be nil
+	RetryFor  time.Duration  // how long an outage is waited out; 0 is an hour, less is for ever
+	OnOutage  func(Outage)   // is told of outages, and when they are over; it must return quickly; nil: nobody
+	Throttled func()         // called each time that a server asks for fewer requests; may be nil
+	Tally     *Tally         // counts the requests; may be nil
+	Traffic   *store.Traffic // counts the bytes of objects; may be nil
 }
 
 // A Bandwidth is how many bytes a second may be sent and received at a time; 0 is no limit. It is asked
@@ -119,7 +121,7 @@ func Load(ctx context.Context, o Options) (aws.Config, *Weather, error) {
 		return aws.Config{}, nil, pipeline.Fatal(fmt.Errorf("region %q, from the environment or the profile: a region is written like eu-central-1", cfg.Region))
 	}
 	client := o.client(cfg)
-	cfg.HTTPClient = boundedClient{client, o.Tally}
+	cfg.HTTPClient = boundedClient{client, o.Tally, o.Traffic}
 	return cfg, o.weather(ctx, &cfg, client), nil
 }
 

@@ -34,7 +34,8 @@ import (
 
 // Store is a directory of objects. It implements store.Store.
 type Store struct {
-	root string // absolute, clean
+	root    string // absolute, clean
+	traffic *store.Traffic
 
 	mu    sync.Mutex
 	ready bool // root and the folders for the store's own use are there
@@ -81,6 +82,9 @@ func pathOf(location string) (string, error) {
 	}
 	return u.Path, nil
 }
+
+// CountIn has the bytes of objects counted that are written and read. It is called before anything else.
+func (s *Store) CountIn(t *store.Traffic) { s.traffic = t }
 
 // URL is "file://" and the absolute path.
 func (s *Store) URL() string { return (&url.URL{Scheme: "file", Path: s.root}).String() }

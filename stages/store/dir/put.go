@@ -84,8 +84,10 @@ func (s *Store) begin(key string, partSize int64) (*temp, error) {
 func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id + ext) }
 
 // write writes body at offset, in strides short enough for a cancelled context to be noticed soon.
-func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
-	const stride = 8 << 20
+func (t *temp) write(ctx context.Context, body []byte, offset int64) (err error) {
+	const stride = 1 << 20
+	try := t.s.traffic.Try(ctx)
+	defer func() { try.End(err == nil) }()
 	for len(body) > 0 {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("storing %s: %w", t.key, err)
@@ -94,6 +96,7 @@ func (t *temp) write(ctx context.Context, body []byte, offset int64) error {
 		if _, err := t.file.WriteAt(body[:n], offset); err != nil {
 			return t.s.fault("writing "+t.key, err)
 		}
+		try.Sent(n)
 		body, offset = body[n:], offset+int64(n)
 	}
 	return nil

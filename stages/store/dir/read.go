@@ -59,7 +59,7 @@ func (s *Store) Get(ctx context.Context, key string, o store.GetOptions) (io.Rea
 	if o.Length > 0 {
 		length = min(length, o.Length)
 	}
-	return &reader{ctx: ctx, file: f, offset: o.Offset, left: length}, nil
+	return &reader{ctx: ctx, file: f, traffic: s.traffic, offset: o.Offset, left: length}, nil
 }
 
 // open opens the file of the object that is asked for, and returns its size.
@@ -95,6 +95,7 @@ func (s *Store) open(ctx context.Context, key string, o store.GetOptions) (_ *os
 type reader struct {
 	ctx          context.Context
 	file         *os.File
+	traffic      *store.Traffic
 	offset, left int64
 }
 
@@ -110,6 +111,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.file.ReadAt(p, r.offset)
 	r.offset, r.left = r.offset+int64(n), r.left-int64(n)
+	r.traffic.Receive(n)
 	switch {
 	case err == io.EOF && r.left > 0:
 		err = io.ErrUnexpectedEOF

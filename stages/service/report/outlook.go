@@ -1,0 +1,115 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"firn/pipeline"
+)
+
+// An Outlook says how a run gets on, from samples of its counters over the last minute.
+type Outlook struct {
+	// Flows are those of the stages that move bytes, in the order of the data: of a backup read,
+	// compress, upload; of a restore fetch, extract; of a verification fetch, walk.
+	Flows []Flow
+	Left  time.Duration // until all is through, a thaw's wait left out; -1: it can't be told yet
+	Limit string        // the stage with the most left to do at its rate; "" if it is unknown
+	Thaw  bool          // what is left waits for a thaw, which Left does not count
+}
+
+// A Flow is how the bytes of one stage get on. After a soft stop it counts what is moved since then,
+// of what was in work.
+type Flow struct {
+	Stage       string  // its name
+	Done, Total int64   // bytes; Total 0: it can't be told yet
+	About       bool    // Total is estimated
+	Share       float64 // of Total that is done, from 0 to 1: it never falls; -1: it can't be told yet
+	Rate        float64 // bytes a second in the last minute
+	Busy        float64 // share of the last minute in which the stage's workers worked, from 0 to 1
+	Ratio       float64 // bytes in for each byte out; 0: that is not known, or it makes no sense
+}
+
+// An Observer keeps samples of a run's counters. It is not for many goroutines. The zero value is
+// ready.
+type Observer struct {
+	samples samples
+	shares  map[string]float64 // that were told last
+	stopped bool
+	before  map[string]int64 // what each flow had done when the run was stopped
+}
+
+// Look adds a sample, and says how the run gets on.
+func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
+	seen := see(p, t, now)
+	rates := o.samples.add(seen)
+	e := newEstimate(p, t, seen, rates)
+	if p.Stopping && !o.stopped {
+		o.stopped, o.shares, o.before = true, nil, map[string]int64{}
+		for _, f := range e.flows() {
+			o.before[f.Stage] = f.Done
+		}
+	}
+	out := Outlook{Flows: e.flows(), Thaw: seen.idle}
+	out.Left, out.Limit = e.left()
+	for i := range out.Flows {
+		o.sharing(&out.Flows[i])
+	}
+	return out
+}
+
+// sharing sets the share of a flow.
+func (o *Observer) sharing(f *Flow) {
+	f.Done -= o.before[f.Stage]
+	if f.Total > 0 {
+		f.Total -= o.before[f.Stage]
+	}
+	f.Share = -1
+	told, is := o.shares[f.Stage]
+	if f.Total > 0 {
+		f.Share = min(max(float64(f.Done)/float64(f.Total), told), 1)
+	} else if is {
+		f.Share = told
+	}
+	if f.Share >= 0 {
+		if o.shares == nil {
+			o.shares = map[string]float64{}
+		}
+		o.shares[f.Stage] = f.Share
+	}
+}
+
+// A look is what an Observer saw.
+type look struct {
+	elapsed time.Duration
+	lost    time.Duration // in outages
+	waits   bool          // something thaws
+	idle    bool          // nothing is done but to wait for a thaw
+	load    Load
+	stages  []pipeline.Counters
+	entries int64 // scanned
+	ended   int64 // subtrees or archives
+}
+
+func see(p Progress, t *Totals, now time.Time) *look {
+	l := &look{
+		elapsed: p.Elapsed, waits: p.Waits != nil, idle: p.Idle(), load: p.Load, stages: p.Stages,
+		entries: t.Entries.Load(), ended: t.DoneSubtrees.Load(),
+	}
+	_, l.lost = t.Outages.Lost(now)
+	return l
+}
+
+// stage returns the counters of a stage, zero if there is none.
+func (l *look) stage(name string) (c pipeline.Counters) {
+	if i := slices.IndexFunc(l.stages, func(c pipeline.Counters) bool { return c.Stage == name }); i >= 0 {
+		c = l.stages[i]
+	}
+	return c
+}
+
+// Idle reports whether a run does nothing but wait for a thaw.
+func (p *Progress) Idle() bool {
+	return p.Waits != nil && !slices.ContainsFunc(p.Stages, func(c pipeline.Counters) bool {
+		return c.InFlight > 0 && c.Stage != StageFind
+	})
+}
