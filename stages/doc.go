@@ -10,7 +10,7 @@
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive
 //	doctor     looks at all that a backup needs before one needs it
-//	plan       list ▸ survey ▸ price: what a backup would come to at every depth
+//	plan       list ▸ survey ▸ sample ▸ price: what a backup would come to at every depth
 //
 // What operations share:
 //

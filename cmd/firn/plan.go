@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,6 +16,7 @@ import (
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/show"
 	"firn/cmd/firn/ui"
+	"firn/stages/format/codec"
 	"firn/stages/format/prices"
 	"firn/stages/job"
 	"firn/stages/plan"
@@ -65,13 +67,16 @@ type assumedFlags struct {
 	prices      string
 	print       bool
 	ratio, rate string
+	sample      string
 	ratioOf     float64
+	share       float64
 	rateOf      float64
 }
 
 func (a *assumedFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.prices, "prices", "", "read the prices of another region from this `file`; 'firn plan --print-prices' prints one to change")
 	f.BoolVar(&a.print, "print-prices", false, "print the prices that firn knows, and nothing else")
+	f.StringVar(&a.sample, "sample", "", "read this `share` of the tree, such as 2%, and measure compression on it with each algorithm, on this machine; at most 256MiB are read")
 	f.StringVar(&a.ratio, "assume-ratio", "", "plan for archives that compress to one byte for so many, a `number` such as 2.5; default: 1, nothing compresses")
 	f.StringVar(&a.rate, "assume-rate", "", "plan for a link of so many bytes a second, a `size` such as 50MiB; default: 12MiB")
 }
@@ -87,6 +92,16 @@ func (a *assumedFlags) Validate(*pflag.FlagSet) error {
 			return fmt.Errorf("--assume-ratio %q: write a number from 0.5 to 1000, such as 2.5", a.ratio)
 		}
 		a.ratioOf = n
+	}
+	if a.sample != "" {
+		n, err := strconv.ParseFloat(strings.TrimSuffix(a.sample, "%"), 64)
+		if err != nil || !(n > 0 && n <= 100) {
+			return fmt.Errorf("--sample %q: write a share of the tree, such as 2%%", a.sample)
+		}
+		if a.ratio != "" {
+			return errors.New("--sample measures the ratio, and --assume-ratio gives it: give one of them")
+		}
+		a.share = n / 100
 	}
 	if a.rate != "" {
 		var n flags.Size
@@ -159,6 +174,7 @@ func (f *planFlags) plan(p *program) error {
 	r, err := plan.Run(ctx, plan.Options{
 		Path: f.tree.path, Walk: w, Class: f.remote.class, Prices: table, Store: m.Store,
 		Assume: f.assumed.assume(f.backupFlags), Given: f.assumed.ratio != "",
+		Sampling: f.sampling(print),
 		Fault: func(path string, err error) {
 			if unread++; unread <= maxUnread || f.output.JSON {
 				print.Event(report.Event{Kind: report.Warning, Text: ui.Quote(path) + ": " + ui.Message(err)})
@@ -182,6 +198,21 @@ func (f *planFlags) plan(p *program) error {
 		return printedError(errIncomplete)
 	}
 	return nil
+}
+
+// sampling is what is read for --sample: each algorithm at its default level is compared with the one
+// that was chosen.
+func (f *planFlags) sampling(print *show.Printer) plan.Sampling {
+	s := plan.Sampling{Share: f.assumed.share, Formats: []codec.Format{f.archive.format}, Workers: f.machine.workers.Compress}
+	for _, name := range codec.Names() {
+		if other, err := codec.New(name, codec.DefaultLevel); err == nil && (other.Name() != f.archive.format.Name() || other.Level() != f.archive.format.Level()) {
+			s.Formats = append(s.Formats, other)
+		}
+	}
+	s.Begin = func(bytes, of int64) {
+		print.Notice(fmt.Sprintf("reading a sample of %s of %s, and compressing it with %d algorithms", ui.Bytes(bytes), ui.Bytes(of), len(s.Formats)))
+	}
+	return s
 }
 
 // maxUnread is how many directories that could not be read are named as text.

@@ -1,5 +1,6 @@
 // Package plan says what a backup of a tree would come to at every depth, and which to choose. It
-// walks the tree once and reads no file. A store need not be there; if there is one, it is listed.
+// walks the tree once and reads no file, unless a sample is asked for. A store need not be there; if
+// there is one, it is listed.
 package plan
 
 import (
@@ -28,6 +29,7 @@ type Options struct {
 	Assume forecast.Assume // Run sets KeySpaces
 	Given  bool            // see forecast.Report
 	Store  store.Store     // nil: none is asked
+	Sampling
 
 	// Fault is told of what could not be read; nil is allowed. What vanished is counted.
 	Fault func(path string, err error)
@@ -52,6 +54,9 @@ func (p *plan) flow(ctx context.Context) error {
 		return err
 	}
 	if err := p.survey(ctx); err != nil { // one walk: sizes, days, faults, what is left out
+		return err
+	}
+	if err := p.sample(ctx); err != nil { // ratios and rates, measured on a share of the tree
 		return err
 	}
 	return p.report.Price() // dollars and hours, and which depth

@@ -26,6 +26,7 @@ func (p *Printer) Plan(r *forecast.Report, command []string) {
 	p.line("")
 	p.depths(r)
 	p.bucket(r)
+	p.sample(r)
 	p.classes(r)
 	if r.Advice != nil {
 		p.line("")
@@ -101,7 +102,11 @@ func (p *Printer) depths(r *forecast.Report) {
 	p.line("")
 	p.wrap(fmt.Sprintf("%s, prices of %s, %s. Sizes are those of stored archives %s; TINY is the share below %s. ~ marks estimates.", r.Class, r.Prices.Region, r.Prices.Date, sizes, ui.Bytes(forecast.Tiny)))
 	p.wrap(fmt.Sprintf("~NIGHT: stored again in a night, the average of the last %d by times of modification; what was modified twice shows once.", walk.Days))
-	p.wrap("REQUESTS, FIRST: of the first run; exact at that ratio, and for a catalogue of up to 8 MiB.")
+	if r.Sample != nil {
+		p.wrap("REQUESTS, FIRST: of the first run; estimates, as the ratio is.")
+	} else {
+		p.wrap("REQUESTS, FIRST: of the first run; exact at that ratio, and for a catalogue of up to 8 MiB.")
+	}
 	month := "~MONTH: storage with S3's overhead, and the nights"
 	if c.MinDays > 0 {
 		month += fmt.Sprintf(", which replace archives that are billed for %d days", c.MinDays)

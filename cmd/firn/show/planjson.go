@@ -30,6 +30,7 @@ type jsonPlan struct {
 	Depths    []jsonDepth    `json:"depths"`
 	Classes   []jsonClass    `json:"classes"`
 	Bucket    *jsonBucket    `json:"bucket,omitempty"`
+	Sample    *jsonSample    `json:"sample,omitempty"`
 	Estimated []string       `json:"estimated"`
 	Exact     []string       `json:"exact"`
 	Best      *int           `json:"recommended_depth,omitempty"`
@@ -125,6 +126,11 @@ func planObject(r *forecast.Report, command []string) jsonPlan {
 		if !b.Exact {
 			o.Estimated = append(o.Estimated, "replaced", "unchanged")
 		}
+	}
+	if r.Sample != nil {
+		o.Sample = sampleObject(r)
+		o.Exact = []string{"archives", "shells", "entries", "files", "bytes"}
+		o.Estimated = append(o.Estimated, "requests", "first_dollars")
 	}
 	if r.Advice != nil {
 		o.Best, o.Reason = &r.Best().Depth, Reason(r)

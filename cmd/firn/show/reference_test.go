@@ -61,6 +61,9 @@ func objects() []struct {
 		{"", "each of `classes`", jsonClass{}},
 		{"", "each of `excluded`", jsonExcluded{}},
 		{"", "`bucket`", jsonBucket{}},
+		{"", "`sample`", jsonSample{}},
+		{"", "each of `trials`", jsonTrial{}},
+		{"", "`compressed_ratio`, `bytes_per_core_second`, `compressed_bytes` and `first_run_seconds`", jsonSpan{}},
 	}
 }
 
@@ -132,6 +135,10 @@ func meanings() map[string]string {
 		"restore_dollars": "price of restoring everything once: thaw, requests, transfer out", "restore_hours": "hours for that: the thaw at its longest, and the transfer",
 		" new": "archives that the store does not have", "replaced": "archives that take the place of others", " unchanged": "archives that the store has",
 		"thaw_tier": "tier of the thaw; missing if none is needed", "min_days": "days for which an object is billed at least", "note": "what else is to be known of the class",
+		"sample": "what was measured on a part of the tree; missing without `--sample`", "read_bytes": "bytes of tar that were read", "of_bytes": "bytes of tar of the whole tree", "sample_faults": "files of the sample that could not be read",
+		"compress_workers": "workers that compress at the same time in a backup", "trials": "what each algorithm did; the first is that of the backup", "algorithm": "the algorithm", "trial_level": "its level",
+		"compressed_ratio": "bytes of tar for one that is stored, measured", "bytes_per_core_second": "bytes of tar per second of one core, measured", "compressed_bytes": "bytes of all archives, estimated from that", "first_run_seconds": "how long a first run takes, estimated from that and `bytes_per_second`",
+		"value": "the mean", "from": "low end of the range in which the true value lies with 95 %", "to": "high end; missing if it is not known",
 		"url": "the store", "stored_archives": "archives that it holds below the backup path", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
 		"plan class": "storage class of the plan", " class": "the class",
 

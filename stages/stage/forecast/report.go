@@ -30,6 +30,7 @@ type Report struct {
 	Unread   int64          // directories and entries that could not be read
 
 	Bucket *Bucket // nil: no store was asked
+	Sample *Sample // nil: nothing was read
 }
 
 // A Bucket is what is known of the store.
