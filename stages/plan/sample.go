@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	leastPieces = 3                // that tell a spread
+	leastPieces = 6                // that tell a spread
 	mostPieces  = 64               // 256 MiB: more tell little more
 	batch       = 8                // pieces that are in memory at once
 	mostTime    = 20 * time.Second // of a processor, for one algorithm, if it has leastPieces
