@@ -134,7 +134,10 @@ func (m *moment) left() []field {
 		return only("finishing")
 	}
 	said := about(left) + " left"
-	all := only(said+" ("+clock(m.now.Add(left), m.now)+")", said)
+	all := only(said)
+	if left > 2*time.Minute {
+		all = only(said+" ("+clock(m.now.Add(left), m.now)+")", said)
+	}
 	if len(m.t.Outages.Last()) > 0 {
 		all = only(said+" after the outage", said)
 	}
