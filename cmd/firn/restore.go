@@ -68,7 +68,7 @@ type restoreFlags struct {
 }
 
 func (r *restoreFlags) all() flags.Groups {
-	shown := flags.NewGroup("What is printed", &r.output)
+	shown := flags.NewGroup("What is printed", &r.output, &r.report)
 	shown.BoolVarP(&r.dryRun, "dry-run", "n", false, "list the archives that would be restored, and fetch nothing")
 	return r.groups(
 		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),

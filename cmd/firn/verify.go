@@ -69,7 +69,7 @@ type verifyFlags struct {
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output), flags.NewGroup("Monitoring", &v.watch))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch))
 }
 
 // levelFlags say how closely to look.
