@@ -164,11 +164,11 @@ func (b *benchFlags) measure(ctx context.Context, print *show.Printer) (_ *bench
 	if err != nil {
 		return nil, err
 	}
-	if b.cache.Path != "" {
-		w.LeaveOut = append(w.LeaveOut, b.cache.Path)
-	}
 	if err := checkTree(b.tree.path, scratch, w); err != nil {
 		return nil, err
+	}
+	if b.cache.Path != "" {
+		w.LeaveOut = append(w.LeaveOut, b.cache.Path)
 	}
 	workers := b.machine.workers
 	r, err := bench.Run(ctx, bench.Options{
@@ -184,6 +184,12 @@ func (b *benchFlags) measure(ctx context.Context, print *show.Printer) (_ *bench
 	})
 	if err == nil {
 		r.Missing = append(missing, r.Missing...)
+		if link.named != nil {
+			r.Settings.Store = link.named.URL()
+		}
+		if r.Upload != nil {
+			r.Upload.Store = r.Settings.Store
+		}
 		if r.Upload != nil && link.made == "" {
 			r.Upload.Dollars, _ = b.dollars(r.Upload.Requests)
 		}
