@@ -15,8 +15,8 @@ import (
 	"firn/stages/service/spool"
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
-	"firn/stages/stage/forecast"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
 )

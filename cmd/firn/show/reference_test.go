@@ -139,7 +139,7 @@ func meanings() map[string]string {
 		"compress_workers": "workers that compress at the same time in a backup", "trials": "what each algorithm did; the first is that of the backup", "algorithm": "the algorithm", "trial_level": "its level",
 		"compressed_ratio": "bytes of tar for one that is stored, measured", "bytes_per_core_second": "bytes of tar per second of one core, measured", "compressed_bytes": "bytes of all archives, estimated from that", "first_run_seconds": "how long a first run takes, estimated from that and `bytes_per_second`",
 		"value": "the mean", "from": "low end of the range in which the true value lies with 95 %", "to": "high end; missing if it is not known",
-		"url": "the store", "stored_archives": "archives that it holds below the backup path", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
+		"url": "the store", "stored_archives": "archives that it holds below the backup path; missing after a dry run", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
 		"plan class": "storage class of the plan", " class": "the class",
 
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
