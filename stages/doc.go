@@ -10,6 +10,7 @@
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive
 //	doctor     looks at all that a backup needs before one needs it
+//	bench      measures what a backup would be limited by
 //	plan       list ▸ survey ▸ sample ▸ price: what a backup would come to at every depth
 //
 // What operations share:
@@ -40,7 +41,7 @@
 //	fsys       system calls on open directories, extended attributes
 //
 // The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which
-// those that use AWS share), listings in few bytes a key (index), the suite that each driver passes
+// those that use AWS share; discard keeps nothing), listings in few bytes a key (index), the suite that each driver passes
 // (storetest) and faults on purpose (fault).
 //
 // Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,

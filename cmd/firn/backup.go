@@ -67,6 +67,7 @@ type backupFlags struct {
 	output  flags.Output
 	machine machineFlags
 	watch   flags.Monitor
+	report  flags.Report
 	dryRun  bool
 	anew    bool
 	rekey   bool
@@ -85,7 +86,7 @@ func newBackupFlags() *backupFlags {
 }
 
 func (b *backupFlags) groups() flags.Groups {
-	shown := flags.NewGroup("What is printed", &b.output)
+	shown := flags.NewGroup("What is printed", &b.output, &b.report)
 	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "show what would be stored and what that costs, as 'firn plan' does, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key, &b.begun)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
@@ -322,9 +323,14 @@ func (b *backupFlags) run(p *program) error {
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
 		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
+		report: &b.report, tree: b.tree.path,
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
+	words.Task = ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
+	if !b.store.IsDir() {
+		words.Task.Class = b.remote.class
+	}
 	dry := newDryRun(b)
 	err := p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)

@@ -12,6 +12,7 @@ import (
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/monitor"
+	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
 	"firn/stages/browse"
@@ -151,6 +152,12 @@ var hints = []func(error) string{
 	as(always[*monitor.AddressError]("another run of firn may use it: name another --metrics-address"), syscall.EADDRINUSE),
 	as(always[*monitor.AddressError]("name an address of this machine as --metrics-address")),
 	as(always[*monitor.PingError]("check --ping-url, and whether this machine reaches that host")),
+
+	is(page.ErrForeign, "remove that file, or name another --report"),
+	is(page.ErrNoFile, "name another --report"),
+	as(always[*page.FileError]("make that directory, or name another --report"), fs.ErrNotExist),
+	as(always[*page.FileError]("free some space, or name another --report"), full...),
+	as(always[*page.FileError]("let this user write there, or name another --report"), fs.ErrPermission, syscall.EROFS),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),

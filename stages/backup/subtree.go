@@ -97,7 +97,7 @@ func (s *subtree) foresee(what forecast.What) {
 
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
 }
 
 // plan notes whether s is to be saved.

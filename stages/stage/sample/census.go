@@ -35,12 +35,17 @@ type Census struct {
 	Tar            int64 // bytes of the tar of the whole tree, holes left out
 	Faults         int64 // entries that could not be looked at
 
+	// Piece is how many bytes of tar a piece has, unless the tree has fewer; 0 is PieceSize. Small ones
+	// take less time, and compress worse than the tree.
+	Piece int64
+
 	strata  map[stratum]int64
 	encoder tarfmt.Encoder
 	header  []byte
 }
 
-// Take walks a tree and counts it. An error is one of the tree's own entry, or ctx's cause.
+// Take walks a tree and counts it. An error is one of the tree's own entry, or ctx's cause: then the
+// census is of what was walked until then, and its pieces stand for that.
 func Take(ctx context.Context, t *walk.Tree) (*Census, error) {
 	c := new(Census)
 	err := t.Entries(ctx, whole(t), func(e *walk.Entry) error {
@@ -48,7 +53,7 @@ func Take(ctx context.Context, t *walk.Tree) (*Census, error) {
 		return nil
 	}, func(string, error) { c.Faults++ })
 	if err != nil {
-		return nil, fmt.Errorf("looking at what is in %s: %w", t.Path(), err)
+		return c, fmt.Errorf("looking at what is in %s: %w", t.Path(), err)
 	}
 	return c, nil
 }

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// PieceSize is how many bytes of tar a piece has, unless the tree has fewer.
+	// PieceSize is the size of a piece unless Census.Piece says another.
 	PieceSize = 4 << 20
 	// stretchSize is how many bytes of it lie beside each other. With shorter ones, pieces differ less,
 	// and all compress worse than the tree: with 64 KiB, bzip2 by 16 % on the Go installation.
@@ -36,7 +36,7 @@ const (
 
 // A Piece is a part of the tar of a tree that stands for the whole.
 type Piece struct {
-	Data   []byte // fewer than PieceSize bytes if something could not be read
+	Data   []byte // fewer than Census.Piece bytes if something could not be read
 	Source int64  // bytes of regular files in it; the rest is headers and padding
 }
 
@@ -54,8 +54,10 @@ func (f *Faults) add(err error) {
 // Pieces returns how many pieces make up a share of the tree, from 0 to 1: at least 1, unless the
 // tree has nothing, and at most as many as have no byte in common.
 func (c *Census) Pieces(share float64) int {
-	return int(math.Ceil(float64(c.Tar) * min(share, 1) / PieceSize))
+	return int(math.Ceil(float64(c.Tar) * min(share, 1) / float64(c.piece())))
 }
+
+func (c *Census) piece() int64 { return max(cmp.Or(c.Piece, PieceSize), stretchSize) }
 
 // A stretch is a range of bytes of one stratum that a piece wants.
 type stretch struct {
@@ -94,14 +96,14 @@ const golden = 0.6180339887498949
 // choose returns what pieces want of each stratum, by rising position, and room for the parts of
 // each piece.
 func (c *Census) choose(first, n int) (map[stratum][]stretch, [][][]byte) {
-	const count = PieceSize / stretchSize
-	step := float64(c.Tar) / count
+	count := c.piece() / stretchSize
+	step := float64(c.Tar) / float64(count)
 	size := min(stretchSize, int64(math.Ceil(step)))
 	var all []stretch // in the tar by strata
 	parts := make([][][]byte, n)
 	for i := range n {
 		_, start := math.Modf(golden * float64(first+i+1))
-		for k := range int64(count) {
+		for k := range count {
 			from := min(int64((start+float64(k))*step), max(0, c.Tar-size))
 			all = append(all, stretch{from: from, to: min(from+size, c.Tar), piece: i})
 		}
