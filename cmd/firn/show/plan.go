@@ -100,7 +100,7 @@ func (p *Printer) depths(r *forecast.Report) {
 		sizes = "if nothing compresses: at most"
 	}
 	p.line("")
-	p.wrap(fmt.Sprintf("%s, prices of %s, %s. Sizes are those of stored archives %s; TINY is the share below %s. ~ marks estimates.", r.Class, r.Prices.Region, r.Prices.Date, sizes, ui.Bytes(forecast.Tiny)))
+	p.wrap(fmt.Sprintf("%s, prices of %s, %s. Sizes are those of stored archives %s; TINY is the share below %s. MEDIAN and TINY come from a histogram, within 1.1 %%. ~ marks estimates.", r.Class, r.Prices.Region, r.Prices.Date, sizes, ui.Bytes(forecast.Tiny)))
 	p.wrap(fmt.Sprintf("~NIGHT: stored again in a night, the average of the last %d by times of modification; what was modified twice shows once.", walk.Days))
 	if r.Sample != nil {
 		p.wrap("REQUESTS, FIRST: of the first run; estimates, as the ratio is.")
