@@ -323,10 +323,14 @@ func (b *backupFlags) run(p *program) error {
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
 		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
-		report: &b.report, from: b.tree.path, to: placeOf(&b.store), tree: b.tree.path,
+		report: &b.report, tree: b.tree.path,
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
+	words.Task = ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
+	if !b.store.IsDir() {
+		words.Task.Class = b.remote.class
+	}
 	return p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)
 		if err != nil {

@@ -59,8 +59,10 @@ type rebuildFlags struct {
 }
 
 func (r *rebuildFlags) run(p *program) error {
-	of := &watchedRun{command: "catalogue rebuild", report: &r.report, from: placeOf(&r.store)}
-	return p.operate(ui.Rebuild(), &r.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
+	words := ui.Rebuild()
+	words.Task = ui.Task{From: r.store.Called()}
+	of := &watchedRun{command: "catalogue rebuild", report: &r.report}
+	return p.operate(words, &r.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := r.open(ctx, m, store.ToWrite); err != nil {
 			return nil, err
 		}

@@ -180,20 +180,8 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 func (r *readFlags) watched(command, label, value string) *watchedRun {
 	return &watchedRun{
 		flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value},
-		report: &r.report, from: placeOf(&r.store),
+		report: &r.report,
 	}
-}
-
-// placeOf is where archives are, as it is shown.
-func placeOf(s *flags.Store) string {
-	place := s.Bucket
-	if !strings.HasPrefix(place, "file:") {
-		place = "s3://" + place
-	}
-	if s.Prefix != "" {
-		place += "/" + strings.Trim(s.Prefix, "/")
-	}
-	return place
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache

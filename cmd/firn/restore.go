@@ -126,8 +126,10 @@ func (r *restoreFlags) run(p *program) error {
 		}
 	}()
 	of := r.watched("restore", "path", r.target.path)
-	of.dryRun, of.to = r.dryRun, r.target.path
-	return p.operate(ui.Restore(), &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
+	of.dryRun = r.dryRun
+	words := ui.Restore()
+	words.Task = ui.Task{From: r.store.Called(), To: r.target.path}
+	return p.operate(words, &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
 		if err := r.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}

@@ -384,6 +384,34 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// A signal asks for one line, in every mode.
+func TestStatus(t *testing.T) {
+	for _, tt := range []struct{ flags, want string }{
+		{"--progress=none", " firn: read 5.77 MiB of "},
+		{"--quiet", " firn: read 5.77 MiB of "},
+		{"--json", `"event":"progress",`},
+	} {
+		t.Run(tt.flags, func(t *testing.T) {
+			s := newSite(t, []string{"a"})
+			reached, release := s.hold("UploadPart", 1)
+			p := s.start(tt.flags)
+			<-reached
+			p.signal(syscall.SIGUSR1)
+			if tt.flags != "--json" {
+				p.until("left")
+			}
+			release()
+			if code := p.end(); code != exitDone {
+				t.Errorf("exit code %d", code)
+			}
+			says(t, p.said.String()+p.out.String(), tt.want)
+			if tt.flags == "--quiet" && strings.Count(p.said.String(), "\n") != 2 { // the key file is made
+				t.Errorf("%s", p.said.String())
+			}
+		})
+	}
+}
+
 // The first signal ends the run when what is in flight is stored.
 func TestInterruptedOnce(t *testing.T) {
 	s := newSite(t, []string{"a", "d", "e"})

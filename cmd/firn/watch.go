@@ -22,9 +22,8 @@ type watchedRun struct {
 	labels  map[string]string // that tell its metrics from those of other runs; nil: it has none
 	dryRun  bool              // nobody is told: it does not do what is watched
 
-	report   *flags.Report
-	from, to string // what the report says that it works on
-	tree     string // that it reads; "" for none
+	report *flags.Report
+	tree   string // that it reads; "" for none
 }
 
 // name is what the state file calls runs of this kind.
@@ -53,7 +52,7 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 	}
 	w.page = page.Start(page.Options{
 		File: of.report.File, AtEnds: of.tree != "" && inside(filepath.Dir(of.report.File), of.tree),
-		Command: of.command, From: of.from, To: of.to, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
+		Command: of.command, From: words.Task.From, To: words.Task.To, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
 		Totals: m.Totals, Teller: ui.NewTeller(ui.Options{Operation: words, Hint: eventHint}, m.Totals), Warn: w.warn,
 	})
 	w.monitor = monitor.Start(monitor.Options{

@@ -59,10 +59,10 @@ type Most struct {
 const (
 	walkShare   = 0.08
 	readShare   = 0.10
-	codecShare  = 0.40
+	codecShare  = 0.35
 	scaleShare  = 0.08
 	sumShare    = 0.04
-	uploadShare = 0.15
+	uploadShare = 0.25
 	backupShare = 0.15
 )
 

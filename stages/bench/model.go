@@ -115,31 +115,32 @@ func (m *model) now() setup {
 	return setup{codec: m.codec, workers: m.settings.Compress, cores: 1, link: m.link}
 }
 
-// speedup is how many times as fast n workers are as one, as measured up to the number of cores; no
-// more of them are faster.
-func (m *model) speedup(n int) float64 {
-	one, last := m.scaling[0].Rate.Value, m.scaling[0]
+// together is the rate at which n workers compress, as measured up to the number of cores; no more of
+// them are faster.
+func (m *model) together(n int) float64 {
+	last := m.scaling[0]
 	for _, s := range m.scaling[1:] {
 		if n <= s.Workers {
 			share := float64(max(n-last.Workers, 0)) / float64(s.Workers-last.Workers)
-			return (last.Rate.Value + share*(s.Rate.Value-last.Rate.Value)) / one
+			return last.Rate.Value + share*(s.Rate.Value-last.Rate.Value)
 		}
 		last = s
 	}
-	return last.Rate.Value / one
+	return last.Rate.Value
 }
 
-// bounds are what each part allows, in bytes of tar a second.
+// bounds are what each part allows, in bytes of tar a second. All cores compress at a rate that was
+// measured; what else is to be computed for each byte takes its share of it.
 func (m *model) bounds(s setup) map[string]float64 {
-	all := m.speedup(m.cores)
-	workers := m.speedup(s.workers)
-	if s.cores > 1 {
-		workers = min(m.speedup(m.cores)*float64(s.workers)/float64(m.cores), all*s.cores)
+	all := m.together(m.cores) * s.cores
+	workers := min(m.together(m.cores)*float64(s.workers)/float64(m.cores), all)
+	if s.cores == 1 {
+		workers = m.together(s.workers)
 	}
-	cpu := m.cost(s.codec) + m.fixed + m.stored/m.ratioOf(s.codec)
+	share := m.cost(m.codec) / (m.cost(s.codec) + m.fixed + m.stored/m.ratioOf(s.codec))
 	b := map[string]float64{
-		LimitWorkers:   workers / m.cost(s.codec),
-		LimitProcessor: all * s.cores / cpu,
+		LimitWorkers:   workers / s.codec.Cost.Value,
+		LimitProcessor: all * share,
 	}
 	if m.read.Value > 0 {
 		b[LimitRead] = m.read.Value

@@ -160,28 +160,26 @@ func (e *estimate) left() (time.Duration, string) {
 		}
 		return took
 	}
-	busy := max(t.stage(l.First).active, t.stage(l.Second).active)
 	first := longest(cmp.Or(named[l.First], l.First), e.first, t.first/max(t.stage(l.First).active, math.SmallestNonzeroFloat64))
 	if c := t.stage(StageCompress); c.share() > 0 {
 		first = max(first, longest(StageCompress, e.first*e.raw, t.compressed/(c.share()*t.time)))
-		busy = max(busy, c.share()*t.time)
 	}
 	speed := 0.0
-	if active := t.stage(l.Second).active; active > 0 {
+	if active := t.stage(l.Second).active; active > 0 && t.second >= min(enough, e.second/64) {
 		speed = t.second / active
 	}
 	longest(l.Second, e.second, speed)
 	took := e.tandem(first, speed)
+	if t.first > 0 && speed > 0 { // where little fits into the spool, the halves take turns
+		took = max(took, min(e.first*t.time/t.first, first+e.second/speed))
+	}
 	if e.scanning {
-		busy = max(busy, t.stage(StageWalk).active)
 		took = max(took, longest(StageWalk, e.scan, t.scans/max(t.stage(StageWalk).active, math.SmallestNonzeroFloat64)))
 	}
 	if e.first+e.second == 0 && e.items > 0 { // nothing to move: what is left is a number of works
 		took = longest(StageLookup, float64(e.items), t.ended/max(t.time, math.SmallestNonzeroFloat64))
-		busy = t.time
-	}
-	if share := busy / max(t.time, math.SmallestNonzeroFloat64); share > 0 && share < 1 {
-		took /= max(share, least)
+	} else if share := t.busy / max(t.time, math.SmallestNonzeroFloat64); share > 0 { // something else held both up
+		took /= min(max(share, least), 1)
 	}
 	if e.open || math.IsInf(took, 1) || math.IsNaN(took) || took > float64(math.MaxInt64/time.Second) {
 		return -1, limit
@@ -189,8 +187,12 @@ func (e *estimate) left() (time.Duration, string) {
 	return time.Duration(took * float64(time.Second)), limit
 }
 
-// least is the share of time below which a stage that does nothing says nothing.
-const least = 0.05
+const (
+	// least is the share of time below which a stage that does nothing says nothing.
+	least = 0.05
+	// enough is how many bytes tell how fast they move.
+	enough = 1 << 20
+)
 
 // named are stages that have another name as flows.
 var named = map[string]string{StageArchive: StageRead}

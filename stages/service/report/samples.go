@@ -17,6 +17,7 @@ const (
 // wait for a service or for a thaw are left out of both.
 type tally struct {
 	time                                    float64
+	busy                                    float64 // of time, in which the busiest stage was busy
 	first, second, compressed, scans, ended float64
 	stages                                  []spent
 }
@@ -88,8 +89,25 @@ func (t tally) with(before, now *look) tally {
 		stages[i] = t.stage(c.Stage)
 		stages[i].add(c, was, share)
 	}
+	t.busy += now.busiest(before) * (span - lost)
 	t.stages = stages
 	return t
+}
+
+// busiest is the share of the time since before in which the busiest stage did something, of those that
+// an estimate knows.
+func (l *look) busiest(before *look) (most float64) {
+	span := (l.elapsed - before.elapsed).Seconds()
+	for _, c := range l.stages {
+		was := before.stage(c.Stage)
+		switch c.Stage {
+		case l.load.First, l.load.Second, StageWalk:
+			most = max(most, (c.Active-was.Active).Seconds()/span)
+		case StageCompress:
+			most = max(most, c.BusyShare(was))
+		}
+	}
+	return min(most, 1)
 }
 
 // moved is how much of the bytes counts that moved in a time of which a share does.
@@ -125,7 +143,7 @@ func (t tally) since(before tally) tally {
 		stages[i] = spent{s.name, s.active - was.active, s.busy - was.busy, s.offered - was.offered}
 	}
 	return tally{
-		t.time - before.time,
+		t.time - before.time, t.busy - before.busy,
 		t.first - before.first, t.second - before.second, t.compressed - before.compressed, t.scans - before.scans, t.ended - before.ended,
 		stages,
 	}
