@@ -11,6 +11,7 @@
 //	browse     list, find and diff: reads the catalogue, and no archive
 //	doctor     looks at all that a backup needs before one needs it
 //	bench      measures what a backup would be limited by
+//	plan       list ▸ survey ▸ sample ▸ price: what a backup would come to at every depth
 //
 // What operations share:
 //
@@ -27,6 +28,7 @@
 //	fetch      ranges of objects, many at a time
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
+//	forecast   sizes, requests and dollars of a backup before it runs
 //	sample     parts that stand for a tree, and compression measured on them
 //
 // Services, in stages/service: what lasts longer than an item.

@@ -86,6 +86,8 @@ func outcomes(command string) []meaning {
 	switch command {
 	case "version":
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
+	case "plan":
+		done, failed, incomplete = "the plan is printed", "the tree or the store could not be looked at", "the plan lacks what could not be read; it is named"
 	case "doctor":
 		done, failed, incomplete = "nothing is wrong", "it could not be printed", "something is wrong; it is named"
 	case "bench":

@@ -100,8 +100,11 @@ func openTable(ctx context.Context, aws awsconf.Options, endpoint, name string) 
 	return table, nil
 }
 
-// storeDir is the directory of a directory store; "" for any other store.
+// storeDir is the directory of a directory store; "" for any other store, and for none.
 func storeDir(s store.Store) string {
+	if s == nil {
+		return ""
+	}
 	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
 		return u.Path
 	}

@@ -16,6 +16,7 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
 )
@@ -85,6 +86,13 @@ func (s *subtree) unspool() {
 func (s *subtree) giveUp(err error) error {
 	s.Drop(err)
 	return err
+}
+
+// foresee tells who plans what becomes of the subtree.
+func (s *subtree) foresee(what forecast.What) {
+	if tell := s.backup.options.Foresee; tell != nil {
+		tell(forecast.Archive{Sum: s.scan.Sum, Path: []byte(s.Path), Shell: s.Shell, Socket: s.scan.Socket, What: what})
+	}
 }
 
 // report sends the event that ends the work on a subtree.

@@ -16,7 +16,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares the last chapter of docs/reference/json.md with the code. The rest of it
 // belongs to package ui.
 func TestReference(t *testing.T) {
-	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff and doctor\n"
+	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor and plan\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// objects are the kinds of objects that list, find, diff and doctor print with --json.
+// objects are the kinds of objects that list, find, diff, doctor and plan print with --json.
 func objects() []struct {
 	kind, meaning string
 	value         any
@@ -50,11 +50,20 @@ func objects() []struct {
 		{"changed", "diff: an entry that differs between the runs", jsonChange{}},
 		{"totals", "diff: the sums, at the end", jsonSum{}},
 		{"finding", "doctor: what was looked at", jsonFinding{}},
+		{"plan", "plan, and backup --dry-run at its end: what a backup comes to", jsonPlan{}},
 		{"fault", "something could not be read", jsonFault{}},
 		{"notice", "information; nothing is wrong", jsonMessage{}},
 		{"warning", "something to look at", jsonMessage{}},
 		{"", "each of `faults` and `cut_faults`", catalogue.Fault{}},
 		{"", "`list`", catalogue.Place{}},
+		{"", "each of `depths`", jsonDepth{}},
+		{"", "`new`, `replaced` and `unchanged` of a depth", jsonShare{}},
+		{"", "each of `classes`", jsonClass{}},
+		{"", "each of `excluded`", jsonExcluded{}},
+		{"", "`bucket`", jsonBucket{}},
+		{"", "`sample`", jsonSample{}},
+		{"", "each of `trials`", jsonTrial{}},
+		{"", "`compressed_ratio`, `bytes_per_core_second`, `compressed_bytes` and `first_run_seconds`", jsonSpan{}},
 	}
 }
 
@@ -112,6 +121,27 @@ func meanings() map[string]string {
 		"not_compared": "entries of one run only, where the other could not be read",
 
 		" kind": "what was done when it failed", " path": "path of the entry", " error": "what failed and why", " read": "of a file that could not be read to its end: the bytes before that; zeros stand for the rest",
+		"region": "whose prices they are", "prices_date": "date of the prices", "ratio": "bytes of tar for a byte that is stored, as it is assumed", "ratio_is_bound": "true if no ratio was given or measured: sizes are at most those",
+		"bytes_per_second": "of the link, as it is assumed", "part_size": "bytes of a part of an upload", "plan entries": "entries of the tree", "files": "regular files", "bytes": "bytes of the regular files",
+		"vanished": "entries that vanished while the tree was walked, and are not in the plan", "unread": "directories and entries that could not be read", "cache_directories": "directories with a CACHEDIR.TAG, whose content is left out",
+		"other_file_systems": "directories on another file system, whose content is left out", "excluded": "what patterns leave out", "idle_patterns": "patterns that match nothing", "depths": "what each depth comes to",
+		"classes": "what the recommended depth costs in each storage class", "bucket": "what the store holds; missing if none was named", "estimated": "fields that are estimates", "exact": "fields that are exact, for the ratio; `requests` as long as a volume of the catalogue has at most 8 MiB",
+		"recommended_depth": "depth that suits; missing if there is one depth only", "reason": "why", "command": "command line for it",
+		"pattern": "the pattern", "excluded_files": "entries that are no directories", "excluded_directories": "directories; what is in them is not counted", "excluded_bytes": "bytes of the files",
+		"archives": "archives", "shells": "of them those of a directory above the depth", "tar_bytes": "bytes of the archives before compression", "stored_bytes": "bytes of the objects",
+		"median_bytes": "median of the sizes of the objects, from a histogram with bins of 1.1 %", "largest_bytes": "size of the largest object", "largest_path": "its path", "tiny_share": "share of objects below 128 KiB",
+		"night_archives": "archives that an average night stores again", "night_bytes": "bytes of their objects", "requests": "requests of the first run, by operation of S3 and DynamoDB", "first_dollars": "price of the first run's requests",
+		"storage_dollars": "price of the storage for a month, with what S3 adds to each object", "nights_dollars": "price of a month of average nights: requests, and archives that were replaced, for as long as they are billed",
+		"restore_dollars": "price of restoring everything once: thaw, requests, transfer out", "restore_hours": "hours for that: the thaw at its longest, and the transfer",
+		" new": "archives that the store does not have", "replaced": "archives that take the place of others", " unchanged": "archives that the store has",
+		"thaw_tier": "tier of the thaw; missing if none is needed", "min_days": "days for which an object is billed at least", "note": "what else is to be known of the class",
+		"sample": "what was measured on a part of the tree; missing without `--sample`", "read_bytes": "bytes of tar that were read", "of_bytes": "bytes of tar of the whole tree", "sample_faults": "files of the sample that could not be read",
+		"compress_workers": "workers that compress at the same time in a backup", "trials": "what each algorithm did; the first is that of the backup", "algorithm": "the algorithm", "trial_level": "its level",
+		"compressed_ratio": "bytes of tar for one that is stored, measured", "bytes_per_core_second": "bytes of tar per second of one core, measured", "compressed_bytes": "bytes of all archives, estimated from that", "first_run_seconds": "how long a first run takes, estimated from that and `bytes_per_second`",
+		"value": "the mean", "from": "low end of the range in which the true value lies with 95 %", "to": "high end; missing if it is not known",
+		"url": "the store", "stored_archives": "archives that it holds below the backup path", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
+		"plan class": "storage class of the plan", " class": "the class",
+
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}
 }
@@ -123,7 +153,7 @@ func reference(t *testing.T) string {
 	used := map[string]bool{}
 	var b strings.Builder
 	b.WriteString(`
-With ` + "`--json`" + `, list, find, diff and doctor print one JSON object a line on standard output.
+With ` + "`--json`" + `, list, find, diff, doctor and plan print one JSON object a line on standard output.
 Its ` + "`kind`" + ` says what it is.
 Times are RFC 3339 in UTC, sizes are bytes.
 A field that is empty or 0 may be missing.

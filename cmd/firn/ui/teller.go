@@ -14,7 +14,7 @@ type Teller struct {
 }
 
 // NewTeller returns one for the run whose totals are t.
-func NewTeller(o Options, t *report.Totals) *Teller { return &Teller{text: newLines(o, t)} }
+func NewTeller(o Options, t *report.Totals) *Teller { return &Teller{text: newText(o, t)} }
 
 // Fault words a fault or a warning, "" for any other event. again: several that are like it were worded
 // before.

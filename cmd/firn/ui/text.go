@@ -154,7 +154,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	case report.WouldRestore:
 		return fmt.Sprintf("would restore %s from %s (%s)", name, key, stored), true
 	case report.WouldSave:
-		return fmt.Sprintf("would save %s as %s (%s)", name, key, Bytes(e.Source)), true
+		return fmt.Sprintf("would save %s as %s (%s)", name, key, Bytes(e.Source)), false
 	case report.Saved:
 		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, key, Bytes(e.Source), stored), false
 	case report.Identical:

@@ -115,6 +115,9 @@ var Default = sync.OnceValue(func() *Table {
 	return t
 })
 
+// Text is the file of the prices of us-east-1.
+func Text() []byte { return bytes.Clone(embedded) }
+
 // Read reads a file of prices. An error says what is wrong with it.
 func Read(r io.Reader) (*Table, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))

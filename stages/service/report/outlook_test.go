@@ -256,7 +256,9 @@ func mixed(i int) int64 {
 
 // TestLeft: at each quarter of a run, what is said to be left is what was left, within a fifth.
 func TestLeft(t *testing.T) {
-	base := world{works: 400, size: mixed, ratio: 0.4, scan: 1000, read: 200 * mib, compress: 100 * mib, send: 100 * mib, side: 4, spool: 1e15}
+	base := func() *world {
+		return &world{works: 400, size: mixed, ratio: 0.4, scan: 1000, read: 200 * mib, compress: 100 * mib, send: 100 * mib, side: 4, spool: 1e15}
+	}
 	for _, tt := range []struct {
 		name  string
 		set   func(*world)
@@ -295,9 +297,9 @@ func TestLeft(t *testing.T) {
 	} {
 		for _, every := range []float64{0.2, 5} {
 			t.Run(fmt.Sprintf("%s/%g", tt.name, every), func(t *testing.T) {
-				w := base
+				w := base()
 				w.t = t
-				tt.set(&w)
+				tt.set(w)
 				all := w.run(every)
 				work := func(at float64) float64 {
 					return at - max(0, min(at, w.thaw[1])-w.idleFrom()) - max(0, min(at, w.outage[1])-w.outage[0])
