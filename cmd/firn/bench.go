@@ -160,7 +160,7 @@ func complete(r *bench.Result) error {
 func (b *benchFlags) page(p *program) *page.Page {
 	to := ""
 	if b.store.Bucket != "" {
-		to = placeOf(&b.store)
+		to = b.store.Called()
 	}
 	return page.Start(page.Options{
 		File: b.report.File, Command: "bench", From: b.tree.path, To: to, Host: hostname(), Version: versionText(), Settings: b.report.Settings(), Totals: new(report.Totals),
