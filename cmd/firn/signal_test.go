@@ -387,8 +387,8 @@ func TestKilled(t *testing.T) {
 // A signal asks for one line, in every mode.
 func TestStatus(t *testing.T) {
 	for _, tt := range []struct{ flags, want string }{
-		{"--progress=none", " firn: read 5.77 MiB of "},
-		{"--quiet", " firn: read 5.77 MiB of "},
+		{"--progress=none", " firn: read 6.04 of 6.04 MiB (100 %), upload "},
+		{"--quiet", " firn: read 6.04 of 6.04 MiB (100 %), upload "},
 		{"--json", `"event":"progress",`},
 	} {
 		t.Run(tt.flags, func(t *testing.T) {

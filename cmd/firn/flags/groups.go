@@ -138,10 +138,10 @@ type Output struct {
 }
 
 func (o *Output) AddFlags(f *pflag.FlagSet) {
-	f.Var((*jsonOutput)(o), "json", "print one JSON object a line on standard output; full: progress has all that is known of each stage")
+	f.Var((*jsonOutput)(o), "json", "print one JSON object a line on standard output; with --json=full, progress has all that is known of each stage")
 	f.Lookup("json").NoOptDefVal = "true"
 	o.Progress = ui.Auto
-	f.Var((*mode)(&o.Progress), "progress", "show progress as `bars`, as a line every 30 seconds (lines), as a JSON object every 5 seconds (json: on standard error, or with --json on standard output) or not at all (none); auto: bars on a terminal, else lines, and json with --json")
+	f.Var((*mode)(&o.Progress), "progress", "`how` progress is shown: as bars, as lines (one every 30 seconds), as json (an object every 5 seconds, on standard error, or with --json on standard output) or none; auto takes bars on a terminal and lines elsewhere")
 	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print warnings and errors only")
 	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
 }

@@ -45,7 +45,14 @@ const (
 )
 
 // columnsOf is how many columns of a terminal a text takes.
-func columnsOf(text string) int { return uniseg.StringWidth(text) }
+func columnsOf(text string) int {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return uniseg.StringWidth(text)
+		}
+	}
+	return len(text)
+}
 
 // text writes a row without columns in so many columns at most; "" if there is no room for any field.
 func (r *screenRow) text(columns int, l look) string {

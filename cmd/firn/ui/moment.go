@@ -118,6 +118,9 @@ func elapsed(d time.Duration) string {
 func (m *moment) left() []field {
 	only := func(texts ...string) []field { return []field{{texts: texts, rank: 1, stays: true}} }
 	left := m.out.Left
+	if f, ok := m.flow(m.out.Limit); ok && f.Share >= 0 && f.Share < tooLittle && f.Done < mib {
+		left = -1
+	}
 	switch {
 	case m.p.Stopping:
 		return m.stopping()
@@ -134,7 +137,10 @@ func (m *moment) left() []field {
 		return only("finishing")
 	}
 	said := about(left) + " left"
-	all := only(said+" ("+clock(m.now.Add(left), m.now)+")", said)
+	all := only(said)
+	if left > 2*time.Minute {
+		all = only(said+" ("+clock(m.now.Add(left), m.now)+")", said)
+	}
 	if len(m.t.Outages.Last()) > 0 {
 		all = only(said+" after the outage", said)
 	}
@@ -146,6 +152,12 @@ func (m *moment) left() []field {
 	}
 	return all
 }
+
+// Of less than this nothing can be told.
+const (
+	tooLittle = 0.01
+	mib       = 1 << 20
+)
 
 // limit is what the screen calls the stage that is the limit, "" if it shows none.
 func (m *moment) limit() string {

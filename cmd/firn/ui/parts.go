@@ -73,6 +73,8 @@ func scan(label string) part {
 		archives, bytes := Count(found, "archive"), Bytes(m.t.Bytes.Load())
 		if m.t.Final() {
 			s.text = "done"
+		} else if m.p.Stopping {
+			s.text = "stopped"
 		} else if s.text = "so far"; m.p.Last != nil && m.p.Last.Subtrees > found {
 			archives = fmt.Sprintf("%s of ~%s", Number(found), Count(m.p.Last.Subtrees, "archive"))
 		}
@@ -102,7 +104,7 @@ func within(n int64, whole string) string {
 func moving(name, label string) part {
 	return part{rows: func(m *moment, _ *Options) []screenRow {
 		f, ok := m.flow(name)
-		if !ok {
+		if !ok || m.p.Stopping && f.Total == 0 {
 			return nil
 		}
 		return []screenRow{{label: label, rank: 2, stage: &stage{share: f.Share, amount: amount(f), rate: m.rate(f), limit: m.out.Limit == name}}}

@@ -20,7 +20,6 @@ import (
 )
 
 const (
-	mib = 1 << 20
 	gib = 1 << 30
 	tib = 1 << 40
 )
