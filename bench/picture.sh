@@ -32,7 +32,7 @@ type_backup() {
 prompt
 sleep 5 # a tree that was changed a moment ago is read again by the second run
 type_backup
-until copy | grep -qE '^ +([3-9][0-9]|100)% \||done:'; do sleep 0.2; done
+until "${screen[@]}" capture-pane -p | grep -qE '^  read +[^ ]+ +([3-9][0-9]|100) %|done:'; do sleep 0.2; done
 copy >"$work/halfway"
 prompt
 type_backup

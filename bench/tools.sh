@@ -6,7 +6,7 @@
 set -euo pipefail
 packages() {
   case $1 in
-    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm; zsh zsh; fish fish; dh_bash-completion bash-completion; man man-db; mandoc mandoc; rpm rpm; systemd-analyze systemd; prometheus prometheus; promtool prometheus; prometheus-node-exporter prometheus-node-exporter" ;;
+    test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm; zsh zsh; fish fish; dh_bash-completion bash-completion; man man-db; mandoc mandoc; rpm rpm; systemd-analyze systemd; prometheus prometheus; promtool prometheus; prometheus-node-exporter prometheus-node-exporter; chromium chromium" ;;
     peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
     links) echo "aws awscli; rclone rclone" ;;
     *) echo "usage: $0 test|peers|links ..." >&2; exit 2 ;;

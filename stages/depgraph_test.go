@@ -96,7 +96,7 @@ var layers = []struct {
 }
 
 var (
-	operations = []string{"firn/stages/backup", "firn/stages/restore", "firn/stages/verify", "firn/stages/rebuild", "firn/stages/browse", "firn/stages/doctor"}
+	operations = []string{"firn/stages/backup", "firn/stages/restore", "firn/stages/verify", "firn/stages/rebuild", "firn/stages/browse", "firn/stages/doctor", "firn/stages/bench", "firn/stages/plan"}
 	drivers    = []string{"firn/stages/store/s3", "firn/stages/store/dynamodb", "firn/stages/store/dir"}
 )
 
@@ -268,6 +268,8 @@ func TestDependencyRulesBite(t *testing.T) {
 		{"firn/stages/verify", "firn/stages/rebuild", "no other operation"},
 		{"firn/stages/rebuild", "firn/stages/restore", "no other operation"},
 		{"firn/stages/browse", "firn/stages/backup", "no other operation"},
+		{"firn/stages/bench", "firn/stages/backup", "no other operation"},
+		{"firn/stages/backup", "firn/stages/plan", "no other operation"},
 		{"firn/stages/format/codec/xz", "firn/stages/store", "but formats"},
 		{"firn/stages/format/encryption", "firn/stages/stage/upload", "but formats"},
 		{"firn/stages/format/record", "firn/pipeline", "but formats"},

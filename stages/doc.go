@@ -10,6 +10,8 @@
 //	rebuild    find ▸ lookup ▸ fetch ▸ list: writes the catalogue again
 //	browse     list, find and diff: reads the catalogue, and no archive
 //	doctor     looks at all that a backup needs before one needs it
+//	bench      measures what a backup would be limited by
+//	plan       list ▸ survey ▸ sample ▸ price: what a backup would come to at every depth
 //
 // What operations share:
 //
@@ -26,6 +28,8 @@
 //	fetch      ranges of objects, many at a time
 //	extract    tar → tree, never outside the target
 //	thaw       tiers, prices, what to do about a cold object
+//	forecast   sizes, requests and dollars of a backup before it runs
+//	sample     parts that stand for a tree, and compression measured on them
 //
 // Services, in stages/service: what lasts longer than an item.
 //
@@ -37,11 +41,11 @@
 //	fsys       system calls on open directories, extended attributes
 //
 // The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which
-// those that use AWS share), listings in few bytes a key (index), the suite that each driver passes
+// those that use AWS share; discard keeps nothing), listings in few bytes a key (index), the suite that each driver passes
 // (storetest) and faults on purpose (fault).
 //
 // Formats, in stages/format, import nothing of firn but formats: codec, hash, encryption, key,
-// record, catalogue, pick, exclude, treepath, tarfmt, crc.
+// record, catalogue, pick, exclude, treepath, tarfmt, crc, prices.
 //
 // Imports point one way: cmd → operations → job, prove → stages → services, store → formats.
 // TestDependenciesPointOneWay holds it.

@@ -67,6 +67,7 @@ type backupFlags struct {
 	output  flags.Output
 	machine machineFlags
 	watch   flags.Monitor
+	report  flags.Report
 	dryRun  bool
 	anew    bool
 	rekey   bool
@@ -85,8 +86,8 @@ func newBackupFlags() *backupFlags {
 }
 
 func (b *backupFlags) groups() flags.Groups {
-	shown := flags.NewGroup("What is printed", &b.output)
-	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "list what would be archived, and store nothing")
+	shown := flags.NewGroup("What is printed", &b.output, &b.report)
+	shown.BoolVarP(&b.dryRun, "dry-run", "n", false, "show what would be stored and what that costs, as 'firn plan' does, and store nothing")
 	where := flags.NewGroup("Where it is stored", &b.store, &b.remote, &b.key, &b.begun)
 	where.BoolVar(&b.anew, "new-store", false, "store everything again if the store is empty although an earlier run stored archives in it; without it such a run stops: the disk of the store may not be mounted")
 	where.BoolVar(&b.rekey, "rekey", false, "the key file was changed: store everything again that was made with another one; the key file is made if it is missing. Keep the old one for as long as you may need what older runs saved")
@@ -322,21 +323,32 @@ func (b *backupFlags) run(p *program) error {
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
 		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
+		report: &b.report, tree: b.tree.path,
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
-	return p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
+	words.Task = ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
+	if !b.store.IsDir() {
+		words.Task.Class = b.remote.class
+	}
+	dry := newDryRun(b)
+	err := p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)
 		if err != nil {
 			return nil, err
 		}
+		dry.watch(m, &w)
 		return backup.Start(ctx, backup.Options{
 			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers,
+			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers, Foresee: dry.foresee(),
 			NoResume: b.begun.noResume, AbortAfter: b.begun.abortAfter,
 			Host: hostname(), Firn: versionText(),
 		})
 	})
+	if b.dryRun && !b.output.Quiet && (err == nil || errors.Is(err, errIncomplete)) {
+		return errors.Join(err, dry.print(p))
+	}
+	return err
 }
 
 // open opens what a backup works with, in the order in which a mistake costs least: what is local

@@ -49,7 +49,7 @@ each archive is entered.`,
 		Example: `  firn catalogue rebuild --bucket-name my-bucket --keyfile /root/firn.key \
     --cache-path /var/cache/firn-rebuild --read-data`,
 		Args: noArguments,
-	}, []string{"bucket-name", "keyfile", "cache-path"}, r.groups(how, flags.NewGroup("What is printed", &r.output)), codesNote("catalogue rebuild"), func([]string) error { return r.run(p) })
+	}, []string{"bucket-name", "keyfile", "cache-path"}, r.groups(how, flags.NewGroup("What is printed", &r.output, &r.report)), codesNote("catalogue rebuild"), func([]string) error { return r.run(p) })
 }
 
 // rebuildFlags are the flags of firn catalogue rebuild.
@@ -59,7 +59,10 @@ type rebuildFlags struct {
 }
 
 func (r *rebuildFlags) run(p *program) error {
-	return p.operate(ui.Rebuild(), &r.output, nil, func(ctx context.Context, m *means) (*job.Handle, error) {
+	words := ui.Rebuild()
+	words.Task = ui.Task{From: r.store.Called()}
+	of := &watchedRun{command: "catalogue rebuild", report: &r.report}
+	return p.operate(words, &r.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := r.open(ctx, m, store.ToWrite); err != nil {
 			return nil, err
 		}

@@ -86,8 +86,12 @@ func outcomes(command string) []meaning {
 	switch command {
 	case "version":
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
+	case "plan":
+		done, failed, incomplete = "the plan is printed", "the tree or the store could not be looked at", "the plan lacks what could not be read; it is named"
 	case "doctor":
 		done, failed, incomplete = "nothing is wrong", "it could not be printed", "something is wrong; it is named"
+	case "bench":
+		done, failed, incomplete = "everything was measured", "nothing was measured", "something could not be measured; it is named"
 	case "backup":
 		done, incomplete = "everything is saved", "something was not saved whole, or the catalogue has changed; it is named"
 		interrupted = "interrupted: the first ^C finishes work in flight, the second cancels it"

@@ -64,6 +64,8 @@ func completion(f *pflag.Flag) cobra.CompletionFunc {
 		return choices("never", "if-older", "always")
 	case "thaw":
 		return choices("expedited\tthe fastest, and the most expensive", "standard", "bulk\tthe slowest, and the cheapest")
+	case "progress":
+		return choices("auto\tbars on a terminal, lines elsewhere", "bars", "lines", "json", "none")
 	case "upload-workers", "fetch-workers":
 		return choices("auto")
 	}

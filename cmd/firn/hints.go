@@ -12,10 +12,12 @@ import (
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/monitor"
+	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
+	"firn/stages/format/prices"
 	"firn/stages/job"
 	"firn/stages/restore"
 	"firn/stages/service/fsys"
@@ -143,11 +145,19 @@ var hints = []func(error) string{
 	as(always[*spool.WriteError]("free some space, name another --cache-path, or lower --spool-limit"), full...),
 	is(spool.ErrDamaged, "check that disk, or name another --cache-path"),
 
+	as(always[*prices.MissingError]("'firn plan --prices FILE' takes others, in the format of 'firn plan --print-prices'")),
+
 	as(always[*monitor.FileError]("make that directory, or name another --metrics-file"), fs.ErrNotExist),
 	as(always[*monitor.FileError]("let this user write there, or name another --metrics-file"), fs.ErrPermission, syscall.EROFS),
 	as(always[*monitor.AddressError]("another run of firn may use it: name another --metrics-address"), syscall.EADDRINUSE),
 	as(always[*monitor.AddressError]("name an address of this machine as --metrics-address")),
 	as(always[*monitor.PingError]("check --ping-url, and whether this machine reaches that host")),
+
+	is(page.ErrForeign, "remove that file, or name another --report"),
+	is(page.ErrNoFile, "name another --report"),
+	as(always[*page.FileError]("make that directory, or name another --report"), fs.ErrNotExist),
+	as(always[*page.FileError]("free some space, or name another --report"), full...),
+	as(always[*page.FileError]("let this user write there, or name another --report"), fs.ErrPermission, syscall.EROFS),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),

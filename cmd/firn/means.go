@@ -100,8 +100,11 @@ func openTable(ctx context.Context, aws awsconf.Options, endpoint, name string) 
 	return table, nil
 }
 
-// storeDir is the directory of a directory store; "" for any other store.
+// storeDir is the directory of a directory store; "" for any other store, and for none.
 func storeDir(s store.Store) string {
+	if s == nil {
+		return ""
+	}
 	if u, err := url.Parse(s.URL()); err == nil && u.Scheme == "file" {
 		return u.Path
 	}
@@ -167,6 +170,7 @@ type readFlags struct {
 	output flags.Output
 	fetch  flags.Fetch
 	watch  flags.Monitor
+	report flags.Report
 }
 
 // groups are the flags, with those that a command has of its own in the middle.
@@ -177,7 +181,10 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 
 // watched are those of groups' Monitor for a command, whose runs differ by one more label.
 func (r *readFlags) watched(command, label, value string) *watchedRun {
-	return &watchedRun{flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value}}
+	return &watchedRun{
+		flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value},
+		report: &r.report,
+	}
 }
 
 // open opens what an operation that reads archives works with. It makes no key file, and a cache

@@ -56,9 +56,12 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	ctx, totals := p.signals.ctx, new(report.Totals)
 	m := &means{Means: job.Means{Totals: totals, Traffic: new(store.Traffic)}}
 	printer := newWatch(of, words, ui.New(ui.Options{
-		Operation: words, JSON: o.JSON, Quiet: o.Quiet, Verbose: o.Verbose, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
+		Operation: words, JSON: o.JSON, Stages: o.Stages, Quiet: o.Quiet, Verbose: o.Verbose, Progress: o.Progress, Hint: eventHint, Stdout: p.stdout, Stderr: p.stderr,
 	}, totals), m)
 	defer printer.Stop()
+	status := printer.Status
+	p.signals.status.Store(&status)
+	defer p.signals.status.Store(nil)
 	m.Report, m.outages = printer, &outages{to: printer, totals: totals}
 	tell := func(text string) { m.warn(text) }
 	p.signals.tell.Store(&tell)

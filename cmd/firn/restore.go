@@ -68,7 +68,7 @@ type restoreFlags struct {
 }
 
 func (r *restoreFlags) all() flags.Groups {
-	shown := flags.NewGroup("What is printed", &r.output)
+	shown := flags.NewGroup("What is printed", &r.output, &r.report)
 	shown.BoolVarP(&r.dryRun, "dry-run", "n", false, "list the archives that would be restored, and fetch nothing")
 	return r.groups(
 		flags.NewGroup("What is restored, and how", &r.choice, &r.target, &r.limits),
@@ -127,7 +127,9 @@ func (r *restoreFlags) run(p *program) error {
 	}()
 	of := r.watched("restore", "path", r.target.path)
 	of.dryRun = r.dryRun
-	return p.operate(ui.Restore(), &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
+	words := ui.Restore()
+	words.Task = ui.Task{From: r.store.Called(), To: r.target.path}
+	return p.operate(words, &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
 		if err := r.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}

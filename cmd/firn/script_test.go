@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,10 +190,13 @@ func fails(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// lineTime is the time in front of a line that was printed while a run was under way.
+var lineTime = regexp.MustCompile(`(?m)^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d `)
+
 // oneLine makes sure that the last command said one thing on standard error,
 // and nothing else.
 func oneLine(ts *testscript.TestScript, _ bool, _ []string) {
-	said := ts.ReadFile("stderr")
+	said := lineTime.ReplaceAllString(ts.ReadFile("stderr"), "")
 	if !strings.HasPrefix(said, "firn: ") || strings.Count(said, "\n") != 1 || ts.ReadFile("stdout") != "" {
 		ts.Fatalf("not one line of error, or something beside it")
 	}

@@ -16,14 +16,16 @@ type signals struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	ch     chan os.Signal
+	asked  chan os.Signal // how far the run is
 	done   chan struct{}
 
-	soft atomic.Pointer[func()]            // what the next signal does; nil: it cancels
-	tell atomic.Pointer[func(text string)] // prints a message about a signal
+	soft   atomic.Pointer[func()]            // what the next signal does; nil: it cancels
+	status atomic.Pointer[func()]            // says how far the run is; nil: there is none
+	tell   atomic.Pointer[func(text string)] // prints a message about a signal
 }
 
 func catchSignals(stderr io.Writer) *signals {
-	s := &signals{ch: make(chan os.Signal, 3), done: make(chan struct{})}
+	s := &signals{ch: make(chan os.Signal, 3), asked: make(chan os.Signal, 1), done: make(chan struct{})}
 	tell := func(text string) { fmt.Fprintln(stderr, "\nfirn:", text) }
 	s.tell.Store(&tell)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -32,8 +34,21 @@ func catchSignals(stderr io.Writer) *signals {
 		signal.Notify(s.ch, syscall.SIGHUP)
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or a closed pipe of our output would kill a backup
+	if len(statusSignals) > 0 {
+		signal.Notify(s.asked, statusSignals...)
+	}
 	go s.watch()
+	go s.answer()
 	return s
+}
+
+// answer says how far the run is whenever a signal asks.
+func (s *signals) answer() {
+	for range s.asked {
+		if status := s.status.Load(); status != nil {
+			(*status)()
+		}
+	}
 }
 
 func (s *signals) watch() {
@@ -52,7 +67,9 @@ func (s *signals) watch() {
 
 func (s *signals) end() {
 	signal.Stop(s.ch)
+	signal.Stop(s.asked)
 	close(s.ch)
+	close(s.asked)
 	<-s.done
 	s.cancel(nil)
 }

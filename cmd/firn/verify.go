@@ -69,7 +69,7 @@ type verifyFlags struct {
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output), flags.NewGroup("Monitoring", &v.watch))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch))
 }
 
 // levelFlags say how closely to look.
@@ -119,7 +119,9 @@ func (l *levelFlags) name() string {
 }
 
 func (v *verifyFlags) run(p *program) error {
-	return p.operate(ui.Verify(), &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
+	words := ui.Verify()
+	words.Task = ui.Task{From: v.store.Called()}
+	return p.operate(words, &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := v.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}

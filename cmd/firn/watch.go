@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/monitor"
+	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
 	"firn/stages/service/report"
 )
@@ -17,8 +19,11 @@ import (
 type watchedRun struct {
 	flags   flags.Monitor
 	command string
-	labels  map[string]string // that tell its metrics from those of other runs
+	labels  map[string]string // that tell its metrics from those of other runs; nil: it has none
 	dryRun  bool              // nobody is told: it does not do what is watched
+
+	report *flags.Report
+	tree   string // that it reads; "" for none
 }
 
 // name is what the state file calls runs of this kind.
@@ -28,6 +33,7 @@ func (w *watchedRun) name() string { return w.command + " " + fmt.Sprint(w.label
 type watch struct {
 	ui.Printer
 	monitor *monitor.Monitor
+	page    *page.Page
 	of      *watchedRun
 	past    *report.Past // the last run like this one; nil if none is known
 	last    lastLines
@@ -44,10 +50,15 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 	if of.flags.Ping != "" {
 		w.lines = ui.New(ui.Options{Operation: words, Hint: eventHint, Stdout: io.Discard, Stderr: &w.last}, m.Totals)
 	}
+	w.page = page.Start(page.Options{
+		File: of.report.File, AtEnds: of.tree != "" && inside(filepath.Dir(of.report.File), of.tree),
+		Command: of.command, From: words.Task.From, To: words.Task.To, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
+		Totals: m.Totals, Teller: ui.NewTeller(ui.Options{Operation: words, Hint: eventHint}, m.Totals), Warn: w.warn,
+	})
 	w.monitor = monitor.Start(monitor.Options{
 		File: of.flags.File, Address: of.flags.Address, Ping: of.flags.Ping,
 		Command: of.command, Labels: of.labels, Version: versionText(), Totals: m.Totals, Tally: &m.tally,
-		Warn: func(err error) { w.print(report.Event{Kind: report.Warning, Err: err}) }, Said: w.last.all,
+		Warn: w.warn, Said: w.last.all,
 	})
 	return w
 }
@@ -55,8 +66,12 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 // Event implements report.Reporter.
 func (w *watch) Event(e report.Event) {
 	w.monitor.Event(e)
+	w.page.Event(e)
 	w.print(e)
 }
+
+// warn tells the user of what somebody else is not told.
+func (w *watch) warn(err error) { w.print(report.Event{Kind: report.Warning, Err: err}) }
 
 func (w *watch) print(e report.Event) {
 	if w.lines != nil {
@@ -77,12 +92,15 @@ func (w *watch) started(m *means, progress func() report.Progress) {
 		return p
 	}
 	w.monitor.Watch(seeded)
+	w.page.Watch(seeded)
 	w.Start(seeded)
 }
 
 // failed tells of a run that did not start.
 func (w *watch) failed(err error) {
-	fmt.Fprintln(&w.last, "firn:", ui.JoinHint(ui.Message(err), hint(err)))
+	why := ui.JoinHint(ui.Message(err), hint(err))
+	fmt.Fprintln(&w.last, "firn:", why)
+	w.page.Fail(exitCode(err), why)
 	w.monitor.Finish(exitCode(err))
 }
 
@@ -91,6 +109,7 @@ func (w *watch) ended(s report.Summary, err error) {
 	if w.lines != nil {
 		w.lines.Finish(s)
 	}
+	w.page.Finish(exitCode(err), s)
 	w.monitor.Finish(exitCode(err))
 	w.Finish(s)
 }
@@ -98,7 +117,7 @@ func (w *watch) ended(s report.Summary, err error) {
 // keep notes in the state file what a run did that reached its end, and whether that was everything,
 // for later runs.
 func (w *watch) keep(m *means, s report.Summary, all bool) {
-	if w.of == nil || m.state == nil || s.Err != nil {
+	if w.of == nil || w.of.labels == nil || m.state == nil || s.Err != nil {
 		return
 	}
 	err := m.state.KeepPast(w.of.name(), s.Past(m.Totals, time.Now()))

@@ -243,3 +243,46 @@ func TestNobodyToTell(t *testing.T) {
 		}
 	}
 }
+
+// The page of a run that was killed says so, that of an interrupted one what was done until then.
+func TestReported(t *testing.T) {
+	s := newSite(t, []string{"a"})
+	file := filepath.Join(s.dir, "report.html")
+	page := func(want ...string) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(t, string(text), want...)
+		if strings.Contains(string(text), s.server.Secret) {
+			t.Error("the page has the secret key")
+		}
+	}
+	reached, release := s.hold("UploadPart", 1)
+	p := s.start("--report", file)
+	<-reached
+	p.signal(os.Interrupt)
+	p.until("stopping: ")
+	release()
+	if code := p.end(); code != exitInterrupted {
+		t.Errorf("exit code %d:\n%s", code, p.said.String())
+	}
+	page(`class="verdict warn"`, "stopped: what was begun is saved, the rest is left for the next run", "<dt>saved</dt>")
+
+	reached, release = s.hold("PutObject", 1)
+	p = s.start("--report", file)
+	<-reached
+	p.signal(os.Kill)
+	release()
+	p.end()
+	page("under way", "A page that stays like this is of a run that was killed")
+
+	s.proxy.SetRule(func(c harness.Call) harness.Fault { return harness.AccessDenied() })
+	s.run(exitFailed, "--report", file)
+	page(`class="verdict bad"`, "Access Denied")
+	s.proxy.SetRule(nil)
+
+	s.run(exitDone, "--report", file)
+	page(`class="verdict good"`, "done: everything is saved")
+}

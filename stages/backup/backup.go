@@ -14,6 +14,7 @@ import (
 	"firn/stages/service/report"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/upload"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
@@ -106,6 +107,11 @@ func (b *backup) lookup(ctx context.Context, batch []*subtree, emit func(*subtre
 }
 
 func (b *backup) wouldSave(_ context.Context, s *subtree) error {
+	what := forecast.New
+	if s.known.Stored {
+		what = forecast.Changed
+	}
+	s.foresee(what)
 	s.report(report.WouldSave)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"firn/stages/service/report"
 	"firn/stages/service/state"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 )
 
 // concerns reports whether a run of a backup path may list archives of the tree.
@@ -189,6 +190,7 @@ func (b *backup) unchanged(ctx context.Context, s *subtree) error {
 	if entry != *s.seen {
 		b.remember(s, entry)
 	}
+	s.foresee(forecast.Unchanged)
 	s.report(report.Unchanged)
 	return nil
 }

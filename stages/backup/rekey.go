@@ -85,7 +85,7 @@ func (b *backup) usedKey() bool {
 
 // foreignArchive returns the first archive of the tree if it was made with another key file, else "".
 func (b *backup) foreignArchive(ctx context.Context) (string, error) {
-	key, err := job.FirstArchive(ctx, b.Store, b.keySpace()...)
+	key, err := job.FirstArchive(ctx, b.Store, b.tree.KeySpace()...)
 	if err != nil || key == "" {
 		return "", err
 	}

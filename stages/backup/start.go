@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +23,7 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/lock"
 	"firn/stages/stage/pack"
 	"firn/stages/stage/upload"
@@ -53,7 +52,10 @@ type Options struct {
 	// AbortAfter is the age from which an upload that nobody completes is aborted, whoever began it.
 	AbortAfter time.Duration
 
-	DryRun  bool // scan and ask; archive and store nothing
+	DryRun bool // scan and ask; archive and store nothing
+	// Foresee is told of each archive of a dry run, and what would become of it, from any goroutine;
+	// nil is allowed.
+	Foresee func(forecast.Archive)
 	Workers Workers
 
 	Host, Firn string // for the catalogue: whose tree it is, and the version of firn
@@ -224,7 +226,7 @@ func (e *EmptyStoreError) Error() string {
 // has neither an archive nor a catalogue where they were. It asks the store only if there is no list
 // of entries either.
 func (b *backup) checkStore(ctx context.Context) error {
-	keys := b.keySpace()
+	keys := b.tree.KeySpace()
 	if b.options.NewStore || len(b.journal.packs) > 0 || !b.options.State.Knows(b.stateName, keys...) {
 		return nil
 	}
@@ -292,7 +294,7 @@ func (b *backup) abortUploads(ctx context.Context) error {
 
 // abortArchives aborts old uploads of archives of the tree.
 func (b *backup) abortArchives(ctx context.Context) (aborted int, err error) {
-	for _, prefix := range b.keySpace() {
+	for _, prefix := range b.tree.KeySpace() {
 		err = b.Store.Uploads(ctx, prefix, func(u store.PendingUpload) error {
 			if u.Key != "" && !job.IsArchive(u.Key) || u.Age < b.options.AbortAfter || b.uploads.owns(u) {
 				return nil // a directory store lists uploads that have no key yet
@@ -308,27 +310,6 @@ func (b *backup) abortArchives(ctx context.Context) (aborted int, err error) {
 		}
 	}
 	return aborted, err
-}
-
-// longestListed is the length in bytes up to which all keys of one tree have a common prefix:
-// longer keys may be shortened.
-const longestListed = 512
-
-// keySpace returns the prefixes of the keys of the tree.
-func (b *backup) keySpace() []string {
-	root := b.tree.Path()
-	if root == "/" || root == "." {
-		return []string{key.Prefix(b.walking.Prefix)}
-	}
-	base := strings.TrimSuffix(key.Full(b.walking.Prefix, root, b.walking.Ext), "."+b.walking.Ext)
-	if len(base) > longestListed {
-		cut := longestListed
-		for !utf8.RuneStart(base[cut]) {
-			cut--
-		}
-		return []string{base[:cut]}
-	}
-	return []string{base + ".tar.", base + "/"}
 }
 
 // begin adds the stages and makes what they work with.
@@ -356,7 +337,7 @@ func (b *backup) begin(ctx context.Context) {
 	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
 	b.Run.Go(func(ctx context.Context) error {
 		defer close(b.learned)
-		if err := listing.Read(ctx, b.Store, b.keySpace()...); err != nil {
+		if err := listing.Read(ctx, b.Store, b.tree.KeySpace()...); err != nil {
 			return err
 		}
 		return b.learn(ctx)

@@ -16,6 +16,7 @@ import (
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
 	"firn/stages/stage/check"
+	"firn/stages/stage/forecast"
 	"firn/stages/stage/walk"
 	"firn/stages/store"
 )
@@ -87,9 +88,16 @@ func (s *subtree) giveUp(err error) error {
 	return err
 }
 
+// foresee tells who plans what becomes of the subtree.
+func (s *subtree) foresee(what forecast.What) {
+	if tell := s.backup.options.Foresee; tell != nil {
+		tell(forecast.Archive{Sum: s.scan.Sum, Path: []byte(s.Path), Shell: s.Shell, Socket: s.scan.Socket, What: what})
+	}
+}
+
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
 }
 
 // plan notes whether s is to be saved.

@@ -173,7 +173,7 @@ func (u *uploads) end(ctx context.Context) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for key, begun := range u.begun {
-		if slices.ContainsFunc(u.keySpace(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+		if slices.ContainsFunc(u.tree.KeySpace(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
 			u.drop(ctx, key, begun)
 			delete(u.begun, key)
 		}

@@ -164,7 +164,7 @@ func (r *rebuild) enter(ctx context.Context, a *item) error {
 		return pipeline.Fatal(err)
 	}
 	r.count(&a.Line)
-	e := report.Event{Kind: report.Entered, Path: a.Line.Path, Key: a.Line.Key, Source: a.Line.Bytes, Stored: a.Object.Size}
+	e := report.Event{Kind: report.Entered, Path: a.Line.Path, Key: a.Line.Key, Source: a.Line.Bytes, Stored: a.Object.Size, Took: a.Task.Took()}
 	if a.unproven != nil {
 		e.Kind, e.Err, e.Problem = report.Unproven, fmt.Errorf("%w; it is in the catalogue without an HMAC", a.unproven), report.ProblemUnproven
 	}

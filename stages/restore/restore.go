@@ -277,6 +277,7 @@ func (r *restore) settle(_ context.Context, batch []written) error {
 		}
 		r.Report.Event(report.Event{
 			Kind: report.Restored, Path: w.item.Line.Path, Key: w.item.Line.Key, Source: w.result.Bytes, Stored: w.item.Object.Size,
+			Took: w.item.Task.Took(),
 		})
 	}
 	return nil

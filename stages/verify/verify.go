@@ -183,6 +183,6 @@ func (v *verify) settle(a *item, kind report.Kind, err error) {
 	}
 	v.Report.Event(report.Event{
 		Kind: kind, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: prove.ProblemOf(err),
-		Stored: a.size, Source: a.Line.Bytes,
+		Stored: a.size, Source: a.Line.Bytes, Took: a.Task.Took(),
 	})
 }

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"firn/cmd/firn/ui"
 	"firn/stages/format/key"
 	"firn/stages/format/pick"
 	"firn/stages/job"
@@ -24,6 +26,21 @@ type Store struct {
 	Bandwidth                 Bandwidth
 	RetryFor                  time.Duration // 0: for ever
 }
+
+// Called is what people are told of the place of the archives.
+func (s *Store) Called() string {
+	called := s.Bucket
+	if !s.IsDir() {
+		called = "s3://" + called
+	}
+	if prefix := strings.Trim(s.Prefix, "/"); prefix != "" {
+		called += "/" + prefix
+	}
+	return called
+}
+
+// IsDir reports whether the store is a directory.
+func (s *Store) IsDir() bool { return strings.HasPrefix(s.Bucket, "file:") }
 
 func (s *Store) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Bucket, "bucket-name", "", "name of the `bucket` that holds the archives, or file:///path for a directory")
@@ -115,18 +132,28 @@ func (c *Cache) Validate(f *pflag.FlagSet) error {
 // Output is what an operation prints.
 type Output struct {
 	JSON, Quiet, Verbose bool
+	Stages               bool // with JSON: progress has all that is known of each stage
+	Progress             ui.Mode
 	VerboseUsage         string
 }
 
 func (o *Output) AddFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.JSON, "json", false, "print one JSON object a line on standard output")
+	f.Var((*jsonOutput)(o), "json", "print one JSON object a line on standard output; with --json=full, progress has all that is known of each stage")
+	f.Lookup("json").NoOptDefVal = "true"
+	o.Progress = ui.Auto
+	f.Var((*mode)(&o.Progress), "progress", "`how` progress is shown: as bars, as lines (one every 30 seconds), as json (an object every 5 seconds, on standard error, or with --json on standard output) or none; auto takes bars on a terminal and lines elsewhere")
 	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print warnings and errors only")
 	f.BoolVarP(&o.Verbose, "verbose", "v", false, o.VerboseUsage)
 }
 
 func (o *Output) Validate(*pflag.FlagSet) error {
-	if o.Quiet && (o.JSON || o.Verbose) {
+	switch {
+	case o.Quiet && (o.JSON || o.Verbose):
 		return errors.New("--quiet contradicts --json and --verbose: give one of them")
+	case o.Quiet && o.Progress != ui.Auto && o.Progress != ui.None:
+		return fmt.Errorf("--quiet contradicts --progress %s: give one of them", o.Progress)
+	case o.JSON && (o.Progress == ui.Bars || o.Progress == ui.Lines):
+		return fmt.Errorf("--json contradicts --progress %s: give one of them", o.Progress)
 	}
 	return nil
 }

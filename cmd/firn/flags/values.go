@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"firn/cmd/firn/ui"
 )
 
 // number is a whole number as a flag.
@@ -118,3 +121,54 @@ func Dollars(f *pflag.FlagSet, to **float64, name, usage string) {
 		return nil
 	})
 }
+
+// jsonOutput is the flag of an Output's JSON: true, false or full.
+type jsonOutput Output
+
+// Set implements pflag.Value.
+func (j *jsonOutput) Set(text string) error {
+	if j.Stages = text == full; j.Stages {
+		j.JSON = true
+		return nil
+	}
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return errors.New("write true, false or full")
+	}
+	j.JSON = on
+	return nil
+}
+
+const full = "full"
+
+// String implements pflag.Value.
+func (j *jsonOutput) String() string {
+	if j.Stages {
+		return full
+	}
+	return strconv.FormatBool(j.JSON)
+}
+
+// Type implements pflag.Value: it may be given without a value.
+func (j *jsonOutput) Type() string { return "bool" }
+
+// IsBoolFlag reports that it may be given without a value.
+func (j *jsonOutput) IsBoolFlag() bool { return true }
+
+// mode is how progress is shown, as a flag.
+type mode ui.Mode
+
+// Set implements pflag.Value.
+func (m *mode) Set(text string) error {
+	if text = strings.TrimSpace(text); !slices.Contains(ui.Modes(), ui.Mode(text)) {
+		return errors.New("write auto, bars, lines, json or none")
+	}
+	*m = mode(text)
+	return nil
+}
+
+// String implements pflag.Value.
+func (m *mode) String() string { return string(*m) }
+
+// Type implements pflag.Value.
+func (m *mode) Type() string { return "string" }

@@ -99,7 +99,10 @@ func noteOf(r catalogue.Run) string {
 }
 
 // aligned returns rows in columns. A cell that begins with "<" is aligned to the right.
-func aligned(rows [][]string) (lines []string) {
+func aligned(rows [][]string) (lines []string) { return alignedBy(rows, "  ") }
+
+// alignedBy is aligned with another gap between columns.
+func alignedBy(rows [][]string, gap string) (lines []string) {
 	var widths []int
 	width := func(cell string) int { return utf8.RuneCountInString(strings.TrimPrefix(cell, "<")) }
 	for _, row := range rows {
@@ -119,7 +122,7 @@ func aligned(rows [][]string) (lines []string) {
 			} else {
 				b.WriteString(cell + space)
 			}
-			b.WriteString("  ")
+			b.WriteString(gap)
 		}
 		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}

@@ -22,9 +22,12 @@ type jsonPrinter struct {
 	now    func() time.Time
 	stop   func() // ends the progress
 
-	mu      sync.Mutex
-	out     *json.Encoder
-	outages outageLog
+	mu       sync.Mutex
+	out      *json.Encoder
+	outages  outageLog
+	progress func() report.Progress // nil before Start
+	observer report.Observer
+	told     tally
 }
 
 func newJSON(o Options, t *report.Totals) *jsonPrinter {
@@ -68,6 +71,9 @@ type jsonWaits struct {
 }
 
 func (p *jsonPrinter) Event(e report.Event) {
+	p.mu.Lock()
+	p.told.add(e.Kind)
+	p.mu.Unlock()
 	j := jsonEvent{
 		Time: p.now(), Event: e.Kind, Path: e.Path, Key: e.Key, Text: e.Text, Source: e.Source, Stored: e.Stored,
 		Class: e.Class, Tier: e.Tier, Problem: e.Problem, Run: e.Run, RawPath: Base64(e.Path),
@@ -167,11 +173,11 @@ type jsonChecks struct {
 }
 
 // checks reads the counters; other operations have none.
-func (p *jsonPrinter) checks() *jsonChecks {
-	if !p.o.Operation.checks {
+func (o *Options) jsonChecks(t *report.Totals) *jsonChecks {
+	if !o.Operation.checks {
 		return nil
 	}
-	c := &p.totals.Checks
+	c := &t.Checks
 	return &jsonChecks{
 		Verified: c.Verified.Load(), Damaged: c.Damaged.Load(), NotRead: c.NotRead.Load(), Replaced: c.Replaced.Load(),
 		OtherKey: c.OtherKey.Load(), Unknown: c.Unknown.Load(), Catalogue: c.Catalogue.Load(), Older: c.Older.Load(), Lost: c.Lost.Load(),
@@ -181,20 +187,69 @@ func (p *jsonPrinter) checks() *jsonChecks {
 }
 
 type jsonProgress struct {
-	Time         time.Time   `json:"time" doc:"when it was printed (RFC 3339)"`
-	Event        string      `json:"event" doc:"progress or summary"`
-	Seconds      float64     `json:"seconds" doc:"time since the start"`
-	Subtrees     int64       `json:"subtrees" doc:"subtrees or archives found so far"`
-	Entries      int64       `json:"entries" doc:"entries in them"`
-	SourceBytes  int64       `json:"source_bytes" doc:"bytes to read, as far as they are found"`
-	Final        bool        `json:"scan_complete" doc:"whether everything is found"`
-	ReadBytes    int64       `json:"read_bytes" doc:"of source_bytes, those that are read or skipped"`
+	Time        time.Time `json:"time" doc:"when it was printed (RFC 3339)"`
+	Event       string    `json:"event" doc:"progress or summary"`
+	Seconds     float64   `json:"seconds" doc:"time since the start"`
+	Subtrees    int64     `json:"subtrees" doc:"subtrees or archives found so far"`
+	Done        int64     `json:"done" doc:"of them those that are done: stored, restored or verified, skipped or failed"`
+	Final       bool      `json:"scan_complete" doc:"whether everything is found"`
+	SourceBytes int64     `json:"source_bytes" doc:"bytes to read, as far as they are found"`
+	ReadBytes   int64     `json:"read_bytes" doc:"of source_bytes, those that are read or skipped"`
+	Sent        int64     `json:"sent_bytes,omitempty" doc:"bytes of objects that left for the store"`
+	ToSend      int64     `json:"to_send_bytes,omitempty" doc:"backup: how many that will be in all; estimated from the ratio so far until all is read"`
+	Received    int64     `json:"received_bytes,omitempty" doc:"bytes of objects that came from the store"`
+	Left        *float64  `json:"left_seconds,omitempty" doc:"how long the slowest stage will still take, at its rate of the last minute; missing if that is not known yet"`
+	Limit       string    `json:"limit,omitempty" doc:"that stage"`
+	Failed      int64     `json:"failed" doc:"subtrees or archives that failed"`
+	EntryFaults int64     `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
+	Outage      bool      `json:"outage,omitempty" doc:"whether a service is not reached now"`
+	Stopping    bool      `json:"stopping,omitempty" doc:"whether the run was stopped, and finishes what is in work"`
+}
+
+// object is a moment as a small JSON object.
+func (m *moment) object() jsonProgress {
+	t := m.t
+	j := jsonProgress{
+		Time: m.now, Event: "progress", Seconds: m.p.Elapsed.Round(time.Millisecond).Seconds(), Subtrees: t.Subtrees.Load(), Done: t.DoneSubtrees.Load(), Final: t.Final(),
+		SourceBytes: t.Bytes.Load(), ReadBytes: m.read(), Sent: m.p.Sent, Received: m.p.Received, Limit: m.out.Limit,
+		Failed: t.Failed.Load(), EntryFaults: t.Faults.Load(), Outage: len(t.Outages.Last()) > 0, Stopping: m.p.Stopping,
+	}
+	if f, ok := m.flow(report.StageUpload); ok {
+		j.ToSend = f.Total
+	}
+	if m.out.Left >= 0 {
+		left := m.out.Left.Round(time.Second).Seconds()
+		j.Left = &left
+	}
+	return j
+}
+
+// read is how many bytes of what was found are read. What was skipped counts as read.
+func (m *moment) read() int64 {
+	done := m.t.UnreadBytes.Load()
+	for _, c := range m.p.Stages {
+		switch c.Stage {
+		case report.StageArchive:
+			done += c.BytesOut
+		case report.StageFetch:
+			done += c.BytesIn
+		}
+	}
+	return min(done, m.t.Bytes.Load())
+}
+
+// jsonAll is all that is known of a run at one time.
+type jsonAll struct {
+	jsonProgress
+	jsonMore
+}
+
+type jsonMore struct {
+	Entries      int64       `json:"entries" doc:"entries in what was found"`
 	Saved        int64       `json:"saved" doc:"subtrees saved"`
 	Unchanged    int64       `json:"unchanged" doc:"subtrees skipped without reading them"`
 	Identical    int64       `json:"identical" doc:"subtrees read, of which the store already holds the content"`
 	Adopted      int64       `json:"adopted" doc:"archives for which only their own metadata vouch, for they were not read"`
-	Failed       int64       `json:"failed" doc:"subtrees or archives that failed"`
-	EntryFaults  int64       `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
 	Changed      int64       `json:"entries_changed" doc:"entries that changed while they were read"`
 	ReadAgain    int64       `json:"read_again" doc:"subtrees that were read again, because entries changed while they were read"`
 	Skipped      int64       `json:"entries_skipped" doc:"entries that no archive can hold"`
@@ -217,24 +272,28 @@ type jsonProgress struct {
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
 
-func (p *jsonPrinter) progress(event string, now report.Progress) jsonProgress {
-	t := p.totals
-	done, found := progressOf(now, t)
-	outages, lost := t.Outages.Lost(p.now())
-	return jsonProgress{
-		Outages: outages, OutageTime: lost.Seconds(),
-		Time: p.now(), Event: event, Seconds: now.Elapsed.Seconds(), Subtrees: t.Subtrees.Load(), Entries: t.Entries.Load(), SourceBytes: found, Final: t.Final(), ReadBytes: done,
-		Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(), Failed: t.Failed.Load(),
-		EntryFaults: t.Faults.Load(), Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
-		Resumed: t.UploadsResumed.Load(), Spared: t.SparedBytes.Load(), UploadsLeft: t.UploadsLeft.Load(),
-		StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
-		Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(now.Waits), Checks: p.checks(),
-		MemoryLimit: now.MemoryLimit, SpoolLimit: now.SpoolLimit, Stages: jsonStages(now.Stages),
+func (m *moment) all(o *Options) jsonAll {
+	t := m.t
+	outages, lost := t.Outages.Lost(m.now)
+	return jsonAll{
+		m.object(), jsonMore{Outages: outages, OutageTime: lost.Seconds(), Entries: t.Entries.Load(),
+			Saved: t.Saved.Load(), Unchanged: t.Unchanged.Load(), Identical: t.Identical.Load(), Adopted: t.Adopted.Load(),
+			Changed: t.Changed.Load(), ReadAgain: t.ReadAgain.Load(), Skipped: t.LeftOut.Load(),
+			Resumed: t.UploadsResumed.Load(), Spared: t.SparedBytes.Load(), UploadsLeft: t.UploadsLeft.Load(),
+			StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
+			Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(m.p.Waits), Checks: o.jsonChecks(t),
+			MemoryLimit: m.p.MemoryLimit, SpoolLimit: m.p.SpoolLimit, Stages: jsonStages(m.p.Stages),
+		},
 	}
 }
 
 type jsonSummary struct {
-	jsonProgress
+	jsonAll
+	jsonEnd
+}
+
+// jsonEnd is what only the summary has.
+type jsonEnd struct {
 	Complete   bool   `json:"complete" doc:"summary only: whether everything was done without a fault"`
 	DryRun     bool   `json:"dry_run" doc:"summary only"`
 	Error      string `json:"error,omitempty" doc:"summary only: why the run ended early"`
@@ -245,7 +304,36 @@ type jsonSummary struct {
 }
 
 func (p *jsonPrinter) Start(progress func() report.Progress) {
-	p.stop = every(jsonEvery, func() { p.print(p.progress("progress", progress())) })
+	p.mu.Lock()
+	p.progress = progress
+	p.mu.Unlock()
+	if p.o.Progress != None {
+		p.stop = every(jsonEvery, p.Status)
+	}
+}
+
+// Status prints progress, if the run has begun.
+func (p *jsonPrinter) Status() {
+	p.mu.Lock()
+	progress := p.progress
+	p.mu.Unlock()
+	if progress == nil {
+		return
+	}
+	m := p.moment(progress())
+	if p.o.Stages {
+		p.print(m.all(&p.o))
+	} else {
+		p.print(m.object())
+	}
+}
+
+func (p *jsonPrinter) moment(now report.Progress) *moment {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &moment{now: p.now(), p: now, t: p.totals, told: p.told}
+	m.out = p.observer.Look(now, p.totals, m.now)
+	return m
 }
 
 // Stop may be called more than once.
@@ -259,9 +347,10 @@ func (p *jsonPrinter) Stop() {
 func (p *jsonPrinter) Finish(s report.Summary) {
 	p.Stop()
 	j := jsonSummary{
-		jsonProgress: p.progress("summary", s.Progress), Complete: s.Complete(p.totals), DryRun: s.DryRun,
-		Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak,
+		p.moment(s.Progress).all(&p.o),
+		jsonEnd{Complete: s.Complete(p.totals), DryRun: s.DryRun, Bottleneck: s.Bottleneck, Run: s.Run, MemoryPeak: s.MemoryPeak, SpoolPeak: s.SpoolPeak},
 	}
+	j.Event, j.Left, j.Limit = "summary", nil, ""
 	if s.Err != nil {
 		j.Error = JoinHint(s.Err.Error(), p.o.hint(report.Event{Err: s.Err}))
 	}

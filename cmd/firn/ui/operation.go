@@ -15,6 +15,7 @@ type Operation struct {
 	Leaving  string // what it does with what is in flight after the second one
 	// Brief: there is no progress, no soft stop, and no summary of what is complete.
 	Brief bool
+	Task  Task // what the run is called on the screen
 	// Advice says what makes a run faster that a stage was the limit of, "" if nothing is known; nil:
 	// there is none.
 	Advice func(stage string) string
@@ -22,6 +23,7 @@ type Operation struct {
 	item      string                                        // what Failed counts: "subtree"
 	catalogue string                                        // format of a NoCatalogue event
 	rows      func(report.Summary, *report.Totals) []string // what was done, in the summary
+	screen    []part                                        // rows while it runs; nil if Brief
 	checks    bool                                          // it has the counters of report.Checks
 	stopped   string                                        // the last line after the first signal
 	early     string                                        // what the last line of a run that failed begins with
@@ -36,7 +38,7 @@ type Operation struct {
 // Backup is the operation of firn backup.
 func Backup() Operation {
 	return Operation{
-		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", Leaving: "leaves the uploads to the next run", item: "subtree", rows: savedRows,
+		Done: "saved", Effect: "stored", Stopping: "what is in flight is finished, nothing new is taken", Leaving: "leaves the uploads to the next run", item: "subtree", rows: savedRows, screen: savingParts,
 		catalogue: "not noted in the catalogue: %s; the archives are stored and can be restored without it",
 		stopped:   "stopped: what was begun is saved, the rest is left for the next run",
 		all:       "done: everything is saved",
@@ -49,7 +51,7 @@ func Backup() Operation {
 // Restore is the operation of firn restore.
 func Restore() Operation {
 	return Operation{
-		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", Leaving: "ends, and the same command goes on with what is missing", item: "archive", rows: restoredRows,
+		Done: "restored", Effect: "restored", Stopping: "what is in flight is extracted, nothing new is fetched", Leaving: "ends, and the same command goes on with what is missing", item: "archive", rows: restoredRows, screen: restoringParts,
 		catalogue: "the catalogue: %s",
 		stopped:   "stopped: what was begun is restored, the rest is left for the next run",
 		all:       "done: everything is restored",
@@ -70,7 +72,7 @@ func Cat() Operation {
 // Verify is the operation of firn verify.
 func Verify() Operation {
 	return Operation{
-		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", Leaving: "ends", item: "archive", rows: verifiedRows, checks: true,
+		Done: "checked", Effect: "checked", Stopping: "what is in flight is verified, nothing new is looked at", Leaving: "ends", item: "archive", rows: verifiedRows, screen: verifyingParts, checks: true,
 		catalogue: "the catalogue: %s",
 		stopped:   "stopped: the rest was not checked",
 		damaged:   "done: something is damaged: see what is named above",
@@ -84,7 +86,7 @@ func Verify() Operation {
 // Rebuild is the operation of firn catalogue rebuild.
 func Rebuild() Operation {
 	return Operation{
-		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", Leaving: "ends", item: "archive", rows: enteredRows, checks: true,
+		Done: "entered", Effect: "entered", Stopping: "what is in flight is entered, nothing new is looked at", Leaving: "ends", item: "archive", rows: enteredRows, screen: enteringParts, checks: true,
 		stopped: "stopped: the catalogue has what was looked at, and is marked as incomplete",
 		all:     "done: every archive is in the catalogue",
 		notAll:  "done, but not every archive is entered as good: see what is named above",

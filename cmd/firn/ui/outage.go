@@ -2,10 +2,8 @@ package ui
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"firn/stages/service/report"
 )
@@ -58,7 +56,7 @@ func (l *outageLog) due(o *report.Outage, now time.Time) (due, begins bool) {
 func (p *text) outageLine(e report.Event, now time.Time) string {
 	due, begins := p.outages.due(e.Outage, now)
 	switch {
-	case !due || p.onTerminal() && e.Kind == report.OutageLasts && !e.Outage.First: // a row says it
+	case !due || p.rows && e.Kind == report.OutageLasts && !e.Outage.First: // a row says it
 		return ""
 	case begins && e.Outage.First:
 		return "firn: " + JoinHint(firstContact(e.Outage), p.o.hint(e))
@@ -86,51 +84,37 @@ func outageText(o report.Outage, now time.Time) string {
 		}
 		return fmt.Sprintf("%s %s after %s", o.Service, end, Duration(o.For))
 	}
-	next := "trying now"
-	if left := o.Next.Sub(now); left > 0 {
-		next = "next try in " + Duration(left)
-	}
-	state := "unreachable"
+	return fmt.Sprintf("%s %s for %s (%s), %s", o.Service, outageState(&o), Duration(max(now.Sub(o.Since), 0)), cause(&o), nextTry(&o, now))
+}
+
+func outageState(o *report.Outage) string {
 	if o.Busy {
-		state = "takes no requests"
+		return "takes no requests"
 	}
-	return fmt.Sprintf("%s %s for %s (%s), %s", o.Service, state, Duration(max(now.Sub(o.Since), 0)), cause(&o), next)
+	return "unreachable"
+}
+
+func nextTry(o *report.Outage, now time.Time) string {
+	if left := o.Next.Sub(now); left > 0 {
+		return "next try in " + Duration(left)
+	}
+	return "trying now"
 }
 
 func cause(o *report.Outage) string { return Plain(o.Cause) }
 
-// shorten cuts a text to a number of characters.
-func shorten(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return string([]rune(text)[:max(most-1, 0)]) + "…"
+// outageTexts are the texts of the row of an outage, from the longest to the shortest: its cause goes
+// before the time of the next try.
+func outageTexts(o report.Outage, now time.Time) []string {
+	long := outageText(o, now)
+	o.Cause = shortenName(cause(&o), mostCause)
+	state, next := o.Service+" "+outageState(&o), nextTry(&o, now)
+	lasts := fmt.Sprintf("%s for %s", state, Duration(max(now.Sub(o.Since), 0)))
+	return []string{long, outageText(o, now), lasts + ", " + next, state + ", " + next, state}
 }
 
-// outageRows are the rows below the bar, of so many columns at most: a cause is cut before the time of
-// the next try is.
-func outageRows(last []report.Outage, now time.Time, columns int) (rows []string) {
-	for _, o := range last {
-		row := "  " + outageText(o, now)
-		if more := utf8.RuneCountInString(row) - columns; more > 0 {
-			text := cause(&o)
-			o.Cause = shorten(text, max(utf8.RuneCountInString(text)-more, 1))
-			row = shorten("  "+outageText(o, now), columns)
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// rowsBelow writes rows so many rows below the cursor, in place of all that is there, and moves the
-// cursor back.
-func rowsBelow(w io.Writer, down int, rows []string) {
-	text := strings.Repeat("\n", down) + "\r\x1b[J" + strings.Join(rows, "\n") + "\r"
-	if up := down + max(len(rows)-1, 0); up > 0 {
-		text += fmt.Sprintf("\x1b[%dA", up)
-	}
-	_, _ = io.WriteString(w, text) // errors of the terminal are ignored
-}
+// mostCause is how many columns a cause takes where there is little room.
+const mostCause = 20
 
 // outageRow is the row of the summary for the time that outages took; "" if there was none.
 func outageRow(t *report.Totals, now time.Time) string {

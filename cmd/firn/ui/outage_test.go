@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"firn/pipeline"
 	"firn/stages/service/report"
@@ -42,9 +41,9 @@ func TestOutageLines(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				o := Options{Stderr: &out, Hint: func(report.Event) string { return "look" }}
-				p := newLines(o, new(report.Totals))
+				p := newText(o, new(report.Totals))
 				if terminal {
-					p.show, p.every, p.outages = newBar(&out, p.totals), barEvery, outageLog{}
+					p.showRows(newScreen(&out, &p.o))
 				}
 				since := time.Now()
 				for range 120 {
@@ -53,7 +52,7 @@ func TestOutageLines(t *testing.T) {
 				}
 				p.Event(lasting(tt.outage, since, time.Since(since), 0))
 				p.Stop()
-				lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+				lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(out.String(), "\r", "")), "\n")
 				want := []string{tt.begin, tt.end}
 				switch {
 				case terminal && !tt.outage.First:
@@ -86,12 +85,13 @@ func TestOutageRows(t *testing.T) {
 		want    string
 	}{
 		{report.Outage{Service: "S3", Cause: "connection refused"}, 79, "  S3 unreachable for 45 s (connection refused), next try in 12 s"},
-		{report.Outage{Service: "S3", Cause: strings.Repeat("ü\x1b", 50)}, 60, `  S3 unreachable for 45 s (ü\x1bü\x1bü\x…), next try in 12 s`},
-		{report.Outage{Service: "DynamoDB", Busy: true, Cause: "ProvisionedThroughputExceededException"}, 79, "  DynamoDB takes no requests for 45 s (ProvisionedThroughpu…), next try in 12 s"},
-		{report.Outage{Service: "S3", Cause: "timed out"}, 20, "  S3 unreachable fo…"},
+		{report.Outage{Service: "S3", Cause: strings.Repeat("ü\x1b", 50)}, 66, `  S3 unreachable for 45 s (ü\x1bü…x1bü\x1bü\x1b), next try in 12 s`},
+		{report.Outage{Service: "DynamoDB", Busy: true, Cause: "ProvisionedThroughputExceededException"}, 79, "  DynamoDB takes no requests for 45 s (Provis…ededException), next try in 12 s"},
+		{report.Outage{Service: "S3", Cause: "timed out"}, 40, "  S3 unreachable, next try in 12 s"},
+		{report.Outage{Service: "S3", Cause: "timed out"}, 20, "  S3 unreachable"},
 	} {
-		row := outageRows([]report.Outage{told(tt.o)}, now, tt.columns)[0]
-		if row != tt.want || utf8.RuneCountInString(row) > tt.columns {
+		r := screenRow{indented: true, left: []field{{texts: outageTexts(told(tt.o), now), stays: true}}}
+		if row := r.text(tt.columns, look{}); row != tt.want {
 			t.Errorf("%q, want %q", row, tt.want)
 		}
 	}
@@ -101,32 +101,30 @@ func TestOutageRows(t *testing.T) {
 	}
 
 	totals := new(report.Totals)
-	var out bytes.Buffer
-	b := newBar(&out, totals)
-	drawn := func(p report.Progress) string {
-		defer out.Reset()
-		b.update(p)
-		return out.String()
+	term := newTTY(80, 24, false)
+	p, _ := term.shown(Backup(), totals)
+	drawn := func() int {
+		p.update(p.show.update)
+		return len(slices.DeleteFunc(term.rows(), func(row string) bool { return !strings.Contains(row, "unreachable for") }))
 	}
-	if got := drawn(report.Progress{}); got != "" {
-		t.Errorf("drawn: %q", got)
-	}
-	outage := told(report.Outage{Service: "S3", Cause: "timed out"})
-	totals.Outages.Note(outage)
-	if got := drawn(report.Progress{}); !strings.HasPrefix(got, "\r\x1b[J  S3 unreachable for ") || strings.Contains(got, "\n") {
-		t.Errorf("before the run: %q", got)
+	totals.Outages.Note(told(report.Outage{Service: "S3", Cause: "timed out"}))
+	if n := drawn(); n != 1 || len(term.rows()) != 1 {
+		t.Errorf("before the run: %q", term.rows())
 	}
 	totals.Outages.Note(told(report.Outage{Service: "DynamoDB", Cause: "timed out"}))
-	running := report.Progress{Stages: []pipeline.Counters{{Stage: report.StageArchive, Workers: 1}}}
-	if got := drawn(running); !strings.Contains(got, "\n\n\n\r\x1b[J  S3 unreachable") || !strings.HasSuffix(got, "\r\x1b[4A") {
-		t.Errorf("below the bar: %q", got)
+	p.Start(func() report.Progress {
+		return report.Progress{Stages: []pipeline.Counters{{Stage: report.StageArchive, Workers: 1}}}
+	})
+	if n := drawn(); n != 2 || len(term.rows()) < 5 {
+		t.Errorf("among the rows: %q", term.rows())
 	}
 	for _, service := range []string{"S3", "DynamoDB"} {
 		totals.Outages.Note(report.Outage{Service: service, Since: since, For: time.Minute})
 	}
-	if got := drawn(running); !strings.HasSuffix(got, "\n\n\n\r\x1b[J\r\x1b[3A") {
-		t.Errorf("after the outage: %q", got)
+	if n := drawn(); n != 0 {
+		t.Errorf("after the outage: %q", term.rows())
 	}
+	p.Stop()
 	if got := outageRow(totals, now); got != "outages    2, in all 1 min 00 s" {
 		t.Errorf("%q", got)
 	}
@@ -156,7 +154,7 @@ func TestOutageJSON(t *testing.T) {
 			t.Errorf("%s", out.String())
 		}
 	}
-	if j := p.progress("summary", report.Progress{}); fmt.Sprint(j.Outages, j.OutageTime) != "1 67" {
+	if j := p.moment(report.Progress{}).all(&p.o); fmt.Sprint(j.Outages, j.OutageTime) != "1 67" {
 		t.Errorf("%d outages, %f s", j.Outages, j.OutageTime)
 	}
 }

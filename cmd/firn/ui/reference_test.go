@@ -20,7 +20,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares docs/reference/json.md with the code; go generate ./cmd/firn writes it. Its last
 // chapter belongs to package show.
 func TestReference(t *testing.T) {
-	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find, diff and doctor\n"
+	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan and bench\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -207,13 +207,17 @@ Later versions may add events and fields.
 	for _, e := range eventKinds() {
 		fmt.Fprintf(&b, "| `%s` | %s | `%s` |\n", e.Kind, e.When, strings.Join(strings.Fields(e.Fields), "`, `"))
 	}
-	b.WriteString("| `progress` | every 5 seconds | see below |\n| `summary` | at the end | see below |\n")
+	b.WriteString("| `progress` | every 5 seconds, and at SIGUSR1 | see below |\n| `summary` | at the end | see below |\n")
 	fields(&b, "Fields of events", jsonEvent{})
 	b.WriteString("\n## Problems\n\n| `problem` | meaning |\n|---|---|\n")
 	for _, p := range problems() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", p.Problem, p.Meaning)
 	}
-	fields(&b, "Fields of progress and summary", jsonSummary{})
+	fields(&b, "Fields of progress", jsonProgress{})
+	fields(&b, "More fields of summary, and of progress with --json=full", struct {
+		jsonMore
+		jsonEnd
+	}{})
 	fields(&b, "Fields of each of stages", jsonStage{})
 	fields(&b, "Fields of checks", jsonChecks{})
 	return b.String()

@@ -17,7 +17,7 @@ func closing(t *report.Totals, s report.Summary) string {
 	var out bytes.Buffer
 	o := Options{Stderr: &out, Operation: Backup()}
 	o.Operation.Advice = func(stage string) string { return stage + " was the limit" }
-	newLines(o, t).Finish(s)
+	newText(o, t).Finish(s)
 	return out.String()
 }
 

@@ -10,10 +10,11 @@ import (
 	"firn/stages/service/report"
 )
 
-// display shows progress between the lines of a text printer. Without updates it shows nothing.
+// A display prints lines, and shows progress between them.
 type display interface {
-	update(report.Progress) // without stages before the run begins
-	clear()                 // makes room for a line, or for the summary
+	update(*moment)
+	print(line string)
+	clear() // makes room for the summary
 }
 
 // text prints events and the summary for people.
@@ -22,31 +23,44 @@ type text struct {
 	totals *report.Totals
 	show   display
 	every  time.Duration // between updates of the display; 0: never
+	rows   bool          // the display has rows below the lines
+	stamp  bool          // lines have a time, until the run ends
 
 	mu       sync.Mutex             // one line at a time
 	progress func() report.Progress // nil before Start
 	stop     func()                 // ends the updates; nil: there are none
 	ended    bool
 	unproven bool // it was said what helps against Unproven
+	observer report.Observer
+	told     tally
 	outages  outageLog
 	alike    *alike // nil: each event is printed
 }
 
-// onTerminal reports whether rows are shown below the lines.
-func (p *text) onTerminal() bool { return p.every == barEvery }
-
 func (p *text) Event(e report.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.Outage != nil && p.onTerminal() {
+	if e.Outage != nil && p.rows {
 		p.tick() // also before the run begins
 	}
+	p.told.add(e.Kind)
 	line := p.line(e)
 	if line == "" || p.alike != nil && !p.ended && p.alike.folds(e, line) {
 		return
 	}
-	p.show.clear()
-	fmt.Fprintln(p.o.Stderr, line)
+	if e.Kind == report.WouldSave || e.Kind == report.WouldRestore {
+		p.show.print(line) // the answer of a dry run
+		return
+	}
+	p.print(line)
+}
+
+// print prints a line of a run that is under way, with mu held.
+func (p *text) print(line string) {
+	if p.stamp {
+		line = time.Now().Format(time.DateTime) + " " + line
+	}
+	p.show.print(line)
 }
 
 // line is what to print of an event, "" for nothing.
@@ -128,7 +142,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	case report.AskedSum:
 		return "firn: " + asked(e), true
 	case report.Waiting:
-		if !p.onTerminal() { // else the rows below the bar say it
+		if !p.rows { // else they say it
 			return "firn: " + waiting(*e.Waits, time.Now()), true
 		}
 	case report.Unknown:
@@ -140,7 +154,7 @@ func (p *text) news(e report.Event) (line string, always bool) {
 	case report.WouldRestore:
 		return fmt.Sprintf("would restore %s from %s (%s)", name, key, stored), true
 	case report.WouldSave:
-		return fmt.Sprintf("would save %s as %s (%s)", name, key, Bytes(e.Source)), true
+		return fmt.Sprintf("would save %s as %s (%s)", name, key, Bytes(e.Source)), false
 	case report.Saved:
 		return fmt.Sprintf("saved %s as %s (%s, stored as %s)", name, key, Bytes(e.Source), stored), false
 	case report.Identical:
@@ -191,32 +205,48 @@ func shellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
+// Start begins to show progress, at once on a terminal.
 func (p *text) Start(progress func() report.Progress) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.progress = progress
-	if p.every > 0 {
-		p.tick()
-	}
+	p.tick()
+	p.mu.Unlock()
+	p.update(p.show.update)
 }
 
 // tick begins the updates of the display, with mu held.
 func (p *text) tick() {
-	if p.stop != nil || p.ended {
-		return
+	if p.stop == nil && !p.ended && p.every > 0 {
+		p.stop = every(p.every, func() { p.update(p.show.update) })
 	}
-	p.stop = every(p.every, func() {
-		p.mu.Lock()
-		progress := p.progress
-		p.mu.Unlock()
-		var now report.Progress
-		if progress != nil {
-			now = progress()
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.show.update(now)
-	})
+}
+
+// update calls fn with the state of the run, with mu held. Each call is a sample for its rates.
+func (p *text) update(fn func(*moment)) {
+	p.mu.Lock()
+	progress := p.progress
+	p.mu.Unlock()
+	var now report.Progress
+	if progress != nil {
+		now = progress() // it may take locks under which others print
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		fn(p.moment(now))
+	}
+}
+
+// moment is the state of the run, with mu held.
+func (p *text) moment(now report.Progress) *moment {
+	m := &moment{now: time.Now(), p: now, t: p.totals, told: p.told}
+	m.out = p.observer.Look(now, p.totals, m.now)
+	return m
+}
+
+// Status prints how far the run is, on one line.
+func (p *text) Status() {
+	p.update(func(m *moment) { p.print("firn: " + m.status(&p.o.Operation)) })
 }
 
 // Stop may be called more than once.
@@ -231,9 +261,10 @@ func (p *text) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.show.clear()
+	p.stamp = false
 	if p.alike != nil {
 		for _, line := range p.alike.rest() {
-			fmt.Fprintln(p.o.Stderr, line)
+			p.print(line)
 		}
 	}
 }
@@ -249,6 +280,6 @@ func (p *text) Finish(s report.Summary) {
 		}
 	}
 	for _, line := range lines {
-		fmt.Fprintln(p.o.Stderr, line)
+		p.print(line)
 	}
 }

@@ -2,11 +2,9 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"firn/pipeline"
 	"firn/stages/service/report"
 	"firn/stages/stage/thaw"
 )
@@ -70,17 +68,15 @@ func Dollars(amount float64) string {
 // waiting is what a restore waits for.
 func waiting(w report.Waits, now time.Time) string {
 	said := fmt.Sprintf("waiting for the thaw of %s, %s, for %s", Count(w.Archives, "archive"), Bytes(w.Bytes), Duration(max(now.Sub(w.Since), 0)))
-	if left := w.Next.Sub(now); left > 0 {
-		return said + "; next look in " + Duration(left)
-	}
-	return said + "; looking"
+	return said + "; " + nextLook(&w, now)
 }
 
-// idle reports whether a restore does nothing but wait.
-func idle(p report.Progress) bool {
-	return p.Waits != nil && !slices.ContainsFunc(p.Stages, func(c pipeline.Counters) bool {
-		return c.InFlight > 0 && c.Stage != report.StageFind
-	})
+// nextLook is when a restore looks again at what thaws.
+func nextLook(w *report.Waits, now time.Time) string {
+	if left := w.Next.Sub(now); left > 0 {
+		return "next look in " + Duration(left)
+	}
+	return "looking"
 }
 
 // coldRow is the row of the summary for archives that are still cold.

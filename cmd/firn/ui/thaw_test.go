@@ -49,7 +49,7 @@ func TestThawEvents(t *testing.T) {
 			}
 		}
 	}
-	if got := (&text{every: barEvery}).line(report.Event{Kind: report.Waiting, Waits: waits}); got != "" {
+	if got := (&text{rows: true}).line(report.Event{Kind: report.Waiting, Waits: waits}); got != "" {
 		t.Errorf("above a bar: %q", got)
 	}
 }
@@ -89,18 +89,22 @@ func TestWaitingIsShown(t *testing.T) {
 		Stages: []pipeline.Counters{{Stage: "find", InFlight: 1, Workers: 1}, {Stage: "decrypt", Workers: 1}},
 		Waits:  &report.Waits{Archives: 2, Bytes: 1 << 30, Since: time.Now(), Next: time.Now().Add(time.Hour)},
 	}
-	var shown bytes.Buffer
-	newBar(&shown, totals).update(p)
-	if !strings.Contains(shown.String(), "waiting for the thaw of 2 archives, 1.00 GiB") {
-		t.Errorf("%q", shown.String())
+	term := newTTY(80, 24, false)
+	p1, _ := term.shown(Restore(), totals)
+	p1.Start(func() report.Progress { return p })
+	p1.update(func(*moment) {})
+	if said := strings.Join(term.rows(), "\n"); !strings.Contains(said, "thaw     2 archives, 1.00 GiB") || !strings.Contains(said, "the rest thaws") {
+		t.Errorf("%s", said)
 	}
-	shown.Reset()
-	l := &lines{w: &shown, totals: totals}
-	if l.update(p); shown.Len() > 0 {
-		t.Errorf("%q", shown.String())
+	p1.Stop()
+	said := 0
+	l := &lines{o: &Options{Operation: Restore()}, say: func(string) { said++ }}
+	m := &moment{now: time.Now(), p: p, t: totals}
+	if l.update(m); said > 0 {
+		t.Errorf("%d lines", said)
 	}
-	p.Stages[1].InFlight = 1
-	if l.update(p); shown.Len() == 0 {
+	m.p.Stages[1].InFlight, m.now = 1, m.now.Add(time.Hour)
+	if l.update(m); said != 1 {
 		t.Error("nothing is said of what goes on beside")
 	}
 }
@@ -124,7 +128,7 @@ func TestThawJSON(t *testing.T) {
 			t.Errorf("%s", out.String())
 		}
 	}
-	b, err := json.Marshal(p.progress("progress", report.Progress{Waits: &report.Waits{Archives: 2, Since: at}}))
+	b, err := json.Marshal(p.moment(report.Progress{Waits: &report.Waits{Archives: 2, Since: at}}).all(&p.o))
 	if err != nil || !strings.Contains(string(b), `"waits":{"archives":2,"stored_bytes":0,"since":"2026-11-26T01:02:03Z"}`) {
 		t.Errorf("%s %v", b, err)
 	}

@@ -1,23 +1,21 @@
-// Package ui prints the events, the progress and the summary of a run: with a progress bar on a
-// terminal, with a line every half minute elsewhere, or as JSON. Its rules:
+// Package ui prints the events, the progress and the summary of a run: with rows of bars on a terminal,
+// with a line every half minute elsewhere, or as JSON. Its rules:
 //
 //   - Faults and warnings are printed at once: on standard error, or with --json as events on
 //     standard output. Of many that are alike, the first are printed and the others counted, except
 //     with --verbose and --json.
 //   - Only --json writes to standard output.
+//   - Where there is no terminal, what is printed while a run is under way has the time in front.
 //   - Progress is read from counters on a ticker; work never waits for the screen.
 //   - Names from the disk are quoted if they hold anything but plain text: a file name cannot move
 //     the cursor.
 package ui
 
 import (
-	"cmp"
 	"io"
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"firn/stages/service/report"
 )
@@ -26,8 +24,10 @@ import (
 type Options struct {
 	Operation Operation
 	JSON      bool // one event a line on Stdout, nothing on Stderr
+	Stages    bool // with JSON: progress has all that is known of each stage
 	Quiet     bool // warnings and faults only
 	Verbose   bool // also each archive
+	Progress  Mode
 	// Hint says what to do about what an event reports; "" if that is unknown; nil: no hints.
 	Hint func(report.Event) string
 
@@ -41,11 +41,41 @@ func (o *Options) hint(e report.Event) string {
 	return o.Hint(e)
 }
 
-// A Printer prints one run. Event may be called from any goroutine at any time; Start at most once,
-// then Finish; Stop at the end. Stop clears the screen of what is no line.
+// A Mode is how progress is shown.
+type Mode string
+
+const (
+	Auto  Mode = "auto"  // bars on a terminal, lines elsewhere, JSON with Options.JSON
+	Bars  Mode = "bars"  // rows on a terminal, also on a dumb one; lines where there is none
+	Lines Mode = "lines" // a line every half minute
+	JSON  Mode = "json"  // an object every 5 seconds, on Stderr unless Options.JSON is set
+	None  Mode = "none"
+)
+
+// Modes are all modes.
+func Modes() []Mode { return []Mode{Auto, Bars, Lines, JSON, None} }
+
+// mode is how progress is shown where Auto was chosen, or what can't be shown. term names the kind of the
+// terminal.
+func (o *Options) mode(terminal bool, term string) Mode {
+	auto := o.Progress == Auto || o.Progress == ""
+	switch {
+	case o.Quiet || o.Operation.Brief:
+		return None
+	case terminal && (o.Progress == Bars || auto && term != "dumb"):
+		return Bars
+	case o.Progress == JSON || o.Progress == None:
+		return o.Progress
+	}
+	return Lines
+}
+
+// A Printer prints one run. Event and Status may be called from any goroutine at any time;
+// Start at most once, then Finish; Stop at the end. Stop clears the screen of what is no line.
 type Printer interface {
 	report.Reporter
 	Start(progress func() report.Progress)
+	Status() // prints how far the run is
 	Finish(s report.Summary)
 	Stop()
 }
@@ -55,48 +85,40 @@ func New(o Options, t *report.Totals) Printer {
 	if o.JSON {
 		return newJSON(o, t)
 	}
-	p := newLines(o, t)
+	p := newText(o, t)
+	terminal := isTerminal(o.Stderr)
+	p.every, p.stamp = sampleEvery, !terminal && !o.Operation.Brief
 	if !o.Verbose {
 		p.alike = new(alike)
 	}
-	if o.Quiet || o.Operation.Brief {
-		p.every = 0
-	} else if isTerminal(o.Stderr) {
-		p.show, p.every, p.outages = newBar(o.Stderr, t), barEvery, outageLog{}
+	switch o.mode(terminal, os.Getenv("TERM")) {
+	case Bars:
+		p.showRows(newScreen(o.Stderr, &p.o))
+	case Lines:
+		p.show = &lines{lineWriter: lineWriter{o.Stderr}, o: &p.o, last: time.Now(), say: p.print}
+	case JSON:
+		p.show = &objects{lineWriter: lineWriter{o.Stderr}, out: NewEncoder(o.Stderr)}
 	}
 	return p
 }
 
 // NewLines returns a printer of events that writes to a terminal as it does elsewhere, for a command
 // that prints its answer there.
-func NewLines(o Options) report.Reporter { return newLines(o, nil) }
+func NewLines(o Options) report.Reporter { return newText(o, nil) }
 
-func newLines(o Options, t *report.Totals) *text {
-	return &text{o: o, totals: t, show: &lines{w: o.Stderr, totals: t}, every: linesEvery, outages: outageLog{first: linesRest, most: linesMost}}
+// newText returns a printer without progress.
+func newText(o Options, t *report.Totals) *text {
+	return &text{o: o, totals: t, show: lineWriter{o.Stderr}, outages: outageLog{first: linesRest, most: linesMost}}
 }
 
-const (
-	barEvery   = 200 * time.Millisecond
-	linesEvery = 30 * time.Second
-)
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+// showRows makes a printer show rows below its lines.
+func (p *text) showRows(s *screen) {
+	p.show, p.rows, p.every, p.outages = s, true, screenEvery, outageLog{}
 }
 
-// Columns is the width of a terminal, and 80 for anything else.
-func Columns(w io.Writer) int { return cmp.Or(Width(w), 80) }
-
-// Width is the number of columns of the terminal that w is, 0 if it is none.
-func Width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
-			return columns
-		}
-	}
-	return 0
-}
+// sampleEvery is how often a run is looked at whose progress is not on a screen, so that its rates are
+// known.
+const sampleEvery = 5 * time.Second
 
 // every calls fn at intervals until the function that it returns is called.
 func every(interval time.Duration, fn func()) (stop func()) {

@@ -165,13 +165,17 @@ func trimSpaces(s string) string {
 
 // MatchIn reports whether a pattern leaves out the entry name in the directory rel, which ends in a
 // slash unless it is "". The directories above are not looked at.
-func (x *List) MatchIn(rel, name []byte, dir bool) bool {
+func (x *List) MatchIn(rel, name []byte, dir bool) bool { return x.WhichIn(rel, name, dir) >= 0 }
+
+// WhichIn is MatchIn that returns the place among Lines of the pattern that leaves the entry out, -1
+// if none does.
+func (x *List) WhichIn(rel, name []byte, dir bool) int {
 	if x.Empty() {
-		return false
+		return -1
 	}
 	var short [512]byte
 	path := append(append(short[:0], rel...), name...)
-	decided, out := false, false
+	decided, out := false, -1
 	for i := len(x.patterns) - 1; i >= 0; i-- {
 		p := &x.patterns[i]
 		if p.dirOnly && !dir || decided && p.hit.Load() {
@@ -188,7 +192,10 @@ func (x *List) MatchIn(rel, name []byte, dir bool) bool {
 			p.hit.Store(true)
 		}
 		if !decided {
-			decided, out = true, !p.negated
+			decided = true
+			if !p.negated {
+				out = i
+			}
 		}
 	}
 	return out

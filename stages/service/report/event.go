@@ -107,12 +107,13 @@ const (
 // zero.
 type Event struct {
 	Kind   Kind
-	Path   string // of the entry or subtree, as the user would write it; "" for an event of the whole run
-	Key    string // of the object
-	Text   string // for the user
-	Err    error  // what failed and why; the error of an entry names its path too
-	Source int64  // bytes of regular files in the subtree
-	Stored int64  // bytes of the object
+	Path   string        // of the entry or subtree, as the user would write it; "" for an event of the whole run
+	Key    string        // of the object
+	Text   string        // for the user
+	Err    error         // what failed and why; the error of an entry names its path too
+	Source int64         // bytes of regular files in the subtree
+	Stored int64         // bytes of the object
+	Took   time.Duration // of an archive that was made or read: since that was begun, waits included
 
 	Class, Tier string        // of a cold archive: its storage class, and the tier of the thaw
 	Estimate    *ThawEstimate // of Estimate and AskedSum

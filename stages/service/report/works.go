@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Works know what a run has to move, and what is in work, for many goroutines. A work goes whole
@@ -59,6 +60,7 @@ type Task struct {
 	works  *Works
 	name   fmt.Stringer
 	source int64 // bytes of regular files
+	began  time.Time
 
 	doing         atomic.Value // string: a stage
 	made          atomic.Bool
@@ -113,7 +115,7 @@ func (w *Works) Begin(name fmt.Stringer, doing string, source, first, second int
 	if w == nil {
 		return nil
 	}
-	t := &Task{works: w, name: name, source: source}
+	t := &Task{works: w, name: name, source: source, began: time.Now()}
 	t.doing.Store(doing)
 	t.first.total.Store(first)
 	t.second.total.Store(second)
@@ -145,6 +147,14 @@ func (t *Task) End() {
 	if !t.made.Load() { // what it lacks is not done by anybody
 		w.load.Done += first - t.passed()
 	}
+}
+
+// Took is the time since the work was begun.
+func (t *Task) Took() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return time.Since(t.began)
 }
 
 // passed is what is through the first half.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"firn/stages/format/prices"
 	"firn/stages/store"
 )
 
@@ -23,19 +24,25 @@ type Offer struct {
 }
 
 // Offers are the tiers of a class, the fastest first; none for a class that is never cold, or not
-// known. (S3 user guide, "Archive retrieval options"; S3 pricing, us-east-1, November 2026.)
+// known. Their prices are those of us-east-1.
 func Offers(class string) []Offer {
+	all := times(class)
+	for i, o := range all {
+		p, _ := prices.Default().Thaw(class, string(o.Tier))
+		all[i].PerGB, all[i].PerThousand = p.GB, p.Requests
+	}
+	return all
+}
+
+// times are the tiers of a class without prices. (S3 user guide, "Archive retrieval options".)
+func times(class string) []Offer {
 	const h = time.Hour
-	expedited := Offer{store.TierExpedited, time.Minute, 5 * time.Minute, 0.03, 10}
+	expedited := Offer{Tier: store.TierExpedited, From: time.Minute, To: 5 * time.Minute}
 	switch class {
-	case store.ClassGlacier:
-		return []Offer{expedited, {store.TierStandard, 3 * h, 5 * h, 0.01, 0.05}, {store.TierBulk, 5 * h, 12 * h, 0, 0}}
-	case store.ClassDeepArchive:
-		return []Offer{{store.TierStandard, 0, 12 * h, 0.02, 0.10}, {store.TierBulk, 0, 48 * h, 0.0025, 0.025}}
-	case archiveAccess:
-		return []Offer{expedited, {store.TierStandard, 3 * h, 5 * h, 0, 0}, {store.TierBulk, 5 * h, 12 * h, 0, 0}}
-	case deepArchiveAccess:
-		return []Offer{{store.TierStandard, 0, 12 * h, 0, 0}, {store.TierBulk, 0, 48 * h, 0, 0}}
+	case store.ClassGlacier, archiveAccess:
+		return []Offer{expedited, {Tier: store.TierStandard, From: 3 * h, To: 5 * h}, {Tier: store.TierBulk, From: 5 * h, To: 12 * h}}
+	case store.ClassDeepArchive, deepArchiveAccess:
+		return []Offer{{Tier: store.TierStandard, To: 12 * h}, {Tier: store.TierBulk, To: 48 * h}}
 	}
 	return nil
 }
@@ -74,11 +81,7 @@ func Days(class string, days int) int {
 // copied reports whether what is thawed is a copy for some days.
 func copied(class string) bool { return class != archiveAccess && class != deepArchiveAccess }
 
-const (
-	gb           = 1 << 30
-	copyPerMonth = 0.023 // dollars: STANDARD, a GB for a month
-	daysPerMonth = 30
-)
+const gb = 1 << 30
 
 // Cost is what the thaw of one object costs in dollars, its copy included; 0 if not known.
 func Cost(class string, tier store.Tier, bytes int64, days int) float64 {
@@ -93,7 +96,7 @@ func cost(class string, tier store.Tier, requests, bytes int64, days int) float6
 	size := float64(bytes) / gb
 	sum := size*o.PerGB + float64(requests)/1000*o.PerThousand
 	if copied(class) {
-		sum += size * copyPerMonth * float64(days) / daysPerMonth
+		sum += prices.Default().Copy(float64(bytes), days)
 	}
 	return sum
 }

@@ -89,14 +89,65 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 		tar += blocks(st.Size)
 	}
 	s.TarBound += tar
+	r.estimate(nameLen, st)
+}
+
+// Content bounds the bytes that a regular file's content takes in an archive: fewer than Size if it
+// has holes, and the file system shows them.
+func (t *Tree) Content(e *Entry) int64 {
+	return t.content(e.place.dir.fd, e.place.dir.id.dev, e.Dev, e.Size, e.Blocks*512)
+}
+
+// Entries whose time of modification is in the last Days days have a bit in Scan.Days.
+const Days = 30
+
+// estimate adds what an entry takes in the archive, without attributes and owners' names, which
+// need records too, and the day on which it was modified.
+func (r *recorder) estimate(nameLen int, st *unix.Stat_t) {
+	const longestName, record = 100, 20 // of ustar; "LENGTH keyword=" and a line break
+	tar, records := int64(tarBlock), int64(0)
+	if _, nsec := st.Mtim.Unix(); nsec != 0 {
+		records += record + 20
+	}
+	if nameLen > longestName {
+		records += int64(record + nameLen)
+	}
+	switch fsys.Type(st) {
+	case unix.S_IFREG:
+		tar += r.content(st)
+	case unix.S_IFLNK:
+		if st.Size > longestName {
+			records += record + st.Size
+		}
+	}
+	if records > 0 {
+		tar += tarBlock + blocks(records)
+	}
+	r.sum.Tar += tar
+	modified := time.Unix(st.Mtim.Unix())
+	if day := r.now.Sub(modified) / (24 * time.Hour); !modified.After(r.now) && day < Days {
+		r.sum.Days |= 1 << day
+	}
+	if modified.After(r.sum.Newest) {
+		r.sum.Newest = modified
+	}
+}
+
+// tarSize is the size of an archive whose entries take so many bytes.
+func tarSize(entries int64) int64 { return (entries + 2*tarBlock + tarEnd - 1) / tarEnd * tarEnd }
+
+// content is Tree.content of an entry of the recorder's directory.
+func (r *recorder) content(st *unix.Stat_t) int64 {
+	return r.t.content(r.fd, r.dev, uint64(st.Dev), st.Size, int64(st.Blocks)*512)
 }
 
 // content bounds the size of a file's content in the archive: with holes, its data and their map,
-// which takes some 40 bytes for each piece of data, of 4 KiB at least.
-func (r *recorder) content(st *unix.Stat_t) int64 {
-	whole, used := blocks(st.Size), int64(st.Blocks)*512
+// which takes some 40 bytes for each piece of data, of 4 KiB at least. fd is its directory, on device
+// dirDev; used is what the file takes on device dev, in bytes.
+func (t *Tree) content(fd int, dirDev, dev uint64, size, used int64) int64 {
+	whole := blocks(size)
 	// Small files may be in the inode, which counts no blocks.
-	if st.Size <= 4096 || used >= st.Size || uint64(st.Dev) != r.dev || !r.t.showsHoles(r.fd, r.dev) {
+	if size <= 4096 || used >= size || dev != dirDev || !t.showsHoles(fd, dev) {
 		return whole
 	}
 	return min(whole, blocks(used)+blocks(used/64)+2*tarBlock)
@@ -151,10 +202,7 @@ func (r *recorder) addDigest(s *Scan) {
 	r.buf = append(r.buf, s.Fingerprint[:]...)
 	r.sum.Sound = r.sum.Sound && s.Sound
 	r.sum.Blind = r.sum.Blind || s.Blind
-	r.sum.Entries += s.Entries
-	r.sum.Files += s.Files
-	r.sum.Bytes += s.Bytes
-	r.sum.TarBound += s.TarBound
+	r.sum.Sum.add(&s.Sum)
 	r.sum.LeftMore = r.sum.LeftMore || s.LeftMore
 	for _, l := range s.Left {
 		r.leave(l.Path, l.Cache)

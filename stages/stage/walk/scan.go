@@ -7,12 +7,45 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"firn/stages/service/fsys"
 )
+
+// A Sum is what entries come to.
+type Sum struct {
+	// Entries counts all entries, Files the regular files, Bytes their sizes.
+	Entries, Files, Bytes int64
+	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
+	// is read, or has more than half a KiB of extended attributes an entry.
+	TarBound int64
+	// Tar estimates the size of the uncompressed archive: extended attributes are not in it, and a file
+	// with several names counts at each of them.
+	Tar int64
+	// Newest is the newest time of modification.
+	Newest time.Time
+	// Days has a bit for each of the last Days days on which an entry was modified, by its time of
+	// modification: bit 0 for the last 24 hours.
+	Days uint32
+}
+
+func (s *Sum) add(of *Sum) {
+	s.Entries += of.Entries
+	s.Files += of.Files
+	s.Bytes += of.Bytes
+	s.TarBound += of.TarBound
+	s.Tar += of.Tar
+	s.Days |= of.Days
+	if of.Newest.After(s.Newest) {
+		s.Newest = of.Newest
+	}
+}
 
 // Scan is what lstat shows of a subtree or, while it is being made, of what is in a directory.
 type Scan struct {
+	Sum
 	// Fingerprint is a digest of the names, types, modes, owners, sizes, times of modification and of
 	// change, inodes, link counts and device numbers of all entries that are taken. It covers where
 	// another file system begins, but not st_dev, which depends on the order of mounts.
@@ -23,11 +56,8 @@ type Scan struct {
 	Sound bool
 	// Blind says that a directory could not be listed, or an entry not be looked at.
 	Blind bool
-	// Entries counts all entries, Files the regular files, Bytes their sizes.
-	Entries, Files, Bytes int64
-	// TarBound is the most bytes that the uncompressed archive takes, unless the tree grows before it
-	// is read, or has more than half a KiB of extended attributes an entry.
-	TarBound int64
+	// Socket: the subtree is one, and no archive holds it.
+	Socket bool
 	// Left are the directories whose content is left out, in the order of their paths; LeftMore says
 	// that there are more.
 	Left     []Left
@@ -69,6 +99,8 @@ func (t *Tree) Scan(ctx context.Context, s Subtree) (Scan, error) {
 	}
 	all := r.result()
 	all.TarBound += tarEnd
+	all.Tar = tarSize(all.Tar)
+	all.Socket = fsys.Type(&st) == unix.S_IFSOCK
 	return all, nil
 }
 

@@ -49,7 +49,7 @@ func (t *Tree) read(d *dir, rel []byte, tk take) (*names, error) {
 		switch {
 		case n.tagged && string(name) != cacheTag:
 		case tk == takeFiles && a.kind == kindDir:
-		case a.kind != kindUnknown && t.o.Exclude.MatchIn(rel, name, a.kind == kindDir):
+		case a.kind != kindUnknown && t.excludes(d, rel, name, a.kind == kindDir, tk):
 		default:
 			kept = append(kept, a)
 		}
@@ -68,13 +68,32 @@ func (t *Tree) look(d *dir, n *names, i int, rel []byte, tk take, st *unix.Stat_
 	if tk == takeFiles && isdir {
 		return false, nil
 	}
-	if n.at[i].kind == kindUnknown && t.o.Exclude.MatchIn(rel, []byte(name), isdir) {
+	if n.at[i].kind == kindUnknown && t.excludes(d, rel, []byte(name), isdir, tk) {
 		return false, nil
 	}
 	if isdir && t.leave[idOf(st)] {
 		return false, nil
 	}
 	return len(t.leaveAt) == 0 || !t.leaveAt[string(rel)+name], nil
+}
+
+// excludes reports whether a pattern leaves out an entry of d. Who wants to know of such entries is
+// told of each once: what is in a directory above the depth is listed by Cut too, not only for its
+// shell.
+func (t *Tree) excludes(d *dir, rel, name []byte, isdir bool, tk take) bool {
+	which := t.o.Exclude.WhichIn(rel, name, isdir)
+	if which < 0 {
+		return false
+	}
+	if t.o.Excluded != nil && tk == takeAll {
+		var st unix.Stat_t
+		var size int64
+		if !isdir && fsys.Lstat(d.fd, string(name), &st) == nil && fsys.Type(&st) == unix.S_IFREG {
+			size = st.Size
+		}
+		t.o.Excluded(which, isdir, size)
+	}
+	return true
 }
 
 // isCache reports whether a directory is marked as a cache.

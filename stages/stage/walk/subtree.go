@@ -3,6 +3,7 @@ package walk
 import (
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"firn/stages/format/key"
 )
@@ -75,4 +76,24 @@ func (t *Tree) takes(s Subtree) take {
 		return takeFiles
 	}
 	return takeNone
+}
+
+// longestListed is the length in bytes up to which all keys of one tree have a common prefix:
+// longer keys may be shortened.
+const longestListed = 512
+
+// KeySpace returns the prefixes of the keys of the tree, of any depth and format.
+func (t *Tree) KeySpace() []string {
+	if t.path == "/" || t.path == "." {
+		return []string{key.Prefix(t.o.Prefix)}
+	}
+	base := strings.TrimSuffix(key.Full(t.o.Prefix, t.path, t.o.Ext), "."+t.o.Ext)
+	if len(base) > longestListed {
+		cut := longestListed
+		for !utf8.RuneStart(base[cut]) {
+			cut--
+		}
+		return []string{base[:cut]}
+	}
+	return []string{base + ".tar.", base + "/"}
 }

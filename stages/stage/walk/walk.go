@@ -44,6 +44,10 @@ type Options struct {
 	Prefix, Ext string
 	// Exclude leaves out what its patterns match; nil leaves out nothing.
 	Exclude *exclude.List
+	// Excluded, unless it is nil, is told of each entry that a pattern leaves out, from any goroutine:
+	// the pattern's place among Exclude's lines and, of a regular file, its size. What is in a directory
+	// that is left out is not told. A tree that is read (Entries) after a scan is told of twice.
+	Excluded func(pattern int, dir bool, size int64)
 	// ExcludeCaches leaves out what is in a directory with a CACHEDIR.TAG, but for the tag.
 	ExcludeCaches bool
 	// OneFileSystem leaves out what is in a directory on another file system than the backup path.

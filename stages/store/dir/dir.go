@@ -63,6 +63,9 @@ func Open(location string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory store %q: %w", location, err)
 	}
+	if root == string(filepath.Separator) {
+		return nil, fmt.Errorf("directory store %q is the root directory: name a directory of its own", location)
+	}
 	return &Store{root: root}, nil
 }
 

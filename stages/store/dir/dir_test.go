@@ -288,7 +288,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%q: %v, %v", location, s, err)
 		}
 	}
-	for _, location := range []string{"", "file:", "file://", "file://host/x", "file:x/y", "file:///x%zz", "file:///x?y", "file:///x#y", "file:///x?", "a\x00b"} {
+	for _, location := range []string{"", "file:", "file://", "file://host/x", "file:x/y", "file:///x%zz", "file:///x?y", "file:///x#y", "file:///x?", "a\x00b", "file:///", "/x/.."} {
 		if s, err := dir.Open(location); err == nil {
 			t.Errorf("%q is %s", location, s.URL())
 		}

@@ -102,7 +102,10 @@ func (s *Store) URL() string { return "s3://" + s.bucket }
 func (s *Store) Exposes(ctx context.Context) bool { return s.access.Exposes(ctx) }
 
 // Limits of S3 (S3 user guide, "Amazon S3 multipart upload limits").
-func (s *Store) Limits() store.Limits {
+func (s *Store) Limits() store.Limits { return Limits() }
+
+// Limits are those of S3.
+func Limits() store.Limits {
 	return store.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MaxPut: 5 << 30, MaxObject: 10_000 * 5 << 30}
 }
 
