@@ -1,4 +1,4 @@
-# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-codecs | make fuzz
+# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-outlook | make bench-codecs | make fuzz
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -73,6 +73,10 @@ bench-peers: build ## firn against tar | pigz or lbzip2 | openssl | aws s3 cp, i
 bench-links: build ## firn against aws s3 cp, s5cmd and rclone over links with latency, interleaved
 	bench/tools.sh links
 	PATH="$(CURDIR)/bin/peers:$$PATH" go run ./bench/links/cmd
+
+.PHONY: bench-outlook
+bench-outlook: ## what runs say of the time that is left, beside what was left
+	go run ./bench/outlook
 
 .PHONY: bench-codecs
 bench-codecs: ## every codec and level beside the native tools

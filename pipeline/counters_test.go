@@ -89,6 +89,9 @@ func TestBlockedIsNotBusy(t *testing.T) {
 		time.Sleep(6 * second)
 		// One worker was let go at 1 s and is blocked again since 2 s.
 		wantTimes(t, "at 6 s", r.Counters()[0], times{5 * second, 0, 3*5*second + 4*second})
+		if c := r.Counters(); c[0].Active != 2*second || c[1].Active != 5*second {
+			t.Errorf("active for %v and %v, not for 2 s and 5 s", c[0].Active, c[1].Active)
+		}
 		if got := pipeline.Bottleneck(r.Counters()); got != "sink" {
 			t.Errorf("bottleneck %q", got)
 		}

@@ -67,8 +67,8 @@ var scenarios = []scenario{
 		}
 		return r.restore(ctx, 2<<20)
 	}},
-	{"first backup, 200,000 small files", func(ctx context.Context, r *rig) (*measured, error) {
-		if err := tree.Many(r.path("tree"), 200_000); err != nil {
+	{"first backup, 600,000 small files", func(ctx context.Context, r *rig) (*measured, error) {
+		if err := tree.Many(r.path("tree"), 600_000); err != nil {
 			return nil, err
 		}
 		return r.backup(ctx, 0, "zstd", nil, nil)

@@ -204,4 +204,9 @@ func (r *Rig) CheckNothingHeld(o *Outcome) {
 	if left = slices.DeleteFunc(left, func(name string) bool { return strings.HasSuffix(name, ".kept") }); len(left) > 0 {
 		r.T.Errorf("left in the spool: %v", left)
 	}
+	l := o.Load
+	if len(l.Parts)+len(o.Now) > 0 || l.Done != l.Begun || l.Begun > l.Planned || l.Sent > l.Known ||
+		o.Err == nil && (l.Begun != l.Planned || l.Waiting != 0) {
+		r.T.Errorf("the run ended (%v) with works: %+v, %+v", o.Err, l, o.Now)
+	}
 }

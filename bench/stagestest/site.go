@@ -62,6 +62,9 @@ func (s *Site) MustBackup(options ...func(*backup.Options)) *Outcome {
 	if o.Err != nil || !o.Complete(&o.Totals) {
 		s.T.Fatalf("%v; %v", o.Err, o.Events)
 	}
+	if sent, stored := o.Load.Sent, o.Totals.Stored.Load()-o.Totals.SparedBytes.Load(); sent != stored {
+		s.T.Errorf("%d bytes are said to be sent of %d that were stored", sent, stored)
+	}
 	return o
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
+	"firn/stages/service/report"
 )
 
 func entry(i int) Entry {
@@ -250,6 +251,26 @@ func TestEntriesAreProven(t *testing.T) {
 }
 
 // The end of a run is kept by its name.
+// What a run did is kept; what nobody wrote, or not so, is no run.
+func TestKeepsPast(t *testing.T) {
+	dir := t.TempDir()
+	db, _ := open2(t, dir)
+	past := report.Past{Ended: time.Unix(1e9, 0).UTC(), Duration: time.Hour, Entries: 5, Subtrees: 4, Bytes: 3, Read: 2, Stored: 1}
+	if err := errors.Join(db.KeepPast("backup", past), db.KeepPast("wrong", report.Past{Duration: 1, Bytes: -1}), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, _ = open2(t, dir)
+	defer db.Close()
+	if got := db.Past("backup"); got == nil || *got != past {
+		t.Errorf("%+v, not %+v", got, past)
+	}
+	for _, name := range []string{"verify", "wrong"} {
+		if got := db.Past(name); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestKeepsSuccess(t *testing.T) {
 	dir := t.TempDir()
 	db, _ := open2(t, dir)

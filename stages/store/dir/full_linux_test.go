@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"firn/stages/store"
+
 	"firn/pipeline"
 )
 
@@ -30,7 +32,7 @@ func TestDiskFull(t *testing.T) {
 	if tmp.file, err = os.OpenFile("/dev/full", os.O_RDWR, 0); err != nil {
 		t.Fatal(err)
 	}
-	err = tmp.write(t.Context(), []byte("x"), 0)
+	err = tmp.write(t.Context(), new(store.Try), []byte("x"), 0)
 	if !pipeline.IsFatal(err) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free space") {
 		t.Errorf("%v", err)
 	}

@@ -76,7 +76,7 @@ func TestStrays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := dead.write(t.Context(), []byte("half"), 0); err != nil {
+	if err := dead.write(t.Context(), new(store.Try), []byte("half"), 0); err != nil {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-2 * strayAge)

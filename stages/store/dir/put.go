@@ -32,9 +32,11 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, o store.PutOpt
 		return store.Object{}, err
 	}
 	var object store.Object
-	if err = t.write(ctx, body, 0); err == nil {
+	try := s.traffic.Try(ctx)
+	if err = t.write(ctx, try, body, 0); err == nil {
 		object, err = t.commit(ctx, int64(len(body)), o.CRC32C, o)
 	}
+	try.End(err == nil)
 	if err != nil {
 		return store.Object{}, errors.Join(err, t.remove())
 	}
@@ -84,10 +86,8 @@ func (s *Store) begin(key string, partSize int64) (*temp, error) {
 func (t *temp) path(ext string) string { return t.s.path(uploadsDir + "/" + t.id + ext) }
 
 // write writes body at offset, in strides short enough for a cancelled context to be noticed soon.
-func (t *temp) write(ctx context.Context, body []byte, offset int64) (err error) {
+func (t *temp) write(ctx context.Context, try *store.Try, body []byte, offset int64) error {
 	const stride = 1 << 20
-	try := t.s.traffic.Try(ctx)
-	defer func() { try.End(err == nil) }()
 	for len(body) > 0 {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("storing %s: %w", t.key, err)

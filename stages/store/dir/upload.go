@@ -48,8 +48,8 @@ func (s *Store) CreateUpload(ctx context.Context, key string, o store.PutOptions
 
 func (u *upload) ID() string { return u.temp.id }
 
-func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint32) (store.Part, error) {
-	err := cmp.Or(u.limits.CheckPart(number, body, u.options.PartSize), store.CheckSum(body, crc32c), u.temp.gone())
+func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint32) (_ store.Part, err error) {
+	err = cmp.Or(u.limits.CheckPart(number, body, u.options.PartSize), store.CheckSum(body, crc32c), u.temp.gone())
 	if err != nil {
 		return store.Part{}, fmt.Errorf("storing part %d of %s: %w", number, u.temp.key, err)
 	}
@@ -59,7 +59,9 @@ func (u *upload) Part(ctx context.Context, number int, body []byte, crc32c uint3
 	if err := u.replaced(number, crc32c); err != nil {
 		return store.Part{}, noting(err)
 	}
-	if err := u.temp.write(ctx, body, int64(number-1)*u.options.PartSize); err != nil {
+	try := u.temp.s.traffic.Try(ctx)
+	defer func() { try.End(err == nil) }()
+	if err := u.temp.write(ctx, try, body, int64(number-1)*u.options.PartSize); err != nil {
 		return store.Part{}, err
 	}
 	note := partNote{Number: number, Size: int64(len(body)), CRC32C: crc32c}

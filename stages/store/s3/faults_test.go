@@ -37,6 +37,35 @@ func uploaded(t *testing.T, s store.Store, key string) ([]byte, store.PutOptions
 	return body, o
 }
 
+// TestTraffic: all bytes of objects count that leave or come; of a part, those that do not leave in vain.
+func TestTraffic(t *testing.T) {
+	s := serve(t)
+	var traffic store.Traffic
+	st := s.open(t, s.faulty, func(o *s3.Options) { o.Traffic = &traffic })
+	body := storetest.Bytes("body", 3*mib)
+	var now, least, most atomic.Int64
+	ctx := store.Passing(t.Context(), func(bytes int64) {
+		n := now.Add(bytes)
+		least.Store(min(least.Load(), n))
+		most.Store(max(most.Load(), n))
+	})
+	s.rule(once("PutObject", 2, harness.Fault{CutRequest: 2 * mib}))
+	if _, err := st.Put(ctx, "k", body, store.PutOptions{CRC32C: store.CRC32C(body)}); err != nil {
+		t.Fatal(err)
+	}
+	if now.Load() != 3*mib || least.Load() < 0 || most.Load() > 3*mib {
+		t.Errorf("%d bytes have passed, at least %d, at most %d", now.Load(), least.Load(), most.Load())
+	}
+	if sent, received := traffic.Now(); sent < 7*mib || sent > 9*mib || received != 0 {
+		t.Errorf("%d bytes were sent and %d received in three tries, two of them cut", sent, received)
+	}
+	s.rule(once("GetObject", 1, harness.Fault{CutResponse: mib}))
+	storetest.MustHold(t, st, "k", body, store.PutOptions{})
+	if _, received := traffic.Now(); received < 3*mib || received > 5*mib {
+		t.Errorf("%d bytes were received", received)
+	}
+}
+
 // TestRetries: each kind of request gets through two failures of each passing kind, and is done
 // once as far as anybody sees.
 func TestRetries(t *testing.T) {

@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 	}{
 		{"Check", testCheck}, {"PutHeadGet", testPutHeadGet}, {"Replace", testReplace}, {"Versions", testVersions}, {"New", testNew}, {"Replaces", testReplaces}, {"Race", testRace}, {"NotFound", testNotFound},
 		{"Ranges", testRanges}, {"Changed", testChanged}, {"Keys", testKeys}, {"List", testList}, {"ListError", testListError},
-		{"WrongChecksum", testWrongChecksum}, {"Refused", testRefused}, {"Readable", testReadable},
+		{"WrongChecksum", testWrongChecksum}, {"Passing", testPassing}, {"Refused", testRefused}, {"Readable", testReadable},
 		{"Multipart", testMultipart}, {"MultipartReplaces", testMultipartReplaces}, {"MultipartUnseen", testMultipartUnseen},
 		{"MultipartChecksum", testMultipartChecksum}, {"MultipartParts", testMultipartParts},
 		{"Uploads", testUploads}, {"Abort", testAbort}, {"Cancelled", testCancelled}, {"Concurrent", testConcurrent},
