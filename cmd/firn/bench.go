@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/page"
 	"firn/cmd/firn/show"
 	"firn/cmd/firn/ui"
 	"firn/stages/backup"
@@ -124,26 +125,47 @@ func (b *benchFlags) run(p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.end()) }()
+	page := b.page(p)
 	print := show.New(show.Options{JSON: b.output.JSON, Quiet: b.output.Quiet, Width: ui.Width(p.stdout), Hint: hint, Stdout: p.stdout, Stderr: p.stderr})
 	r, err := b.measure(ctx, print)
 	if err != nil {
 		if c := context.Cause(ctx); c != nil {
 			err = c
 		}
+		page.Fail(exitCode(err), ui.JoinHint(ui.Message(err), hint(err)))
 		return err
 	}
 	m := show.Measured{Result: r, Before: before}
 	m.Forecast, _ = r.Project(int64(b.own.forBytes))
 	print.Bench(m)
+	end := complete(r)
+	page.Measured(exitCode(end), m)
 	if err := errors.Join(print.Flush(), kept.write(r)); err != nil {
 		return err
 	}
+	return end
+}
+
+// complete is the error of a benchmark that could not measure all that was asked for.
+func complete(r *bench.Result) error {
 	for _, missing := range r.Missing {
 		if missing.Err != nil {
 			return printedError(errIncomplete)
 		}
 	}
 	return nil
+}
+
+// page begins the report, if there is to be one.
+func (b *benchFlags) page(p *program) *page.Page {
+	to := ""
+	if b.store.Bucket != "" {
+		to = b.store.Called()
+	}
+	return page.Start(page.Options{
+		File: b.report.File, Command: "bench", From: b.tree.path, To: to, Host: hostname(), Version: versionText(), Settings: b.report.Settings(), Totals: new(report.Totals),
+		Warn: func(err error) { fmt.Fprintln(p.stderr, "firn: warning:", ui.JoinHint(ui.Message(err), hint(err))) },
+	})
 }
 
 // measure opens what the benchmark works with, runs it, and removes what it made.
@@ -164,11 +186,11 @@ func (b *benchFlags) measure(ctx context.Context, print *show.Printer) (_ *bench
 	if err != nil {
 		return nil, err
 	}
-	if b.cache.Path != "" {
-		w.LeaveOut = append(w.LeaveOut, b.cache.Path)
-	}
 	if err := checkTree(b.tree.path, scratch, w); err != nil {
 		return nil, err
+	}
+	if b.cache.Path != "" {
+		w.LeaveOut = append(w.LeaveOut, b.cache.Path)
 	}
 	workers := b.machine.workers
 	r, err := bench.Run(ctx, bench.Options{
@@ -184,6 +206,12 @@ func (b *benchFlags) measure(ctx context.Context, print *show.Printer) (_ *bench
 	})
 	if err == nil {
 		r.Missing = append(missing, r.Missing...)
+		if link.named != nil {
+			r.Settings.Store = link.named.URL()
+		}
+		if r.Upload != nil {
+			r.Upload.Store = r.Settings.Store
+		}
 		if r.Upload != nil && link.made == "" {
 			r.Upload.Dollars, _ = b.dollars(r.Upload.Requests)
 		}

@@ -62,7 +62,7 @@ func (d *dryRun) print(p *program) error {
 	out := show.New(show.Options{JSON: b.output.JSON, Width: ui.Width(p.stdout), Stdout: p.stdout, Stderr: p.stderr})
 	r := &forecast.Report{
 		Path: b.tree.path, Class: b.remote.class, Prices: prices.Default(), Assume: &d.assume, Depths: []*forecast.Depth{d.depth},
-		Excluded: d.tally.Excluded(d.walk.Exclude), Bucket: &forecast.Bucket{URL: d.store.URL(), Exact: true},
+		Excluded: d.tally.Excluded(d.walk.Exclude), Idle: d.walk.Exclude.Idle(), Bucket: &forecast.Bucket{URL: d.store.URL(), Exact: true},
 	}
 	tree, err := walk.Open(b.tree.path, walk.Options{Prefix: b.store.Prefix, Ext: "tar." + b.archive.format.Ext()})
 	if err == nil {
@@ -74,7 +74,7 @@ func (d *dryRun) print(p *program) error {
 	}
 	r.Bucket.Versions, r.Bucket.Unknown = d.store.KeepsVersions(p.signals.ctx)
 	if err := r.Price(); err != nil {
-		out.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("the prices of %s: %s; 'firn plan --prices FILE' takes others", r.Prices.Region, err)})
+		out.Event(report.Event{Kind: report.Warning, Text: fmt.Sprintf("the prices of %s: %s", r.Prices.Region, ui.JoinHint(ui.Message(err), hint(err)))})
 		return out.Flush()
 	}
 	out.Plan(r, nil)

@@ -17,6 +17,7 @@ import (
 	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
+	"firn/stages/format/prices"
 	"firn/stages/job"
 	"firn/stages/restore"
 	"firn/stages/service/fsys"
@@ -143,6 +144,8 @@ var hints = []func(error) string{
 	as(always[*cacheError]("name another --cache-path")),
 	as(always[*spool.WriteError]("free some space, name another --cache-path, or lower --spool-limit"), full...),
 	is(spool.ErrDamaged, "check that disk, or name another --cache-path"),
+
+	as(always[*prices.MissingError]("'firn plan --prices FILE' takes others, in the format of 'firn plan --print-prices'")),
 
 	as(always[*monitor.FileError]("make that directory, or name another --metrics-file"), fs.ErrNotExist),
 	as(always[*monitor.FileError]("let this user write there, or name another --metrics-file"), fs.ErrPermission, syscall.EROFS),

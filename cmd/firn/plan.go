@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,8 +29,8 @@ import (
 )
 
 const planNotes = `It takes the flags of 'firn backup': put plan in place of backup in the command line that
-you mean to run. No file is read, no key file is needed, and nothing is stored. With
---bucket-name, the archives that are there already are listed.
+you mean to run. No key file is needed, and nothing is stored or made. With
+--bucket-name, the archives that are there already are counted.
 
 Archives are cut as a backup cuts them, so their numbers are exact. ~ marks estimates.
 Prices are those of us-east-1 of the date that is printed; 'firn plan --print-prices'
@@ -39,19 +40,22 @@ prints them in the format of --prices.
 
 func newPlan(p *program) *cobra.Command {
 	f := &planFlags{backupFlags: newBackupFlags()}
+	groups := f.groups()
+	groups = slices.Insert(groups, 1, flags.NewGroup("What is assumed and measured", &f.assumed))
 	cmd := newCommand(&cobra.Command{
 		Use:   "plan",
 		Short: "Show what a backup comes to at every depth, and which depth suits",
 		Long: `Show what a backup of a tree comes to at every depth: archives, their sizes, what a night
 stores again, requests, dollars and hours; which depth suits, and the command line for
-it. The tree is walked once, and no file is read.`,
+it. The tree is walked once, and no file is read but for --sample.`,
 		Example: `  firn plan --backup-path /srv/data
 
   firn plan --backup-path /srv/data --storage-class DEEP_ARCHIVE \
     --exclude '*.tmp' --bucket-name my-bucket`,
 		Args: noArguments,
-	}, nil, append(flags.Groups{flags.NewGroup("What is assumed", &f.assumed)}, f.groups()...), planNotes+codesNote("plan"), func([]string) error { return f.plan(p) })
+	}, nil, groups, planNotes+codesNote("plan"), func([]string) error { return f.plan(p) })
 	f.given = cmd.Flags()
+	f.given.Lookup("quiet").Usage = "print the tables alone, without explanations"
 	return cmd
 }
 
@@ -277,7 +281,7 @@ func checkPlanned(path string, o walk.Options) error {
 func (f *planFlags) command(depth int) []string {
 	pieces := []string{"firn backup"}
 	add := func(name, value string) { pieces = append(pieces, "--"+name+" "+ui.Word(value)) }
-	own := flags.NewGroup("", &f.output, &assumedFlags{}).FlagSet
+	own := flags.NewGroup("", &flags.Output{}, &assumedFlags{}).FlagSet
 	stand := map[string]string{"cache-path": "/var/cache/firn", "bucket-name": "BUCKET", "keyfile": "/root/firn.key"}
 	if f.given.Changed("keyfile-command") {
 		delete(stand, "keyfile")

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,12 +112,18 @@ func (r *Result) Differences(before *Result) (all []string) {
 	differ("files", before.Tree.Files, r.Tree.Files)
 	differ("bytes", before.Tree.Bytes, r.Tree.Bytes)
 	differ("firn", before.Firn, r.Firn)
-	differ("settings", before.Settings, r.Settings)
+	then, now := before.Settings, r.Settings
+	differ("compression", fmt.Sprint(then.Algorithm, " -", then.Level), fmt.Sprint(now.Algorithm, " -", now.Level))
+	differ("depth", then.Depth, now.Depth)
+	differ("archive workers", then.Archive, now.Archive)
+	differ("compress workers", then.Compress, now.Compress)
+	differ("part size", then.PartSize, now.PartSize)
+	differ("store", cmp.Or(then.Store, "none"), cmp.Or(now.Store, "none"))
 	return all
 }
 
 // maxResult bounds what is read of a file.
-const maxResult = 16 << 20
+const maxResult = 1 << 20
 
 // ReadResult reads a result that was kept as JSON.
 func ReadResult(from io.Reader) (*Result, error) {

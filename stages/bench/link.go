@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,9 @@ const (
 	// patience is how long parts on their way may take to arrive, and then an upload to be aborted. A
 	// part that arrives after that is a part that is billed.
 	patience = 30 * time.Second
-	// drain bounds for how many slots the parts on their way are expected to take.
+	// least is how many parts each connection sends, on average.
+	least = 3
+	// drain is for how many slots that is waited.
 	drain = 4
 	// stray is from which age an upload of a benchmark is one that was killed.
 	stray = time.Hour
@@ -57,7 +60,7 @@ func (b *bench) link(ctx context.Context) error {
 		if rate.Count > 0 {
 			l.By = append(l.By, Scaled{Workers: n, Rate: rate})
 		}
-		if float64(2*n)*float64(u.options.PartSize) > rate.Value*slot.Seconds()*drain {
+		if float64(2*n*least)*float64(u.options.PartSize) > rate.Value*slot.Seconds()*drain {
 			break // twice as many parts would take too long to arrive
 		}
 		if without++; rate.Value > top*gain {
@@ -91,43 +94,78 @@ func (u *uploads) step(ctx context.Context, n int, slot time.Duration) (rate sam
 		return rate, err
 	}
 	defer func() { err = errors.Join(err, u.drop(ctx, up)) }()
-	limited, end := context.WithTimeout(ctx, slot)
+	// What is on its way is waited for, also after an interrupt: it could not be aborted.
+	limited, end := context.WithTimeout(ctx, drain*slot)
 	defer end()
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	context.AfterFunc(limited, func() { time.AfterFunc(patience, cancel) })
+	a := &arrivals{start: time.Now()}
 	var number, passed atomic.Int64
 	var first error
 	var once sync.Once
 	var all sync.WaitGroup
-	w := watching(passed.Load)
 	for range n {
 		all.Go(func() {
-			for limited.Err() == nil && u.requests.Add(1) <= int64(u.most) {
+			for limited.Err() == nil && (a.elapsed() < slot || number.Load() < int64(least*n)) && u.requests.Add(1) <= int64(u.most) {
 				part := store.Passing(sending, func(n int64) { passed.Add(n) })
 				if _, err := up.Part(part, int(number.Add(1)), u.body, u.crc); err != nil {
 					once.Do(func() { first = err })
 					end()
 					return
 				}
+				a.note()
 				u.bytes.Add(int64(len(u.body)))
 			}
 		})
 	}
-	go func() {
-		all.Wait()
-		end()
-	}()
-	<-limited.Done()
-	w.stop()
-	defer time.AfterFunc(patience, cancel).Stop()
 	all.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return rate, err
 	}
+	if len(a.at) == 0 && sending.Err() != nil { // too slow for one part
+		return sample.Spread([]float64{float64(passed.Load()) / a.elapsed().Seconds()}), nil
+	}
 	if first != nil {
 		return rate, first
 	}
-	return w.steady(), nil
+	return a.rate(n, float64(len(u.body))), nil
+}
+
+// arrivals are when parts had been stored.
+type arrivals struct {
+	start time.Time
+	mu    sync.Mutex
+	at    []time.Duration
+}
+
+func (a *arrivals) elapsed() time.Duration { return time.Since(a.start) }
+
+func (a *arrivals) note() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = append(a.at, a.elapsed())
+}
+
+// rate is that of all parts, with the spread of as many at a time as there are connections. What has
+// left but not arrived does not count: buffers on the way take megabytes at once.
+func (a *arrivals) rate(n int, size float64) sample.Range {
+	if len(a.at) == 0 {
+		return sample.Range{}
+	}
+	slices.Sort(a.at)
+	var rates []float64
+	last := time.Duration(0)
+	for i := n; i <= len(a.at); i += n {
+		if span := a.at[i-1] - last; span > 0 {
+			rates = append(rates, float64(n)*size/span.Seconds())
+		}
+		last = a.at[i-1]
+	}
+	whole := float64(len(a.at)) * size / a.at[len(a.at)-1].Seconds()
+	r := sample.Spread(rates)
+	off := max(r.High-r.Value, r.Value-r.Low)
+	return sample.Range{Value: whole, Low: max(0, whole-off), High: whole + off, Count: max(r.Count, 1)}
 }
 
 // drop aborts an upload, also when ctx has ended, and makes sure that it is gone: a part that arrived

@@ -147,3 +147,20 @@ func TestWindows(t *testing.T) {
 		t.Errorf("one sample: %+v", r)
 	}
 }
+
+// Parts that arrive at an even pace have no spread, whatever the number of connections.
+func TestArrivals(t *testing.T) {
+	a := &arrivals{}
+	for i := range 12 {
+		a.at = append(a.at, time.Duration(12-i)*time.Second/2)
+	}
+	for n := 1; n <= 4; n *= 2 {
+		if r := a.rate(n, 8*mb); math.Abs(r.Value-16*mb) > 1 || r.High-r.Low > 1 || r.Count != 12/n {
+			t.Errorf("%d connections: %+v", n, r)
+		}
+	}
+	a.at = append(a.at, 18*time.Second)
+	if r := a.rate(1, 8*mb); r.High <= r.Value || math.Abs(r.Value-13*8*mb/18) > 1 {
+		t.Errorf("a late part: %+v", r)
+	}
+}

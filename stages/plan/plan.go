@@ -67,7 +67,7 @@ type plan struct {
 	tree   *walk.Tree
 	report *forecast.Report
 	tally  forecast.Tally
-	stored *index.Index[int64] // key → when it was stored, in seconds; nil if no store is asked
+	stored *index.Index[int64] // key → when it was stored, in nanoseconds; nil if no store is asked
 }
 
 func (p *plan) begin() {
@@ -88,7 +88,7 @@ func (p *plan) list(ctx context.Context) error {
 	for _, prefix := range p.tree.KeySpace() {
 		err := p.Store.List(ctx, prefix, func(o store.Object) error {
 			if job.IsArchive(o.Key) {
-				p.stored.Add(o.Key, o.Modified.Unix())
+				p.stored.Add(o.Key, o.Modified.UnixNano())
 				b.Archives++
 			}
 			return nil
@@ -126,7 +126,7 @@ func (p *plan) what(s walk.Piece) forecast.What {
 	switch {
 	case saved == nil:
 		return forecast.New
-	case s.Newest.After(time.Unix(*saved, 0)):
+	case s.Newest.After(time.Unix(0, *saved)):
 		return forecast.Changed
 	}
 	return forecast.Unchanged

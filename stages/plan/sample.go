@@ -44,7 +44,8 @@ func (p *plan) sample(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := min(max(census.Pieces(p.Sampling.Share), min(leastPieces, census.Pieces(1))), mostPieces)
+	whole := max(1, int(min(census.Tar/sample.PieceSize, mostPieces))) // pieces that have little in common
+	n := min(max(census.Pieces(p.Sampling.Share), leastPieces), whole)
 	p.Sampling.Begin(min(int64(n)*sample.PieceSize, census.Tar), census.Tar)
 	s := &forecast.Sample{Workers: p.Sampling.Workers, Tree: census.Tar, Capped: n == mostPieces}
 	trials := make([]trial, len(p.Sampling.Formats))

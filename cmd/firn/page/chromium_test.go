@@ -91,6 +91,7 @@ func examples(t *testing.T) map[string]string {
 	add("hostile", func(file string) {
 		exampleHostile(t, file).ends(1, report.Summary{Err: errors.New(nasty[1])})
 	})
+	add("bench", func(file string) { exampleBench(t, file) })
 	add("running", func(file string) {
 		s := exampleBackup(t, file)
 		s.write()

@@ -61,6 +61,9 @@ type Page struct {
 	marks    marks
 	end      *ending // nil: the run is under way
 
+	measured  *measured // of a benchmark
+	figuresOf []figure  // of it
+
 	stop    chan struct{}
 	looking sync.WaitGroup
 }

@@ -50,6 +50,7 @@ type view struct {
 	Budgets    []*chart
 	Tables     []table
 	Outages    []outage
+	Measured   *measured // of a benchmark
 	Summary    []ui.Row
 	Settings   []Setting
 }
@@ -89,6 +90,10 @@ func (p *Page) view() *view {
 		When: p.began.Format("Mon 2 Jan 2006, " + clock),
 	}
 	p.verdict(v)
+	if v.Measured = p.measured; v.Measured != nil {
+		v.Figures = p.figuresOf
+		return v
+	}
 	p.figures(v, now)
 	d := p.drawing(now)
 	v.Short = p.end != nil && p.progress != nil && !d.enough()

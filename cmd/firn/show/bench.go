@@ -161,6 +161,9 @@ func (p *Printer) forecast(r *bench.Result, f *bench.Forecast) {
 	}
 	p.line("The parts of the backup, as they were measured one by one, add up to %.0f %% of what the", 100*f.Parts)
 	p.line("whole was measured at; the projections are corrected by that.")
+	if r.Backup.Whole && r.Backup.Seconds < 2 {
+		p.line("A backup of this tree takes %s: its beginning and its end count for much of that.", ui.Duration(time.Duration(r.Backup.Seconds*float64(time.Second))))
+	}
 	if r.Upload == nil {
 		p.line("No link was measured: it may be the limit long before.")
 	}

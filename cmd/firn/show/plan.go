@@ -77,7 +77,7 @@ func them(n int64) string {
 
 // depths prints a line for each depth, and what the columns are.
 func (p *Printer) depths(r *forecast.Report) {
-	rows := [][]string{{"DEPTH", "<ARCHIVES", "<MEDIAN", "<LARGEST", "<TINY", "<~NIGHT", "<REQUESTS", "<FIRST", "<~MONTH", "<~RESTORE", "<~HOURS"}}
+	rows := [][]string{{"DEPTH", "<ARCHIVES", "<MEDIAN", "<LARGEST", "<TINY", "<~NIGHT", "<REQUESTS", "<FIRST", "<~MONTH", "<~RESTORE", "<~HRS"}}
 	for i, d := range r.Depths {
 		c := r.Costs[i]
 		depth := fmt.Sprint(d.Depth)
@@ -90,7 +90,7 @@ func (p *Printer) depths(r *forecast.Report) {
 			"<" + ui.Number(d.First().Total()), "<" + dollars(c.First), "<" + dollars(c.Month()), "<" + dollars(c.Restore), "<" + hours(c.Thaw+c.Fetch),
 		})
 	}
-	p.tight(rows, "<~HOURS", "<TINY", "<MEDIAN")
+	p.tight(rows, "<~HRS", "<TINY", "<MEDIAN")
 	if p.o.Quiet {
 		return
 	}
@@ -100,7 +100,7 @@ func (p *Printer) depths(r *forecast.Report) {
 		sizes = "if nothing compresses: at most"
 	}
 	p.line("")
-	p.wrap(fmt.Sprintf("%s, prices of %s, %s. Sizes are those of stored archives %s; TINY is the share below %s. ~ marks estimates.", r.Class, r.Prices.Region, r.Prices.Date, sizes, ui.Bytes(forecast.Tiny)))
+	p.wrap(fmt.Sprintf("%s, prices of %s, %s. Sizes are those of stored archives %s; TINY is the share below %s. MEDIAN and TINY come from a histogram, within 1.1 %%. ~ marks estimates.", r.Class, r.Prices.Region, r.Prices.Date, sizes, ui.Bytes(forecast.Tiny)))
 	p.wrap(fmt.Sprintf("~NIGHT: stored again in a night, the average of the last %d by times of modification; what was modified twice shows once.", walk.Days))
 	if r.Sample != nil {
 		p.wrap("REQUESTS, FIRST: of the first run; estimates, as the ratio is.")
@@ -115,7 +115,7 @@ func (p *Printer) depths(r *forecast.Report) {
 		month += "; the bucket keeps versions, which are billed for as long as it does"
 	}
 	p.wrap(month + ".")
-	restore := fmt.Sprintf("~RESTORE, ~HOURS: everything once, with transfer out, at %s/s", ui.Bytes(int64(r.Assume.Rate)))
+	restore := fmt.Sprintf("~RESTORE, ~HRS (hours): everything once, with transfer out, at %s/s", ui.Bytes(int64(r.Assume.Rate)))
 	if c.Tier != "" {
 		restore += fmt.Sprintf("; a %s thaw of up to %.0f h", strings.ToLower(string(c.Tier)), c.Thaw.Hours())
 	}
@@ -143,7 +143,7 @@ func (p *Printer) bucket(r *forecast.Report) {
 	if !b.Exact {
 		held = fmt.Sprintf(" holds %s of this path", ui.Count(b.Archives, "archive"))
 	}
-	p.wrap(fmt.Sprintf("%s%s; %s.", ui.Quote(b.URL), held, versions))
+	p.line("%s%s; %s.", ui.Quote(b.URL), held, versions)
 	mark := "~"
 	if b.Exact {
 		mark = ""
@@ -193,7 +193,7 @@ func fullName(root, below string) string {
 
 // classes prints what the storage classes cost.
 func (p *Printer) classes(r *forecast.Report) {
-	rows := [][]string{{"CLASS", "<FIRST", "<~MONTH", "<~YEAR", "<~RESTORE", "<~HOURS", "<DAYS"}}
+	rows := [][]string{{"CLASS", "<FIRST", "<~MONTH", "<~YEAR", "<~RESTORE", "<~HRS", "<DAYS"}}
 	var notes []string
 	for _, c := range r.Others {
 		class := c.Class

@@ -87,7 +87,7 @@ type jsonClass struct {
 
 type jsonBucket struct {
 	URL      string   `json:"url"`
-	Archives int64    `json:"stored_archives"`
+	Archives int64    `json:"stored_archives,omitempty"`
 	Versions *bool    `json:"versioning,omitempty"`
 	Exact    bool     `json:"compared"`
 	Names    []string `json:"replaced_names"`

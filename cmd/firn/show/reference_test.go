@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"firn/stages/bench"
 	"firn/stages/format/catalogue"
+	"firn/stages/stage/sample"
 )
 
 func init() { flag.Bool("update", false, "write the reference anew") }
@@ -16,7 +18,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares the last chapter of docs/reference/json.md with the code. The rest of it
 // belongs to package ui.
 func TestReference(t *testing.T) {
-	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor and plan\n"
+	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan and bench\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +34,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// objects are the kinds of objects that list, find, diff, doctor and plan print with --json.
+// objects are the kinds of objects that list, find, diff, doctor, plan and bench print with --json.
 func objects() []struct {
 	kind, meaning string
 	value         any
@@ -51,6 +53,7 @@ func objects() []struct {
 		{"totals", "diff: the sums, at the end", jsonSum{}},
 		{"finding", "doctor: what was looked at", jsonFinding{}},
 		{"plan", "plan, and backup --dry-run at its end: what a backup comes to", jsonPlan{}},
+		{"bench", "bench: what was measured and what follows from it; all rates are bytes of tars a second, unless it says otherwise", jsonBench{}},
 		{"fault", "something could not be read", jsonFault{}},
 		{"notice", "information; nothing is wrong", jsonMessage{}},
 		{"warning", "something to look at", jsonMessage{}},
@@ -64,6 +67,20 @@ func objects() []struct {
 		{"", "`sample`", jsonSample{}},
 		{"", "each of `trials`", jsonTrial{}},
 		{"", "`compressed_ratio`, `bytes_per_core_second`, `compressed_bytes` and `first_run_seconds`", jsonSpan{}},
+		{"", "each figure of bench", sample.Range{}},
+		{"", "`tree` of bench", bench.Tree{}},
+		{"", "`read` of bench", bench.Reading{}},
+		{"", "each of `codecs`", bench.Codec{}},
+		{"", "each of `scaling` and `by_connections`", bench.Scaled{}},
+		{"", "each of `sums`", bench.Rated{}},
+		{"", "`upload` of bench", bench.Link{}},
+		{"", "`backup` of bench", bench.Pipeline{}},
+		{"", "each of `stages` of bench", bench.Busy{}},
+		{"", "each of `missing`", bench.Missing{}},
+		{"", "`settings` of bench", bench.Settings{}},
+		{"", "`forecast` of bench, which holds nothing that was measured", bench.Forecast{}},
+		{"", "each of `cases`", bench.Projection{}},
+		{"", "each of `compared`", jsonCompared{}},
 	}
 }
 
@@ -139,8 +156,26 @@ func meanings() map[string]string {
 		"compress_workers": "workers that compress at the same time in a backup", "trials": "what each algorithm did; the first is that of the backup", "algorithm": "the algorithm", "trial_level": "its level",
 		"compressed_ratio": "bytes of tar for one that is stored, measured", "bytes_per_core_second": "bytes of tar per second of one core, measured", "compressed_bytes": "bytes of all archives, estimated from that", "first_run_seconds": "how long a first run takes, estimated from that and `bytes_per_second`",
 		"value": "the mean", "from": "low end of the range in which the true value lies with 95 %", "to": "high end; missing if it is not known",
-		"url": "the store", "stored_archives": "archives that it holds below the backup path", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
+		"url": "the store", "stored_archives": "archives that it holds below the backup path; missing after a dry run", "versioning": "whether it keeps what is replaced; missing if that is not known", "compared": "true if archives were compared as a backup does, false if by times of modification", "replaced_names": "paths of the first archives that would be replaced",
 		"plan class": "storage class of the plan", " class": "the class",
+		"bench version": "version of the form of the result", "made": "when it was measured", "bench host": "name of the machine", "system": "operating system and processor", "cores": "cores that the process may use",
+		"seconds": "seconds that it took", "tree": "what was walked", "read": "making tars of files, and nothing after it", "codecs": "compressions, on the same pieces of the tree",
+		"scaling": "the backup's compression with several workers at once", "sums": "hashes and the cipher", "upload": "uploads that were aborted; missing if there were none", "backup": "a backup into a store that keeps nothing",
+		"missing": "what was not measured", "settings": "settings that were measured", "forecast": "what follows from the measurements", "bench compared": "figures of both results, with `--compare`",
+
+		"each figure of bench value": "mean", "low": "least that the true mean is, with a probability of 95 %", "high": "most that it is", "count": "measurements that it is of; with 1 nothing is known of the spread", "unbounded": "true if `high` is not known",
+		"`tree` of bench path": "backup path", "entries": "entries", "`tree` of bench files": "regular files", "`tree` of bench bytes": "bytes of regular files", "`tree` of bench tar": "bytes that the tars have", "part": "true if the time was over before the whole tree was walked",
+		"first_walk_disk": "bytes that the first walk read from the disk; -1: not known", "first_walk": "entries a second of the first walk, by one walker", "walk": "entries a second of later walks, by all walk workers",
+		"rate": "bytes a second", "workers": "workers", "`read` of bench bytes": "bytes that were read", "disk": "share of them that came from the disk, from 0 to 1; -1: not known",
+		"name": "name", "library": "the library that it is of, that firn could use in place of its own", "each of `codecs` level": "level; missing if it has none", "each of `codecs` rate": "bytes a second of one core", "each of `codecs` ratio": "bytes in for each byte out",
+		"cost": "time of a core over that of the backup's compression, for the same pieces", "each of `codecs` size": "bytes out over those of the backup's compression, for the same pieces",
+		"each of `scaling` and `by_connections` cores": "cores that the workers had; fewer if other processes took them", "each of `sums` rate": "bytes a second of one core",
+		"store": "URL of the store", "by_connections": "bytes of objects a second, by the number of connections", "`upload` of bench requests": "requests that are billed", "`upload` of bench bytes": "bytes that were sent, and dropped by the store", "dollars": "price of the requests",
+		"`backup` of bench bytes": "bytes that went through", "whole": "true if that was the whole tree", "cpu": "seconds of a core for each byte", "stages": "how busy the workers of each stage were", "limit": "what is the limit", "stage": "the stage", "share": "share of the time that its workers were busy",
+		"why": "why", "each of `missing` what": "what was not measured", "`settings` of bench algorithm": "value of `--compression-algorithm`", "walk_workers": "value of `--walk-workers`", "archive_workers": "value of `--archive-workers`", "`settings` of bench compress_workers": "value of `--compress-workers`", "encrypt_workers": "value of `--encrypt-workers`", "upload_workers": "value of `--upload-workers`; 0: auto", "`settings` of bench part_size": "value of `--part-size`",
+		"`forecast` of bench, which holds nothing that was measured bytes": "bytes of regular files that it is for", "parts": "what the parts add up to, over what the whole was measured at; the cases are corrected by it", "cases": "the settings that were measured, then changes of them",
+		"change": "what is changed; empty for nothing", "faster": "by how much the figure is higher; 0.1 is 10 %", "hours": "hours that the backup takes", "each of `cases` stored": "bytes that are stored",
+		"unit": "`bytes/s`, `entries/s` or `ratio`", "then": "the figure of `--compare`", "now": "the figure of this run", "apart": "true if they differ by more than their spread",
 
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}
@@ -153,7 +188,7 @@ func reference(t *testing.T) string {
 	used := map[string]bool{}
 	var b strings.Builder
 	b.WriteString(`
-With ` + "`--json`" + `, list, find, diff, doctor and plan print one JSON object a line on standard output.
+With ` + "`--json`" + `, list, find, diff, doctor, plan and bench print one JSON object a line on standard output.
 Its ` + "`kind`" + ` says what it is.
 Times are RFC 3339 in UTC, sizes are bytes.
 A field that is empty or 0 may be missing.
@@ -185,7 +220,9 @@ Later versions may add kinds and fields.
 				continue
 			}
 			name := o.kind + " " + field
-			if _, ok := all[name]; !ok {
+			if special := o.meaning + " " + field; all[special] != "" {
+				name = special
+			} else if all[name] == "" {
 				name = field
 			}
 			if all[name] == "" {

@@ -146,7 +146,7 @@ func (e *estimate) flows() []Flow {
 // to do.
 func (e *estimate) left() (time.Duration, string) {
 	t, l := &e.last, &e.Load
-	limit, most := "", 0.0
+	limit, longer := "", 0.0
 	longest := func(stage string, left, rate float64) float64 {
 		if left <= 0 {
 			return 0
@@ -155,8 +155,8 @@ func (e *estimate) left() (time.Duration, string) {
 		if rate > 0 {
 			took = left / rate
 		}
-		if took > most && !math.IsInf(took, 1) {
-			limit, most = stage, took
+		if took > longer && !math.IsInf(took, 1) {
+			limit, longer = stage, took
 		}
 		return took
 	}
@@ -170,7 +170,7 @@ func (e *estimate) left() (time.Duration, string) {
 	}
 	longest(l.Second, e.second, speed)
 	took := e.tandem(first, speed)
-	if t.first > 0 && speed > 0 { // where little fits into the spool, the halves take turns
+	if t.first > 0 && speed > 0 && e.turns() {
 		took = max(took, min(e.first*t.time/t.first, first+e.second/speed))
 	}
 	if e.scanning {
@@ -187,7 +187,16 @@ func (e *estimate) left() (time.Duration, string) {
 	return time.Duration(took * float64(time.Second)), limit
 }
 
+// turns reports whether neither half had work all the time: where little fits into the spool, they take
+// turns.
+func (e *estimate) turns() bool {
+	t, l := &e.last, &e.Load
+	return max(t.stage(l.First).active, t.stage(StageCompress).share()*t.time, t.stage(l.Second).active) < most*t.time
+}
+
 const (
+	// most is the share of time from which on a stage has work all the time.
+	most = 0.9
 	// least is the share of time below which a stage that does nothing says nothing.
 	least = 0.05
 	// enough is how many bytes tell how fast they move.

@@ -17,7 +17,7 @@ const (
 // wait for a service or for a thaw are left out of both.
 type tally struct {
 	time                                    float64
-	busy                                    float64 // of time, in which the busiest stage was busy
+	busy                                    float64 // of time, in which a half did something
 	first, second, compressed, scans, ended float64
 	stages                                  []spent
 }
@@ -89,25 +89,27 @@ func (t tally) with(before, now *look) tally {
 		stages[i] = t.stage(c.Stage)
 		stages[i].add(c, was, share)
 	}
-	t.busy += now.busiest(before) * (span - lost)
+	t.busy += now.busy(before) * (span - lost)
 	t.stages = stages
 	return t
 }
 
-// busiest is the share of the time since before in which the busiest stage did something, of those that
-// an estimate knows.
-func (l *look) busiest(before *look) (most float64) {
-	span := (l.elapsed - before.elapsed).Seconds()
+// busy is the share of the time since before in which one half did something, or the other, if they took
+// turns.
+func (l *look) busy(before *look) float64 {
+	span, first, second := (l.elapsed - before.elapsed).Seconds(), 0.0, 0.0
 	for _, c := range l.stages {
 		was := before.stage(c.Stage)
 		switch c.Stage {
-		case l.load.First, l.load.Second, StageWalk:
-			most = max(most, (c.Active-was.Active).Seconds()/span)
+		case l.load.Second:
+			second = (c.Active - was.Active).Seconds() / span
+		case l.load.First, StageWalk:
+			first = max(first, (c.Active-was.Active).Seconds()/span)
 		case StageCompress:
-			most = max(most, c.BusyShare(was))
+			first = max(first, c.BusyShare(was))
 		}
 	}
-	return min(most, 1)
+	return min(first+second, 1)
 }
 
 // moved is how much of the bytes counts that moved in a time of which a share does.
