@@ -41,14 +41,14 @@ func (r *Result) Figures() (all []Figure) {
 		add(UnitRatio, c.Ratio, "%s, ratio", c.Title())
 	}
 	for _, s := range r.Scaling {
-		add(UnitBytes, s.Rate, "compress, %d workers", s.Workers)
+		add(UnitBytes, s.Rate, "compress, %s", many(s.Workers, "worker"))
 	}
 	for _, s := range r.Sums {
 		add(UnitBytes, s.Rate, "%s", s.Name)
 	}
 	if r.Upload != nil {
 		for _, s := range r.Upload.By {
-			add(UnitBytes, s.Rate, "upload, %d connections", s.Workers)
+			add(UnitBytes, s.Rate, "upload, %s", many(s.Workers, "connection"))
 		}
 	}
 	if r.Backup != nil {
