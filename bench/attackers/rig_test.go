@@ -311,7 +311,7 @@ func (h *host) say(name string, cmd *exec.Cmd) said {
 	if err != nil && !errors.As(err, &exit) {
 		h.Fatal(err)
 	}
-	return said{h, name, cmd.ProcessState.ExitCode(), string(out), cmd.ProcessState.SysUsage().(*syscall.Rusage)}
+	return said{h, name, cmd.ProcessState.ExitCode(), lineTime.ReplaceAllString(string(out), ""), cmd.ProcessState.SysUsage().(*syscall.Rusage)}
 }
 
 func (h *host) firn(command string, args ...string) said {
@@ -382,6 +382,9 @@ func (s said) exits(code int) said {
 	}
 	return s
 }
+
+// lineTime is the time in front of a line that firn printed while a run was under way.
+var lineTime = regexp.MustCompile(`(?m)^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d `)
 
 // about checks that one line names what, and that it matches. "" is no line at all. What is lost by
 // it does not count.

@@ -108,6 +108,7 @@ func (s *style) set(parameters string) error {
 			s.dim = true
 		case n == 22:
 			s.bold, s.dim = false, false
+		case n == 49: // no picture has another background
 		case n == 39:
 			s.colour = 0
 		case n >= 30 && n <= 37:
