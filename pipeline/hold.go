@@ -5,9 +5,10 @@ import "context"
 // Hold passes items on, but keeps those for which waits is true. Once in is closed, ready is called
 // with them, and those that it returns are passed on. waits owns no item; ready owns those that it
 // does not return, and all with an error, which is a fault of the run unless it is ErrStopped. A soft
-// stop drops what is not passed on yet. The items that wait are all that is kept.
-func Hold[T any](r *Run, in <-chan T, waits func(context.Context, T) bool, ready func(context.Context, []T) ([]T, error)) <-chan T {
-	out := make(chan T)
+// stop drops what is not passed on yet. Beside the items that wait, ahead items at most are kept that
+// nobody takes yet, so that what comes before runs ahead of what comes after.
+func Hold[T any](r *Run, in <-chan T, ahead int, waits func(context.Context, T) bool, ready func(context.Context, []T) ([]T, error)) <-chan T {
+	out := make(chan T, ahead)
 	r.Go(func(ctx context.Context) error {
 		defer close(out)
 		var held []T

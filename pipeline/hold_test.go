@@ -14,12 +14,14 @@ import (
 func TestHold(t *testing.T) {
 	failed := errors.New("not ready")
 	for name, tt := range map[string]struct {
-		stop bool
-		err  error
-		want []int
-		end  error
+		ahead int
+		stop  bool
+		err   error
+		want  []int
+		end   error
 	}{
 		"ready":   {want: []int{1, 3, 2, 4}},
+		"ahead":   {ahead: 3, want: []int{1, 3, 2, 4}},
 		"stopped": {stop: true, want: []int{1, 3}, end: pipeline.ErrStopped},
 		"failed":  {err: failed, want: []int{1, 3}, end: failed},
 	} {
@@ -34,7 +36,7 @@ func TestHold(t *testing.T) {
 				return nil
 			})
 			even := func(_ context.Context, i int) bool { return i%2 == 0 }
-			held := pipeline.Hold(run, in, even, func(_ context.Context, waiting []int) ([]int, error) {
+			held := pipeline.Hold(run, in, tt.ahead, even, func(_ context.Context, waiting []int) ([]int, error) {
 				if !slices.Equal(waiting, []int{2, 4}) {
 					t.Errorf("waiting: %v", waiting)
 				}

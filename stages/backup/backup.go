@@ -30,14 +30,18 @@ func (b *backup) flow() {
 		pipeline.Sink(b.stages.check, changed, b.wouldSave)
 		return
 	}
-	ordered := pipeline.Hold(b.Run, changed, b.shells.waits, b.shells.ready) // shells that take the place of more come last
-	archived := pipeline.Map(b.stages.archive, ordered, b.archive)           // tar ▸ compress ▸ hash ▸ spool, block by block
-	needed := pipeline.Map(b.stages.check, archived, b.check)                // skip what the store holds with the same content
-	sent := b.sending.Flow(b.Run, needed)                                    // once more, if an upload failed
-	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                 // spool ▸ ciphertext, part by part
-	stored := pipeline.Map(b.stages.upload, parts, b.upload)                 // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)                         // record and report what is completely stored
+	ordered := pipeline.Hold(b.Run, changed, ahead, b.shells.waits, b.shells.ready) // shells that take the place of more come last
+	archived := pipeline.Map(b.stages.archive, ordered, b.archive)                  // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)                       // skip what the store holds with the same content
+	sent := b.sending.Flow(b.Run, needed)                                           // once more, if an upload failed
+	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                        // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)                        // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)                                // record and report what is completely stored
 }
+
+// ahead is how many subtrees may wait for their turn to be archived, each in some 2 KB: the scan, which
+// says how much there is to do, runs ahead of the rest.
+const ahead = 10_000
 
 // lookupMost is how many keys one request to a table asks for: the most that DynamoDB's
 // BatchGetItem takes.
