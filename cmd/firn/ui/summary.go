@@ -25,8 +25,9 @@ func (p *text) summary(s report.Summary) []string {
 		lines = append(lines, row)
 	}
 	took := Duration(s.Elapsed)
-	if !p.o.Operation.checks { // a check reads only a part of what it counts
-		took += ", " + rate(t.DoneBytes.Load(), s.Elapsed)
+	// A check reads only a part of what it counts, a dry run nothing.
+	if moved := t.DoneBytes.Load() - t.UnreadBytes.Load(); moved > 0 && !p.o.Operation.checks && !s.DryRun {
+		took += ", " + rate(moved, s.Elapsed)
 	}
 	for _, c := range s.Stages {
 		if busy := 100 * c.BusyShare(pipeline.Counters{}); c.Stage == s.Bottleneck && busy >= 1 {

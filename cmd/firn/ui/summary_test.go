@@ -61,6 +61,30 @@ func TestSummaryRows(t *testing.T) {
 	}
 }
 
+// The rate is of what was read: what was skipped without reading it is no work, and a dry run reads
+// nothing.
+func TestSummaryRate(t *testing.T) {
+	for _, tt := range []struct {
+		done, unread int64
+		dry          bool
+		want         string
+	}{
+		{30 << 20, 0, false, "took       10 s, 3.00 MiB/s\n"},
+		{30 << 20, 10 << 20, false, "took       10 s, 2.00 MiB/s\n"},
+		{30 << 20, 30 << 20, false, "took       10 s\n"},
+		{30 << 20, 10 << 20, true, "took       10 s\n"},
+	} {
+		var totals report.Totals
+		totals.Subtrees.Store(1)
+		totals.DoneBytes.Store(tt.done)
+		totals.UnreadBytes.Store(tt.unread)
+		out := closing(&totals, report.Summary{DryRun: tt.dry, Progress: report.Progress{Elapsed: 10 * time.Second}})
+		if !strings.Contains(out, tt.want) {
+			t.Errorf("%+v:\n%s", tt, out)
+		}
+	}
+}
+
 // What was the limit is told of a long run, if that stage was busy all the time.
 func TestSummaryAdvice(t *testing.T) {
 	for _, tt := range []struct {
