@@ -80,7 +80,7 @@ type assumedFlags struct {
 func (a *assumedFlags) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.prices, "prices", "", "read the prices of another region from this `file`; 'firn plan --print-prices' prints one to change")
 	f.BoolVar(&a.print, "print-prices", false, "print the prices that firn knows, and nothing else")
-	f.StringVar(&a.sample, "sample", "", "read this `share` of the tree, such as 2%, and measure compression on it with each algorithm, on this machine; at most 256MiB are read")
+	f.StringVar(&a.sample, "sample", "", "read this `share` of the tree, such as 2%, and measure compression on it with each algorithm, on this machine; at least 24MiB and at most 256MiB are read")
 	f.StringVar(&a.ratio, "assume-ratio", "", "plan for archives that compress to one byte for so many, a `number` such as 2.5; default: 1, nothing compresses")
 	f.StringVar(&a.rate, "assume-rate", "", "plan for a link of so many bytes a second, a `size` such as 50MiB; default: 12MiB")
 }

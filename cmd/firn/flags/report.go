@@ -21,7 +21,7 @@ type Report struct {
 }
 
 func (r *Report) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&r.File, "report", "", "write how the run goes and went to this `file`, a page for a browser, every minute and at the end; its name ends in .html. Only such a page is replaced")
+	f.StringVar(&r.File, "report", "", "write how the run goes and went to this `file`, a page for a browser, every minute and at the end; its name ends in .html. Only such a page is replaced, and a dry run writes none")
 }
 
 func (r *Report) Validate(f *pflag.FlagSet) error {
