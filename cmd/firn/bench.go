@@ -58,8 +58,10 @@ with 1, 2, 4 … connections, and a backup as a whole. Then say what the limit i
 would follow from other settings, and how long as many TB as --for says would take.`,
 		Example: `  firn bench --backup-path /srv/data --for 20TB
 
-  firn bench --backup-path /srv/data --bucket-name my-bucket --yes --save before.json
-  firn bench --backup-path /srv/data --bucket-name my-bucket --yes --compare before.json`,
+  firn bench --backup-path /srv/data --bucket-name my-bucket --yes \
+    --save before.json
+  firn bench --backup-path /srv/data --bucket-name my-bucket --yes \
+    --compare before.json`,
 		Args: noArguments,
 	}, []string{"backup-path"}, b.groups(), benchNotes+codesNote("bench"), func([]string) error { return b.run(p) })
 }
@@ -264,10 +266,12 @@ func (b *benchFlags) link(ctx context.Context, m *means, print *show.Printer) (l
 		}
 		return l, nil
 	}
-	print.Notice(b.price(l.named.URL()))
+	price := b.price(l.named.URL())
 	if !b.own.yes {
+		print.Notice(price + "; nothing is uploaded without --yes")
 		return l, append(missing, bench.Missing{What: "upload", Why: "--yes was not given"})
 	}
+	print.Notice(price)
 	if err := l.named.Check(ctx, store.ToWrite); err != nil {
 		return fails(err)
 	}

@@ -20,7 +20,7 @@ func TestNearest(t *testing.T) {
 
 // TestHelpFits asserts that the help of each command fits a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, command := range []string{"", "backup", "restore", "list", "find", "diff", "cat", "verify", "catalogue", "catalogue rebuild", "version"} {
+	for _, command := range []string{"", "backup", "restore", "list", "find", "diff", "cat", "verify", "catalogue", "catalogue rebuild", "plan", "bench", "doctor", "version"} {
 		var out, said bytes.Buffer
 		if code := run(append(strings.Fields(command), "--help"), &out, &said); code != 0 || said.Len() > 0 {
 			t.Errorf("firn %s --help: exit code %d, %s", command, code, said.String())

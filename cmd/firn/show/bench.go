@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"firn/cmd/firn/ui"
 	"firn/stages/bench"
@@ -101,7 +102,15 @@ func (p *Printer) measured(r *bench.Result) {
 }
 
 func (p *Printer) figure(name, value, note string) {
-	p.line("%s", strings.TrimRight(fmt.Sprintf("%-28s  %20s  %s", name, value, note), " "))
+	line := fmt.Sprintf("%-28s  %20s", name, value)
+	switch {
+	case note == "":
+	case utf8.RuneCountInString(line)+2+utf8.RuneCountInString(note) <= columns:
+		line += "  " + note
+	default: // below, as far right as it fits
+		line = strings.TrimRight(line, " ") + fmt.Sprintf("\n%*s", columns, note)
+	}
+	p.line("%s", line)
 }
 
 func (p *Printer) codecs(r *bench.Result) {
@@ -149,7 +158,7 @@ func (p *Printer) forecast(r *bench.Result, f *bench.Forecast) {
 	p.line("")
 	p.line("Projected from that, for %s like this tree:", ui.Bytes(f.Bytes))
 	row := func(name, rate, change, limit, time, stored string) {
-		p.line("%-20s  %10s  %7s  %-9s  %-17s  %8s", name, rate, change, limit, time, stored)
+		p.line("%-20s %10s %7s  %-9s  %-18s %9s", name, rate, change, limit, time, stored)
 	}
 	row("what if", "rate", "change", "limit", "time", "stored")
 	for i, c := range f.Cases {
@@ -159,10 +168,9 @@ func (p *Printer) forecast(r *bench.Result, f *bench.Forecast) {
 		}
 		row(name, perSecond(c.Rate.Value), change, c.Limit, spanOf(c.Hours), ui.Bytes(int64(c.Stored.Value)))
 	}
-	p.line("The parts of the backup, as they were measured one by one, add up to %.0f %% of what the", 100*f.Parts)
-	p.line("whole was measured at; the projections are corrected by that.")
+	p.wrap(fmt.Sprintf("The parts of the backup, as they were measured one by one, add up to %.0f %% of what the whole was measured at; the projections are corrected by that.", 100*f.Parts))
 	if r.Backup.Whole && r.Backup.Seconds < 2 {
-		p.line("A backup of this tree takes %s: its beginning and its end count for much of that.", ui.Duration(time.Duration(r.Backup.Seconds*float64(time.Second))))
+		p.wrap(fmt.Sprintf("A backup of this tree takes %s: its beginning and its end count for much of that.", ui.Duration(time.Duration(r.Backup.Seconds*float64(time.Second)))))
 	}
 	if r.Upload == nil {
 		p.line("No link was measured: it may be the limit long before.")

@@ -131,19 +131,20 @@ func (p *Printer) bucket(r *forecast.Report) {
 	if b == nil {
 		return
 	}
-	versions := "versioning is off: what is replaced is gone"
+	versions := "Versioning is off: what is replaced is gone."
 	switch {
 	case b.Unknown != nil:
-		versions = "whether it keeps versions is not known: " + ui.Message(b.Unknown)
+		versions = "Whether it keeps versions is not known: " + ui.Message(b.Unknown) + "."
 	case b.Versions:
-		versions = "versioning is on: what is replaced is kept"
+		versions = "Versioning is on: what is replaced is kept."
 	}
 	p.line("")
-	held := ""
-	if !b.Exact {
-		held = fmt.Sprintf(" holds %s of this path", ui.Count(b.Archives, "archive"))
+	if b.Exact {
+		p.line("Compared with %s:", ui.Quote(b.URL))
+	} else {
+		p.line("%s holds %s of this path.", ui.Quote(b.URL), ui.Count(b.Archives, "archive"))
 	}
-	p.line("%s%s; %s.", ui.Quote(b.URL), held, versions)
+	p.wrap(versions)
 	mark := "~"
 	if b.Exact {
 		mark = ""
@@ -161,7 +162,12 @@ func (p *Printer) bucket(r *forecast.Report) {
 		d := r.Depths[0]
 		made := forecast.Share{Archives: d.New.Archives + d.Changed.Archives, Tar: d.New.Tar + d.Changed.Tar}
 		c, _ := r.Prices.Class(r.Class)
-		p.wrap(fmt.Sprintf("A run now stores %s, %s, with %s for ~%s.", ui.Count(made.Archives, "archive"), ui.Bytes(r.Assume.Stored(made)), ui.Count(d.Now().Total(), "request"), dollars(d.Now().Dollars(r.Prices, c))))
+		most := ""
+		if !r.Given && made.Archives > 0 {
+			most = " at most"
+		}
+		now := d.Now()
+		p.wrap(fmt.Sprintf("A run now stores %s, with %s and %s%s, for ~%s.", ui.Count(made.Archives, "archive"), ui.Count(now.Total(), "request"), ui.Bytes(r.Assume.Stored(made)), most, dollars(now.Dollars(r.Prices, c))))
 	}
 	if strings.HasPrefix(b.URL, "file:") {
 		p.wrap("It is a directory: requests and dollars are what S3 would take.")
