@@ -10,12 +10,11 @@ import (
 
 // A moment is what is known of a run at one time.
 type moment struct {
-	now     time.Time
-	p       report.Progress // without stages before the run begins
-	t       *report.Totals
-	out     report.Outlook
-	stopped bool // it takes nothing new
-	told    tally
+	now  time.Time
+	p    report.Progress // without stages before the run begins
+	t    *report.Totals
+	out  report.Outlook
+	told tally
 }
 
 // tally counts what was told of a run.
