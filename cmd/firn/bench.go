@@ -401,8 +401,8 @@ func (b *benchFlags) keep() (k keptResult, err error) {
 	return k, nil
 }
 
-// mayReplaceResult reports whether a path is free, or holds a result or nothing, and the permissions of
-// what is there, 0 if that is nothing.
+// mayReplaceResult reports whether a path is free, or holds a result or nothing, and the
+// permissions of what is there, 0 if that is nothing.
 func mayReplaceResult(path string) (fs.FileMode, error) {
 	is, err := os.Lstat(path)
 	switch {

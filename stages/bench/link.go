@@ -18,11 +18,11 @@ import (
 	"firn/stages/store"
 )
 
-// uploadName and random letters are the name of a key to upload to. There is never an object with such a
-// key.
+// uploadName and random letters are the name of a key to upload to. There is never an object with
+// such a key.
 const uploadName = "firn-bench-"
 
-// uploadKey matches the keys of uploads of a measurement, below their prefix, and no key of an archive.
+// uploadKey matches the keys of a measurement's uploads, below their prefix, and none of an archive.
 var uploadKey = regexp.MustCompile("^" + uploadName + "[a-z2-7]{10}$")
 
 const (
@@ -177,8 +177,8 @@ func (a *arrivals) rate(n int, size float64) sample.Range {
 }
 
 // drop aborts an upload, also when ctx has ended, and makes sure that it is gone: a part that arrived
-// late can keep it (S3 API reference, AbortMultipartUpload). up is nil if it is not known that one was
-// begun: the answers of some tries may have been lost.
+// late can keep it (S3 API reference, AbortMultipartUpload). up is nil if it is not known that one
+// was begun: the answers of some tries may have been lost.
 func (u *uploads) drop(ctx context.Context, up store.Upload) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()

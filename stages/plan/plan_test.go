@@ -56,8 +56,8 @@ func TestPlanIsWhatRunsDo(t *testing.T) {
 	if _, err := tree.Awkward(s.Tree, tree.Unreadable, tree.TooDeep); err != nil {
 		t.Fatal(err)
 	}
-	// An archive's name of a file is shorter than that in the archive of the whole tree, and what a file
-	// with holes takes on the disk may change once more.
+	// An archive's name of a file is shorter than that in the archive of the whole tree, and what a
+	// file with holes takes on the disk may change once more.
 	alike := func(a, b forecast.Share) bool {
 		return a.Archives == b.Archives && max(a.Tar-b.Tar, b.Tar-a.Tar) <= b.Tar/100
 	}
