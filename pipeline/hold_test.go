@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"firn/pipeline"
 )
@@ -54,4 +55,30 @@ func TestHold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// As many items as are kept ahead are taken while nobody takes any.
+func TestHoldAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ahead = 5
+		r := pipeline.New(t.Context(), pipeline.Options{})
+		in := make(chan int)
+		out := pipeline.Hold(r, in, ahead, func(context.Context, int) bool { return false }, func(context.Context, []int) ([]int, error) { return nil, nil })
+		taken := 0
+		go func() {
+			defer close(in)
+			for ; taken < 3*ahead; taken++ {
+				in <- taken
+			}
+		}()
+		synctest.Wait()
+		if taken != ahead+1 { // one more is on its way
+			t.Errorf("%d items were taken, want %d", taken, ahead+1)
+		}
+		for range out {
+		}
+		if err := r.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -384,21 +384,50 @@ type keptResult struct {
 	file *os.File // nil: nothing is kept
 }
 
+// errNoResult: --save replaces results only.
+var errNoResult = errors.New("it exists, and is no result of a benchmark")
+
 func (b *benchFlags) keep() (k keptResult, err error) {
 	if b.own.save == "" {
 		return k, nil
 	}
 	k.path = b.own.save
-	k.file, err = os.CreateTemp(filepath.Dir(k.path), strings.TrimPrefix(filepath.Base(k.path), ".")+".new-*")
+	mode, err := mayReplaceResult(k.path)
 	if err == nil {
-		if info, e := os.Stat(k.path); e == nil && info.IsDir() {
-			err = errors.Join(fmt.Errorf("%s is a directory", k.path), k.end())
-		}
+		k.file, err = os.OpenFile(k.path+".new-"+strings.ToLower(rand.Text()[:8]), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	}
+	if err == nil && mode != 0 {
+		err = k.file.Chmod(mode)
 	}
 	if err != nil {
-		return k, usageError(fmt.Errorf("writing --save: %w", err))
+		return k, usageError(errors.Join(fmt.Errorf("writing --save %s: %w", ui.Quote(k.path), err), k.end()))
 	}
 	return k, nil
+}
+
+// mayReplaceResult reports whether a path is free, or holds a result or nothing, and the
+// permissions of what is there, 0 if that is nothing.
+func mayReplaceResult(path string) (fs.FileMode, error) {
+	is, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case !is.Mode().IsRegular():
+		return 0, errNoResult
+	case is.Size() == 0:
+		return is.Mode().Perm(), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if _, err := bench.ReadResult(f); err != nil {
+		return 0, errNoResult
+	}
+	return is.Mode().Perm(), nil
 }
 
 func (k *keptResult) write(r *bench.Result) error {
@@ -410,7 +439,7 @@ func (k *keptResult) write(r *bench.Result) error {
 		_, err = k.file.Write(append(text, '\n'))
 	}
 	if err == nil {
-		err = errors.Join(k.file.Chmod(0o644), os.Rename(k.file.Name(), k.path))
+		err = os.Rename(k.file.Name(), k.path)
 	}
 	if err != nil {
 		return fmt.Errorf("writing --save %s: %w", k.path, err)

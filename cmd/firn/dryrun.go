@@ -39,7 +39,7 @@ func newDryRun(b *backupFlags) *dryRun {
 // watch makes the walk tell what it leaves out.
 func (d *dryRun) watch(m *means, w *walk.Options) {
 	if d.depth != nil {
-		d.store, w.Excluded = m.Store, d.tally.Add
+		d.store, w.Excluded, w.Estimate = m.Store, d.tally.Add, true
 		d.walk = *w
 	}
 }

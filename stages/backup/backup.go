@@ -217,7 +217,9 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 		return s.giveUp(err)
 	}
 	if made != nil {
-		s.task.Spare(made.Size)
+		if s.retakes == 0 { // else this run sent it
+			s.task.Spare(made.Size)
+		}
 		return b.sender.Made(j, *made, emit)
 	}
 	cipher, err := b.ciphertext(ctx, s, salt)

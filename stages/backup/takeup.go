@@ -60,8 +60,10 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 				if err := u.Store.AbortUpload(ctx, s.Key, begun.ID); err != nil { // a directory may hold files of it
 					u.sender.Warn(s.Key, err)
 				}
-				u.Totals.UploadsResumed.Add(1)
-				u.Totals.SparedBytes.Add(made.Size)
+				if s.retakes == 0 { // else this run began it
+					u.Totals.UploadsResumed.Add(1)
+					u.Totals.SparedBytes.Add(made.Size)
+				}
 				return salt, made, nil
 			}
 			err = cmp.Or(failed, err)

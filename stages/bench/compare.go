@@ -122,8 +122,10 @@ func (r *Result) Differences(before *Result) (all []string) {
 	return all
 }
 
-// maxResult bounds what is read of a file.
-const maxResult = 1 << 20
+const (
+	maxResult  = 1 << 20 // bytes that are read of a file
+	mostFigure = 1e15    // of a figure: quotients of two have to be finite
+)
 
 // ReadResult reads a result that was kept as JSON.
 func ReadResult(from io.Reader) (*Result, error) {
@@ -143,6 +145,11 @@ func ReadResult(from io.Reader) (*Result, error) {
 	}
 	if r.Backup == nil && len(r.Codecs) == 0 {
 		return nil, errors.New("it holds no measurement")
+	}
+	for _, f := range r.Figures() {
+		if f.Low < 0 || f.Low > f.Value || f.Value > f.High || f.High > mostFigure || f.Value > 0 && f.Value < 1/mostFigure {
+			return nil, fmt.Errorf("its figure %q makes no sense", f.Name)
+		}
 	}
 	return r, nil
 }

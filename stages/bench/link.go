@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +18,12 @@ import (
 	"firn/stages/store"
 )
 
-// upload names of keys begin with it. There is never an object with such a key.
+// uploadName and random letters are the name of a key to upload to. There is never an object with
+// such a key.
 const uploadName = "firn-bench-"
+
+// uploadKey matches the keys of a measurement's uploads, below their prefix, and none of an archive.
+var uploadKey = regexp.MustCompile("^" + uploadName + "[a-z2-7]{10}$")
 
 const (
 	// patience is how long parts on their way may take to arrive, and then an upload to be aborted. A
@@ -28,8 +33,8 @@ const (
 	least = 3
 	// drain is for how many slots that is waited.
 	drain = 4
-	// stray is from which age an upload of a benchmark is one that was killed.
-	stray = time.Hour
+	// stray is from which age an upload of a benchmark is one that was killed: none takes longer.
+	stray = 24 * time.Hour
 	// gain is how much faster more connections must be for still more of them to be tried.
 	gain = 1.05
 )
@@ -41,9 +46,10 @@ func (b *bench) link(ctx context.Context) error {
 	}
 	b.result.Settings.Store = b.Store.URL()
 	u := &uploads{
-		Store: b.Store, key: key.Prefix(b.Prefix) + uploadName + strings.ToLower(rand.Text()[:10]), most: b.Most.Parts,
+		Store: b.Store, prefix: key.Prefix(b.Prefix), most: b.Most.Parts,
 		options: store.PutOptions{Class: b.Class, PartSize: b.Settings.PartSize},
 	}
+	u.key = u.prefix + uploadName + strings.ToLower(rand.Text()[:10])
 	u.body = make([]byte, u.options.PartSize)
 	_, _ = mathrand.NewChaCha8([32]byte{}).Read(u.body) // never fails
 	u.crc = store.CRC32C(u.body)
@@ -77,7 +83,8 @@ func (b *bench) link(ctx context.Context) error {
 // uploads are those of the measurement.
 type uploads struct {
 	store.Store
-	key     string
+	prefix  string // of keys
+	key     string // of these uploads alone
 	options store.PutOptions
 	body    []byte // of each part
 	crc     uint32
@@ -90,16 +97,17 @@ type uploads struct {
 func (u *uploads) step(ctx context.Context, n int, slot time.Duration) (rate sample.Range, err error) {
 	u.requests.Add(1)
 	up, err := u.CreateUpload(ctx, u.key, u.options)
+	defer func() { err = errors.Join(err, u.drop(ctx, up)) }()
 	if err != nil {
+		up = nil
 		return rate, err
 	}
-	defer func() { err = errors.Join(err, u.drop(ctx, up)) }()
 	// What is on its way is waited for, also after an interrupt: it could not be aborted.
 	limited, end := context.WithTimeout(ctx, drain*slot)
 	defer end()
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	context.AfterFunc(limited, func() { time.AfterFunc(patience, cancel) })
+	defer context.AfterFunc(limited, func() { time.AfterFunc(patience, cancel) })()
 	a := &arrivals{start: time.Now()}
 	var number, passed atomic.Int64
 	var first error
@@ -169,15 +177,18 @@ func (a *arrivals) rate(n int, size float64) sample.Range {
 }
 
 // drop aborts an upload, also when ctx has ended, and makes sure that it is gone: a part that arrived
-// late can keep it (S3 API reference, AbortMultipartUpload).
-func (u *uploads) drop(ctx context.Context, up store.Upload) error {
+// late can keep it (S3 API reference, AbortMultipartUpload). up is nil if it is not known that one
+// was begun: the answers of some tries may have been lost.
+func (u *uploads) drop(ctx context.Context, up store.Upload) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	err := up.Abort(ctx)
+	if up != nil {
+		err = up.Abort(ctx)
+	}
 	for range 3 {
 		left := 0
 		listing := u.Uploads(ctx, u.key, func(p store.PendingUpload) error {
-			if p.Key != u.key || p.ID != up.ID() {
+			if p.Key != u.key {
 				return nil
 			}
 			left++
@@ -198,9 +209,8 @@ func (u *uploads) drop(ctx context.Context, up store.Upload) error {
 
 // clean aborts what a benchmark has left that was killed. Who may not list uploads can still measure.
 func (u *uploads) clean(ctx context.Context) {
-	prefix, _, _ := strings.Cut(u.key, uploadName)
-	_ = u.Uploads(ctx, prefix+uploadName, func(p store.PendingUpload) error {
-		if p.Key == "" || p.Age < stray {
+	_ = u.Uploads(ctx, u.prefix+uploadName, func(p store.PendingUpload) error {
+		if p.Age < stray || !uploadKey.MatchString(strings.TrimPrefix(p.Key, u.prefix)) {
 			return nil
 		}
 		return u.AbortUpload(ctx, p.Key, p.ID)

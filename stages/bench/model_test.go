@@ -117,7 +117,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%q", d)
 	}
 	for text, want := range map[string]string{
-		"": "unexpected end", "{}": "its version is 0", `{"version":1}`: "no measurement", "[1]": "cannot unmarshal", strings.Repeat(" ", maxResult+1): "larger than",
+		"": "unexpected end", "{}": "its version is 0", `{"version":1}`: "no measurement", `{"version":1,"codecs":[{"name":"a","rate":{"value":1e-320,"low":0,"high":1,"count":1}}]}`: "makes no sense", "[1]": "cannot unmarshal", strings.Repeat(" ", maxResult+1): "larger than",
 	} {
 		if _, err := ReadResult(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %q", text, err, want)

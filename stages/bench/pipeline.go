@@ -12,12 +12,15 @@ import (
 	"firn/stages/stage/sample"
 )
 
+// leastBackup is the least time for backups: one of a small tree ends in it on a busy machine.
+const leastBackup = 4 * time.Second
+
 // backup runs whole backups of the tree, or one for as long as there is time.
 func (b *bench) backup(ctx context.Context) error {
 	if b.Backup == nil {
 		return nil
 	}
-	slot := max(b.share(backupShare), time.Second)
+	slot := max(b.share(backupShare), leastBackup)
 	var runs []*Pipeline
 	for start := time.Now(); len(runs) == 0 || len(runs) < passes && time.Since(start) < slot/2; {
 		p, err := b.rehearse(ctx, slot-time.Since(start))

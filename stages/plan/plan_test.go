@@ -56,9 +56,10 @@ func TestPlanIsWhatRunsDo(t *testing.T) {
 	if _, err := tree.Awkward(s.Tree, tree.Unreadable, tree.TooDeep); err != nil {
 		t.Fatal(err)
 	}
-	// An archive's name of a file is shorter than that in the archive of the whole tree.
+	// An archive's name of a file is shorter than that in the archive of the whole tree, and what a
+	// file with holes takes on the disk may change once more.
 	alike := func(a, b forecast.Share) bool {
-		return a.Archives == b.Archives && a.Tar >= b.Tar && a.Tar-b.Tar <= b.Tar/100
+		return a.Archives == b.Archives && max(a.Tar-b.Tar, b.Tar-a.Tar) <= b.Tar/100
 	}
 	stagestest.Write(t, filepath.Join(s.Tree, "d", "x.tmp"), "x")
 	r := planOf(t, s.Tree, func(o *plan.Options) {
@@ -79,7 +80,7 @@ func TestPlanIsWhatRunsDo(t *testing.T) {
 		s.Must(os.RemoveAll(s.Cache))
 		s.Must(os.Mkdir(s.Cache, 0o755))
 		before.Backup(at, skipped, func(o *backup.Options) {
-			o.DryRun = true
+			o.DryRun, o.Walk.Estimate = true, true
 			o.Foresee = func(a forecast.Archive) {
 				mu <- true
 				one.Add(&a)

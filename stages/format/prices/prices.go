@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 const (
@@ -22,6 +23,7 @@ const (
 	daysPerMonth = 30
 	standard     = "STANDARD"
 	maxFile      = 1 << 20 // bytes
+	maxNumber    = 1 << 40 // dollars, bytes, days: of what is larger, sums could be infinite
 )
 
 // A Table holds the prices of one region.
@@ -73,9 +75,9 @@ type Band struct {
 
 // UnmarshalJSON reads a number or a list of bands.
 func (b *Bands) UnmarshalJSON(data []byte) error {
-	var one float64
-	if json.Unmarshal(data, &one) == nil {
-		*b = Bands{{Dollars: one}}
+	var one *float64
+	if json.Unmarshal(data, &one) == nil && one != nil {
+		*b = Bands{{Dollars: *one}}
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -144,10 +146,12 @@ func (t *Table) check() error {
 	switch {
 	case t.Region == "" || t.Date == "":
 		return errors.New("it lacks the region or the date of the prices")
+	case strings.ContainsFunc(strings.Join(append(slices.Collect(maps.Keys(t.Classes)), t.Region, t.Date), ""), unprintable):
+		return errors.New("the region, the date or the name of a class has characters that can't be printed")
 	case len(t.Out) == 0:
 		return errors.New("it lacks transfer_out_gb")
-	case t.List < 0 || t.Items.Reads < 0 || t.Items.Writes < 0:
-		return errors.New("a price is negative")
+	case wrong(t.List, t.Items.Reads, t.Items.Writes):
+		return errors.New("a price is negative, or too large")
 	}
 	if err := t.Out.check("transfer_out_gb"); err != nil {
 		return err
@@ -160,8 +164,8 @@ func (t *Table) check() error {
 		if len(c.Storage) == 0 {
 			return fmt.Errorf("class %s lacks storage_gb_month", name)
 		}
-		if min(c.Put, c.Part, c.Get, c.Read, c.Objects) < 0 || min(c.Overhead, c.OverheadStandard, c.MinObject, int64(c.MinDays)) < 0 {
-			return fmt.Errorf("class %s: a number is negative", name)
+		if wrong(c.Put, c.Part, c.Get, c.Read, c.Objects, float64(c.Overhead), float64(c.OverheadStandard), float64(c.MinObject), float64(c.MinDays)) {
+			return fmt.Errorf("class %s: a number is negative, or too large", name)
 		}
 		if err := c.Storage.check("class " + name + ": storage_gb_month"); err != nil {
 			return err
@@ -169,19 +173,26 @@ func (t *Table) check() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Thaws)) {
 		for tier, p := range t.Thaws[name] {
-			if min(p.GB, p.Requests) < 0 {
-				return fmt.Errorf("thaw %s %s: a price is negative", name, tier)
+			if wrong(p.GB, p.Requests) {
+				return fmt.Errorf("thaw %s %s: a price is negative, or too large", name, tier)
 			}
 		}
 	}
 	return nil
 }
 
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// wrong reports whether a number is none of a table.
+func wrong(numbers ...float64) bool {
+	return slices.Min(numbers) < 0 || slices.Max(numbers) > maxNumber
+}
+
 func (b Bands) check(name string) error {
 	last := 0.0
 	for i, band := range b {
-		if band.Dollars < 0 {
-			return fmt.Errorf("%s: a price is negative", name)
+		if wrong(band.Dollars) {
+			return fmt.Errorf("%s: a price is negative, or too large", name)
 		}
 		if end := i == len(b)-1; end != (band.To == 0) || !end && band.To <= last {
 			return fmt.Errorf("%s: to_gb has to rise from band to band, and the last band has none", name)

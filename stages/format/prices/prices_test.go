@@ -79,6 +79,11 @@ func TestRead(t *testing.T) {
 		{`"transfer_out_gb":2`, `"list_1000":2`, "lacks transfer_out_gb"},
 		{`"table":{}}`, `"table":{}}{}`, "something follows"},
 		{`"table":{}}`, `"table":{}}` + strings.Repeat(" ", 1<<20), "larger than"},
+		{`"storage_gb_month":1`, `"storage_gb_month":null`, "lacks storage_gb_month"},
+		{`"storage_gb_month":1`, `"storage_gb_month":1e300`, "too large"},
+		{`"region":"moon"`, `"region":"\u001b[2J"`, "can't be printed"},
+		{`"list_1000":3`, `"list_1000":1e300`, "too large"},
+		{`"storage_gb_month":1`, `"storage_gb_month":1,"min_days":9000000000000000000`, "too large"},
 		{`"table":{}`, `"table":{},"thaw":{"GLACIER":{"Bulk":{"gb":-1}}}`, "thaw GLACIER Bulk"},
 	} {
 		text := strings.Replace(good, c.old, c.new, 1)

@@ -65,6 +65,7 @@ type Task struct {
 	doing         atomic.Value // string: a stage
 	made          atomic.Bool
 	first, second amount
+	spared        atomic.Int64 // of the second half's total, that it lacks
 }
 
 // An amount is bytes that have passed, of all; -1: it is not known of how many.
@@ -222,10 +223,11 @@ func (t *Task) FirstAgain() {
 	}
 }
 
-// SecondAgain notes that t begins the second half again.
+// SecondAgain notes that t begins the second half again, and that nothing of it is spared any more.
 func (t *Task) SecondAgain() {
 	if t != nil {
 		t.second.done.Store(0)
+		t.second.total.Add(t.spared.Swap(0))
 	}
 }
 
@@ -233,6 +235,7 @@ func (t *Task) SecondAgain() {
 func (t *Task) FirstDone(second int64) {
 	if t != nil {
 		t.second.total.Store(second)
+		t.spared.Store(0)
 		t.made.Store(true)
 	}
 }
@@ -240,6 +243,7 @@ func (t *Task) FirstDone(second int64) {
 // Spare notes that bytes of the second half need not move.
 func (t *Task) Spare(bytes int64) {
 	if t != nil {
+		t.spared.Add(bytes)
 		t.second.total.Add(-bytes)
 	}
 }

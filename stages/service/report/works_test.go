@@ -34,7 +34,12 @@ func TestWorks(t *testing.T) {
 	}
 	failed.End()
 	failed.End()
-	sent.Second(15)
+	sent.SecondAgain() // what was spared is gone, too
+	if l = w.Load(); l.Known != 50 || l.Sent != 0 {
+		t.Errorf("again: %+v", l)
+	}
+	sent.Spare(20)
+	sent.Second(30)
 	sent.End()
 	if l = w.Load(); l.Done != 190 || l.Sent != 30 || len(l.Parts)+len(w.Now()) > 0 {
 		t.Errorf("in the end: %+v", l)

@@ -74,7 +74,7 @@ func (d *Depth) restore(t *prices.Table, p prices.Class, c *Cost) error {
 	}
 	gets := float64(2*d.All.Archives) + stored/rangeSize // a HEAD and a GET at least
 	c.Restore += gets/1000*p.Get + stored/gb*p.Read + t.Out.Of(stored)
-	c.Fetch = time.Duration(stored / d.assume.Rate * float64(time.Second))
+	c.Fetch = Duration(stored / d.assume.Rate)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"firn/stages/format/encryption"
 	"firn/stages/format/prices"
@@ -178,5 +179,14 @@ func TestAtAnotherRatio(t *testing.T) {
 	near(t, "year", got.Year(), want.Year(), 0.05)
 	if before.All.Puts == at.All.Puts {
 		t.Error("the depth itself was changed, or nothing was")
+	}
+}
+
+// What takes longer than times can be is no negative time.
+func TestDuration(t *testing.T) {
+	for _, seconds := range []float64{1e10, 1e300, math.Inf(1)} {
+		if d := forecast.Duration(seconds); d+48*time.Hour < 1<<61 {
+			t.Errorf("%g s are %v", seconds, d)
+		}
 	}
 }

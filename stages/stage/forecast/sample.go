@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"math"
 	"time"
 
 	"firn/stages/stage/sample"
@@ -54,5 +55,10 @@ func (t Trial) Takes(tar int64, workers int, link float64) (s Span, ofLink bool)
 	return s, send.Value/link > compress.Value
 }
 
-// Duration is a number of seconds.
-func Duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+// Duration is a number of seconds, up to the longest time that there is.
+func Duration(seconds float64) time.Duration {
+	if n := seconds * float64(time.Second); n < math.MaxInt64/2 {
+		return time.Duration(n)
+	}
+	return math.MaxInt64 / 2 // a thaw may be added
+}

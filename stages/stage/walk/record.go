@@ -35,11 +35,13 @@ type recorder struct {
 	hash hash.Hash
 	buf  []byte
 	sum  Scan
+
+	estimates bool // Sum has what a plan needs
 }
 
 // newRecorder must be called before the entries are looked at: it reads the clock.
 func (t *Tree) newRecorder(fd int, dev uint64) recorder {
-	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: Scan{Sound: true}}
+	return recorder{t: t, fd: fd, dev: dev, now: t.o.Now(), hash: sha256.New(), sum: Scan{Sound: true}, estimates: t.o.Estimate}
 }
 
 // add records an entry; nameLen is the length of its name in the archive. The length of each record
@@ -79,17 +81,19 @@ func (r *recorder) count(nameLen int, st *unix.Stat_t) {
 	s := &r.sum
 	s.Sound = s.Sound && settled(r.now, st)
 	s.Entries++
-	tar := int64(2*tarBlock) + blocks(int64(tarRecords+nameLen))
+	tar, content := int64(2*tarBlock)+blocks(int64(tarRecords+nameLen)), int64(0)
 	switch fsys.Type(st) {
 	case unix.S_IFREG:
 		s.Files++
 		s.Bytes += st.Size
-		tar += r.content(st)
+		content = r.content(st)
 	case unix.S_IFLNK:
 		tar += blocks(st.Size)
 	}
-	s.TarBound += tar
-	r.estimate(nameLen, st)
+	s.TarBound += tar + content
+	if r.estimates {
+		r.estimate(nameLen, content, st)
+	}
 }
 
 // Content bounds the bytes that a regular file's content takes in an archive: fewer than Size if it
@@ -98,27 +102,22 @@ func (t *Tree) Content(e *Entry) int64 {
 	return t.content(e.place.dir.fd, e.place.dir.id.dev, e.Dev, e.Size, e.Blocks*512)
 }
 
-// Entries whose time of modification is in the last Days days have a bit in Scan.Days.
+// Entries whose time of modification is in the last Days days have a bit in Sum.Days.
 const Days = 30
 
 // estimate adds what an entry takes in the archive, without attributes and owners' names, which
 // need records too, and the day on which it was modified.
-func (r *recorder) estimate(nameLen int, st *unix.Stat_t) {
+func (r *recorder) estimate(nameLen int, content int64, st *unix.Stat_t) {
 	const longestName, record = 100, 20 // of ustar; "LENGTH keyword=" and a line break
-	tar, records := int64(tarBlock), int64(0)
+	tar, records := tarBlock+content, int64(0)
 	if _, nsec := st.Mtim.Unix(); nsec != 0 {
 		records += record + 20
 	}
 	if nameLen > longestName {
 		records += int64(record + nameLen)
 	}
-	switch fsys.Type(st) {
-	case unix.S_IFREG:
-		tar += r.content(st)
-	case unix.S_IFLNK:
-		if st.Size > longestName {
-			records += record + st.Size
-		}
+	if fsys.Type(st) == unix.S_IFLNK && st.Size > longestName {
+		records += record + st.Size
 	}
 	if records > 0 {
 		tar += tarBlock + blocks(records)

@@ -22,7 +22,7 @@ type Sum struct {
 	// is read, or has more than half a KiB of extended attributes an entry.
 	TarBound int64
 	// Tar estimates the size of the uncompressed archive: extended attributes are not in it, and a file
-	// with several names counts at each of them.
+	// with several names counts at each of them. It, Newest and Days are set with Options.Estimate.
 	Tar int64
 	// Newest is the newest time of modification.
 	Newest time.Time

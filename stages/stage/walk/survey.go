@@ -44,6 +44,7 @@ func (t *Tree) Survey(ctx context.Context, deepest int, emit func(Piece), fault 
 	}
 	name := base(t.path)
 	r := t.newRecorder(p.dir.fd, t.id.dev)
+	r.estimates = true
 	r.count(len(name), &st)
 	w := &survey{t: t, ctx: ctx, deepest: deepest, emit: emit, fault: fault, left: left}
 	if t.file != "" {
@@ -152,6 +153,7 @@ type surveyed struct {
 // among them.
 func (w *survey) entries(d *dir, n *names, rel []byte, nameLen, level int) (plain Sum, below []surveyed) {
 	r := w.t.newRecorder(d.fd, d.id.dev)
+	r.estimates = true
 	var st unix.Stat_t
 	for i := range n.at {
 		if i%1024 == 0 && w.ctx.Err() != nil {

@@ -53,6 +53,9 @@ func surveyOf(t tb, dir string, o Options) (r surveyResult) {
 	r.excluded = tally(&o)
 	tr := open(t, dir, o)
 	defer closeTree(t, tr)
+	if o.Workers == 1 {
+		tr.share.SetLimit(0) // all in this thread, which may be nobody's
+	}
 	err := tr.Survey(context.Background(), deepest, func(p Piece) {
 		if p.Tar%10240 != 0 || p.Tar > p.TarBound+10240 {
 			t.Errorf("%q: the tar is estimated as %d bytes, bound %d", p.Path, p.Tar, p.TarBound)
@@ -71,6 +74,7 @@ func surveyOf(t tb, dir string, o Options) (r surveyResult) {
 func checkSurvey(t tb, dir string, o Options) {
 	t.Helper()
 	got := surveyOf(t, dir, o)
+	o.Estimate = true
 	for depth := range deepest + 1 {
 		o.Depth = depth
 		excluded := tally(&o)

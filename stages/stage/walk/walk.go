@@ -59,6 +59,8 @@ type Options struct {
 	// Workers bounds the goroutines of all scans together, beside those that call Scan; 0 means
 	// twice GOMAXPROCS, as they mostly wait for the disk.
 	Workers int
+	// Estimate has Scan set what only a plan needs: Sum.Tar, Newest and Days. Survey always does.
+	Estimate bool
 	// Now is the clock for Scan.Sound; nil means time.Now.
 	Now func() time.Time
 }
