@@ -14,8 +14,9 @@ import (
 // them. Rows are written while the terminal does not wrap: one that is too long, because the terminal
 // has just become narrower, is cut and moves no other.
 type painter struct {
-	w    io.Writer
-	size func() (columns, lines int) // of the terminal; 0, 0 if it does not tell
+	w     io.Writer
+	queue *queue                      // that w is; nil if it is none
+	size  func() (columns, lines int) // of the terminal; 0, 0 if it does not tell
 
 	rows           []string // that are on the screen
 	columns, lines int      // of the terminal when they were written
@@ -35,7 +36,12 @@ const (
 
 // paint shows rows, which were drawn for a terminal of this size, in place of those on the screen. Each
 // must be narrower than the terminal, and the terminal have a line more than there are rows.
+//
+// Nothing is painted while the terminal has not taken what was.
 func (p *painter) paint(rows []string, columns, lines int) {
+	if p.queue != nil && p.queue.behind() {
+		return
+	}
 	if columns != p.columns || lines != p.lines || len(rows) != len(p.rows) {
 		p.columns, p.lines = columns, lines
 		p.write(eraseRows + block(rows))

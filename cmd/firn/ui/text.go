@@ -35,6 +35,7 @@ type text struct {
 	told     tally
 	outages  outageLog
 	alike    *alike // nil: each event is printed
+	queue    *queue // that the display writes to; nil if it is none
 }
 
 func (p *text) Event(e report.Event) {
@@ -258,6 +259,7 @@ func (p *text) Stop() {
 	if stop != nil {
 		stop()
 	}
+	defer p.flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.show.clear()
@@ -271,6 +273,7 @@ func (p *text) Stop() {
 
 func (p *text) Finish(s report.Summary) {
 	p.Stop()
+	defer p.flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lines := p.summary(s)
@@ -281,5 +284,18 @@ func (p *text) Finish(s report.Summary) {
 	}
 	for _, line := range lines {
 		p.print(line)
+	}
+}
+
+// flush waits for the terminal, without mu.
+func (p *text) flush() {
+	if p.queue == nil {
+		return
+	}
+	if lost := p.queue.flush(); lost > 0 {
+		p.mu.Lock()
+		p.print("firn: " + Count(lost, "message") + " could not be shown: the terminal took none of them in time")
+		p.mu.Unlock()
+		p.queue.flush()
 	}
 }

@@ -85,15 +85,24 @@ func New(o Options, t *report.Totals) Printer {
 	if o.JSON {
 		return newJSON(o, t)
 	}
+	terminal, file := isTerminal(o.Stderr), o.Stderr
+	var q *queue
+	if _, is := file.(*os.File); is { // what is in memory takes all at once
+		q = &queue{w: file}
+		o.Stderr = q
+	}
 	p := newText(o, t)
-	terminal := isTerminal(o.Stderr)
+	p.queue = q
 	p.every, p.stamp = sampleEvery, !terminal && !o.Operation.Brief
 	if !o.Verbose {
 		p.alike = new(alike)
 	}
 	switch o.mode(terminal, os.Getenv("TERM")) {
 	case Bars:
-		p.showRows(newScreen(o.Stderr, &p.o))
+		s := newScreen(o.Stderr, &p.o)
+		s.size = func() (columns, lines int) { return size(file) }
+		s.queue = q
+		p.showRows(s)
 	case Lines:
 		p.show = &lines{lineWriter: lineWriter{o.Stderr}, o: &p.o, last: time.Now(), say: p.print}
 	case JSON:
