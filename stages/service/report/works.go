@@ -176,7 +176,7 @@ func (t *Task) add(l *Load) {
 	l.Sent += sent
 	if t.made.Load() {
 		l.Made += passed
-		l.Known += max(second, 0)
+		l.Known += max(second, sent, 0) // what is through is known, whatever was said before
 		if second == 0 {
 			l.Needless += passed
 		}
