@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 )
 
 // readAll decodes a file and returns what it gave before its error, if that was not the end.
@@ -277,23 +278,21 @@ func TestInputInAnyPortions(t *testing.T) {
 func TestCloseInTheMiddle(t *testing.T) {
 	raw := islands(1<<20, 33)
 	file := stream(t, NewEncoder(1), raw, 20_000)
-	before := runtime.NumGoroutine()
-	for _, o := range ways() {
-		for _, n := range []int{0, 1, 150_000, len(raw)} {
-			r, _ := NewReader(bytes.NewReader(file), o)
-			if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
-				t.Fatal(err)
-			}
-			r.Close()
-			r.Close()
-			if n, err := r.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
-				t.Errorf("a closed reader reads %d bytes, %v", n, err)
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
+		for _, o := range ways() {
+			for _, n := range []int{0, 1, 150_000, len(raw)} {
+				r, _ := NewReader(bytes.NewReader(file), o)
+				if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
+					t.Fatal(err)
+				}
+				r.Close()
+				r.Close()
+				if n, err := r.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
+					t.Errorf("a closed reader reads %d bytes, %v", n, err)
+				}
 			}
 		}
-	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines before, %d after", before, after)
-	}
+	})
 }
 
 // head is a file up to and with its first block's header, with the sizes and the dictionary given.
