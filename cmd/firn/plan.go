@@ -252,28 +252,13 @@ func (f *planFlags) openPlan(ctx context.Context, m *means) (w walk.Options, err
 	if f.cache.Path == "" {
 		w.LeaveOut = w.LeaveOut[1:]
 	}
-	if err := checkPlanned(f.tree.path, w); err != nil {
+	if err := checkWalk(f.tree.path, w); err != nil {
 		return w, err
 	}
 	if m.Store == nil {
 		return w, nil
 	}
 	return w, m.Store.Check(ctx, store.ToWrite)
-}
-
-// checkPlanned looks whether the backup path can be walked.
-func checkPlanned(path string, o walk.Options) error {
-	tree, err := walk.Open(path, o)
-	if err == nil {
-		err = tree.Close()
-	}
-	if err == nil {
-		err = readable(path)
-	}
-	if err != nil {
-		return marked{err, errTree}
-	}
-	return nil
 }
 
 // command is the command line of the backup that was planned, cut at a depth, in pieces: a flag and

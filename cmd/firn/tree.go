@@ -14,7 +14,7 @@ import (
 // checkTree makes sure that there is something to save before anything is made. An empty directory is
 // refused: most often a disk is not mounted there, and its archive would replace the one that holds
 // the content of the disk.
-func checkTree(path, cache string, o walk.Options) (err error) {
+func checkTree(path, cache string, o walk.Options) error {
 	if _, err := os.Stat(cache); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return ofPath(&cacheError{cache, err})
 	}
@@ -23,6 +23,11 @@ func checkTree(path, cache string, o walk.Options) (err error) {
 			return usageError(fmt.Errorf("the %s %s is the backup path itself: name another directory for one of them", what, o.LeaveOut[i]))
 		}
 	}
+	return checkWalk(path, o)
+}
+
+// checkWalk looks whether the backup path can be walked.
+func checkWalk(path string, o walk.Options) error {
 	tree, err := walk.Open(path, o)
 	if err == nil {
 		err = tree.Close()

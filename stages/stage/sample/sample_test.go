@@ -16,6 +16,8 @@ import (
 
 	"github.com/dsnet/compress/bzip2"
 
+	"golang.org/x/sys/unix"
+
 	"firn/stages/format/codec"
 	"firn/stages/stage/walk"
 )
@@ -131,7 +133,11 @@ func TestHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Tar > 16<<20 {
-		t.Skip("this file system does not show holes")
+		var st unix.Stat_t
+		if err := unix.Stat(dir+"/image", &st); err != nil || st.Blocks*512 < st.Size {
+			t.Fatalf("%d bytes of tar: holes count, %v", c.Tar, err)
+		}
+		t.Skip("this file system keeps no holes")
 	}
 	pieces, faults, err := c.Read(t.Context(), tr, 0, 1)
 	if n := bytes.Count(pieces[0].Data, []byte("x")); err != nil || faults.Count != 0 || n < PieceSize*95/100 {
