@@ -65,6 +65,20 @@ type Progress struct {
 	Load           Load   // what there is to move
 	Now            []Work // what is in work, the largest first, MostWork at most
 	Last           *Past  // the last run of this kind that ended well; nil if none is known
+	Hosts          []Host // of a run on many hosts, those that work now, by their names
+}
+
+// A Host is a worker of a run on many hosts.
+type Host struct {
+	Name           string
+	Work           int     // items that it holds
+	Now            []Work  // of them the largest, MostWork at most
+	Read, Sent     int64   // bytes of files that it read, and of objects that left it or came to it, so far
+	ReadRate       float64 // bytes a second, lately
+	SentRate       float64
+	Done, Failed   int64         // items
+	Silent         time.Duration // since it was heard last
+	Spool, SpoolOf int64         // bytes of its spool that are in use, and its limit
 }
 
 // A Summary is the end of a run.
