@@ -107,7 +107,7 @@ type item struct {
 	bytes   float64 // of its files
 	sent    float64 // bytes of it that the bucket holds and that another host need not send
 	stored  bool    // its object is complete
-	done    bool    // its result was counted
+	done    bool    // it has a result
 	tries   int32
 	taken   float64 // when its last lease began
 	from    float64 // when that host sends it

@@ -271,18 +271,23 @@ func (s *simulation) seal(n int32, now float64) {
 	h.listed = h.listed[:0]
 }
 
-// count counts a result, unless the item has one.
+// count counts a result.
 func (s *simulation) count(e *event) {
 	it := &s.items[e.item]
 	s.result.Seconds = e.at
+	s.end(it)
+	s.result.Done++
+	s.offer(e.at)
+}
+
+// end ends an item, once.
+func (s *simulation) end(it *item) {
 	if it.done {
-		return
+		panic("sim: a subtree has two results")
 	}
 	it.done = true
-	s.result.Done++
 	s.ended++
 	s.open--
-	s.offer(e.at)
 }
 
 // fail ends a host, with all that it held.
@@ -318,14 +323,9 @@ func (s *simulation) leave(it *item, now float64) {
 
 func (s *simulation) expire(e *event) {
 	it := &s.items[e.item]
-	if it.done {
-		return
-	}
 	if int(it.tries) >= s.Policy.MaxTries {
 		s.result.Failed++
-		s.ended++
-		s.open--
-		it.done = true
+		s.end(it)
 		s.result.Seconds = e.at
 		s.offer(e.at)
 		return

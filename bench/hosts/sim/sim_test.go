@@ -35,15 +35,15 @@ func TestClosedForms(t *testing.T) {
 		set  func(*Case)
 		want float64
 	}{
-		LimitWalk:             {func(c *Case) { c.Rates.Walk = 50 }, 2000},
-		LimitRecord:           {func(c *Case) { c.Rates.Record = 0.5 }, 2000},
-		LimitBroker:           {func(c *Case) { c.Rates.Broker, c.Policy.Lease = 5, 1e9 }, 1000 * 5 / 4.5},
-		LimitBucket:           {func(c *Case) { c.Rates.Writes = 100 }, 1000 * 127 / 100.0},
-		LimitCPU:              {func(c *Case) { c.Rates.PerByte, c.Rates.Cores, c.Hosts = 4e-9, 4, 2 }, 500},
+		LimitWalk:              {func(c *Case) { c.Rates.Walk = 50 }, 2000},
+		LimitRecord:            {func(c *Case) { c.Rates.Record = 0.5 }, 2000},
+		LimitBroker:            {func(c *Case) { c.Rates.Broker, c.Policy.Lease = 5, 1e9 }, 1000 * 5 / 4.5},
+		LimitBucket:            {func(c *Case) { c.Rates.Writes = 100 }, 1000 * 127 / 100.0},
+		LimitCPU:               {func(c *Case) { c.Rates.PerByte, c.Rates.Cores, c.Hosts = 4e-9, 4, 2 }, 500},
 		LimitCPU + " of items": {func(c *Case) { c.Rates.PerItem = 2 }, 2000},
-		LimitLink:             {func(c *Case) { c.Rates.Link, c.Rates.Ratio, c.Hosts = 1e8, 2, 5 }, 1000},
-		LimitScan:             {func(c *Case) { c.Rates.Scan = 100 }, 1000},
-		LimitLargest:          {func(c *Case) { c.Rates.Encrypt, c.Load.Skew, c.Hosts = 1e9, 1, 64 }, 133.6},
+		LimitLink:              {func(c *Case) { c.Rates.Link, c.Rates.Ratio, c.Hosts = 1e8, 2, 5 }, 1000},
+		LimitScan:              {func(c *Case) { c.Rates.Scan = 100 }, 1000},
+		LimitLargest:           {func(c *Case) { c.Rates.Encrypt, c.Load.Skew, c.Hosts = 1e9, 1, 64 }, 133.6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := simple()
@@ -127,6 +127,9 @@ func TestConservation(t *testing.T) {
 		}
 		if want := c.Load.Bytes / c.Rates.Ratio; r.Done == c.Load.Subtrees && math.Abs((r.Sent-r.Wasted)/want-1) > 1e-6 {
 			t.Fatalf("seed %d, case %d: sent %g, wasted %g, of %g", seed, n, r.Sent, r.Wasted, want)
+		}
+		if r.Done == c.Load.Subtrees && r.Seconds < r.Limits[0].Seconds*(1-1e-9) {
+			t.Fatalf("seed %d, case %d: with failures it took %.1f s, less than %+v", seed, n, r.Seconds, r.Limits[0])
 		}
 		lost, failed, left, twice = lost+r.Lost, failed+r.Failed, left+r.Left, twice+r.Twice
 		if again := run(t, c); !reflect.DeepEqual(r, again) {
