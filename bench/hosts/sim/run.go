@@ -145,7 +145,7 @@ func (s *simulation) offer(now float64) {
 // pull has a host wait for an item, if it may hold one more.
 func (s *simulation) pull(n int32, now float64) {
 	h, p := &s.hosts[n], &s.Policy
-	if h.pulls || !h.alive || len(h.items) >= p.Hold || p.HoldSeconds > 0 && len(h.items) > 0 && h.owes > p.HoldSeconds {
+	if h.pulls || !h.alive || len(h.items) >= p.Hold || p.HoldSeconds > 0 && len(h.items) > 1 && h.owes > p.HoldSeconds {
 		return
 	}
 	h.pulls = true
