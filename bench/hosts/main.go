@@ -33,6 +33,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "rates":
 			return measureRates(ctx, args[1:])
+		case "simulate":
+			return simulate(ctx, args[1:])
 		}
 	}
 	return errors.New("name one of rates, simulate and measure; -h after it lists its flags")
