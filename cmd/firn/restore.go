@@ -64,6 +64,7 @@ type restoreFlags struct {
 	target targetFlags
 	thaw   thawFlags
 	limits limitFlags
+	queue  flags.Queue
 	dryRun bool
 }
 
@@ -75,6 +76,7 @@ func (r *restoreFlags) all() flags.Groups {
 		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),
 		shown,
 		flags.NewGroup("Monitoring", &r.watch),
+		flags.NewGroup(flags.QueueTitle, &r.queue),
 	)
 }
 
@@ -119,6 +121,9 @@ func (t *targetFlags) open(m *means) (*os.Root, error) {
 }
 
 func (r *restoreFlags) run(p *program) error {
+	if err := leads(&r.queue, r.dryRun, "target", r.target.path); err != nil {
+		return err
+	}
 	var target *os.Root
 	defer func() {
 		if target != nil {

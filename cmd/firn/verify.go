@@ -65,11 +65,12 @@ type verifyFlags struct {
 	readFlags
 	level  levelFlags
 	choice flags.Select
+	queue  flags.Queue
 }
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch), flags.NewGroup(flags.QueueTitle, &v.queue))
 }
 
 // levelFlags say how closely to look.
@@ -119,6 +120,12 @@ func (l *levelFlags) name() string {
 }
 
 func (v *verifyFlags) run(p *program) error {
+	if err := leads(&v.queue, false, "", ""); err != nil {
+		return err
+	}
+	if v.queue.Used() && v.level.level != verify.ReadData {
+		return usageError(fmt.Errorf("%s shares the reading of archives, and none is read: add --read-data, or leave it out", v.queue.Given()))
+	}
 	words := ui.Verify()
 	words.Task = ui.Task{From: v.store.Called()}
 	return p.operate(words, &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
