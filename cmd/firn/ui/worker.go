@@ -44,7 +44,7 @@ func flowing(name, label string) part {
 		if !ok {
 			return nil
 		}
-		return []screenRow{{label: label, rank: 2, stage: &stage{text: Bytes(f.Done) + ", " + perSecond(f.Rate)}}}
+		return []screenRow{{label: label, rank: 2, left: []field{{texts: []string{Bytes(f.Done) + ", " + perSecond(f.Rate), Bytes(f.Done)}, stays: true}}}}
 	}, status: func(m *moment) string {
 		f, ok := m.flow(name)
 		if !ok || f.Done == 0 {
