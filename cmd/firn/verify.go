@@ -32,19 +32,7 @@ Nothing is written to the store. Cold archives are named, and not read.
 `
 
 func newVerify(p *program) *cobra.Command {
-	v := &verifyFlags{
-		readFlags: readFlags{
-			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
-			output: flags.Output{VerboseUsage: "name each archive that is intact"},
-		},
-		choice: flags.Select{
-			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
-			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
-			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
-
-			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
-		},
-	}
+	v := newVerifyFlags()
 	return newCommand(&cobra.Command{
 		Use:     "verify",
 		Aliases: []string{"check"},
@@ -58,6 +46,22 @@ what the newest runs list is verified.`,
     --cache-path /var/cache/firn-verify --read-data-subset 1/12`,
 		Args: noArguments,
 	}, []string{"bucket-name", "keyfile"}, v.all(), verifyNotes+codesNote("verify"), func([]string) error { return v.run(p) })
+}
+
+func newVerifyFlags() *verifyFlags {
+	return &verifyFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is intact"},
+		},
+		choice: flags.Select{
+			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
+			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
+
+			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
+		},
+	}
 }
 
 // verifyFlags are the flags of a verification.
