@@ -124,8 +124,8 @@ func (b *backup) identical(ctx context.Context, s *subtree) (bool, error) {
 		b.warnOfOther(s, "its metadata have only an MD5, and an earlier run stored it with an HMAC, which they lost, or somebody replaced it")
 	}
 	if !stored && err == nil {
-		b.warnOnce(report.Event{
-			Problem: report.ProblemMD5Alone, Path: s.String(), Key: s.Key,
+		b.book.tell(s, report.Event{
+			Kind: report.Warning, Problem: report.ProblemMD5Alone, Path: s.String(), Key: s.Key,
 			Text: "its metadata have only an MD5, as those of the old script: it is taken over, though nothing proves who made it; the same holds for others like it",
 		})
 	}

@@ -9,7 +9,6 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -71,14 +70,14 @@ func (s *subtree) unspool() {
 	end := s.spool.Remove
 	if s.leave.Swap(false) {
 		end = s.spool.Leave
-		s.backup.Totals.UploadsLeft.Add(1)
+		s.backup.book.count(s, counts{Left: 1})
 	}
 	if s.sending {
 		s.sending = false
 		defer s.backup.sending.Done()
 	}
 	if err := end(); err != nil {
-		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
+		s.backup.book.tell(s, report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
 	}
 }
 
@@ -179,34 +178,3 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 		repeats: b.repeats,
 	}, nil
 }
-
-// entryFault reports an entry that is not in the archive as it is on disk, and keeps it for the
-// manifest.
-func (b *backup) entryFault(s *subtree) func(archive.Fault) {
-	return func(f archive.Fault) {
-		s.unread.add(f)
-		kind := report.Entry
-		switch f.What {
-		case archive.Changed:
-			kind = report.Changed
-		case archive.Skipped:
-			kind = report.Left
-		}
-		if _, reported := b.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
-			return
-		}
-		if f.What == archive.Unreadable {
-			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
-		}
-		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error(), Read: f.Read}
-		s.faultSize += len(fault.Path) + len(fault.Error)
-		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
-			s.faults = append(s.faults, fault)
-		}
-		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
-	}
-}
-
-// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long.
-const faultBytes = 1 << 20

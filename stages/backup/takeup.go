@@ -61,8 +61,7 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 					u.sender.Warn(s.Key, err)
 				}
 				if s.retakes == 0 { // else this run began it
-					u.Totals.UploadsResumed.Add(1)
-					u.Totals.SparedBytes.Add(made.Size)
+					u.book.count(s, counts{Resumed: 1, Spared: made.Size})
 				}
 				return salt, made, nil
 			}
@@ -72,7 +71,7 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 		case err == nil:
 			salt, j.PartSize = begun.Salt, begun.PartSize
 			if s.retakes == 0 {
-				u.Totals.UploadsResumed.Add(1)
+				u.book.count(s, counts{Resumed: 1})
 			}
 		case ctx.Err() != nil || pipeline.IsFatal(err):
 			return salt, nil, err
@@ -216,7 +215,7 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 	j.Passed = s.task.Second
 	j.Spared = func(bytes int64) {
 		if s.retakes == 0 {
-			u.Totals.SparedBytes.Add(bytes)
+			u.book.count(s, counts{Spared: bytes})
 			s.task.Spare(bytes)
 		}
 	}
