@@ -17,7 +17,6 @@ import (
 	"firn/stages/stage/forecast"
 	"firn/stages/stage/upload"
 	"firn/stages/stage/walk"
-	"firn/stages/store"
 )
 
 // flow is the backup. Subtrees flow from stage to stage; between encrypt and upload, the parts of
@@ -31,12 +30,21 @@ func (b *backup) flow() {
 		return
 	}
 	ordered := pipeline.Hold(b.Run, changed, ahead, b.shells.waits, b.shells.ready) // shells that take the place of more come last
-	archived := pipeline.Map(b.stages.archive, ordered, b.archive)                  // tar ▸ compress ▸ hash ▸ spool, block by block
-	needed := pipeline.Map(b.stages.check, archived, b.check)                       // skip what the store holds with the same content
-	sent := b.sending.Flow(b.Run, needed)                                           // once more, if an upload failed
-	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                        // spool ▸ ciphertext, part by part
-	stored := pipeline.Map(b.stages.upload, parts, b.upload)                        // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)                                // record and report what is completely stored
+	if b.lead != nil {
+		b.share(ordered) // many hosts save them: see help
+		return
+	}
+	b.save(ordered)
+}
+
+// save saves subtrees in this process.
+func (b *backup) save(ordered <-chan *subtree) {
+	archived := pipeline.Map(b.stages.archive, ordered, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
+	sent := b.sending.Flow(b.Run, needed)                          // once more, if an upload failed
+	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)       // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)               // record and report what is completely stored
 }
 
 // ahead is how many subtrees may wait for their turn to be archived, each in some 2 KB: the scan, which
@@ -175,21 +183,26 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	if err != nil {
 		return s.giveUp(err)
 	}
-	if !identical || b.isOtherKeys(s) {
-		if err := b.compare(ctx, s); err != nil {
-			return s.giveUp(err)
-		}
-		if b.comesLast(ctx, s) {
-			s.Drop(nil)
-			b.book.putAside(s)
-			return nil
-		}
-		s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
-		s.task.Doing(report.StageSpool)
-		b.sending.Add()
-		s.sending = true
-		return emit(s)
+	if identical && !b.isOtherKeys(s) {
+		return b.found(ctx, s)
 	}
+	if err := b.compare(ctx, s); err != nil {
+		return s.giveUp(err)
+	}
+	if b.comesLast(ctx, s) {
+		s.Drop(nil)
+		b.book.putAside(s)
+		return nil
+	}
+	s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
+	s.task.Doing(report.StageSpool)
+	b.sending.Add()
+	s.sending = true
+	return emit(s)
+}
+
+// found ends a subtree whose archive the store holds.
+func (b *backup) found(ctx context.Context, s *subtree) error {
 	s.task.FirstDone(0)
 	defer s.Drop(nil)
 	b.uploads.abort(ctx, s)
@@ -205,6 +218,9 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	if s.refused != nil {
+		return b.refused(ctx, s)
+	}
 	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)
 	if err != nil {
@@ -213,7 +229,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	b.stages.encrypt.AddIn(s.record.ArchiveSize)
 	salt, made, err := b.uploads.takeUp(ctx, s, j)
 	if err != nil {
-		return s.giveUp(err)
+		return errors.Join(s.giveUp(err), j.Close())
 	}
 	if made != nil {
 		if s.retakes == 0 { // else this run sent it
@@ -232,8 +248,8 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 
 func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree) error) error {
 	item, object, err := b.sender.Send(ctx, p)
-	if errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced) {
-		err = fmt.Errorf("another run stored it while this one made it, and what that one stored stays: %w", err)
+	if isRefused(err) {
+		err = fmt.Errorf("%s: %w", elseStored, err)
 	}
 	if err != nil || item == nil {
 		return err

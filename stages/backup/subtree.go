@@ -2,10 +2,12 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -34,6 +36,7 @@ type subtree struct {
 	spool   *spool.File   // archive
 	record  record.Record // archive
 	list    *spool.Beside // archive: the list of its entries
+	hand    *hand         // take: what a worker has in hand; nil in a run of its own
 	planned bool          // lookup: it is to be saved
 	task    *report.Task  // archive
 	result  archive.Result
@@ -41,12 +44,14 @@ type subtree struct {
 	marks   *marks // archive: if it may be made twice
 	waited  bool   // it is one of the shells that come last
 
-	partial bool         // check: the archive lacks the content of entries that could not be read
-	better  string       // check: id of the run whose archive has it; "" if none is known
-	object  store.Object // upload
-	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
-	sending bool         // check: it is in the loop of what is sent
-	retakes int          // upload: how often its upload was taken up again in this run
+	partial bool          // check: the archive lacks the content of entries that could not be read
+	better  string        // check: id of the run whose archive has it; "" if none is known
+	object  store.Object  // upload
+	leave   atomic.Bool   // upload: its upload and its spool file are left to the next run
+	sending bool          // check: it is in the loop of what is sent
+	retakes int           // upload: how often its upload was taken up again in this run
+	refused error         // upload: it was not stored, because somebody else had stored something meanwhile
+	took    time.Duration // of a work on another host
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -58,9 +63,12 @@ func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Pat
 
 // Drop ends the work on the subtree, and removes the spool file, whether the archive is stored or not,
 // unless the next run may use it.
-func (s *subtree) Drop(error) {
+func (s *subtree) Drop(reason error) {
 	s.unspool()
 	s.task.End()
+	if s.hand != nil && errors.Is(reason, pipeline.ErrStopped) {
+		s.backup.answers.back(s)
+	}
 }
 
 func (s *subtree) unspool() {
@@ -96,7 +104,7 @@ func (s *subtree) foresee(what forecast.What) {
 
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: max(s.took, s.task.Took())})
 }
 
 // plan notes whether s is to be saved.
@@ -114,6 +122,9 @@ func (s *subtree) begin(made bool) {
 		s.backup.Works.Looked(bytes, 0, true)
 	}
 	s.task = s.backup.Works.Begin(s, report.StageArchive, s.scan.Bytes, bytes, 0)
+	if s.hand != nil {
+		s.hand.work.Follow(s.task)
+	}
 }
 
 // unplan notes that s, if it was to be saved, is not begun.
@@ -130,10 +141,43 @@ func (s *subtree) bound() int64 {
 	return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 + s.scan.Entries*listBound
 }
 
+// reads notes that s is read from now on, until ended is called: then it waits for others. Only a worker
+// tells reading, which may hang, from waiting.
+func (s *subtree) reads() (ended func()) {
+	if s.hand == nil {
+		return func() {}
+	}
+	if s.hand.read {
+		s.task.Waiting(false)
+	}
+	s.hand.read = true
+	return func() { s.task.Waiting(true) }
+}
+
+// waiting is w, of which each write is noted as a wait for others.
+func (s *subtree) waiting(w io.Writer) io.Writer {
+	if s.hand == nil {
+		return w
+	}
+	return waitingWriter{w, s.task}
+}
+
+type waitingWriter struct {
+	io.Writer
+	task *report.Task
+}
+
+func (w waitingWriter) Write(p []byte) (int, error) {
+	w.task.Waiting(true)
+	defer w.task.Waiting(false)
+	return w.Writer.Write(p)
+}
+
 // pack writes the archive of s to sink and sets its record.
 func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
 	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, s.task.First, func(ctx context.Context, w io.Writer) (err error) {
-		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
+		defer s.reads()()
+		s.result, err = b.archiver.Write(ctx, s.waiting(w), b.tree, s.Subtree, o)
 		s.task.Doing(report.StageCompress)
 		return err
 	})
