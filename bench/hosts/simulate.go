@@ -32,6 +32,7 @@ type site struct {
 
 const (
 	hour = 3600
+	day  = 24 * hour
 	gbit = 1e9 / 8
 )
 
@@ -145,6 +146,11 @@ func simulate(ctx context.Context, args []string) (err error) {
 		}
 		views = append(views, v)
 	}
+	shown, err := newMeasured()
+	if err != nil {
+		return err
+	}
+	views = append(views, shown)
 	if err := y.run(ctx); err != nil {
 		return err
 	}

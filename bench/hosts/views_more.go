@@ -86,7 +86,7 @@ func (v *limits) drawings(y *study) map[string]drawing {
 	_, ticks := hostNumbers(manyHosts)
 	return map[string]drawing{"hosts-limits.svg": &chart.Plot{
 		Title: "No run is faster than its limits (skew " + chart.Number(limitSkew) + ")", X: "hosts", Y: "time", Xs: ticks,
-		Ys: []float64{60, 600, hour, 10 * hour, 100 * hour, 1000 * hour}, YText: duration, Lines: append(v.lines, v.line(y)),
+		Ys: []float64{60, 600, hour, 10 * hour, 4 * day, 40 * day}, YText: tick, Lines: append(v.lines, v.line(y)),
 	}}
 }
 
