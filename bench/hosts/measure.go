@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +37,14 @@ type record struct {
 	Subtrees int
 	Bytes    int64
 	Sets     []measuredSet
+	Tiny     *tinySet
+}
+
+// A tinySet is of tiny archives into a directory: with no queue, one worker and two.
+type tinySet struct {
+	Date          string
+	Items, Rounds int
+	Outcomes      []outcome
 }
 
 type measuredSet struct {
@@ -116,7 +123,7 @@ func (m *measurement) scale(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	kept := record{Date: time.Now().Format(time.DateOnly), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Link: m.limit, Rounds: m.rounds, Subtrees: m.subtrees, Bytes: m.bytes}
+	now := record{Date: time.Now().Format(time.DateOnly), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Link: m.limit, Rounds: m.rounds, Subtrees: m.subtrees, Bytes: m.bytes}
 	for i, skew := range skews {
 		dir := filepath.Join(m.dir, fmt.Sprintf("tree-%d", i))
 		if _, err := tree.Zipf(dir, 1, m.subtrees, m.bytes, skew); err != nil {
@@ -126,7 +133,7 @@ func (m *measurement) scale(ctx context.Context, r *rig) error {
 		if err != nil {
 			return fmt.Errorf("skew %g: %w", skew, err)
 		}
-		kept.Sets = append(kept.Sets, set)
+		now.Sets = append(now.Sets, set)
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
@@ -134,11 +141,23 @@ func (m *measurement) scale(ctx context.Context, r *rig) error {
 	if m.dry {
 		return nil
 	}
-	kept.print(os.Stdout)
+	now.print(os.Stdout)
+	return m.keep(func(r *record) { now.Tiny = r.Tiny; *r = now })
+}
+
+// keep changes the file of what was measured.
+func (m *measurement) keep(change func(*record)) error {
 	if m.file == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(kept, "", "\t")
+	var r record
+	if text, err := os.ReadFile(m.file); err == nil {
+		if err := json.Unmarshal(text, &r); err != nil {
+			return fmt.Errorf("reading %s: %w", m.file, err)
+		}
+	}
+	change(&r)
+	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
 	}
@@ -221,16 +240,12 @@ func (m *measurement) overhead(ctx context.Context, r *rig) error {
 	if m.dry {
 		return nil
 	}
-	header(os.Stdout, fmt.Sprintf("%d tiny archives into a directory, %s, %d rounds.", m.tiny, time.Now().Format(time.DateOnly), m.rounds),
-		"", "wall s", "CPU s coordinator", "CPU s workers", "CPU ms an item", "more than plain, ms")
-	plain := medians(all[0])
-	for i, t := range trials {
-		o := medians(all[i])
-		each := 1000 / float64(m.tiny)
-		row(os.Stdout, cmp.Or(t.name(), fmt.Sprintf("%d workers", t.workers)), fmt.Sprintf("%.1f", o.Wall), fmt.Sprintf("%.2f", o.Lead), fmt.Sprintf("%.2f", o.Work),
-			fmt.Sprintf("%.2f", (o.Lead+o.Work)*each), fmt.Sprintf("%.2f", (o.Lead+o.Work-plain.Lead)*each))
+	set := &tinySet{Date: time.Now().Format(time.DateOnly), Items: m.tiny, Rounds: m.rounds}
+	for _, runs := range all {
+		set.Outcomes = append(set.Outcomes, medians(runs))
 	}
-	return nil
+	set.print(os.Stdout)
+	return m.keep(func(r *record) { r.Tiny = set })
 }
 
 // one is the outcome of one worker, with which others are compared.

@@ -58,9 +58,37 @@ func (r *record) print(w io.Writer) {
 	}
 }
 
+func (s *tinySet) print(w io.Writer) {
+	header(w, fmt.Sprintf("%s: %d tiny archives into a directory, %d rounds.", s.Date, s.Items, s.Rounds),
+		"", "wall s", "CPU s coordinator", "CPU s workers", "CPU ms an item", "more than with no queue, ms")
+	each := 1000 / float64(s.Items)
+	for _, o := range s.Outcomes {
+		name := fmt.Sprintf("%d workers", o.Workers)
+		if o.Kind == "plain" {
+			name = "no queue"
+		}
+		used := o.Lead + o.Work
+		row(w, name, fmt.Sprintf("%.1f", o.Wall), fmt.Sprintf("%.2f", o.Lead), fmt.Sprintf("%.2f", o.Work), fmt.Sprintf("%.2f", used*each), fmt.Sprintf("%.2f", (used-s.Outcomes[0].Lead)*each))
+	}
+}
+
+// assumedRecord is the CPU time of the coordinator for an item, in seconds, where none was measured.
+const assumedRecord = 0.0005
+
+// coordinator is the CPU time of the coordinator for an item, with that of a broker in it.
+func (v *measuredView) coordinator() float64 {
+	if v.Tiny == nil || len(v.Tiny.Outcomes) == 0 {
+		return assumedRecord
+	}
+	return v.Tiny.Outcomes[len(v.Tiny.Outcomes)-1].Lead / float64(v.Tiny.Items)
+}
+
 func (v *measuredView) table(w io.Writer, _ *study) {
 	if len(v.Sets) > 0 {
 		v.print(w)
+	}
+	if v.Tiny != nil {
+		v.Tiny.print(w)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"firn/bench/hosts/chart"
+	"firn/bench/hosts/rates"
 	"firn/bench/hosts/sim"
 )
 
@@ -27,6 +28,10 @@ func newLimits(s *site, y *study) (view, error) {
 		}
 		v.simulated = append(v.simulated, y.add(c))
 	}
+	inMemory, err := s.measured.Value(rates.Messages + rates.InMemory)
+	if err != nil {
+		return nil, err
+	}
 	shared := func(s *site) { s.lstat = 50_000 }
 	for _, l := range []struct {
 		name, limit string
@@ -36,7 +41,8 @@ func newLimits(s *site, y *study) (view, error) {
 		{"walk, 50,000 lstat/s", sim.LimitWalk, shared},
 		{"bucket, parts of 8 MiB", sim.LimitBucket, func(s *site) { s.part = 8 << 20 }},
 		{"bucket, parts of 64 MiB", sim.LimitBucket, func(s *site) { s.part = 64 << 20 }},
-		{"broker", sim.LimitBroker, func(*site) {}},
+		{"broker, on a disk", sim.LimitBroker, func(*site) {}},
+		{"broker, in memory", sim.LimitBroker, func(s *site) { s.broker = inMemory }},
 		{"coordinator's record", sim.LimitRecord, func(*site) {}},
 		{"walk, local", sim.LimitWalk, func(*site) {}},
 	} {
@@ -104,7 +110,7 @@ type failureSet struct {
 
 func newFailures(s *site, y *study) (view, error) {
 	v := &failures{sets: []failureSet{
-		{name: "fails every 6 h", Failures: sim.Failures{Mean: 6 * hour, Restart: 300}},
+		{name: "every 6 h", Failures: sim.Failures{Mean: 6 * hour, Restart: 300}},
 		{name: "every 24 h", Failures: sim.Failures{Mean: 24 * hour, Restart: 300}},
 		{name: "every 30 d", Failures: sim.Failures{Mean: 720 * hour, Restart: 300}},
 		{name: "every 30 d, for good", Failures: sim.Failures{Mean: 720 * hour}},
