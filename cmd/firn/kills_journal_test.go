@@ -87,7 +87,7 @@ func (j *journal) rule(host int) harness.Rule {
 			fault.Hold = hold
 			return fault
 		}
-		if t, s := j.armed, j.last(); writes && t != nil && j.calls >= t.call && t.fits(s) {
+		if t := j.armed; writes && t != nil && j.calls >= t.call && t.fits(j.last()) {
 			rate := fault.Rate
 			fault, j.armed = t.fault, nil
 			fault.Rate = rate
@@ -99,7 +99,7 @@ func (j *journal) rule(host int) harness.Rule {
 					fault.Hold = hold
 				}
 			}
-			t.hit <- s
+			t.hit <- j.last()
 		}
 		return fault
 	}
