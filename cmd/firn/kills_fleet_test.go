@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -127,12 +125,12 @@ func (f *fleet) run(h *host, flags ...string) {
 	h.late, h.quits = false, false
 	if h.number > 0 {
 		h.now = f.firn(h, fmt.Sprint("worker", h.number), slices.Concat([]string{
-			"worker", "--queue", "nats://" + f.queue, "--keyfile", f.key(), "--cache-path", h.cache, "--upload-workers", "2", "--wait", "5m",
+			"worker", "--queue", f.queue, "--keyfile", f.key(), "--cache-path", h.cache, "--upload-workers", "2", "--wait", "5m",
 		})...)
 	} else {
-		joins := []string{"--serve-queue", f.queue}
+		joins := []string{"--serve-queue", strings.TrimPrefix(f.queue, "nats://")}
 		if f.broker != nil {
-			joins = []string{"--queue", "nats://" + f.queue}
+			joins = []string{"--queue", f.queue}
 		}
 		h.now = f.firn(h, "coordinator", slices.Concat([]string{
 			"backup", "--backup-path", f.tree(), "--bucket-name", f.server.Bucket, "--keyfile", f.key(), "--cache-path", h.cache,
@@ -211,74 +209,15 @@ func (f *fleet) logs() {
 	}
 }
 
-// A broker is a NATS server with JetStream, on one port and one directory whatever becomes of it.
-type broker struct {
-	t    *testing.T
-	addr string
-	dir  string
-	cmd  *exec.Cmd
-}
-
-func newBroker(t *testing.T, dir string) *broker {
-	t.Helper()
-	b := &broker{t: t, addr: freeAddr(t), dir: dir}
-	b.start()
-	t.Cleanup(func() {
-		if b.cmd != nil {
-			b.kill()
-		}
-	})
-	return b
-}
-
-// freeAddr is one on which nobody listens.
-func freeAddr(t *testing.T) string {
+// freeURL is that of a NATS server where nobody listens.
+func freeURL(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().String()
-}
-
-// start returns when the server listens.
-func (b *broker) start() {
-	b.t.Helper()
-	host, port, _ := net.SplitHostPort(b.addr)
-	var said bytes.Buffer
-	b.cmd = exec.Command("nats-server", "-a", host, "-p", port, "-js", "-sd", b.dir)
-	b.cmd.Stderr = &said
-	if err := b.cmd.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	const tries = 300
-	for range tries {
-		c, err := net.Dial("tcp", b.addr)
-		if err == nil {
-			buf := make([]byte, 4)
-			_, err = c.Read(buf)
-			err = errors.Join(err, c.Close())
-		}
-		if err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	b.kill()
-	b.t.Fatalf("nats-server does not listen:\n%s", said.String())
-}
-
-func (b *broker) kill() {
-	_ = b.cmd.Process.Kill()
-	_ = b.cmd.Wait()
-	b.cmd = nil
-}
-
-func (b *broker) wipe() {
-	if err := os.RemoveAll(b.dir); err != nil {
-		b.t.Fatal(err)
-	}
+	return "nats://" + l.Addr().String()
 }
 
 // same checks that a tree was restored as it is.

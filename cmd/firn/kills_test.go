@@ -127,7 +127,7 @@ func TestKills(t *testing.T) {
 	const workers, rate = 3, 2 << 20
 	s := &siege{fleet: newFleet(t, workers, rate), rng: rand.New(rand.NewPCG(seed, 2)), struck: map[string]int{}, codes: map[string]int{}}
 	s.lease = 3 * time.Second
-	nats := newBroker(t, filepath.Join(s.dir, "broker"))
+	nats := harness.NATS(t)
 	s.tree = newZipf(t, s.fleet.tree(), seed, subtrees, largest)
 	calls := 0
 	for i := range subtrees {
@@ -137,8 +137,8 @@ func TestKills(t *testing.T) {
 		if round == 3*rounds {
 			t.Fatalf("after %d rounds: %v", round, s.struck)
 		}
-		if s.broker, s.queue = nats, nats.addr; round%2 == 1 {
-			s.broker, s.queue = nil, freeAddr(t)
+		if s.broker, s.queue = nats, nats.URL; round%2 == 1 {
+			s.broker, s.queue = nil, freeURL(t)
 		}
 		if round > 0 {
 			calls = s.tree.again(s.rng, subtrees/2)
@@ -368,18 +368,18 @@ func (s *siege) away(b blow, flags []string) {
 		s.run(h, flags...)
 		return
 	}
-	s.broker.kill()
+	s.broker.Kill()
 	s.journal.note(step{host: everyone, op: b.kind})
 	if b.kind == wipesBroker {
-		s.sealed(s.broker.dir)
-		s.broker.wipe()
+		s.sealed(s.broker.Dir)
+		s.must(os.RemoveAll(filepath.Join(s.broker.Dir, "jetstream")))
 	}
 	for range b.more - 1 {
 		if !s.journal.wait(s.journal.len(), time.Second, func(step) bool { return true }) {
 			break
 		}
 	}
-	s.broker.start()
+	s.must(s.broker.Restart(s.t.Context()))
 }
 
 // stop stops a host in a call until another host has taken over what it was about to write.
@@ -470,7 +470,7 @@ func (s *siege) check() {
 		s.wrong(holding(h.cache, []byte(zipfMark)))
 	}
 	if s.broker != nil {
-		s.sealed(s.broker.dir)
+		s.sealed(s.broker.Dir)
 	}
 	s.wrong(holding(s.server.Dir, []byte(zipfMark)))
 	runs, err := parseList(s.ask("list"))
