@@ -23,8 +23,8 @@ type fleet struct {
 	t       *testing.T
 	dir     string // tree, key and caches lie here
 	server  *harness.S3Server
-	broker  *broker // nil: the coordinator serves the queue
-	queue   string  // host:port
+	broker  *harness.NATSServer // nil: the coordinator serves the queue
+	queue   string              // host:port
 	lease   time.Duration
 	flags   []string // of backups
 	hosts   []*host  // the first is the coordinator
