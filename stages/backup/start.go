@@ -116,6 +116,7 @@ type backup struct {
 	packer    *pack.Packer
 	sender    *upload.Sender
 	journal   *journal
+	book      book // the journal, or the answers of a worker
 	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
 	uploads   *uploads      // nil in a dry run
@@ -129,7 +130,6 @@ type backup struct {
 	closed func()                          // closes it
 
 	searched  atomic.Int64 // see elsewhere
-	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
 	strangers strangers    // objects that other than runs with this key file made
 	blind     atomic.Bool  // a part of the tree was not seen
@@ -186,6 +186,7 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	if b.journal, err = b.openJournal(ctx, volume); err != nil {
 		return err
 	}
+	b.book = b.journal
 	if err := b.checkStore(ctx); err != nil || b.options.DryRun {
 		return err
 	}
@@ -367,15 +368,10 @@ func (b *backup) fault(f pipeline.Fault) {
 	if part, ok := item.(*upload.Part); ok {
 		item = part.Item()
 	}
-	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err}
 	if s, ok := item.(*subtree); ok {
 		s.unplan()
-		e.Key, e.Source = s.Key, s.scan.Bytes
-		if s.Shell {
-			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
-		}
-		b.journal.failed(s, f.Err)
-		b.shells.ended(s, false)
+		b.book.failed(s, f.Err)
+		return
 	}
-	b.Report.Event(e)
+	b.Report.Event(report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err})
 }

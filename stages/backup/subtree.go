@@ -6,10 +6,10 @@ import (
 	"io"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -35,6 +35,7 @@ type subtree struct {
 	spool   *spool.File   // archive
 	record  record.Record // archive
 	list    *spool.Beside // archive: the list of its entries
+	hand    *hand         // take: what a worker has in hand; nil in a run of its own
 	planned bool          // lookup: it is to be saved
 	task    *report.Task  // archive
 	result  archive.Result
@@ -42,12 +43,14 @@ type subtree struct {
 	marks   *marks // archive: if it may be made twice
 	waited  bool   // it is one of the shells that come last
 
-	partial bool         // check: the archive lacks the content of entries that could not be read
-	better  string       // check: id of the run whose archive has it; "" if none is known
-	object  store.Object // upload
-	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
-	sending bool         // check: it is in the loop of what is sent
-	retakes int          // upload: how often its upload was taken up again in this run
+	partial bool          // check: the archive lacks the content of entries that could not be read
+	better  string        // check: id of the run whose archive has it; "" if none is known
+	object  store.Object  // upload
+	leave   atomic.Bool   // upload: its upload and its spool file are left to the next run
+	sending bool          // check: it is in the loop of what is sent
+	retakes int           // upload: how often its upload was taken up again in this run
+	refused error         // upload: it was not stored, because somebody else had stored something meanwhile
+	took    time.Duration // of a work on another host
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -71,14 +74,14 @@ func (s *subtree) unspool() {
 	end := s.spool.Remove
 	if s.leave.Swap(false) {
 		end = s.spool.Leave
-		s.backup.Totals.UploadsLeft.Add(1)
+		s.backup.book.count(s, counts{Left: 1})
 	}
 	if s.sending {
 		s.sending = false
 		defer s.backup.sending.Done()
 	}
 	if err := end(); err != nil {
-		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
+		s.backup.book.tell(s, report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
 	}
 }
 
@@ -97,7 +100,7 @@ func (s *subtree) foresee(what forecast.What) {
 
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: max(s.took, s.task.Took())})
 }
 
 // plan notes whether s is to be saved.
@@ -179,34 +182,3 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 		repeats: b.repeats,
 	}, nil
 }
-
-// entryFault reports an entry that is not in the archive as it is on disk, and keeps it for the
-// manifest.
-func (b *backup) entryFault(s *subtree) func(archive.Fault) {
-	return func(f archive.Fault) {
-		s.unread.add(f)
-		kind := report.Entry
-		switch f.What {
-		case archive.Changed:
-			kind = report.Changed
-		case archive.Skipped:
-			kind = report.Left
-		}
-		if _, reported := b.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
-			return
-		}
-		if f.What == archive.Unreadable {
-			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
-		}
-		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error(), Read: f.Read}
-		s.faultSize += len(fault.Path) + len(fault.Error)
-		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
-			s.faults = append(s.faults, fault)
-		}
-		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
-	}
-}
-
-// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long.
-const faultBytes = 1 << 20
