@@ -59,6 +59,9 @@ type started struct {
 func newFleet(t *testing.T, workers, rate int) *fleet {
 	t.Helper()
 	f := &fleet{t: t, dir: t.TempDir(), server: harness.S3(t, harness.Versioning()), ended: make(chan *started, 1000)}
+	if err := os.WriteFile(f.key(), []byte("a passphrase that all hosts have\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tree := "/" + f.server.Bucket + f.tree() + "/"
 	f.journal = newJournal(rate, func(path string) string {
 		if !strings.HasPrefix(path, tree) || !strings.Contains(path, ".tar.") {
