@@ -301,3 +301,59 @@ func causeOf(steps []step, key string, host int, since time.Time) string {
 	}
 	return ""
 }
+
+// A runSummary is what is read of a summary.
+type runSummary struct {
+	Event                                                  string
+	Run                                                    string
+	Complete                                               bool
+	Subtrees, Saved, Identical, Unchanged, Adopted, Failed int64
+	Queue                                                  queueCounts
+}
+
+type queueCounts struct{ Joined, Retried, Twice, Forged, Exhausted int64 }
+
+func (q *queueCounts) add(o queueCounts) {
+	q.Joined += o.Joined
+	q.Retried += o.Retried
+	q.Twice += o.Twice
+	q.Forged += o.Forged
+	q.Exhausted += o.Exhausted
+}
+
+// countedOnce reads the events of a run, and gives its summary, if it has one: each archive is told of
+// once, a run that is complete has something to say of each, and nothing is forged.
+func countedOnce(events []byte) (end runSummary, wrong []string) {
+	ends := map[string]bool{"saved": true, "identical": true, "unchanged": true, "failed": true}
+	told := map[string]string{}
+	for line := range bytes.Lines(events) {
+		var e struct{ Event, Path string }
+		if json.Unmarshal(line, &e) != nil { // it was killed in the middle of a line
+			continue
+		}
+		switch {
+		case e.Event == "summary":
+			if err := json.Unmarshal(line, &end); err != nil {
+				wrong = append(wrong, err.Error())
+			}
+		case !ends[e.Event] || e.Path == "":
+		case told[e.Path] != "":
+			wrong = append(wrong, fmt.Sprintf("%s is %s, and was %s", e.Path, e.Event, told[e.Path]))
+		default:
+			told[e.Path] = e.Event
+		}
+	}
+	if sum := end.Saved + end.Identical + end.Unchanged + end.Failed; end.Complete && sum != end.Subtrees {
+		wrong = append(wrong, fmt.Sprintf("%d of %d archives are counted: %+v", sum, end.Subtrees, end))
+	}
+	if end.Queue.Forged > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d messages did not open", end.Queue.Forged))
+	}
+	return end, wrong
+}
+
+func (p *started) summary() runSummary {
+	out, _ := os.ReadFile(p.out)
+	end, _ := countedOnce(out)
+	return end
+}

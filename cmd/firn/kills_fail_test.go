@@ -122,6 +122,27 @@ func TestKillsExplained(t *testing.T) {
 	}
 }
 
+func TestKillsCounts(t *testing.T) {
+	const saved = `{"event":"saved","path":"a"}` + "\n"
+	summary := func(more string) string {
+		return `{"event":"summary","run":"r","complete":true,"subtrees":2` + more + "}\n"
+	}
+	for name, test := range map[string]struct {
+		events string
+		want   []string
+	}{
+		"as it should be":    {saved + summary(`,"saved":1,"unchanged":1,"queue":{"retried":3,"twice":1}`), nil},
+		"killed in a line":   {saved + `{"event":"saved","pa`, nil},
+		"twice":              {saved + `{"event":"identical","path":"a"}` + "\n" + summary(`,"saved":2`), []string{"a is identical, and was saved"}},
+		"counted twice":      {saved + summary(`,"saved":2,"identical":1`), []string{"3 of 2 archives are counted"}},
+		"forged":             {saved + summary(`,"saved":2,"queue":{"forged":1}`), []string{"1 messages did not open"}},
+		"other events count": {saved + `{"event":"entry-changed","path":"a"}` + "\n", nil},
+	} {
+		_, wrong := countedOnce([]byte(test.events))
+		found(t, name, wrong, nil, test.want...)
+	}
+}
+
 func TestKillsFiles(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, text []byte) {

@@ -1,102 +1,17 @@
 package main
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"firn/bench/harness"
 )
-
-// The blows that hosts of a run get, by what a report calls them.
-const (
-	killsWorker      = "worker killed"
-	killsCoordinator = "coordinator killed"
-	killsBroker      = "broker killed"
-	wipesBroker      = "broker killed, queue lost"
-	stopsHost        = "stopped past its lease"
-	cutsLink         = "link cut in an upload"
-	quitsWorker      = "worker told to stop"
-	changesFile      = "file changed"
-)
-
-var blows = map[string]bool{
-	killsWorker: true, killsCoordinator: true, killsBroker: true, wipesBroker: true, stopsHost: true, cutsLink: true, quitsWorker: true, changesFile: true,
-}
-
-// kills are those that count as such.
-var kills = []string{killsWorker, stopsHost, killsBroker, cutsLink, killsCoordinator, wipesBroker}
-
-// A blow is one that is planned. What it says of hosts is a wish: one that runs is hit.
-type blow struct {
-	kind  string
-	after int  // calls that write archives after the one before
-	host  int  // that is hit, if it is not that of the call
-	other bool // it need not be that of the call
-	hold  bool // the call waits until the blow has come
-	lose  bool // the call is done, and its answer lost
-	late  bool // what is killed comes back with the next blow
-	more  int  // calls that are dropped; for how many steps the broker is away; signals
-	cut   int64
-	done  bool // who is stopped stays so until another host completes what it held
-}
-
-// deal deals blows over some calls: all kinds of kills in turn, in any order, and others between them.
-func deal(rng *rand.Rand, n, workers, calls int) (all []blow) {
-	var kinds []string
-	for len(kinds) < n {
-		turn := slices.Clone(kills)
-		rng.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
-		kinds = append(kinds, turn[:min(len(turn), n-len(kinds))]...)
-	}
-	for i := range n / 3 {
-		kinds = slices.Insert(kinds, rng.IntN(len(kinds)+1), []string{quitsWorker, changesFile}[i%2])
-	}
-	gap := max(calls/(len(kinds)+1), 1)
-	for _, kind := range kinds {
-		all = append(all, blow{
-			kind: kind, after: 1 + rng.IntN(2*gap), host: 1 + rng.IntN(workers), other: rng.IntN(3) == 0,
-			hold: rng.IntN(2) == 0, lose: rng.IntN(4) == 0, late: rng.IntN(3) == 0, more: 1 + rng.IntN(5), cut: 1 + rng.Int64N(3<<20), done: rng.IntN(2) == 0,
-		})
-	}
-	return all
-}
-
-// trap is where a blow waits for its call.
-func (b blow) trap(embedded bool) *trap {
-	t := &trap{hold: b.hold}
-	t.fits = func(step) bool { return true }
-	switch b.kind {
-	case killsWorker, quitsWorker:
-		t.fits = func(s step) bool { return s.host > 0 || b.other }
-	case killsCoordinator:
-		t.fits = func(s step) bool { return s.host == 0 || b.other }
-	case stopsHost:
-		t.hold, b.lose = true, false
-		t.fits = func(s step) bool { return s.host > 0 || !embedded }
-	case cutsLink:
-		t.hold, b.lose, t.drops = false, false, b.more
-		t.fault = harness.Fault{CutRequest: b.cut}
-		t.fits = func(s step) bool { return s.op == "UploadPart" && s.size > b.cut }
-	default:
-		b.lose = false
-	}
-	if b.lose {
-		t.hold, t.fault = true, harness.Fault{LoseResponse: true}
-	}
-	return t
-}
 
 // A siege is runs on many hosts over one tree and one bucket, with blows.
 type siege struct {
@@ -259,24 +174,6 @@ func (s *siege) end(p *started, flags []string) (over bool) {
 	return false
 }
 
-// summary is what tests read of the summary of a run.
-type runSummary struct {
-	Event                                                                         string
-	Run                                                                           string
-	Subtrees, Saved, Identical, Unchanged, Adopted, Failed, Hosts, Retried, Twice int64
-}
-
-func (p *started) summary() (s runSummary) {
-	out, _ := os.ReadFile(p.out)
-	for line := range strings.Lines(string(out)) {
-		var e runSummary
-		if json.Unmarshal([]byte(line), &e) == nil && e.Event == "summary" {
-			s = e
-		}
-	}
-	return s
-}
-
 // back starts the hosts that were killed and have not come back.
 func (s *siege) back(flags []string) {
 	for _, h := range s.hosts {
@@ -284,122 +181,6 @@ func (s *siege) back(flags []string) {
 			s.run(h, s.role(h, flags)...)
 		}
 	}
-}
-
-// worker is one that runs: the one that is wanted, or the next.
-func (s *siege) worker(n int) *host {
-	for i := range len(s.hosts) - 1 {
-		if h := s.hosts[1+(n-1+i)%(len(s.hosts)-1)]; h.now != nil && !h.quits {
-			return h
-		}
-	}
-	return nil
-}
-
-func (s *siege) alive() (n int) {
-	for _, h := range s.hosts[1:] {
-		if h.now != nil && !h.quits {
-			n++
-		}
-	}
-	return n
-}
-
-// strike does what a blow does, in a call.
-func (s *siege) strike(b blow, call step, flags []string) {
-	s.t.Helper()
-	defer s.journal.free(call.host)
-	h := s.hosts[call.host]
-	if h.number == 0 && b.kind != stopsHost && b.kind != cutsLink || b.other {
-		h = s.worker(b.host)
-	}
-	s.struck[b.kind]++
-	switch b.kind {
-	case killsWorker:
-		if h == nil {
-			s.struck[b.kind]--
-			return
-		}
-		s.kill(h)
-		s.journal.note(step{host: h.number, op: b.kind})
-		if h.late = b.late && s.alive() > 0; !h.late {
-			s.run(h)
-		}
-	case killsCoordinator:
-		h = s.hosts[0]
-		s.kill(h)
-		s.journal.note(step{host: everyone, op: b.kind})
-		s.run(h, flags...)
-	case killsBroker, wipesBroker:
-		s.away(b, flags)
-	case stopsHost:
-		s.stop(b, s.hosts[call.host], call)
-	case cutsLink:
-		s.journal.note(step{host: call.host, op: b.kind})
-	case quitsWorker:
-		if h == nil || s.alive() < 2 {
-			s.struck[b.kind]--
-			return
-		}
-		h.quits = true
-		s.journal.note(step{host: h.number, op: b.kind})
-		s.signal(h, syscall.SIGINT)
-		if b.more%2 == 0 {
-			s.journal.wait(s.journal.len(), time.Second, func(step) bool { return true })
-			s.signal(h, syscall.SIGINT)
-		}
-	case changesFile:
-		i, ok := s.tree.find(call.key)
-		if b.other || !ok {
-			i = s.rng.IntN(len(s.tree.sizes))
-		}
-		s.journal.note(step{host: call.host, op: b.kind, key: s.tree.path(i)[1:] + ".tar.gz"})
-		s.tree.write(i)
-	}
-}
-
-// away kills the broker, and starts it some steps later, or when nobody does anything any more.
-func (s *siege) away(b blow, flags []string) {
-	s.t.Helper()
-	if s.broker == nil { // the coordinator is the broker
-		h := s.hosts[0]
-		s.kill(h)
-		s.journal.note(step{host: everyone, op: b.kind})
-		if b.kind == wipesBroker {
-			s.sealed(filepath.Join(h.cache, "queue"))
-			s.must(os.RemoveAll(filepath.Join(h.cache, "queue")))
-		}
-		s.run(h, flags...)
-		return
-	}
-	s.broker.Kill()
-	s.journal.note(step{host: everyone, op: b.kind})
-	if b.kind == wipesBroker {
-		s.sealed(s.broker.Dir)
-		s.must(os.RemoveAll(filepath.Join(s.broker.Dir, "jetstream")))
-	}
-	for range b.more - 1 {
-		if !s.journal.wait(s.journal.len(), time.Second, func(step) bool { return true }) {
-			break
-		}
-	}
-	s.must(s.broker.Restart(s.t.Context()))
-}
-
-// stop stops a host in a call until another host has taken over what it was about to write.
-func (s *siege) stop(b blow, h *host, call step) {
-	s.t.Helper()
-	from := s.journal.len()
-	s.signal(h, syscall.SIGSTOP)
-	s.journal.note(step{host: h.number, op: b.kind})
-	const most = 15 // leases
-	if !s.journal.wait(from, most*s.lease, func(o step) bool {
-		return o.host != h.number && o.key == call.key && (!b.done || o.op == "PutObject" || o.op == "CompleteMultipartUpload")
-	}) {
-		s.missed++
-		s.t.Logf("host %d was stopped in %s of %s, and nobody took it over within %v", h.number, call.op, call.key, most*s.lease)
-	}
-	s.signal(h, syscall.SIGCONT)
 }
 
 func (s *siege) must(err error) {
@@ -438,87 +219,4 @@ func (s *siege) settle() {
 		}
 		h.now = nil
 	}
-}
-
-// wrong reports what a check has found.
-func (s *siege) wrong(lines []string, err error) {
-	s.t.Helper()
-	s.must(err)
-	const most = 20
-	for _, line := range lines[:min(len(lines), most)] {
-		s.t.Error(line)
-	}
-	if len(lines) > most {
-		s.t.Errorf("and %d more", len(lines)-most)
-	}
-}
-
-// sealed checks that what a queue keeps names nothing, and has nothing of what is in the tree.
-func (s *siege) sealed(dir string) {
-	s.t.Helper()
-	if _, err := os.Stat(dir); err != nil {
-		return
-	}
-	for _, text := range []string{zipfMark, filepath.Base(s.tree.path(7)), s.tree.dir, s.server.Secret} {
-		s.wrong(holding(dir, []byte(text)))
-	}
-}
-
-// check checks what must be so after each round.
-func (s *siege) check() {
-	s.t.Helper()
-	ctx := s.t.Context()
-	s.wrong(unfinishedIn(ctx, s.server.Client(), s.server.Bucket))
-	for _, h := range s.hosts {
-		s.wrong(leftInCache(h.cache))
-		s.wrong(holding(h.cache, []byte(zipfMark)))
-	}
-	if s.broker != nil {
-		s.sealed(s.broker.Dir)
-	}
-	s.wrong(holding(s.server.Dir, []byte(zipfMark)))
-	runs, err := parseList(s.ask("list"))
-	s.must(err)
-	subtrees, err := parseList(s.ask("list", "latest"))
-	s.must(err)
-	s.wrong(wholeManifest(runs, subtrees, s.last, s.tree.paths()), nil)
-	contents, err := contentsIn(ctx, s.server.Client(), s.server.Bucket)
-	s.must(err)
-	s.wrong(goneBack(contents), nil)
-	if again := storedTwice(contents); len(again) > 0 {
-		s.t.Errorf("stored again with the same content: %q", again)
-	}
-}
-
-// ask runs a firn to its end on the coordinator's host, and gives what it said.
-func (s *siege) ask(args ...string) []byte {
-	s.t.Helper()
-	p := s.firn(s.hosts[0], args[0], append(args, "--bucket-name", s.server.Bucket, "--keyfile", s.key(), "--json")...)
-	<-p.done
-	if p.code != exitDone {
-		s.t.Fatalf("%q ended with code %d:\n%s", args, p.code, p.says())
-	}
-	out, err := os.ReadFile(p.out)
-	s.must(err)
-	return out
-}
-
-// whole checks that the tree comes back.
-func (s *siege) whole() {
-	s.t.Helper()
-	s.ask("verify", "--read-data", "--cache-path", filepath.Join(s.dir, "cache of verify"))
-	target := filepath.Join(s.dir, "target")
-	s.ask("restore", "--cache-path", filepath.Join(s.dir, "cache of restore"), "--target", target)
-	s.same(s.tree.dir, filepath.Join(target, s.tree.dir))
-}
-
-// report prints what has happened, and fails if something was sent again for no reason.
-func (s *siege) report() {
-	s.t.Helper()
-	why, unexplained := sentAgain(s.journal.all(), 2*s.lease)
-	s.wrong(unexplained, nil)
-	for _, kind := range slices.SortedFunc(maps.Keys(s.struck), func(a, b string) int { return cmp.Compare(s.struck[b], s.struck[a]) }) {
-		s.t.Logf("%3d × %s; archives sent again for it: %d", s.struck[kind], kind, why[kind])
-	}
-	s.t.Logf("%d hosts that were stopped lost nothing to others; ends: %v", s.missed, s.codes)
 }
