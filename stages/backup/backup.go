@@ -175,21 +175,26 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	if err != nil {
 		return s.giveUp(err)
 	}
-	if !identical || b.isOtherKeys(s) {
-		if err := b.compare(ctx, s); err != nil {
-			return s.giveUp(err)
-		}
-		if b.comesLast(ctx, s) {
-			s.Drop(nil)
-			b.book.putAside(s)
-			return nil
-		}
-		s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
-		s.task.Doing(report.StageSpool)
-		b.sending.Add()
-		s.sending = true
-		return emit(s)
+	if identical && !b.isOtherKeys(s) {
+		return b.found(ctx, s)
 	}
+	if err := b.compare(ctx, s); err != nil {
+		return s.giveUp(err)
+	}
+	if b.comesLast(ctx, s) {
+		s.Drop(nil)
+		b.book.putAside(s)
+		return nil
+	}
+	s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
+	s.task.Doing(report.StageSpool)
+	b.sending.Add()
+	s.sending = true
+	return emit(s)
+}
+
+// found ends a subtree whose archive the store holds.
+func (b *backup) found(ctx context.Context, s *subtree) error {
 	s.task.FirstDone(0)
 	defer s.Drop(nil)
 	b.uploads.abort(ctx, s)
@@ -205,6 +210,9 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	if s.refused != nil {
+		return b.refused(ctx, s)
+	}
 	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)
 	if err != nil {
@@ -213,7 +221,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	b.stages.encrypt.AddIn(s.record.ArchiveSize)
 	salt, made, err := b.uploads.takeUp(ctx, s, j)
 	if err != nil {
-		return s.giveUp(err)
+		return errors.Join(s.giveUp(err), j.Close())
 	}
 	if made != nil {
 		if s.retakes == 0 { // else this run sent it
@@ -232,8 +240,8 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 
 func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree) error) error {
 	item, object, err := b.sender.Send(ctx, p)
-	if errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced) {
-		err = fmt.Errorf("another run stored it while this one made it, and what that one stored stays: %w", err)
+	if isRefused(err) {
+		err = fmt.Errorf("%s: %w", elseStored, err)
 	}
 	if err != nil || item == nil {
 		return err

@@ -20,8 +20,10 @@ type book interface {
 	fault(s *subtree, f archive.Fault)
 	// count adds to what the run counts.
 	count(s *subtree, c counts)
-	// hasPack reports whether a pack is in the store, so that lists in it can be read.
-	hasPack(pack string) bool
+	// began notes an upload of s before the first part of it is sent, beside what the state file notes.
+	began(s *subtree, u *state.Upload) error
+	// hasPack reports whether the pack of a list of s is in the store, so that it can be read.
+	hasPack(s *subtree, pack string) bool
 
 	// saved ends a subtree whose archive was stored. Like identical, it sets the place of its list.
 	saved(ctx context.Context, s *subtree, entry *state.Entry)
@@ -103,7 +105,9 @@ func (j *journal) count(_ *subtree, c counts) {
 	t.UploadsLeft.Add(c.Left)
 }
 
-func (j *journal) hasPack(pack string) bool { return j.packs[pack] }
+func (j *journal) began(*subtree, *state.Upload) error { return nil }
+
+func (j *journal) hasPack(_ *subtree, pack string) bool { return j.packs[pack] }
 
 func (j *journal) saved(ctx context.Context, s *subtree, entry *state.Entry) {
 	entry.List = j.addList(ctx, s, s.record.MD5)
@@ -112,7 +116,7 @@ func (j *journal) saved(ctx context.Context, s *subtree, entry *state.Entry) {
 
 // identical keeps the list that was made with the stored archive, if the store has it.
 func (j *journal) identical(ctx context.Context, s *subtree, entry *state.Entry) {
-	if !j.hasPack(entry.List.Pack) {
+	if !j.packs[entry.List.Pack] {
 		entry.List = j.addList(ctx, s, entry.Record.MD5)
 	}
 	j.settle(ctx, s, catalogue.Identical, entry)

@@ -222,16 +222,22 @@ func (b *backup) remember(s *subtree, entry state.Entry) {
 	if b.options.DryRun {
 		return
 	}
-	entry.Fingerprint, entry.Holds = s.scan.Fingerprint, s.holds()
-	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
-		entry.Fingerprint = [32]byte{}
-	}
+	entry = s.current(entry)
 	if s.begun == nil {
 		b.put(s.Key, entry)
 		return
 	}
 	b.putBy(b.options.State.PutUploaded, s.Key, entry)
 	s.begun = nil
+}
+
+// current is an entry of what is stored of s now.
+func (s *subtree) current(entry state.Entry) state.Entry {
+	entry.Fingerprint, entry.Holds = s.scan.Fingerprint, s.holds()
+	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
+		entry.Fingerprint = [32]byte{}
+	}
+	return entry
 }
 
 func (b *backup) put(key string, entry state.Entry) { b.putBy(b.options.State.Put, key, entry) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -34,6 +35,7 @@ type subtree struct {
 	spool   *spool.File   // archive
 	record  record.Record // archive
 	list    *spool.Beside // archive: the list of its entries
+	hand    *hand         // take: what a worker has in hand; nil in a run of its own
 	planned bool          // lookup: it is to be saved
 	task    *report.Task  // archive
 	result  archive.Result
@@ -41,12 +43,14 @@ type subtree struct {
 	marks   *marks // archive: if it may be made twice
 	waited  bool   // it is one of the shells that come last
 
-	partial bool         // check: the archive lacks the content of entries that could not be read
-	better  string       // check: id of the run whose archive has it; "" if none is known
-	object  store.Object // upload
-	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
-	sending bool         // check: it is in the loop of what is sent
-	retakes int          // upload: how often its upload was taken up again in this run
+	partial bool          // check: the archive lacks the content of entries that could not be read
+	better  string        // check: id of the run whose archive has it; "" if none is known
+	object  store.Object  // upload
+	leave   atomic.Bool   // upload: its upload and its spool file are left to the next run
+	sending bool          // check: it is in the loop of what is sent
+	retakes int           // upload: how often its upload was taken up again in this run
+	refused error         // upload: it was not stored, because somebody else had stored something meanwhile
+	took    time.Duration // of a work on another host
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -96,7 +100,7 @@ func (s *subtree) foresee(what forecast.What) {
 
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: max(s.took, s.task.Took())})
 }
 
 // plan notes whether s is to be saved.
