@@ -159,6 +159,12 @@ var hints = []func(error) string{
 	as(always[*page.FileError]("free some space, or name another --report"), full...),
 	as(always[*page.FileError]("let this user write there, or name another --report"), fs.ErrPermission, syscall.EROFS),
 
+	as(always[*tokenError]("copy it from the host that runs --serve-queue, which makes it"), fs.ErrNotExist),
+	as(func(e *tokenError) string {
+		return "chmod 600 " + ui.Word(e.path) + ", and put a new token into it if others have used this machine"
+	}, errOpenToken),
+	as(always[*tokenError]("name another --queue-token-file")),
+
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),
 	as(always[*backup.KeptError]("let firn read those entries; --replace-partial stores what could be read in its place, and what it holds of them is gone")),

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,6 +103,19 @@ func families() []family {
 				value(float64(s.SpoolLimit), "spool")
 			}},
 
+		ofQueue("firn_hosts", "of a run on many hosts: workers that work now", gauge, func(s *state) int64 { return int64(len(s.Hosts)) }),
+		ofQueue("firn_hosts_joined_total", "workers that have joined", counter, func(s *state) int64 { return s.Queue.Joined }),
+		ofQueue("firn_queue_retried_total", "archives that were handed out more than once", counter, func(s *state) int64 { return s.Queue.Retried }),
+		ofQueue("firn_queue_twice_total", "archives that were done more than once; the first answer counts", counter, func(s *state) int64 { return s.Queue.Twice }),
+		ofQueue("firn_queue_exhausted_total", "archives that no host ended", counter, func(s *state) int64 { return s.Queue.Exhausted }),
+		ofQueue("firn_queue_forged_total", "messages in the queue that nobody with the key file has sent", counter, func(s *state) int64 { return s.Queue.Forged }),
+		ofHosts("firn_host_in_work", "archives that a worker holds", gauge, func(h *report.Host) float64 { return float64(h.Work) }),
+		ofHosts("firn_host_archives_total", "archives that it is done with", counter, func(h *report.Host) float64 { return float64(h.Done) }),
+		ofHosts("firn_host_failures_total", "of them those that failed", counter, func(h *report.Host) float64 { return float64(h.Failed) }),
+		ofHosts("firn_host_read_bytes_total", "bytes of files that it has read", counter, func(h *report.Host) float64 { return float64(h.Read) }),
+		ofHosts("firn_host_moved_bytes_total", "bytes of objects that have left it for the store, or come from it", counter, func(h *report.Host) float64 { return float64(h.Sent) }),
+		ofHosts("firn_host_silent_seconds", "since it was heard last", gauge, func(h *report.Host) float64 { return h.Silent.Seconds() }),
+
 		ofStages("firn_stage_workers", "workers of a stage", gauge, func(c pipeline.Counters) float64 { return float64(c.Workers) }),
 		ofStages("firn_stage_busy_seconds_total", "time that its workers worked, added up", counter, func(c pipeline.Counters) float64 { return c.Busy.Seconds() }),
 		ofStages("firn_stage_starved_seconds_total", "time that its workers waited for input, added up", counter, func(c pipeline.Counters) float64 { return c.Starved.Seconds() }),
@@ -130,6 +144,24 @@ func ofStages(name, help string, kind prometheus.ValueType, of func(pipeline.Cou
 	return family{name, help, kind, []string{"stage"}, func(s *state, value emitter) {
 		for _, c := range s.Stages {
 			value(of(c), c.Stage)
+		}
+	}}
+}
+
+// ofQueue is of a run on many hosts.
+func ofQueue(name, help string, kind prometheus.ValueType, of func(*state) int64) family {
+	return family{name, help, kind, nil, func(s *state, value emitter) {
+		if s.Queue != nil {
+			value(float64(of(s)))
+		}
+	}}
+}
+
+// ofHosts is of each worker of such a run.
+func ofHosts(name, help string, kind prometheus.ValueType, of func(*report.Host) float64) family {
+	return family{name, help, kind, []string{"host"}, func(s *state, value emitter) {
+		for i := range s.Hosts {
+			value(of(&s.Hosts[i]), strings.ToValidUTF8(s.Hosts[i].Name, "\uFFFD"))
 		}
 	}}
 }

@@ -224,3 +224,31 @@ func TestNobody(t *testing.T) {
 	m.Succeeded(time.Now())
 	m.Finish(0)
 }
+
+// A run on many hosts tells of each, and no other run tells of hosts.
+func TestHosts(t *testing.T) {
+	var warned []error
+	o := newOptions("backup", &warned)
+	o.File = filepath.Join(t.TempDir(), "firn.prom")
+	m := Start(o)
+	m.Watch(busy)
+	m.Finish(0)
+	for name := range readFile(t, o.File) {
+		if strings.HasPrefix(name, "firn_host") || strings.HasPrefix(name, "firn_queue") {
+			t.Errorf("%s of a run on one host", name)
+		}
+	}
+	m = Start(o)
+	m.Watch(func() report.Progress {
+		p := busy()
+		p.Queue = &report.Queue{Joined: 3, Retried: 2, Forged: 1}
+		p.Hosts = []report.Host{{Name: "node-1:7", Work: 4, Done: 9, Failed: 1, Read: 5, Sent: 6, Silent: time.Second}, {Name: "node-2\xff:8"}}
+		return p
+	})
+	m.Finish(0)
+	wants(t, readFile(t, o.File), map[string]string{
+		"firn_hosts": "2", "firn_hosts_joined_total": "3", "firn_queue_retried_total": "2", "firn_queue_forged_total": "1", "firn_queue_twice_total": "0",
+		`firn_host_in_work{host="node-1:7"}`: "4", `firn_host_archives_total{host="node-1:7"}`: "9", `firn_host_failures_total{host="node-1:7"}`: "1",
+		`firn_host_moved_bytes_total{host="node-1:7"}`: "6", `firn_host_silent_seconds{host="node-1:7"}`: "1", `firn_host_in_work{host="node-2` + "\uFFFD" + `:8"}`: "0",
+	})
+}

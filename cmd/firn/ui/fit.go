@@ -83,7 +83,7 @@ func (r *screenRow) text(columns int, l look) string {
 	if len(right) > 0 {
 		text += strings.Repeat(" ", max(room-widthOf(left, gap)-widthOf(right, gap), 0)) + l.join(right, gap)
 	}
-	return text
+	return strings.TrimRight(text, " ")
 }
 
 // head is the column of the label.

@@ -203,6 +203,7 @@ type jsonProgress struct {
 	Failed      int64     `json:"failed" doc:"subtrees or archives that failed"`
 	EntryFaults int64     `json:"entry_faults" doc:"entries not saved or restored, or only in part"`
 	Outage      bool      `json:"outage,omitempty" doc:"whether a service is not reached now"`
+	Hosts       int       `json:"hosts,omitempty" doc:"of a run on many hosts: those that work now"`
 	Stopping    bool      `json:"stopping,omitempty" doc:"whether the run was stopped, and finishes what is in work"`
 }
 
@@ -212,7 +213,7 @@ func (m *moment) object() jsonProgress {
 	j := jsonProgress{
 		Time: m.now, Event: "progress", Seconds: m.p.Elapsed.Round(time.Millisecond).Seconds(), Subtrees: t.Subtrees.Load(), Done: t.DoneSubtrees.Load(), Final: t.Final(),
 		SourceBytes: t.Bytes.Load(), ReadBytes: m.read(), Sent: m.p.Sent, Received: m.p.Received, Limit: m.out.Limit,
-		Failed: t.Failed.Load(), EntryFaults: t.Faults.Load(), Outage: len(t.Outages.Last()) > 0, Stopping: m.p.Stopping,
+		Failed: t.Failed.Load(), EntryFaults: t.Faults.Load(), Outage: len(t.Outages.Last()) > 0, Hosts: len(m.p.Hosts), Stopping: m.p.Stopping,
 	}
 	if f, ok := m.flow(report.StageUpload); ok {
 		j.ToSend = f.Total
@@ -269,6 +270,8 @@ type jsonMore struct {
 	OutageTime   float64     `json:"outage_seconds" doc:"time during which there was one, or more"`
 	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
 	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
+	Workers      []jsonHost  `json:"host_list,omitempty" doc:"of a run on many hosts: those that work now, see below"`
+	Queue        *jsonQueue  `json:"queue,omitempty" doc:"of a run on many hosts: see below"`
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
 
@@ -283,6 +286,7 @@ func (m *moment) all(o *Options) jsonAll {
 			StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 			Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(m.p.Waits), Checks: o.jsonChecks(t),
 			MemoryLimit: m.p.MemoryLimit, SpoolLimit: m.p.SpoolLimit, Stages: jsonStages(m.p.Stages),
+			Workers: jsonHosts(m.p.Hosts), Queue: (*jsonQueue)(m.p.Queue),
 		},
 	}
 }

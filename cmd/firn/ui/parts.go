@@ -19,15 +19,15 @@ type part struct {
 var (
 	savingParts = []part{
 		header("backup"), scan("scan"), moving(report.StageRead, "read"), working(report.StageCompress, "compress"), moving(report.StageUpload, "upload"),
-		outages, state(true), inWork, closingRow,
+		outages, state(true), hosts, inWork, closingRow,
 	}
 	restoringParts = []part{
 		header("restore"), scan("find"), moving(report.StageFetch, "fetch"), moving(report.StageExtract, "extract"), thaws,
-		outages, state(true), inWork, closingRow,
+		outages, state(true), hosts, inWork, closingRow,
 	}
 	verifyingParts = []part{
 		header("verify"), scan("list"), counting("checked"), moving(report.StageFetch, "fetch"), moving(report.StageWalk, "read"),
-		outages, state(false), inWork, closingRow,
+		outages, state(false), hosts, inWork, closingRow,
 	}
 	enteringParts = []part{
 		header("catalogue rebuild"), scan("list"), counting("entered"), moving(report.StageFetch, "fetch"),

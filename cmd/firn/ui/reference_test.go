@@ -220,6 +220,8 @@ Later versions may add events and fields.
 	}{})
 	fields(&b, "Fields of each of stages", jsonStage{})
 	fields(&b, "Fields of checks", jsonChecks{})
+	fields(&b, "Fields of each of host_list", jsonHost{})
+	fields(&b, "Fields of queue", jsonQueue{})
 	return b.String()
 }
 

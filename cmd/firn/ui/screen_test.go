@@ -117,7 +117,19 @@ func scenes() map[string]scene {
 	verify.told = tally{faults: 1}
 	verify.out.Left = 3 * time.Minute
 
+	many := upload()
+	many.p.Queue = &report.Queue{Joined: 7}
+	for i, name := range []string{"node-01:4121", "node-02:993", "node-03:17", "node-04:88", "node-05:1", "node-06:12"} {
+		n := int64(i)
+		many.p.Hosts = append(many.p.Hosts, report.Host{Name: name, Work: 3 + 4*i, Done: 200*n + 7, Read: (9 - n) * gib, ReadRate: float64((9 - n*n%8) * 20 * mib), SentRate: float64(98 * mib / (n + 1)),
+			Now: []report.Work{{Path: "/srv/data/lab/run" + name[5:7], Doing: report.StageUpload, Done: 10 * n, Total: 100}}})
+	}
+	many.p.Hosts[1].Silent, many.p.Hosts[2].Failed = 74*time.Second, 2
+	alone := upload()
+	alone.p.Queue = new(report.Queue)
+
 	return map[string]scene{
+		"hosts": {saving(), many}, "nobody": {saving(), alone},
 		"first": {saving(), first}, "nightly": {saving(), nightly}, "upload": {saving(), upload()}, "outage": {saving(), outage},
 		"stop": {saving(), stop}, "thaw": {restoring, thaw}, "verify": {verifying, verify},
 	}

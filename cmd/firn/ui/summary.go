@@ -24,6 +24,7 @@ func (p *text) summary(s report.Summary) []string {
 	if row := leftRow(s, t, p.o.Operation.item); row != "" {
 		lines = append(lines, row)
 	}
+	lines = append(lines, queueRows(s.Queue)...)
 	took := Duration(s.Elapsed)
 	// A check reads only a part of what it counts, a dry run nothing.
 	if moved := t.DoneBytes.Load() - t.UnreadBytes.Load(); moved > 0 && !p.o.Operation.checks && !s.DryRun {

@@ -66,6 +66,16 @@ type Progress struct {
 	Now            []Work // what is in work, the largest first, MostWork at most
 	Last           *Past  // the last run of this kind that ended well; nil if none is known
 	Hosts          []Host // of a run on many hosts, those that work now, by their names
+	Queue          *Queue // of a run on many hosts; nil: it is none
+}
+
+// A Queue counts what became of the work that was shared by a run on many hosts.
+type Queue struct {
+	Joined    int64 // workers, in all
+	Retried   int64 // items that were handed out more than once
+	Twice     int64 // items that were done more than once: the first answer counts
+	Forged    int64 // messages that did not open
+	Exhausted int64 // items that no host ended
 }
 
 // A Host is a worker of a run on many hosts.

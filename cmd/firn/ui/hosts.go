@@ -1,0 +1,186 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"firn/stages/service/report"
+)
+
+const (
+	mostHosts = 4 // that have a row each
+	widest    = 24
+	// silent is how long nothing is heard of a host before that is said. It tells of itself every 2 s.
+	silent = 10 * time.Second
+)
+
+// hosts are rows of the hosts that work: the largest few, and how many more there are.
+var hosts = part{rows: func(m *moment, o *Options) (rows []screenRow) {
+	if m.p.Queue == nil {
+		return nil
+	}
+	label := func() string {
+		if len(rows) == 0 {
+			return "hosts"
+		}
+		return " "
+	}
+	shown, rest := largest(m.p.Hosts)
+	table := hostTable(shown, o.Operation.Task.From)
+	for i, fields := range table {
+		rows = append(rows, screenRow{label: label(), left: fields, gap: narrowGap, rank: 9 + i})
+	}
+	switch {
+	case len(m.p.Hosts) == 0:
+		rows = append(rows, screenRow{label: label(), rank: 8, left: []field{{texts: []string{"none has joined yet: 'firn worker' does", "none yet"}, style: alarm, stays: true}}})
+	case rest > 0:
+		rows = append(rows, screenRow{label: label(), rank: 8, left: []field{{texts: []string{fmt.Sprintf("and %s more", Number(int64(rest)))}, stays: true}}})
+	}
+	return rows
+}, status: hostsStatus}
+
+// hostsStatus is what a status line says of the hosts.
+func hostsStatus(m *moment) string {
+	if m.p.Queue == nil {
+		return ""
+	}
+	work, quiet := 0, 0
+	for _, h := range m.p.Hosts {
+		work += h.Work
+		if h.Silent >= silent {
+			quiet++
+		}
+	}
+	said := Count(int64(len(m.p.Hosts)), "host")
+	if len(m.p.Hosts) > 0 {
+		said += fmt.Sprintf(" with %s in work", Number(int64(work)))
+	}
+	if quiet > 0 {
+		said += fmt.Sprintf(", %s silent", Number(int64(quiet)))
+	}
+	return said
+}
+
+// largest are the hosts that moved most, by their names, and how many others there are.
+func largest(all []report.Host) (shown []report.Host, rest int) {
+	shown = slices.Clone(all)
+	slices.SortStableFunc(shown, func(a, b report.Host) int { return cmp.Compare(b.Read+b.Sent, a.Read+a.Sent) })
+	shown = shown[:min(len(shown), mostHosts)]
+	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	return shown, len(all) - len(shown)
+}
+
+// hostTable are the fields of hosts, each as wide as those above and below it, but for the last.
+func hostTable(all []report.Host, root string) (rows [][]field) {
+	for _, h := range all {
+		row := []field{
+			{texts: []string{shortenName(Quote(h.Name), widest)}, stays: true},
+			{texts: []string{Number(int64(h.Work)) + " in work"}, rank: 3},
+			{texts: []string{perSecond(h.ReadRate) + " read"}, rank: 4},
+			{texts: []string{perSecond(h.SentRate) + " moved", perSecond(h.SentRate)}, rank: 2},
+			{texts: []string{Number(h.Done) + " done"}, rank: 5},
+		}
+		rows = append(rows, row)
+	}
+	align(rows)
+	for i, h := range all {
+		rows[i] = append(rows[i], hostTroubles(h, root)...)
+	}
+	return rows
+}
+
+// align makes the texts of a column as wide as each other: names to the left, numbers to the right.
+func align(rows [][]field) {
+	for column := 0; len(rows) > 0 && column < len(rows[0]); column++ {
+		for i := range rows[0][column].texts {
+			wide := 0
+			for _, row := range rows {
+				wide = max(wide, columnsOf(row[column].texts[i]))
+			}
+			for _, row := range rows {
+				if text := &row[column].texts[i]; column == 0 {
+					*text = padRight(*text, wide)
+				} else {
+					*text = padLeft(*text, wide)
+				}
+			}
+		}
+	}
+}
+
+// hostTroubles are what stands out of a host, and else what it works on.
+func hostTroubles(h report.Host, root string) (fields []field) {
+	if h.Silent >= silent {
+		return append(fields, field{texts: []string{"silent for " + Duration(h.Silent.Round(time.Second)), "silent"}, style: alarm, rank: 1})
+	}
+	if h.Failed > 0 {
+		fields = append(fields, field{texts: []string{Number(h.Failed) + " failed"}, style: alarm, rank: 1})
+	}
+	if len(h.Now) > 0 {
+		w := h.Now[0]
+		fields = append(fields, field{texts: []string{Quote(below(root, w.Path)) + ", " + doing(w)}, rank: 6})
+	}
+	return fields
+}
+
+// queueRows are the lines of a summary about the hosts of a run.
+func queueRows(q *report.Queue) (lines []string) {
+	if q == nil {
+		return nil
+	}
+	said := []string{Count(q.Joined, "worker") + " joined"}
+	for _, part := range []struct {
+		n    int64
+		text string
+	}{
+		{q.Retried, "%s handed out again"},
+		{q.Exhausted, "%s that no host ended"},
+		{q.Twice, "%s done twice, as the host that had it first was given up: the first answer counts"},
+	} {
+		if part.n > 0 {
+			said = append(said, fmt.Sprintf(part.text, Count(part.n, "archive")))
+		}
+	}
+	lines = append(lines, row("hosts", "%s", strings.Join(said, ", ")))
+	if q.Forged > 0 {
+		lines = append(lines, row("forged", "%s in the queue that nobody with the key file has sent: dropped", Count(q.Forged, "message")))
+	}
+	return lines
+}
+
+// A jsonHost is a worker of a run.
+type jsonHost struct {
+	Name     string  `json:"name" doc:"name of the host, with the number of the worker's process"`
+	Work     int     `json:"in_work" doc:"archives that it holds"`
+	Done     int64   `json:"done" doc:"archives that it is done with"`
+	Failed   int64   `json:"failed" doc:"of them those that failed"`
+	Read     int64   `json:"read_bytes" doc:"bytes of files that it has read"`
+	Sent     int64   `json:"moved_bytes" doc:"bytes of objects that have left it for the store, or come from it"`
+	ReadRate float64 `json:"read_bytes_per_second" doc:"how fast it reads, lately"`
+	SentRate float64 `json:"moved_bytes_per_second" doc:"how fast these move, lately"`
+	Silent   float64 `json:"silent_seconds" doc:"since it was heard last"`
+	Spool    int64   `json:"spool_bytes" doc:"bytes in its cache path"`
+	SpoolOf  int64   `json:"spool_limit_bytes" doc:"their limit"`
+}
+
+func jsonHosts(all []report.Host) (hosts []jsonHost) {
+	for _, h := range all {
+		hosts = append(hosts, jsonHost{
+			Name: h.Name, Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
+			Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
+		})
+	}
+	return hosts
+}
+
+// jsonQueue has the fields of report.Queue, so that one can be converted to the other.
+type jsonQueue struct {
+	Joined    int64 `json:"joined" doc:"workers that have joined, in all"`
+	Retried   int64 `json:"retried" doc:"archives that were handed out more than once"`
+	Twice     int64 `json:"twice" doc:"archives that were done more than once; the first answer counts"`
+	Forged    int64 `json:"forged" doc:"messages that nobody with the key file has sent"`
+	Exhausted int64 `json:"exhausted" doc:"archives that no host ended"`
+}

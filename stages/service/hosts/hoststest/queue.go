@@ -1,0 +1,172 @@
+package hoststest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"firn/stages/service/hosts"
+)
+
+// Abandoned is for how long a coordinator that is gone keeps others from leading.
+const Abandoned = 30 * time.Second
+
+// A Queue is a broker in memory. Make links to it with Link. Its fields may be set before the first
+// link is made; their functions are called one at a time, and must not call the queue.
+type Queue struct {
+	// Tap sees each message that is sent, before all else.
+	Tap func(Message)
+	// Lose says which messages are lost; it is asked about those only that may be.
+	Lose func(Message) bool
+	// Twice says which answers are kept twice.
+	Twice func(body []byte) bool
+
+	mu      sync.Mutex
+	changed chan struct{} // closed at each change, and made anew
+	lease   time.Duration // 0: nobody has led yet
+	leader  *Link
+	gone    time.Time // when the leader went without a word
+	items   map[string]*item
+	order   []*item // that wait, the first to be handed out first
+	answers [][]byte
+	spent   []*item
+	links   []*Link
+}
+
+// A Message is what was sent. The body must not be changed.
+type Message struct {
+	Kind Kind
+	ID   string // of an item
+	Body []byte
+}
+
+// Kind says what a message is.
+type Kind string
+
+// The kinds of messages. Told, Announced, Asked and Replied may be lost.
+const (
+	Offered   Kind = "offered"
+	Answered  Kind = "answered"
+	Told      Kind = "told"
+	Announced Kind = "announced"
+	Asked     Kind = "asked"
+	Replied   Kind = "replied"
+)
+
+// An item is kept until it is done, or spent.
+type item struct {
+	id    string
+	body  []byte
+	tries int
+	held  bool
+	ends  *time.Timer // its lease, or the time until it waits again
+	turn  int         // counts leases, so that a timer that was stopped too late does nothing
+}
+
+// New makes an empty queue.
+func New() *Queue {
+	return &Queue{changed: make(chan struct{}), items: map[string]*item{}}
+}
+
+// change wakes all that wait. The caller holds mu.
+func (q *Queue) change() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// set changes something.
+func (q *Queue) set(fn func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	fn()
+	q.change()
+}
+
+// wait calls try, which holds mu, until it says that it is done.
+func (q *Queue) wait(ctx context.Context, try func() bool) error {
+	for {
+		q.mu.Lock()
+		done, changed := try(), q.changed
+		q.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// sent shows a message to Tap, and reports whether it is lost. The caller holds mu.
+func (q *Queue) sent(kind Kind, id string, body []byte) (lost bool) {
+	m := Message{kind, id, body}
+	if q.Tap != nil {
+		q.Tap(m)
+	}
+	return kind != Offered && kind != Answered && q.Lose != nil && q.Lose(m)
+}
+
+// over ends the lease of an item, or the time after which it is handed out again. The caller holds mu.
+func (q *Queue) over(it *item) {
+	it.held = false
+	if it.tries >= hosts.MaxTries {
+		delete(q.items, it.id)
+		q.spent = append(q.spent, it)
+	} else {
+		q.order = append(q.order, it)
+	}
+	q.change()
+}
+
+// after ends the lease of an item at a time, unless it is renewed. The caller holds mu.
+func (q *Queue) after(it *item, d time.Duration) {
+	if it.ends != nil {
+		it.ends.Stop()
+	}
+	it.turn++
+	turn := it.turn
+	it.ends = time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if it.held && it.turn == turn {
+			q.over(it)
+		}
+	})
+}
+
+// drop forgets an item. The caller holds mu.
+func (q *Queue) drop(it *item) {
+	if it.ends != nil {
+		it.ends.Stop()
+	}
+	it.held = false
+	it.turn++
+	delete(q.items, it.id)
+	q.order = slices.DeleteFunc(q.order, func(o *item) bool { return o == it })
+}
+
+// Expire ends the lease of an item at once, as if its time were over. It reports whether it was held.
+func (q *Queue) Expire(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[id]
+	if it == nil || !it.held {
+		return false
+	}
+	it.ends.Stop()
+	it.turn++
+	q.over(it)
+	return true
+}
+
+// Kept is what the queue keeps now.
+func (q *Queue) Kept() hosts.Kept {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return hosts.Kept{
+		Waiting: int64(len(q.order)), Held: int64(len(q.items) - len(q.order)), Answers: int64(len(q.answers)),
+	}
+}
