@@ -1,0 +1,188 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"firn/stages/service/report"
+)
+
+// announced takes what is announced. It must not wait.
+func (m *Member) announced(message []byte) {
+	var said runSaid
+	_, _, err := m.seal.open(kindSaid, message, &said)
+	signal := m.said
+	switch {
+	case errors.Is(err, errOtherRun):
+		signal = m.doubted
+	case err != nil:
+		m.forged.Add(1)
+		return
+	case said.Over && said.Why != "":
+		m.end(&endedEarly{said.Why})
+		return
+	case said.Over:
+		m.end(ErrOver)
+		return
+	}
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
+
+// endedEarly is ErrOver of a run that did not reach its end.
+type endedEarly struct{ why string }
+
+func (e *endedEarly) Error() string { return "the run is over before its end: " + e.why }
+func (e *endedEarly) Unwrap() error { return ErrOver }
+
+// attend waits for what ends the run for this worker: another run, or a coordinator that is lost.
+func (m *Member) attend() {
+	lost := time.NewTimer(m.waits())
+	defer lost.Stop()
+	for {
+		select {
+		case <-m.said:
+			lost.Reset(m.waits())
+		case <-m.doubted:
+			if err := m.alive(m.ctx); errors.Is(err, ErrOtherRun) {
+				m.end(err)
+			}
+		case <-lost.C:
+			if err := m.alive(m.ctx); err != nil {
+				m.end(err)
+			}
+			lost.Reset(m.waits())
+		case <-m.ctx.Done():
+			return
+		}
+	}
+}
+
+// waits is how long a coordinator may be silent.
+func (m *Member) waits() time.Duration { return max(m.o.Wait, silence) }
+
+// alive asks whether the run goes on. A message of another run only makes one doubt, as anybody may
+// have sent it: ErrOtherRun is returned if the reply proves it. Else ErrNobody, or ctx's cause.
+func (m *Member) alive(ctx context.Context) error {
+	for range enoughTries {
+		brief, cancel := context.WithTimeoutCause(ctx, handsBack, ErrNobody)
+		_, err := m.seal.ask(brief, m.o.Link, kindAlive, struct{}{}, kindYes, &struct{}{})
+		cancel()
+		if err == nil || errors.Is(err, ErrOtherRun) {
+			return err
+		}
+		select {
+		case <-time.After(announced / 2):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return ErrNobody
+}
+
+// present tells every few seconds how the worker gets on.
+func (m *Member) present() {
+	every := time.NewTicker(announced)
+	defer every.Stop()
+	for {
+		m.tell(toldSaid{State: m.presence()})
+		select {
+		case <-every.C:
+		case <-m.ctx.Done():
+			return
+		}
+	}
+}
+
+// tell tells the coordinator something that may be lost.
+func (m *Member) tell(said toldSaid) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.number++
+	said.Member, said.Host, said.Number = m.id, m.o.Hello.Host, m.number
+	if message, err := m.seal.seal(kindTold, "", said, nil); err == nil {
+		_ = m.o.Link.Tell(message)
+	}
+}
+
+// presence is how the worker gets on now.
+func (m *Member) presence() *presence {
+	m.mu.Lock()
+	works := make([]*Work, 0, len(m.works))
+	for w := range m.works {
+		works = append(works, w)
+	}
+	progress := m.progress
+	m.mu.Unlock()
+	p := &presence{Room: m.o.Room, Forged: m.forged.Load()}
+	for _, w := range works[:min(len(works), maxHeld)] {
+		p.Held = append(p.Held, held{w.slot, w.try, w.task.Load().Moved()})
+	}
+	if progress == nil {
+		return p
+	}
+	is := progress()
+	p.Stages, p.Sent, p.Received = is.Stages, is.Sent, is.Received
+	p.Memory, p.MemoryOf, p.Spool, p.SpoolOf = is.MemoryUsed, is.MemoryLimit, is.SpoolUsed, is.SpoolLimit
+	return p
+}
+
+// lasts reports whether an outage lasts that is known.
+func (m *Member) lasts() bool {
+	m.mu.Lock()
+	lasts := m.outage
+	m.mu.Unlock()
+	return lasts != nil && lasts()
+}
+
+// keep renews the lease of a work as long as there is progress, until it is ended.
+func (w *Work) keep() {
+	term := w.lease.Term()
+	every := time.NewTicker(term / 3)
+	defer every.Stop()
+	var task *report.Task
+	var moves, all int64
+	for {
+		select {
+		case <-every.C:
+		case <-w.ended:
+			return
+		case <-w.m.ctx.Done():
+			return
+		}
+		if w.late() {
+			continue // it is somebody else's
+		}
+		now := w.task.Load()
+		if now != task {
+			task, moves = now, -1
+		}
+		was := moves
+		waits := false
+		moves, waits = now.Signs()
+		mine := moves != was
+		if mine {
+			w.m.moved.Add(1)
+		}
+		others := w.m.moved.Load()
+		if mine || waits && others != all || w.m.lasts() {
+			w.renew(term)
+		}
+		all = others
+	}
+}
+
+// renew begins the term of the lease anew. If the queue is not reached, the next try is as good.
+func (w *Work) renew(term time.Duration) {
+	ctx, cancel := context.WithTimeout(w.m.ctx, term/3)
+	defer cancel()
+	begun := time.Now()
+	if w.lease.Renew(ctx) == nil {
+		w.mu.Lock()
+		w.over = begun.Add(term)
+		w.mu.Unlock()
+	}
+}
