@@ -24,9 +24,9 @@ func Say(err error, known []error) Said {
 	return s
 }
 
-// Err is the error that was said, with the same known.
-func (s Said) Err(known []error) error {
-	said := &saidError{text: s.Text}
+// Err is the error that was said, with the same known. It is all of those that it was, and more.
+func (s Said) Err(known []error, more ...error) error {
+	said := &saidError{text: s.Text, is: more}
 	for i, target := range known {
 		if s.Is&(1<<i) != 0 {
 			said.is = append(said.is, target)
