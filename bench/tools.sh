@@ -31,5 +31,7 @@ install() {
 }
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 [[ " $* " != *" test "* ]] || "$(dirname "$0")/vectors.sh"
+[[ " $* " != *" test "* ]] || (cd "$(dirname "$0")/.." &&
+  CGO_ENABLED=0 go build -ldflags='-s -w' -o bin/test/nats-server github.com/nats-io/nats-server/v2)
 [[ " $* " != *" links "* ]] || [ -x "$(dirname "$0")/../bin/peers/s5cmd" ] ||
   GOBIN="$(realpath "$(dirname "$0")/..")/bin/peers" CGO_ENABLED=0 go install github.com/peak/s5cmd/v2@v2.2.2

@@ -26,31 +26,58 @@ func BuildS3(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := cacheDir()
+	return program(ctx, "s3server", state, source, "-ldflags=-s -w", ".")
+}
+
+// BuildNATS builds nats-server as go.mod names it, if that was not done, and gives the program's path.
+// NATS and StartNATS call it themselves.
+func BuildNATS(ctx context.Context) (string, error) {
+	here, err := sourceDir("harness")
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(dir, "s3server-"+state)
-	err = locked("s3server", func() error {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", natsModule)
+	cmd.Dir = here
+	version, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the version of the NATS server for tests: %w", err)
+	}
+	state, err := digest("", nil, string(version), runtime.Version(), runtime.GOARCH)
+	if err != nil {
+		return "", err
+	}
+	return program(ctx, "nats-server", state, here, "-ldflags=-s -w", natsModule)
+}
+
+const natsModule = "github.com/nats-io/nats-server/v2"
+
+// program builds one in dir with arguments of go build, unless it is there in that state, and gives its
+// path.
+func program(ctx context.Context, name, state, dir string, args ...string) (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, name+"-"+state)
+	return path, locked(name, func() error {
 		now := time.Now()
-		if os.Chtimes(program, now, now) == nil {
+		if os.Chtimes(path, now, now) == nil {
 			return nil
 		}
-		removeOld(filepath.Join(dir, "s3server-*"), now.Add(-programAge))
-		made := program + ".new"
+		removeOld(filepath.Join(cache, name+"-*"), now.Add(-programAge))
+		made := path + ".new"
 		defer os.Remove(made)
-		cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", made, ".")
-		cmd.Dir = source
+		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", made}, args...)...)
+		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building the S3 server for tests (go build in %s): %w\n%s", source, err, bytes.TrimSpace(out))
+			return fmt.Errorf("building %s for tests (go build in %s): %w\n%s", name, dir, err, bytes.TrimSpace(out))
 		}
-		if err := os.Rename(made, program); err != nil {
-			return fmt.Errorf("building the S3 server for tests: %w", err)
+		if err := os.Rename(made, path); err != nil {
+			return fmt.Errorf("building %s for tests: %w", name, err)
 		}
 		return nil
 	})
-	return program, err
 }
 
 // removeOld removes programs of other states of the source that have not been

@@ -37,29 +37,10 @@ type server struct {
 // start runs cmd and reads its ready line into ready. also, if not nil, gets
 // what the server writes to standard error.
 func start(ctx context.Context, name string, cmd *exec.Cmd, also io.Writer, ready any) (*server, error) {
-	s := &server{name: name, cmd: cmd, stderr: &tail{also: also}, ended: make(chan struct{})}
-	stdin, err := cmd.StdinPipe()
+	s, line, err := launch(name, cmd, also)
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+		return nil, err
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	s.stdin = stdin
-	cmd.Stderr = s.stderr
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	line := make(chan []byte, 1)
-	go func() {
-		r := bufio.NewReader(stdout)
-		first, _ := r.ReadBytes('\n')
-		line <- first
-		_, _ = io.Copy(io.Discard, r)
-		s.err = cmd.Wait()
-		close(s.ended)
-	}()
 	select {
 	case first := <-line:
 		if err := json.Unmarshal(first, ready); err != nil {
@@ -71,6 +52,34 @@ func start(ctx context.Context, name string, cmd *exec.Cmd, also io.Writer, read
 		s.kill()
 		return nil, fmt.Errorf("starting %s: %w", name, context.Cause(ctx))
 	}
+}
+
+// launch runs cmd, and gives the first line that it prints.
+func launch(name string, cmd *exec.Cmd, also io.Writer) (*server, <-chan []byte, error) {
+	s := &server{name: name, cmd: cmd, stderr: &tail{also: also}, ended: make(chan struct{})}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	s.stdin = stdin
+	cmd.Stderr = s.stderr
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	line := make(chan []byte, 1)
+	go func() {
+		r := bufio.NewReader(stdout)
+		first, _ := r.ReadBytes('\n')
+		line <- first
+		_, _ = io.Copy(io.Discard, r)
+		s.err = cmd.Wait()
+		close(s.ended)
+	}()
+	return s, line, nil
 }
 
 func (s *server) kill() {

@@ -73,6 +73,7 @@ type backupFlags struct {
 	rekey   bool
 	partial bool
 	begun   unfinishedFlags
+	queue   flags.Queue
 }
 
 func newBackupFlags() *backupFlags {
@@ -97,6 +98,7 @@ func (b *backupFlags) groups() flags.Groups {
 		where,
 		shown,
 		flags.NewGroup("Monitoring", &b.watch),
+		flags.NewGroup(flags.QueueTitle, &b.queue),
 		flags.NewGroup("Resources (the defaults suit the machine)", &b.cache, &b.machine),
 	}
 }
@@ -320,6 +322,9 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 }
 
 func (b *backupFlags) run(p *program) error {
+	if err := leads(&b.queue, b.dryRun, "backup-path", b.tree.path); err != nil {
+		return err
+	}
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
 		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},

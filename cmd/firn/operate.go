@@ -88,6 +88,9 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	summary := running.Wait()
 	p.signals.soft.Store(nil)
 	end := outcome(summary, totals)
+	if words.Part && summary.Err == nil {
+		end = nil
+	}
 	printer.keep(m, summary, end == nil)
 	closing := m.close
 	if summary.Err != nil && nothingDone(totals) {

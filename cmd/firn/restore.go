@@ -28,19 +28,7 @@ price and requests nothing.
 `
 
 func newRestore(p *program) *cobra.Command {
-	r := &restoreFlags{
-		readFlags: readFlags{
-			cache:  flags.Cache{Usage: "`directory` for archives between their verification and their extraction; not the cache path of a running backup"},
-			output: flags.Output{VerboseUsage: "name each archive that is restored"},
-		},
-		choice: flags.Select{
-			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
-			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run, latest~1 the one before it",
-			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
-
-			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
-		},
-	}
+	r := newRestoreFlags()
 	return newCommand(&cobra.Command{
 		Use:        "restore",
 		SuggestFor: []string{"extract"},
@@ -57,6 +45,22 @@ already there as it was saved.`,
 	}, []string{"bucket-name", "keyfile", "cache-path", "target"}, r.all(), restoreNotes+codesNote("restore"), func([]string) error { return r.run(p) })
 }
 
+func newRestoreFlags() *restoreFlags {
+	return &restoreFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives between their verification and their extraction; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is restored"},
+		},
+		choice: flags.Select{
+			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
+			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run, latest~1 the one before it",
+			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+
+			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
+		},
+	}
+}
+
 // restoreFlags are the flags of a restore.
 type restoreFlags struct {
 	readFlags
@@ -64,6 +68,7 @@ type restoreFlags struct {
 	target targetFlags
 	thaw   thawFlags
 	limits limitFlags
+	queue  flags.Queue
 	dryRun bool
 }
 
@@ -75,6 +80,7 @@ func (r *restoreFlags) all() flags.Groups {
 		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),
 		shown,
 		flags.NewGroup("Monitoring", &r.watch),
+		flags.NewGroup(flags.QueueTitle, &r.queue),
 	)
 }
 
@@ -119,6 +125,9 @@ func (t *targetFlags) open(m *means) (*os.Root, error) {
 }
 
 func (r *restoreFlags) run(p *program) error {
+	if err := leads(&r.queue, r.dryRun, "target", r.target.path); err != nil {
+		return err
+	}
 	var target *os.Root
 	defer func() {
 		if target != nil {

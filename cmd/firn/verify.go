@@ -32,19 +32,7 @@ Nothing is written to the store. Cold archives are named, and not read.
 `
 
 func newVerify(p *program) *cobra.Command {
-	v := &verifyFlags{
-		readFlags: readFlags{
-			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
-			output: flags.Output{VerboseUsage: "name each archive that is intact"},
-		},
-		choice: flags.Select{
-			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
-			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
-			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
-
-			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
-		},
-	}
+	v := newVerifyFlags()
 	return newCommand(&cobra.Command{
 		Use:     "verify",
 		Aliases: []string{"check"},
@@ -60,16 +48,33 @@ what the newest runs list is verified.`,
 	}, []string{"bucket-name", "keyfile"}, v.all(), verifyNotes+codesNote("verify"), func([]string) error { return v.run(p) })
 }
 
+func newVerifyFlags() *verifyFlags {
+	return &verifyFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is intact"},
+		},
+		choice: flags.Select{
+			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
+			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
+
+			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
+		},
+	}
+}
+
 // verifyFlags are the flags of a verification.
 type verifyFlags struct {
 	readFlags
 	level  levelFlags
 	choice flags.Select
+	queue  flags.Queue
 }
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch), flags.NewGroup(flags.QueueTitle, &v.queue))
 }
 
 // levelFlags say how closely to look.
@@ -119,6 +124,12 @@ func (l *levelFlags) name() string {
 }
 
 func (v *verifyFlags) run(p *program) error {
+	if err := leads(&v.queue, false, "", ""); err != nil {
+		return err
+	}
+	if v.queue.Used() && v.level.level != verify.ReadData {
+		return usageError(fmt.Errorf("%s shares the reading of archives, and none is read: add --read-data, or leave it out", v.queue.Given()))
+	}
 	words := ui.Verify()
 	words.Task = ui.Task{From: v.store.Called()}
 	return p.operate(words, &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {

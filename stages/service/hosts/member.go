@@ -61,6 +61,8 @@ type RefusedError struct{ Why string }
 
 func (e *RefusedError) Error() string { return e.Why }
 
+var _ pipeline.Taking = (*Member)(nil)
+
 // Join asks the coordinator for work, and waits for one to answer. The error is a *RefusedError, which
 // says why the worker must not work, ErrNobody, or ctx's cause.
 func Join(ctx context.Context, o JoinOptions) (*Member, error) {

@@ -30,6 +30,8 @@ const (
 	patience = 5 * time.Second
 )
 
+var _ pipeline.Offering[Item] = (*Coordinator)(nil)
+
 // An offering is an item without a result. Its fields are guarded by Coordinator.mu.
 type offering struct {
 	Item
@@ -56,13 +58,14 @@ type turn struct{ slot, try int }
 func (t turn) before(o turn) bool { return t.slot < o.slot || t.slot == o.slot && t.try < o.try }
 
 // Offer offers an item once there is room: what is offered and not answered is bounded, by what the
-// workers can hold, so that the largest items that are known go first. The error is pipeline.ErrStopped
-// after Stop.
+// workers can hold, so that the largest items that are known go first. After Stop the error is
+// pipeline.ErrStopped, and the item counts as left.
 func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	o := &offering{Item: item}
 	stopped := false
 	err := c.until(ctx, func() bool {
 		if stopped = !c.stopping.IsZero(); stopped || c.open >= c.window {
+			c.withdrew = c.withdrew || stopped
 			return stopped
 		}
 		c.open++
@@ -73,6 +76,7 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	case err != nil:
 		return err
 	case stopped:
+		c.o.Works.Leave(item.Bytes)
 		return pipeline.ErrStopped
 	}
 	if err = c.keep(ctx, o); err != nil {

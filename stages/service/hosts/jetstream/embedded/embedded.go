@@ -1,0 +1,168 @@
+// Package embedded is a broker within the process, for those who have none at hand: nats-server with
+// JetStream, as the driver beside it needs it. It syncs what it keeps before it says so. It takes no
+// signals, and writes no log but to a function.
+package embedded
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"firn/stages/service/fsys"
+)
+
+// Options of a Server.
+type Options struct {
+	// Addr to listen on, host:port; port 0 takes a free one.
+	Addr string
+	// Dir holds the streams. It is made for the user alone if it is missing.
+	Dir string
+	// Token that clients must have; nil: none.
+	Token []byte
+	// Cert and Key are files in PEM; with them, clients must use TLS.
+	Cert, Key string
+	// MaxStore is how many bytes the streams may have; 0: 1 GiB.
+	MaxStore int64
+	// Log gets what the server warns of. It may be called from many goroutines. nil: nobody does.
+	Log func(text string)
+}
+
+// MaxPayload is the largest message, in bytes.
+const MaxPayload = 8 << 20
+
+// ready is how long a server may take from the end of its start until it listens.
+const ready = 10 * time.Second
+
+// A Server runs until Close.
+type Server struct {
+	*server.Server
+}
+
+// Start starts a server, and returns once it listens.
+func Start(o Options) (*Server, error) {
+	opts, err := o.options()
+	if err != nil {
+		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
+	}
+	log := &logger{to: o.Log}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
+	if err := log.fatal(); err != nil || !s.ReadyForConnections(ready) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		if err == nil {
+			err = fmt.Errorf("it is not ready after %v", ready)
+		}
+		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
+	}
+	return &Server{s}, nil
+}
+
+// options are those of nats-server. What it would only log is found here.
+func (o *Options) options() (*server.Options, error) {
+	host, port, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	listening, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, err
+	}
+	listening.Close()
+	number := listening.Addr().(*net.TCPAddr).Port
+	if n, err := strconv.Atoi(port); err == nil && n == 0 {
+		number = server.RANDOM_PORT
+	}
+	if err := private(o.Dir); err != nil {
+		return nil, err
+	}
+	s := &server.Options{
+		Host: host, Port: number, ServerName: "firn", NoSigs: true, NoLog: true,
+		Authorization: string(o.Token),
+		MaxPayload:    MaxPayload, PingInterval: 20 * time.Second, MaxPingsOut: 2,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: true, DisableJetStreamBanner: true,
+		JetStreamMaxMemory: 1 << 20, JetStreamMaxStore: o.MaxStore,
+	}
+	if s.JetStreamMaxStore == 0 {
+		s.JetStreamMaxStore = 1 << 30
+	}
+	if o.Cert != "" || o.Key != "" {
+		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		if err != nil {
+			return nil, fmt.Errorf("reading its certificate %s and key %s: %w", o.Cert, o.Key, err)
+		}
+		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		s.TLSTimeout = ready.Seconds()
+	}
+	return s, nil
+}
+
+// private makes a directory that only the user may enter, if need be, and writes to it.
+func private(dir string) error {
+	if err := fsys.Private(dir); err != nil {
+		return fmt.Errorf("its directory %s: %w", dir, err)
+	}
+	f, err := os.CreateTemp(dir, ".test-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// Addr is where it listens, host:port.
+func (s *Server) Addr() string { return s.Server.Addr().String() }
+
+// Close stops the server, and waits for its end.
+func (s *Server) Close() error {
+	s.Shutdown()
+	s.WaitForShutdown()
+	return nil
+}
+
+// A logger passes on what is a warning or worse, and keeps why the server could not start.
+type logger struct {
+	to func(text string)
+
+	mu  sync.Mutex
+	why error
+}
+
+func (l *logger) tell(format string, args ...any) {
+	if l.to != nil {
+		l.to(fmt.Sprintf(format, args...))
+	}
+}
+
+func (l *logger) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
+
+func (l *logger) Fatalf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.why == nil {
+		l.why = fmt.Errorf(format, args...)
+	}
+}
+
+func (l *logger) Errorf(format string, args ...any) { l.tell(format, args...) }
+func (l *logger) Warnf(format string, args ...any)  { l.tell(format, args...) }
+func (l *logger) Noticef(string, ...any)            {}
+func (l *logger) Debugf(string, ...any)             {}
+func (l *logger) Tracef(string, ...any)             {}

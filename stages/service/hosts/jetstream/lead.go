@@ -1,0 +1,168 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"firn/stages/service/hosts"
+)
+
+// leading is what a coordinator has.
+type leading struct {
+	id    string // of its consumer; "" until it leads
+	lease time.Duration
+}
+
+// leaderKey is where a stream says who led last.
+const leaderKey = "firn-leader"
+
+// Lead is hosts.Link's.
+func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
+	for _, s := range l.streams() {
+		if _, err := l.ensure(ctx, s); err != nil {
+			return err
+		}
+	}
+	l.leading = leading{nuid.Next(), lease}
+	if err := l.claim(ctx); err != nil {
+		l.leading = leading{}
+		return err
+	}
+	doing := "clearing the queue at " + l.o.broker()
+	if err := l.try(ctx, doing, l.clear); err != nil {
+		return err
+	}
+	if err := l.try(ctx, "making the consumer of items at "+l.o.broker(), l.serveWorkers); err != nil {
+		return err
+	}
+	l.answers = &pull{l: l, stream: l.answersName(), consumer: l.leading.id, batch: 256}
+	return nil
+}
+
+// claim makes the one consumer of answers. It waits as long as the broker may keep that of a coordinator
+// that is gone.
+func (l *Link) claim(ctx context.Context) error {
+	t := l.o.quick
+	wait := t.abandoned + max(t.answer, t.pull) + t.call/2
+	until := time.Now().Add(wait)
+	told := false
+	return l.try(ctx, "leading the queue "+l.o.Name, func(ctx context.Context) error {
+		for {
+			err := l.makeAnswers(ctx)
+			if !coded(err, codeLed) {
+				return err
+			}
+			if time.Now().After(until) {
+				return fatal("%w", hosts.ErrLed)
+			}
+			if !told && l.o.Notice != nil {
+				told = true
+				l.o.Notice(fmt.Sprintf("another coordinator uses the queue %s, or was killed a moment ago: waiting up to %v for it to end",
+					l.o.Name, wait.Round(time.Second)))
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(t.abandoned / 20):
+			}
+		}
+	})
+}
+
+// makeAnswers makes the coordinator's consumer; it is no error if it is there. One answer is under way
+// at a time, so that none overtakes another.
+func (l *Link) makeAnswers(ctx context.Context) error {
+	_, err := l.js.CreateConsumer(ctx, l.answersName(), jetstream.ConsumerConfig{
+		Durable: l.leading.id, AckPolicy: jetstream.AckExplicitPolicy, AckWait: l.o.quick.answer, MaxAckPending: 1,
+		InactiveThreshold: l.o.quick.abandoned,
+	})
+	return err
+}
+
+// clear drops what an earlier run left, and says who leads.
+func (l *Link) clear(ctx context.Context) error {
+	if err := l.js.DeleteConsumer(ctx, l.itemsName(), workers); err != nil && !absent(err) {
+		return err
+	}
+	for _, name := range []string{l.itemsName(), l.answersName()} {
+		s, err := l.js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		if name == l.itemsName() {
+			c := s.CachedInfo().Config
+			c.Metadata = maps.Clone(c.Metadata)
+			if c.Metadata == nil {
+				c.Metadata = map[string]string{}
+			}
+			c.Metadata[leaderKey] = l.leading.id
+			if _, err := l.js.UpdateStream(ctx, c); err != nil {
+				return err
+			}
+		}
+		if err := s.Purge(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serveWorkers makes the consumer that workers pull from.
+func (l *Link) serveWorkers(ctx context.Context) error {
+	_, err := l.js.CreateConsumer(ctx, l.itemsName(), jetstream.ConsumerConfig{
+		Durable: workers, AckPolicy: jetstream.AckExplicitPolicy, AckWait: l.leading.lease, MaxDeliver: hosts.MaxTries,
+		MaxAckPending: 1 << 16, MaxWaiting: 1 << 12,
+	})
+	if coded(err, codeLed) {
+		return fatal("the stream %s has another consumer: choose another name for the queue, or delete that consumer", l.itemsName())
+	}
+	return err
+}
+
+// regain makes the coordinator's consumer again if the broker dropped it, because this process was not
+// to be seen for too long. If another one led since then, nothing of this run is left.
+func (l *Link) regain(ctx context.Context) error {
+	return l.try(ctx, "leading the queue "+l.o.Name, func(ctx context.Context) error {
+		if _, err := l.mine(ctx); err != nil {
+			return err
+		}
+		err := l.makeAnswers(ctx)
+		switch {
+		case coded(err, codeLed):
+			return fatal("%w", errLed)
+		case absent(err):
+			return fatal("somebody deleted the stream %s", l.answersName())
+		}
+		return err
+	})
+}
+
+// errLed is what a coordinator finds that was not to be seen for too long.
+var errLed = fmt.Errorf("this process was cut off for too long: %w", hosts.ErrLed)
+
+// mine is the stream of the items, which must still be this coordinator's.
+func (l *Link) mine(ctx context.Context) (jetstream.Stream, error) {
+	s, err := l.js.Stream(ctx, l.itemsName())
+	switch {
+	case absent(err):
+		return nil, fatal("somebody deleted the stream %s", l.itemsName())
+	case err == nil && s.CachedInfo().Config.Metadata[leaderKey] != l.leading.id:
+		return nil, fatal("%w", errLed)
+	}
+	return s, err
+}
+
+// abdicate lets others lead at once.
+func (l *Link) abdicate() {
+	if l.leading.id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.life, l.o.quick.call)
+	defer cancel()
+	_ = l.js.DeleteConsumer(ctx, l.answersName(), l.leading.id) // else it goes by itself
+}

@@ -1,0 +1,152 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"firn/stages/service/hosts"
+)
+
+func (l *Link) exceededSubject() string {
+	return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + l.itemsName() + "." + workers
+}
+
+// Spent is hosts.Link's. The broker tells once of an item that it hands out no more, and that may be
+// lost: so its stream is looked at, too. An item at or below the floor of what was acknowledged, and
+// still there, is one that nobody will get.
+func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error) error {
+	told := make(chan *nats.Msg, 1024)
+	sub, err := l.nc.ChanSubscribe(l.exceededSubject(), told)
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	tick := time.NewTicker(l.o.quick.look)
+	defer tick.Stop()
+	var suspects []uint64 // what the last look found: it may have been acknowledged a moment before
+	for {
+		var spent []uint64
+		select {
+		case m := <-told:
+			var e struct {
+				Seq uint64 `json:"stream_seq"`
+			}
+			if json.Unmarshal(m.Data, &e) == nil {
+				spent = []uint64{e.Seq}
+			}
+		case <-tick.C:
+			found, err := l.look(ctx)
+			if err != nil {
+				return err
+			}
+			for _, seq := range found {
+				for _, s := range suspects {
+					if s == seq {
+						spent = append(spent, seq)
+					}
+				}
+			}
+			suspects = found
+		case <-l.life.Done():
+			return context.Cause(l.life)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for _, seq := range spent {
+			if err := l.spend(ctx, seq, fn); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// look finds items that are below the floor of the consumer, some at a time.
+func (l *Link) look(ctx context.Context) (found []uint64, err error) {
+	err = l.try(ctx, "looking through the items at "+l.o.broker(), func(ctx context.Context) error {
+		found = nil
+		s, err := l.mine(ctx)
+		if err != nil {
+			return err
+		}
+		c, err := s.Consumer(ctx, workers)
+		if err != nil {
+			return err
+		}
+		state, floor := s.CachedInfo().State, c.CachedInfo().AckFloor.Stream
+		for seq := state.FirstSeq; state.Msgs > 0 && seq <= floor && len(found) < 100; seq++ {
+			m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(l.subject("item.*"))) // or the next
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if seq = m.Sequence; seq <= floor {
+				found = append(found, seq)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// spend passes on an item, unless it is gone, and deletes it.
+func (l *Link) spend(ctx context.Context, seq uint64, fn func(id string, body []byte) error) error {
+	passed := false
+	return l.try(ctx, "taking an item that nobody ended from "+l.o.broker(), func(brief context.Context) error {
+		s, err := l.mine(brief)
+		if err != nil {
+			return err
+		}
+		m, err := s.GetMsg(brief, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if id, body, ok := l.open(m.Subject, m.Data); ok && !passed {
+			if err := l.pass(ctx, func() error { return fn(id, body) }); err != nil {
+				return err
+			}
+			passed = true
+			brief = ctx // it may have taken long
+		}
+		return s.DeleteMsg(brief, seq)
+	})
+}
+
+// Kept is hosts.Link's.
+func (l *Link) Kept(ctx context.Context) (k hosts.Kept, err error) {
+	err = l.try(ctx, "asking "+l.o.broker()+" what it keeps", func(ctx context.Context) error {
+		k = hosts.Kept{}
+		items, err := l.js.Stream(ctx, l.itemsName())
+		if absent(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		kept := int64(items.CachedInfo().State.Msgs)
+		c, err := items.Consumer(ctx, workers)
+		if err == nil {
+			k.Held = min(int64(c.CachedInfo().NumAckPending), kept)
+		} else if !absent(err) {
+			return err
+		}
+		k.Waiting = kept - k.Held
+		answers, err := l.js.Stream(ctx, l.answersName())
+		if err == nil {
+			k.Answers = int64(answers.CachedInfo().State.Msgs)
+		} else if !absent(err) {
+			return err
+		}
+		return nil
+	})
+	return k, err
+}

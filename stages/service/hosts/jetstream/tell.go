@@ -1,0 +1,73 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go"
+
+	"firn/stages/service/hosts"
+)
+
+// Tell is hosts.Link's.
+func (l *Link) Tell(body []byte) error { return l.say("tell", body) }
+
+// Announce is hosts.Link's.
+func (l *Link) Announce(body []byte) error { return l.say("announce", body) }
+
+// Heard is hosts.Link's.
+func (l *Link) Heard(fn func(body []byte)) error { return l.hear("tell", fn) }
+
+// Announced is hosts.Link's.
+func (l *Link) Announced(fn func(body []byte)) error { return l.hear("announce", fn) }
+
+// say sends what may be lost: it is while there is no connection.
+func (l *Link) say(kind string, body []byte) error {
+	if err := l.nc.Publish(l.subject(kind), body); l.life.Err() != nil {
+		return context.Cause(l.life)
+	} else if err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return l.verdict(err)
+	}
+	return nil
+}
+
+func (l *Link) hear(kind string, fn func(body []byte)) error {
+	sub, err := l.nc.Subscribe(l.subject(kind), func(m *nats.Msg) { fn(m.Data) })
+	if err != nil {
+		return l.verdict(err)
+	}
+	return sub.SetPendingLimits(1<<14, 32<<20) // more is lost
+}
+
+// Ask is hosts.Link's.
+func (l *Link) Ask(ctx context.Context, body []byte) (reply []byte, err error) {
+	nobody := false
+	err = l.try(ctx, "asking the coordinator through "+l.o.broker(), func(ctx context.Context) error {
+		m, err := l.nc.RequestWithContext(ctx, l.subject("ask"), body)
+		switch {
+		case err == nil:
+			reply = m.Data
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded) && l.nc.IsConnected():
+			nobody = true
+			return nil
+		}
+		return err
+	})
+	if err == nil && nobody {
+		return nil, hosts.ErrNobody
+	}
+	return reply, err
+}
+
+// Serve is hosts.Link's.
+func (l *Link) Serve(fn func(body []byte) []byte) error {
+	sub, err := l.nc.Subscribe(l.subject("ask"), func(m *nats.Msg) {
+		if reply := fn(m.Data); reply != nil {
+			_ = m.Respond(reply)
+		}
+	})
+	if err != nil {
+		return l.verdict(err)
+	}
+	return sub.SetPendingLimits(1<<14, 32<<20)
+}

@@ -1,0 +1,162 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"firn/pipeline"
+)
+
+// try calls fn until it works, it is refused for good, or ctx is done, whose cause is the error then.
+// Each call has a time limit of its own. The user is told of what is tried again, once, and when it
+// works; not of lost connections, of which Options.Lost tells.
+func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) error) error {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, l.o.quick.retry) {
+		again := l.wake()
+		err := l.once(ctx, fn)
+		if err == nil {
+			l.works(doing)
+			return nil
+		}
+		if l.life.Err() != nil {
+			return fmt.Errorf("%s: %w", doing, context.Cause(l.life))
+		}
+		if err = l.verdict(err); pipeline.IsFatal(err) {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !l.disconnectedNow() {
+			l.fails(doing, err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-l.life.Done():
+		case <-again:
+			wait = 20 * time.Millisecond
+		case <-time.After(wait):
+		}
+	}
+}
+
+// once calls fn with a context that ends with ctx and the link, or when the broker does not answer.
+func (l *Link) once(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.o.quick.call)
+	defer cancel()
+	defer context.AfterFunc(l.life, cancel)()
+	return fn(ctx)
+}
+
+func (l *Link) disconnectedNow() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// fails tells the user what is tried again, if it is not known.
+func (l *Link) fails(doing string, err error) {
+	l.mu.Lock()
+	known := l.noticed[doing]
+	l.noticed[doing] = true
+	l.mu.Unlock()
+	if !known && l.o.Notice != nil {
+		l.o.Notice(fmt.Sprintf("%s: %v; trying again", doing, plain(err)))
+	}
+}
+
+// works tells the user that it does again.
+func (l *Link) works(doing string) {
+	l.mu.Lock()
+	known := l.noticed[doing]
+	delete(l.noticed, doing)
+	l.mu.Unlock()
+	if known && l.o.Notice != nil {
+		l.o.Notice(doing + ": works again")
+	}
+}
+
+// Codes of errors of the broker that the client does not name.
+const (
+	codeSubjects jetstream.ErrorCode = 10065 // another stream has the subjects
+	codeLed      jetstream.ErrorCode = 10099 // a work queue takes one consumer
+	codeStorage  jetstream.ErrorCode = 10047 // no room in the store
+)
+
+// verdict marks what no further try would change.
+func (l *Link) verdict(err error) error {
+	if pipeline.IsFatal(err) {
+		return err
+	}
+	for _, final := range []error{
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+		nats.ErrPermissionViolation, nats.ErrMaxPayload, nats.ErrSecureConnWanted, nats.ErrSecureConnRequired,
+		nats.ErrNkeysNotSupported, nats.ErrNoUserCB,
+		jetstream.ErrJetStreamNotEnabledForAccount, jetstream.ErrStreamMessageExceedsMaximum,
+	} {
+		if errors.Is(err, final) {
+			return pipeline.Fatal(plain(err))
+		}
+	}
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	if errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert) {
+		return pipeline.Fatal(plain(err))
+	}
+	return plain(err)
+}
+
+// A said error has the text of a client's or a broker's, in plain words.
+type said struct {
+	text string
+	err  error
+}
+
+func (e said) Error() string { return e.text }
+func (e said) Unwrap() error { return e.err }
+
+// plain says what the client and the broker say, where their words are of use to nobody.
+func plain(err error) error {
+	var api *jetstream.APIError
+	text := ""
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		text = "it refuses the token or the credentials, or wants some"
+	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired):
+		text = "the credentials have expired"
+	case errors.Is(err, nats.ErrAuthRevoked):
+		text = "the credentials were revoked"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		text = "it offers no TLS, and its certificate was to be verified"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		text = "JetStream is not enabled for the account of this user"
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected):
+		text = "the connection is lost"
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		text = "JetStream does not answer"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		text = "no answer in time"
+	case errors.As(err, &api) && api.ErrorCode == codeStorage:
+		text = "its disk or its limit of storage is full"
+	case errors.As(err, &api):
+		text = api.Description
+	default:
+		text = strings.TrimPrefix(err.Error(), "nats: ")
+		if text == err.Error() {
+			return err
+		}
+	}
+	return said{text, err}
+}
