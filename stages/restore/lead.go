@@ -102,6 +102,9 @@ var known = []error{
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
 }
 
+// Operation is what a coordinator of restores tells workers that they are for.
+const Operation = "restore"
+
 var errHosts = errors.New("a file alone, and a dry run, need no other hosts")
 
 // takeLead makes this process the coordinator.
@@ -111,7 +114,7 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 		return errHosts
 	}
 	l := &lead{r: r}
-	o.Operation, o.Keys, o.Report = "restore", r.Keys, r.Report
+	o.Operation, o.Keys, o.Report = Operation, r.Keys, r.Report
 	o.Works, o.Begun, o.Note, o.Progress = r.Works, report.StageFetch, l.note, h.Own
 	o.Totals = r.Totals
 	c, err := hosts.Lead(ctx, o)

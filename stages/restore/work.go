@@ -24,6 +24,7 @@ import (
 type worker struct {
 	r      *restore
 	member *hosts.Member
+	over   func() bool // ends what waits for the end of the run
 
 	mu     sync.Mutex
 	held   map[*item]struct{} // whose work has not ended
@@ -44,10 +45,15 @@ type held struct {
 	result *extract.Result // nil: nothing was extracted
 }
 
-// Work restores what a lead hands out, as the options of its Start say; of these, Picks, Moment,
-// ExpectRun, Thaw and Hosts are the lead's alone, but for Picks. The handle's Wait returns without an
-// error once the run is over.
+// Work works for the coordinator of a restore, until its run is over. The options are those of the
+// coordinator, but for the means, the target as this host sees it, and the workers, which are this
+// host's own; Moment, ExpectRun and Thaw count for nothing. Without Keys, those of the run are used.
+// What is told is of this host alone: the coordinator tells all. The error of the summary is nil if the
+// run is over, or hosts.ErrOtherRun if another one has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) {
+	if o.Keys == nil {
+		o.Keys = m.Keys()
+	}
 	if err := prove.Enough(o.Means); err != nil {
 		return nil, err
 	}
@@ -67,8 +73,9 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) 
 	r.beginBringing()
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Run: m.Run(), Hands: true, Report: w.entry})
 	h := r.Handle(nil, w.finish)
-	m.Watch(h.Progress)
-	context.AfterFunc(m.Context(), func() { r.Run.Fail(context.Cause(m.Context())) })
+	m.Watch(h.Own)
+	m.Outage(func() bool { return len(r.Totals.Outages.Last()) > 0 })
+	w.over = context.AfterFunc(m.Context(), func() { r.Run.Fail(context.Cause(m.Context())) })
 	r.bring(pipeline.Taken(r.stages.take, m, w.taken))
 	return h, nil
 }
@@ -296,8 +303,8 @@ func (w *worker) faultsOf(result *extract.Result) (first []entryFault, more int6
 // finish hands back what has not ended. A fault of the target, which all hosts share, is the answer for
 // the first of that.
 func (w *worker) finish(end error, _ *report.Summary) error {
-	over := errors.Is(end, hosts.ErrOver) || errors.Is(end, hosts.ErrOtherRun)
-	if over && (len(w.held) > 0 || w.late) {
+	w.over()
+	if (errors.Is(end, hosts.ErrOver) || errors.Is(end, hosts.ErrOtherRun)) && (len(w.held) > 0 || w.late) {
 		w.r.extractor.Over()
 	}
 	ctx := context.WithoutCancel(w.r.Run.Context())
@@ -314,7 +321,7 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 	}
 	w.r.shelf.Close()
 	w.member.Leave()
-	if over {
+	if errors.Is(end, hosts.ErrOver) {
 		return nil
 	}
 	return end
