@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"firn/stages/service/hosts"
@@ -20,19 +19,13 @@ func (l *Link) exceededSubject() string {
 // lost: so its stream is looked at, too. An item at or below the floor of what was acknowledged, and
 // still there, is one that nobody will get.
 func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error) error {
-	told := make(chan *nats.Msg, 1024)
-	sub, err := l.nc.ChanSubscribe(l.exceededSubject(), told)
-	if err != nil {
-		return err
-	}
-	defer sub.Unsubscribe()
 	tick := time.NewTicker(l.o.quick.look)
 	defer tick.Stop()
 	var suspects []uint64 // what the last look found: it may have been acknowledged a moment before
 	for {
 		var spent []uint64
 		select {
-		case m := <-told:
+		case m := <-l.exceeded:
 			var e struct {
 				Seq uint64 `json:"stream_seq"`
 			}
@@ -110,8 +103,8 @@ func (l *Link) spend(ctx context.Context, seq uint64, fn func(id string, body []
 		if err != nil {
 			return err
 		}
-		if id, body, ok := l.open(m.Subject, m.Data); ok && !passed {
-			if err := l.pass(ctx, func() error { return fn(id, body) }); err != nil {
+		if i, ok := l.open(m.Subject, m.Data); ok && !passed {
+			if err := l.pass(ctx, func() error { return fn(i.id, i.body) }); err != nil {
 				return err
 			}
 			passed = true
