@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"firn/bench/hosts/chart"
+	"firn/bench/hosts/rates"
 	"firn/bench/hosts/sim"
 )
 
@@ -27,6 +28,10 @@ func newLimits(s *site, y *study) (view, error) {
 		}
 		v.simulated = append(v.simulated, y.add(c))
 	}
+	inMemory, err := s.measured.Value(rates.Messages + rates.InMemory)
+	if err != nil {
+		return nil, err
+	}
 	shared := func(s *site) { s.lstat = 50_000 }
 	for _, l := range []struct {
 		name, limit string
@@ -36,7 +41,8 @@ func newLimits(s *site, y *study) (view, error) {
 		{"walk, 50,000 lstat/s", sim.LimitWalk, shared},
 		{"bucket, parts of 8 MiB", sim.LimitBucket, func(s *site) { s.part = 8 << 20 }},
 		{"bucket, parts of 64 MiB", sim.LimitBucket, func(s *site) { s.part = 64 << 20 }},
-		{"broker", sim.LimitBroker, func(*site) {}},
+		{"broker, on a disk", sim.LimitBroker, func(*site) {}},
+		{"broker, in memory", sim.LimitBroker, func(s *site) { s.broker = inMemory }},
 		{"coordinator's record", sim.LimitRecord, func(*site) {}},
 		{"walk, local", sim.LimitWalk, func(*site) {}},
 	} {
@@ -86,7 +92,7 @@ func (v *limits) drawings(y *study) map[string]drawing {
 	_, ticks := hostNumbers(manyHosts)
 	return map[string]drawing{"hosts-limits.svg": &chart.Plot{
 		Title: "No run is faster than its limits (skew " + chart.Number(limitSkew) + ")", X: "hosts", Y: "time", Xs: ticks,
-		Ys: []float64{60, 600, hour, 10 * hour, 100 * hour, 1000 * hour}, YText: duration, Lines: append(v.lines, v.line(y)),
+		Ys: []float64{60, 600, hour, 10 * hour, 4 * day, 40 * day}, YText: tick, Lines: append(v.lines, v.line(y)),
 	}}
 }
 
@@ -104,7 +110,7 @@ type failureSet struct {
 
 func newFailures(s *site, y *study) (view, error) {
 	v := &failures{sets: []failureSet{
-		{name: "fails every 6 h", Failures: sim.Failures{Mean: 6 * hour, Restart: 300}},
+		{name: "every 6 h", Failures: sim.Failures{Mean: 6 * hour, Restart: 300}},
 		{name: "every 24 h", Failures: sim.Failures{Mean: 24 * hour, Restart: 300}},
 		{name: "every 30 d", Failures: sim.Failures{Mean: 720 * hour, Restart: 300}},
 		{name: "every 30 d, for good", Failures: sim.Failures{Mean: 720 * hour}},

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +23,6 @@ import (
 // first list, or soon if the worker has nothing else to do.
 type answers struct {
 	*backup
-	member *hosts.Member
 	by     string // names this worker in the names of its packs
 	volume int64  // how large a pack may get, in bytes
 
@@ -35,12 +32,12 @@ type answers struct {
 
 	mu      sync.Mutex // guards what follows, and the fields of hands
 	held    map[*subtree]bool
-	waiting map[string][]*subtree // by the pack that they wait for
-	sealed  map[string]error      // packs that are stored, or were not
+	waiting map[string][]*subtree    // by the pack that they wait for
+	sealed  map[string]error         // packs that are stored, or were not
 	writing map[string]*ledger.Packs // by the run that they are of
-	since   time.Time             // the first of waiting waits
-	timer   *time.Timer           // until the packs are sealed; nil: none waits
-	closed  bool                  // there is no timer any more
+	since   time.Time                // the first of waiting waits
+	timer   *time.Timer              // until the packs are sealed; nil: none waits
+	closed  bool                     // there is no timer any more
 }
 
 var _ book = (*answers)(nil)
@@ -54,6 +51,7 @@ type hand struct {
 	bytes  int  // of faults and events
 	ended  bool // it is answered, or waits to be, or is handed on
 	waits  bool // ended, and not sent
+	read   bool // its reading was begun
 }
 
 const (
@@ -63,12 +61,12 @@ const (
 	mostTold  = 10_000                 // faults, and events
 )
 
-func newAnswers(b *backup, m *hosts.Member, volume int64) *answers {
+func newAnswers(b *backup, volume int64) *answers {
 	var word [4]byte
 	_, _ = rand.Read(word[:]) // never fails: crypto/rand
 	ctx, cut := context.WithCancel(context.WithoutCancel(b.Run.Context()))
 	return &answers{
-		backup: b, member: m, ctx: ctx, cut: cut, writing: map[string]*ledger.Packs{}, by: hex.EncodeToString(word[:]) + "w", volume: volume,
+		backup: b, ctx: ctx, cut: cut, writing: map[string]*ledger.Packs{}, by: hex.EncodeToString(word[:]) + "w", volume: volume,
 		held: map[*subtree]bool{}, waiting: map[string][]*subtree{}, sealed: map[string]error{},
 	}
 }
@@ -153,16 +151,16 @@ func (a *answers) hasPack(s *subtree, pack string) bool {
 	return pack != "" && (pack == s.hand.pack || mine && err == nil && ledger.RunOf(pack) == s.hand.order.Run)
 }
 
-func (a *answers) saved(ctx context.Context, s *subtree, entry *state.Entry) {
-	entry.List = a.addList(ctx, s, s.record.MD5)
+func (a *answers) saved(_ context.Context, s *subtree, entry *state.Entry) {
+	entry.List = a.addList(s, s.record.MD5)
 	s.hand.answer.Stored = s.object.Size
 	a.settle(s, wasSaved, entry)
 	s.report(report.Saved)
 }
 
-func (a *answers) identical(ctx context.Context, s *subtree, entry *state.Entry) {
+func (a *answers) identical(_ context.Context, s *subtree, entry *state.Entry) {
 	if !a.hasPack(s, entry.List.Pack) {
-		entry.List = a.addList(ctx, s, entry.Record.MD5)
+		entry.List = a.addList(s, entry.Record.MD5)
 	}
 	s.hand.answer.Uploaded = ""
 	a.settle(s, wasIdentical, entry)
@@ -244,19 +242,19 @@ func (a *answers) end(s *subtree, what outcome, pack string) {
 
 // addList adds the list of s to a pack of the run that its line is for. The place is zero if there is
 // none.
-func (a *answers) addList(ctx context.Context, s *subtree, md5 string) catalogue.Place {
-	place, err := a.backup.addList(s, md5, func(list content) (catalogue.Place, error) { return a.packs(s).AddList(ctx, list) })
+func (a *answers) addList(s *subtree, md5 string) catalogue.Place {
+	place, err := a.backup.addList(s, md5, func(list content) (catalogue.Place, error) { return a.packs(s).AddList(a.ctx, list) })
 	if err != nil {
-		a.noList(ctx, s, err)
+		a.noList(s, err)
 		return catalogue.Place{}
 	}
 	return place
 }
 
 // noList reports that a list is in no pack.
-func (a *answers) noList(ctx context.Context, s *subtree, err error) {
+func (a *answers) noList(s *subtree, err error) {
 	switch {
-	case ctx.Err() != nil:
+	case a.ctx.Err() != nil:
 	case pipeline.IsFatal(err):
 		a.Run.Fail(err)
 	default:
@@ -273,7 +271,7 @@ func (a *answers) packs(s *subtree) *ledger.Packs {
 		return p
 	}
 	var p *ledger.Packs
-	p = a.Ledger.BeginPacks(run, a.by+fmt.Sprint(len(a.sealed)), a.volume, func(pack string, err error) { a.sealing(run, p, pack, err) })
+	p = a.Ledger.BeginPacks(run, fmt.Sprint(a.by, len(a.sealed), "w"), a.volume, func(pack string, err error) { a.sealing(run, p, pack, err) })
 	a.writing[run] = p
 	return p
 }
@@ -293,13 +291,13 @@ func (a *answers) sealing(run string, p *ledger.Packs, pack string, err error) {
 		})
 	}
 	a.mu.Unlock()
-	if err != nil && (pipeline.IsFatal(err) || a.Run.Context().Err() != nil) {
+	if err != nil && (pipeline.IsFatal(err) || a.ctx.Err() != nil) {
 		a.Run.Fail(err) // close hands back what waits
 		return
 	}
 	for _, s := range waiting {
 		if err != nil {
-			a.noList(a.Run.Context(), s, err)
+			a.noList(s, err)
 		}
 		a.mu.Lock()
 		a.sendAnswer(s, err)
@@ -338,7 +336,7 @@ func (a *answers) due() {
 	}
 	a.since = time.Now()
 	for _, p := range a.writing {
-		a.sending.Go(func() { _ = p.Seal(a.Run.Context()) }) // who waits for it is told
+		a.sending.Go(func() { _ = p.Seal(a.ctx) }) // who waits for it is told
 	}
 }
 
@@ -376,6 +374,7 @@ func (a *answers) send(s *subtree, how func(context.Context, *hosts.Work) error)
 
 // back hands back what was not begun.
 func (a *answers) back(s *subtree) {
+	s.unplan()
 	a.handOn(s, func(_ context.Context, w *hosts.Work) error { w.HandBack(); return nil })
 }
 

@@ -17,7 +17,6 @@ import (
 	"firn/stages/stage/forecast"
 	"firn/stages/stage/upload"
 	"firn/stages/stage/walk"
-	"firn/stages/store"
 )
 
 // flow is the backup. Subtrees flow from stage to stage; between encrypt and upload, the parts of
@@ -31,12 +30,21 @@ func (b *backup) flow() {
 		return
 	}
 	ordered := pipeline.Hold(b.Run, changed, ahead, b.shells.waits, b.shells.ready) // shells that take the place of more come last
-	archived := pipeline.Map(b.stages.archive, ordered, b.archive)                  // tar ▸ compress ▸ hash ▸ spool, block by block
-	needed := pipeline.Map(b.stages.check, archived, b.check)                       // skip what the store holds with the same content
-	sent := b.sending.Flow(b.Run, needed)                                           // once more, if an upload failed
-	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                        // spool ▸ ciphertext, part by part
-	stored := pipeline.Map(b.stages.upload, parts, b.upload)                        // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)                                // record and report what is completely stored
+	if b.lead != nil {
+		b.share(ordered) // many hosts save them: see help
+		return
+	}
+	b.save(ordered)
+}
+
+// save saves subtrees in this process.
+func (b *backup) save(ordered <-chan *subtree) {
+	archived := pipeline.Map(b.stages.archive, ordered, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
+	sent := b.sending.Flow(b.Run, needed)                          // once more, if an upload failed
+	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)       // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)               // record and report what is completely stored
 }
 
 // ahead is how many subtrees may wait for their turn to be archived, each in some 2 KB: the scan, which

@@ -237,10 +237,15 @@ func (j *journal) scanned(s *walk.Scan) {
 		j.leftDirectory(l)
 	}
 	if s.LeftMore {
-		j.leaving.Lock()
-		defer j.leaving.Unlock()
-		j.leftMore = true
+		j.leaveMore()
 	}
+}
+
+// leaveMore notes that more is not in this run's archives than it names.
+func (j *journal) leaveMore() {
+	j.leaving.Lock()
+	defer j.leaving.Unlock()
+	j.leftMore = true
 }
 
 // leftBytes bounds what a run says of what it left out: paths may be long.

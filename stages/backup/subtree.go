@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -62,9 +63,12 @@ func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Pat
 
 // Drop ends the work on the subtree, and removes the spool file, whether the archive is stored or not,
 // unless the next run may use it.
-func (s *subtree) Drop(error) {
+func (s *subtree) Drop(reason error) {
 	s.unspool()
 	s.task.End()
+	if s.hand != nil && errors.Is(reason, pipeline.ErrStopped) {
+		s.backup.answers.back(s)
+	}
 }
 
 func (s *subtree) unspool() {
@@ -118,6 +122,9 @@ func (s *subtree) begin(made bool) {
 		s.backup.Works.Looked(bytes, 0, true)
 	}
 	s.task = s.backup.Works.Begin(s, report.StageArchive, s.scan.Bytes, bytes, 0)
+	if s.hand != nil {
+		s.hand.work.Follow(s.task)
+	}
 }
 
 // unplan notes that s, if it was to be saved, is not begun.
@@ -134,10 +141,43 @@ func (s *subtree) bound() int64 {
 	return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 + s.scan.Entries*listBound
 }
 
+// reads notes that s is read from now on, until ended is called: then it waits for others. Only a worker
+// tells reading, which may hang, from waiting.
+func (s *subtree) reads() (ended func()) {
+	if s.hand == nil {
+		return func() {}
+	}
+	if s.hand.read {
+		s.task.Waiting(false)
+	}
+	s.hand.read = true
+	return func() { s.task.Waiting(true) }
+}
+
+// waiting is w, of which each write is noted as a wait for others.
+func (s *subtree) waiting(w io.Writer) io.Writer {
+	if s.hand == nil {
+		return w
+	}
+	return waitingWriter{w, s.task}
+}
+
+type waitingWriter struct {
+	io.Writer
+	task *report.Task
+}
+
+func (w waitingWriter) Write(p []byte) (int, error) {
+	w.task.Waiting(true)
+	defer w.task.Waiting(false)
+	return w.Writer.Write(p)
+}
+
 // pack writes the archive of s to sink and sets its record.
 func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
 	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, s.task.First, func(ctx context.Context, w io.Writer) (err error) {
-		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
+		defer s.reads()()
+		s.result, err = b.archiver.Write(ctx, s.waiting(w), b.tree, s.Subtree, o)
 		s.task.Doing(report.StageCompress)
 		return err
 	})

@@ -74,7 +74,12 @@ func (u *uploads) claim(s *subtree) {
 		return
 	}
 	delete(u.begun, s.Key)
-	if !s.known.Recorded {
+	u.doubt(s)
+}
+
+// doubt has nothing be believed of an object that is not recorded, if an upload of it was begun.
+func (u *uploads) doubt(s *subtree) {
+	if s.begun != nil && !s.known.Recorded {
 		s.doubted = s.known.Replaced
 		s.known = check.Known{Stored: s.known.Stored, Object: s.known.Object}
 	}

@@ -47,6 +47,9 @@ func (w *Work) late() bool {
 	return !time.Now().Before(w.over)
 }
 
+// Late reports whether the lease is over, as far as is known here: another host may have the item.
+func (w *Work) Late() bool { return w.late() }
+
 // Note tells the coordinator something of the item, and returns once that is kept.
 func (w *Work) Note(ctx context.Context, body []byte) error {
 	message, err := w.message(outcomeRemarks, "", body)

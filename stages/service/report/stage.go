@@ -23,6 +23,11 @@ const (
 	StageCatalogue = "catalogue"
 	StageLists     = "lists"
 
+	// Of many hosts: a coordinator publishes items and gathers what became of them, workers take them.
+	StagePublish = "publish"
+	StageGather  = "gather"
+	StageTake    = "take"
+
 	// StageRead is no stage of the engine: it is the flow of the bytes that archive reads.
 	StageRead = "read"
 )
