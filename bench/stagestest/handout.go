@@ -12,6 +12,7 @@ import (
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
 	"firn/stages/service/ledger"
+	"firn/stages/verify"
 )
 
 // A Crew are the hosts of a run on many: a queue in memory, a coordinator, and workers. Each worker has a
@@ -128,4 +129,25 @@ func (c *Crew) Restore(change ...func(*restore.Options)) (target string, o *Outc
 	c.T.Helper()
 	target = c.T.TempDir()
 	return target, c.RestoreInto(target, change...)
+}
+
+// Verify is a verification by the crew, at the level ReadData, with options changed on all hosts.
+func (c *Crew) Verify(change ...func(*verify.Options)) *Outcome {
+	c.T.Helper()
+	o := new(Outcome)
+	options := func(means job.Means) verify.Options {
+		v := verify.Options{Means: means, Level: verify.ReadData, Workers: workers()}
+		for _, f := range change {
+			f(&v)
+		}
+		return v
+	}
+	c.run(o, func(h *hosts.Options) (*job.Handle, error) {
+		v := options(c.means(c.Keyfile, o))
+		v.Hosts = h
+		return verify.Start(c.T.Context(), v)
+	}, func(m *hosts.Member, means job.Means) (*job.Handle, error) {
+		return verify.Work(context.Background(), m, options(means))
+	})
+	return o
 }

@@ -101,7 +101,7 @@ func (r *restore) begin(ctx context.Context) {
 		r.beginBringing()
 	} else {
 		s.publish = r.Run.Stage(report.StagePublish, 1).TakesNew()
-		s.settle = r.Run.Stage(report.StageGather, 1)
+		s.settle = r.Run.Stage(report.StageRecord, 1)
 		extracts.Run = o.Hosts.Run
 	}
 	if !o.DryRun {

@@ -26,9 +26,8 @@ type worker struct {
 	member *hosts.Member
 	over   func() bool // ends what waits for the end of the run
 
+	hold   job.Hold[*item]
 	mu     sync.Mutex
-	held   map[*item]struct{} // whose work has not ended
-	late   bool               // some work ended after its lease
 	faults map[*extract.Result]*entryFaults
 
 	news []extract.Dir // what the lead is not told; settle's
@@ -40,20 +39,17 @@ type worker struct {
 // held is an archive that a worker holds.
 type held struct {
 	by     *worker
-	work   *hosts.Work
 	newer  []string        // see task
 	result *extract.Result // nil: nothing was extracted
 }
 
 // Work works for the coordinator of a restore, until its run is over. The options are those of the
 // coordinator, but for the means, the target as this host sees it, and the workers, which are this
-// host's own; Moment, ExpectRun and Thaw count for nothing. Without Keys, those of the run are used.
-// What is told is of this host alone: the coordinator tells all. The error of the summary is nil if the
+// host's own; Moment, ExpectRun and Thaw count for nothing.
+// The keys are those of the run. What is told is of this host alone: the coordinator tells all. The error of the summary is nil if the
 // run is over, or hosts.ErrOtherRun if another one has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) {
-	if o.Keys == nil {
-		o.Keys = m.Keys()
-	}
+	o.Keys, o.Hosts = m.Keys(), nil
 	if err := prove.Enough(o.Means); err != nil {
 		return nil, err
 	}
@@ -65,7 +61,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) 
 		return nil, err
 	}
 	r := &restore{Job: j, options: o, shelf: j.Shelf()}
-	w := &worker{r: r, member: m, held: map[*item]struct{}{}, faults: map[*extract.Result]*entryFaults{}, reaches: map[string]*ledger.Reach{}}
+	w := &worker{r: r, member: m, faults: map[*extract.Result]*entryFaults{}, reaches: map[string]*ledger.Reach{}}
 	r.worker = w
 	r.Begin(ctx, w.fault)
 	r.stages.take = r.Run.Stage(report.StageTake, 1)
@@ -93,11 +89,9 @@ func (w *worker) taken(lease pipeline.Lease) (*item, error) {
 	}
 	a := &item{
 		Archive: prove.Archive{Line: t.Line, Object: t.Object, Record: t.Record},
-		of:      t.Of, halves: t.Halves, planned: t.Object.Size, held: &held{by: w, work: work, newer: t.Newer},
+		of:      t.Of, halves: t.Halves, planned: t.Object.Size, held: &held{by: w, newer: t.Newer},
 	}
-	w.mu.Lock()
-	w.held[a] = struct{}{}
-	w.mu.Unlock()
+	w.hold.Take(a, work)
 	w.r.Works.Looked(a.planned, a.Line.TarSize, true)
 	return a, nil
 }
@@ -105,20 +99,15 @@ func (w *worker) taken(lease pipeline.Lease) (*item, error) {
 // Drop ends what this process does with an archive. What it did not begin, or can't end because it is
 // to leave, is handed back.
 func (a *item) Drop(reason error) {
-	begun := a.Task != nil
 	a.Archive.Drop(reason)
-	if a.held == nil || !errors.Is(reason, pipeline.ErrStopped) {
-		return
-	}
-	a.held.work.HandBack()
-	if a.held.by.forget(a); !begun {
+	if a.held != nil && a.held.by.hold.Dropped(a, reason) && a.Task == nil {
 		a.held.by.r.Works.Leave(a.planned)
 	}
 }
 
 // read has the prover bring an archive. One that was changed meanwhile, the lead looks at again.
 func (w *worker) read(ctx context.Context, a *item) error {
-	a.held.work.Follow(a.Task)
+	w.hold.Of(a).Follow(a.Task)
 	for _, id := range a.held.newer {
 		reach, err := w.reach(ctx, id)
 		if err != nil {
@@ -199,7 +188,7 @@ func (w *worker) note(ctx context.Context, a *item) error {
 		if err != nil {
 			return err
 		}
-		if err := a.held.work.Note(ctx, body); err != nil {
+		if err := w.hold.Of(a).Note(ctx, body); err != nil {
 			return fmt.Errorf("telling the coordinator of directories: %w", err)
 		}
 		w.news = w.news[n:]
@@ -213,18 +202,7 @@ func (w *worker) answer(ctx context.Context, a *item, said answer) error {
 		said.Entries, said.Files, said.Bytes = result.Entries, result.Files, result.Bytes
 		said.Faults, said.Unlisted = w.faultsOf(result)
 	}
-	body, err := job.Pack(said)
-	if err == nil {
-		late := a.held.work.Late()
-		w.mu.Lock()
-		w.late = w.late || late
-		w.mu.Unlock()
-		err = a.held.work.Answer(ctx, body)
-	}
-	if err == nil {
-		w.forget(a)
-	}
-	return err
+	return w.hold.Answer(ctx, a, said)
 }
 
 // fault answers for an archive that no host restores, and gives any other to another host.
@@ -241,21 +219,13 @@ func (w *worker) fault(f pipeline.Fault) {
 	if a.held.result != nil {
 		w.faultsOf(a.held.result)
 	}
-	if a.held.work.GiveUp(ctx, f.Err) == nil {
-		w.forget(a)
-	}
+	w.hold.GiveUp(ctx, a, f.Err)
 }
 
 // isFinal reports whether another host can do no better, or it is the lead's to do something.
 func isFinal(err error) bool {
 	return prove.ProblemOf(err) != "" || errors.Is(err, prove.ErrDamaged) || errors.Is(err, store.ErrCold) || errors.Is(err, store.ErrChanged) ||
 		errors.As(err, new(*extract.LimitError)) || errors.As(err, new(*extract.TargetError))
-}
-
-func (w *worker) forget(a *item) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.held, a)
 }
 
 // entryFaults are those of one archive.
@@ -304,18 +274,13 @@ func (w *worker) faultsOf(result *extract.Result) (first []entryFault, more int6
 // the first of that.
 func (w *worker) finish(end error, _ *report.Summary) error {
 	w.over()
-	if (errors.Is(end, hosts.ErrOver) || errors.Is(end, hosts.ErrOtherRun)) && (len(w.held) > 0 || w.late) {
+	if over := errors.Is(end, hosts.ErrOver) || errors.Is(end, hosts.ErrOtherRun); over && (w.hold.Late() || len(w.hold.All()) > 0) {
 		w.r.extractor.Over()
 	}
-	ctx := context.WithoutCancel(w.r.Run.Context())
-	answered := !errors.As(end, new(*extract.TargetError))
-	for a := range w.held {
-		if !answered {
-			answered = w.answer(ctx, a, answer{Err: say(end)}) == nil
-		} else {
-			a.held.work.HandBack()
-		}
+	if held := w.hold.All(); len(held) > 0 && errors.As(end, new(*extract.TargetError)) {
+		_ = w.answer(context.WithoutCancel(w.r.Run.Context()), held[0], answer{Err: say(end)})
 	}
+	w.hold.HandBack()
 	if err := w.r.extractor.Finish(); err != nil {
 		end = errors.Join(end, fmt.Errorf("finishing files: %w", err))
 	}

@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ var (
 type JoinOptions struct {
 	Link   Link
 	Keys   *encryption.Keys
-	Hello  Hello         // Time is set by Join
+	Hello  Hello         // Time zero: now
 	Room   int           // items that it can have in hand; fewer than one means one
 	Wait   time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
 	Report report.Reporter
@@ -113,7 +114,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)
 	hello := helloSaid{o.Hello, m.id}
-	hello.Time = time.Now()
+	hello.Time = cmp.Or(hello.Time, time.Now())
 	var welcome welcomeSaid
 	settings, err := seal.ask(ctx, o.Link, kindHello, hello, kindWelcome, &welcome)
 	switch {
@@ -191,16 +192,21 @@ func (s *sealer) proves(reply []byte, nonce string) bool {
 	if err != nil {
 		return false
 	}
-	keys, err := s.keys.ForID(h.KeyID)
-	if err != nil {
-		return false
-	}
-	other, err := newSealer(keys, h.Run, s.firn)
+	other, err := s.other(h)
 	if err != nil {
 		return false
 	}
 	slot, _, err := other.open(kindRun, reply, &struct{}{})
 	return err == nil && slot == nonce
+}
+
+// other is the sealer of another run, of the same key file.
+func (s *sealer) other(h header) (*sealer, error) {
+	keys, err := s.keys.ForID(h.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	return newSealer(keys, h.Run, s.firn)
 }
 
 func (m *Member) start() {
@@ -260,7 +266,7 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 		default:
 			return nil, err
 		}
-		w, err := m.open(lease)
+		w, err := m.open(m.seal, lease)
 		if err == nil {
 			m.begin(w)
 			return w, nil
@@ -272,9 +278,9 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 }
 
 // open reads an item that was taken.
-func (m *Member) open(lease pipeline.Lease) (*Work, error) {
+func (m *Member) open(seal *sealer, lease pipeline.Lease) (*Work, error) {
 	var said itemSaid
-	slot, body, err := m.seal.open(kindItem, lease.Body(), &said)
+	slot, body, err := seal.open(kindItem, lease.Body(), &said)
 	switch {
 	case err != nil:
 		return nil, err
@@ -282,25 +288,46 @@ func (m *Member) open(lease pipeline.Lease) (*Work, error) {
 		return nil, errForged
 	}
 	return &Work{
-		m: m, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
+		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
 		item: Item{ID: said.ID, Name: said.Name, Bytes: said.Bytes, Second: said.Second, Body: body},
 	}, nil
 }
 
 // drop ends what is no item of this run, so that no other worker meets it. An item of another run that
-// has begun is for others.
+// has begun is handed back to that one.
 func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) error {
 	if !errors.Is(why, errOtherRun) {
 		m.forged.Add(1)
 		return lease.Done(ctx)
 	}
 	switch err := m.alive(ctx); {
-	case err == nil:
+	case err == nil: // an older run left it, or somebody keeps what he saw there
 		return lease.Done(ctx)
 	case errors.Is(err, ErrOtherRun):
 		m.end(ErrOtherRun)
+		return m.handOver(context.WithoutCancel(ctx), lease)
 	}
 	return lease.Return(ctx, announced)
+}
+
+// handOver hands back an item of another run. It is no try of that run.
+func (m *Member) handOver(ctx context.Context, lease pipeline.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, handsBack)
+	defer cancel()
+	h, _, _, err := readHeader(lease.Body())
+	if err != nil {
+		return err
+	}
+	seal, err := m.seal.other(h)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	w, err := m.open(seal, lease)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	_ = w.finish(ctx, outcomeHanded, "", nil) // or else its lease ends by time
+	return nil
 }
 
 // begin holds an item.

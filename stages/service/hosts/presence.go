@@ -37,17 +37,15 @@ type passed struct {
 	read, sent int64
 }
 
-// read is how many bytes of files the worker has read, and sent how many of objects have left it or
-// come to it.
-func (p *presence) read() (n int64) {
-	for _, s := range p.Stages {
-		if s.Stage == report.StageArchive || s.Stage == report.StageExtract || s.Stage == report.StageWalk && n == 0 {
-			n = s.BytesIn
-		}
+// read is how many bytes of files the worker has read.
+func (p *presence) read() int64 {
+	if s := stage(p.Stages, report.StageArchive); s != nil {
+		return s.BytesOut
 	}
-	return n
+	return 0
 }
 
+// sent is how many bytes of objects have left the worker, or come to it.
 func (p *presence) sent() int64 { return p.Sent + p.Received }
 
 // heard takes what a worker says of itself.
@@ -249,14 +247,11 @@ func (c *Coordinator) enter(said helloSaid) error {
 		return fmt.Errorf("%d workers have joined already", maxHosts)
 	}
 	if err := c.fits(said.Hello); err != nil {
-		if !c.refused[said.Host] && len(c.refused) < maxRefused {
-			c.refused[said.Host] = true
-			c.warn(fmt.Sprintf("the worker %s was refused: %v", said.Host, err))
-		}
+		c.warnOnce("refused "+said.Host, fmt.Sprintf("the worker %s was refused: %v", said.Host, err))
 		return err
 	}
 	if off := said.Time.Sub(now); off.Abs() > apart {
-		c.warn(fmt.Sprintf("the clock of %s differs from this one by %v", said.Host, off.Abs().Round(time.Second)))
+		c.warnOnce("clock "+said.Host, fmt.Sprintf("the clock of %s differs from this one by %v", said.Host, off.Abs().Round(time.Second)))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,6 +260,14 @@ func (c *Coordinator) enter(said helloSaid) error {
 	c.counts.Hosts++
 	c.change()
 	return nil
+}
+
+// warnOnce warns once of something. Only serve calls it.
+func (c *Coordinator) warnOnce(of, text string) {
+	if !c.warned[of] && len(c.warned) < maxWarned {
+		c.warned[of] = true
+		c.warn(text)
+	}
 }
 
 func (c *Coordinator) fits(h Hello) error {

@@ -15,6 +15,7 @@ import (
 // after the first does nothing.
 type Work struct {
 	m     *Member
+	seal  *sealer
 	lease pipeline.Lease
 	slot  string
 	try   int
@@ -60,7 +61,7 @@ func (w *Work) Note(ctx context.Context, body []byte) error {
 
 // message is what is said of the item to the coordinator.
 func (w *Work) message(what outcome, why string, body []byte) ([]byte, error) {
-	return w.m.seal.seal(kindAnswer, w.slot, answerSaid{
+	return w.seal.seal(kindAnswer, w.slot, answerSaid{
 		ID: w.item.ID, Member: w.m.id, Host: w.m.o.Hello.Host, Try: w.try, Outcome: what, Why: brief(why),
 		Moved: w.task.Load().Moved(),
 	}, body)
