@@ -297,6 +297,8 @@ func (c *Coordinator) Merge(p *report.Progress) {
 		}
 	}
 	slices.SortFunc(p.Hosts, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	n := c.counted()
+	p.Queue = &report.Queue{Joined: n.Hosts, Retried: n.Retried, Twice: n.Twice, Forged: n.Forged, Exhausted: n.Exhausted}
 }
 
 // row is how a worker is shown. The caller holds Coordinator.mu.
