@@ -15,15 +15,14 @@ import (
 
 // A shelf is an exchange with room for some items.
 type shelf struct {
-	items chan string
-	ended chan struct{} // no more are offered
+	items chan string // closed: there will be no more
 
 	mu   sync.Mutex
 	done []string // leases that were ended, and how
 }
 
 func newShelf(room int) *shelf {
-	return &shelf{items: make(chan string, room), ended: make(chan struct{})}
+	return &shelf{items: make(chan string, room)}
 }
 
 func (s *shelf) Offer(ctx context.Context, item string) error {
@@ -40,10 +39,11 @@ func (s *shelf) Offer(ctx context.Context, item string) error {
 
 func (s *shelf) Take(ctx context.Context) (pipeline.Lease, error) {
 	select {
-	case item := <-s.items:
+	case item, more := <-s.items:
+		if !more {
+			return nil, pipeline.ErrTaken
+		}
 		return &hold{s: s, item: item}, nil
-	case <-s.ended:
-		return nil, pipeline.ErrTaken
 	case <-ctx.Done():
 		return nil, fmt.Errorf("taking: %w", ctx.Err())
 	}
@@ -141,10 +141,7 @@ func TestExchange(t *testing.T) {
 		if err := offers.Wait(); err != nil {
 			t.Error(err)
 		}
-		close(s.ended)
-		for len(s.items) > 0 {
-			time.Sleep(time.Second)
-		}
+		close(s.items)
 		if err := errors.Join(first.Wait(), second.Wait()); err != nil {
 			t.Error(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 
 	"firn/bench/hosts/rates"
 )
@@ -35,6 +36,8 @@ func run(ctx context.Context, args []string) error {
 			return measureRates(ctx, args[1:])
 		case "simulate":
 			return simulate(ctx, args[1:])
+		case "measure":
+			return measure(ctx, args[1:])
 		}
 	}
 	return errors.New("name one of rates, simulate and measure; -h after it lists its flags")
@@ -44,8 +47,13 @@ func run(ctx context.Context, args []string) error {
 func measureRates(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("hosts rates", flag.ExitOnError)
 	dir := flags.String("dir", "", "where to make trees, in a directory of its own; default: the system's for temporary files")
+	which := flags.String("only", "", "regular expression of what to measure: scan, items, serial, broker, bytes, send; default: all")
 	_ = flags.Parse(args)
-	t, err := rates.Measure(ctx, *dir, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	only, err := regexp.Compile(*which)
+	if err != nil {
+		return err
+	}
+	t, err := rates.Measure(ctx, *dir, only, func(line string) { fmt.Fprintln(os.Stderr, line) })
 	if err != nil {
 		return err
 	}

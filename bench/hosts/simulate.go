@@ -26,12 +26,14 @@ type site struct {
 	lstat                  float64 // entries a second that the file system lets a host see; 0: the processors limit it
 	record, broker, writes float64
 	part                   float64
-	ahead                  int
+	ahead, hold            int
 	measured               *rates.Table
+	shown                  *measuredView
 }
 
 const (
 	hour = 3600
+	day  = 24 * hour
 	gbit = 1e9 / 8
 )
 
@@ -44,17 +46,18 @@ func (s *site) flags(f *flag.FlagSet) {
 	f.Float64Var(&s.cores, "cores", 16, "of a host, and of the coordinator")
 	f.Float64Var(&s.link, "link", 10*gbit, "bytes a second of a host")
 	f.Float64Var(&s.lstat, "lstat", 0, "entries a second that a shared file system shows one host; 0: only its processors limit it")
-	f.Float64Var(&s.record, "record", 2000, "results a second that the coordinator takes")
-	f.Float64Var(&s.broker, "broker", 5000, "messages a second of the broker")
+	f.Float64Var(&s.record, "record", 0, "results a second that the coordinator takes; 0: as measured, on one processor")
+	f.Float64Var(&s.broker, "broker", 0, "messages a second of the broker; 0: as measured, on a disk")
 	f.Float64Var(&s.writes, "writes", 3500, "write requests a second of the bucket")
 	f.Float64Var(&s.part, "part-size", 64<<20, "bytes of a part")
 	f.IntVar(&s.ahead, "ahead", 10_000, "subtrees of which the coordinator chooses the largest")
+	f.IntVar(&s.hold, "hold", 8, "subtrees that a worker has taken and not yet sent, at most")
 }
 
 // policy is that of firn.
 func (s *site) policy() sim.Policy {
 	return sim.Policy{
-		Ahead: s.ahead, LargestFirst: true, Hold: 8, Spool: 100e9 + 2*s.load.Bytes*s.load.Largest(),
+		Ahead: s.ahead, LargestFirst: true, Hold: s.hold, Spool: 1e12 + 2*s.load.Bytes*s.load.Largest(),
 		Pack: 10_000, Seal: 15, Lease: 120, MaxTries: 5,
 	}
 }
@@ -77,6 +80,12 @@ func (s *site) rates() (r sim.Rates, err error) {
 		r.Scan = min(r.Scan, s.lstat)
 	}
 	r.Walk = r.Scan
+	if s.broker == 0 {
+		r.Broker = value(rates.Messages)
+	}
+	if s.record == 0 {
+		r.Record = 1 / s.shown.coordinator()
+	}
 	return r, err
 }
 
@@ -136,15 +145,19 @@ func simulate(ctx context.Context, args []string) (err error) {
 	if s.measured, err = rates.Measured(); err != nil {
 		return err
 	}
+	if s.shown, err = newMeasured(); err != nil {
+		return err
+	}
 	y := &study{}
 	var views []view
-	for _, make := range []func(*site, *study) (view, error){newSpeed, newLimits, newFailures, newAhead} {
+	for _, make := range []func(*site, *study) (view, error){newSpeed, newLimits, newFailures, newAhead, newHold} {
 		v, err := make(s, y)
 		if err != nil {
 			return err
 		}
 		views = append(views, v)
 	}
+	views = append(views, s.shown)
 	if err := y.run(ctx); err != nil {
 		return err
 	}
@@ -173,5 +186,6 @@ func (s *site) describe(to *os.File) error {
 	fmt.Fprintf(to, "Simulated: %.3g entries, %.3g bytes, %.3g subtrees; rates of %s on %s.\n", float64(s.load.Entries), s.load.Bytes, float64(s.load.Subtrees), s.measured.Date, s.measured.Machine)
 	fmt.Fprintf(to, "A host: %.0f MB/s of the tree by its processors, %.0f MB/s by its link, %.3g entries/s; one archive at most %.0f MB/s.\n",
 		s.cores/r.PerByte/1e6, r.Link*r.Ratio/1e6, r.Scan, r.Serial/1e6)
+	fmt.Fprintf(to, "The broker takes %.0f messages a second, the coordinator %.0f results, the bucket %.0f writes.\n", r.Broker, r.Record, r.Writes)
 	return nil
 }

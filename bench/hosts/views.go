@@ -51,7 +51,18 @@ func duration(seconds float64) string {
 	case seconds < 72*hour:
 		return fmt.Sprintf("%.1f h", seconds/hour)
 	}
-	return fmt.Sprintf("%.1f d", seconds/24/hour)
+	return fmt.Sprintf("%.1f d", seconds/day)
+}
+
+// tick is a round time on an axis.
+func tick(seconds float64) string {
+	switch {
+	case seconds < hour:
+		return chart.Number(seconds/60) + " min"
+	case seconds < 2*day:
+		return chart.Number(seconds/hour) + " h"
+	}
+	return chart.Number(seconds/day) + " d"
 }
 
 // speed is time and speed by hosts and skew.

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // programs are what the test binary is, by its name.
 var programs = map[string]func(){"firn": func() {
-	for _, name := range []string{"FIRN_LONG", "FIRN_SEED"} { // settings of the tests, not of firn
+	for _, name := range []string{"FIRN_LONG", "FIRN_SEED", "FIRN_KEEP"} { // settings of the tests, not of firn
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
 		}

@@ -17,7 +17,7 @@ import (
 const (
 	width, height = 720, 420
 	left, right   = 64, 168 // of the frame; to the right are the names of lines
-	top, bottom   = 40, 48
+	top, bottom   = 52, 48
 	lineHeight    = 15
 )
 
@@ -60,7 +60,7 @@ func begin(w io.Writer, height int, title string) {
 	fmt.Fprintf(w, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n<title>%s</title>\n<style>%s</style>\n",
 		width, height, width, height, escape(title), styles)
 	fmt.Fprintf(w, "<rect class=\"page\" x=\"0.5\" y=\"0.5\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n", width-1, height-1)
-	text(w, "title", left, 24, title)
+	text(w, "title", left, 22, title)
 }
 
 func text(w io.Writer, class string, x, y float64, words string) {
@@ -96,7 +96,7 @@ func (p *Plot) Write(to io.Writer) error {
 		text(w, "end", left-6, y+4, words(p.YText, v))
 	}
 	text(w, "mid", (left+width-right)/2, height-10, p.X)
-	text(w, "", left, top-4, p.Y)
+	text(w, "", left, top-8, p.Y)
 	at := p.labels()
 	for i, l := range p.Lines {
 		p.line(w, i, l)

@@ -30,7 +30,7 @@ func (g *Grid) Write(to io.Writer) error {
 	tall := top + len(g.Rows)*cellHeight + bottom
 	begin(w, tall, g.Title)
 	wide := float64(width-left-right) / float64(len(g.Columns))
-	text(w, "", left, top-4, g.Y)
+	text(w, "", left, top-8, g.Y)
 	for r, row := range g.Cells {
 		y := float64(top + r*cellHeight)
 		text(w, "end", left-6, y+cellHeight/2+4, g.Rows[r])

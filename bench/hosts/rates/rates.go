@@ -28,16 +28,17 @@ type Rate struct {
 
 // Names of rates. Those of algorithms are PerByte and Ratio with the algorithm after a blank.
 const (
-	PerEntry      = "scan"          // CPU seconds of an lstat entry
-	PerByte       = "byte"          // CPU seconds of a byte of the tree, all stages
-	Ratio         = "ratio"         // bytes of the tree for one that is stored
-	Serial        = "hash one"      // bytes a second of one archive, which is hashed in order
-	Encrypt       = "encrypt one"   // bytes a second of one object, which is encrypted in order
-	Send          = "send"          // CPU seconds of a stored byte on its way to a server over http
-	PerItem       = "item"          // CPU seconds of a tiny archive on a host
-	PerResult     = "result"        // CPU seconds of the coordinator for an item: lookup, offer, answer, record
-	PerMessage    = "message"       // CPU seconds of the broker for a message
-	BrokerSeconds = "broker second" // messages that the broker keeps in a second of time, synced
+	PerEntry   = "scan"        // CPU seconds of an lstat entry
+	PerByte    = "byte"        // CPU seconds of a byte of the tree, all stages
+	Ratio      = "ratio"       // bytes of the tree for one that is stored
+	Serial     = "hash one"    // bytes a second of one archive, which is hashed in order
+	Encrypt    = "encrypt one" // bytes a second of one object, which is encrypted in order
+	Send       = "send"        // CPU seconds of a stored byte on its way to a server over http
+	PerItem    = "item"        // CPU seconds of a tiny archive on a host
+	PerMessage = "message"     // CPU seconds of all parties for a message
+	Messages   = "messages"    // that an embedded broker takes in a second of time
+	Offers     = "offers"      // that it takes in a second of time
+	InMemory   = " in memory"  // after the three before: of a broker that keeps them in memory
 )
 
 //go:embed rates.json

@@ -90,7 +90,7 @@ type welcomeSaid struct {
 // Bounds of what a coordinator keeps, whatever is said to it.
 const (
 	maxHosts    = 4096    // members, gone ones too
-	maxRefused  = 1024    // hosts that a warning names
+	maxWarned   = 1024    // hosts that a warning names
 	maxRoom     = 4096    // items that a worker says it can hold
 	maxHeld     = maxRoom // items in a presence
 	maxWindow   = 100_000 // items that are offered and not answered

@@ -189,6 +189,9 @@ func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error)
 // second.
 func each[T any](ctx context.Context, l *Link, list *[]T, fn func(T) error) error {
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		var next T
 		led := true
 		err := l.wait(ctx, func() bool {

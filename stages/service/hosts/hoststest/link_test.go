@@ -88,3 +88,15 @@ func TestLead(t *testing.T) {
 		}
 	})
 }
+
+func TestQueue(t *testing.T) {
+	hoststest.TestLink(t, time.Minute, func(t *testing.T, test func(*testing.T, hoststest.Broker)) {
+		synctest.Test(t, func(t *testing.T) {
+			q := hoststest.New()
+			test(t, hoststest.Broker{
+				Link: func() hosts.Link { return q.Link() },
+				Kill: func(l hosts.Link) { l.(*hoststest.Link).Kill() },
+			})
+		})
+	})
+}

@@ -21,21 +21,37 @@ func (l *Link) itemSubject(id string) string {
 	return l.subject("item." + hex.EncodeToString(sum[:]))
 }
 
-// frame puts an id before a body.
-func frame(id string, body []byte) []byte {
-	b := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+len(id)+len(body)), uint64(len(id)))
-	return append(append(b, id...), body...)
+// An item is what a message holds: the term of its leases and the length of its id, as varints, the id,
+// and the body.
+type item struct {
+	id   string
+	body []byte
+	term time.Duration
 }
 
-// open is the opposite of frame. It fails for what is not an item of that subject.
-func (l *Link) open(subject string, data []byte) (id string, body []byte, ok bool) {
+func (i item) bytes() []byte {
+	b := binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64+len(i.id)+len(i.body)), uint64(i.term))
+	b = binary.AppendUvarint(b, uint64(len(i.id)))
+	return append(append(b, i.id...), i.body...)
+}
+
+// open is the opposite of bytes. It fails for what is not an item of that subject.
+func (l *Link) open(subject string, data []byte) (i item, ok bool) {
+	term, used := binary.Uvarint(data)
+	if used <= 0 || term > uint64(maxLease) {
+		return i, false
+	}
+	data = data[used:]
 	n, used := binary.Uvarint(data)
 	if used <= 0 || n > uint64(len(data)-used) {
-		return "", nil, false
+		return i, false
 	}
-	id, body = string(data[used:used+int(n)]), data[used+int(n):]
-	return id, body, l.itemSubject(id) == subject
+	i = item{string(data[used : used+int(n)]), data[used+int(n):], time.Duration(term)}
+	return i, l.itemSubject(i.id) == subject
 }
+
+// maxLease bounds what is read.
+const maxLease = 1000 * time.Hour
 
 // fits says whether the broker takes a message of a size.
 func (l *Link) fits(what string, size int) error {
@@ -48,11 +64,14 @@ func (l *Link) fits(what string, size int) error {
 
 // Offer is hosts.Link's.
 func (l *Link) Offer(ctx context.Context, id string, body []byte) error {
-	subject, data := l.itemSubject(id), frame(id, body)
+	subject, data := l.itemSubject(id), item{id, body, l.leading.lease}.bytes()
 	if err := l.fits("an item", len(data)); err != nil {
 		return err
 	}
 	return l.try(ctx, "giving an item to "+l.o.broker(), func(ctx context.Context) error {
+		if err := l.sure(ctx); err != nil {
+			return err
+		}
 		_, err := l.js.Publish(ctx, subject, data)
 		switch {
 		case err == nil:
@@ -79,10 +98,10 @@ func (l *Link) Offer(ctx context.Context, id string, body []byte) error {
 // Withdraw is hosts.Link's. It takes what is handed out, and ends it.
 func (l *Link) Withdraw(ctx context.Context) error {
 	return l.try(ctx, "taking back items from "+l.o.broker(), func(ctx context.Context) error {
-		c, err := l.js.Consumer(ctx, l.itemsName(), workers)
-		if absent(err) {
-			return nil
+		if err := l.sure(ctx); err != nil {
+			return err
 		}
+		c, err := l.js.Consumer(ctx, l.itemsName(), workers)
 		for err == nil {
 			var batch jetstream.MessageBatch
 			if batch, err = c.FetchNoWait(256); err != nil {
@@ -132,8 +151,8 @@ func (l *Link) Take(ctx context.Context) (pipeline.Lease, error) {
 		if err != nil {
 			continue // it is no message of a consumer, and so nobody's item
 		}
-		if id, body, ok := l.open(m.Subject, m.Data); ok {
-			return &lease{l: l, m: m, id: id, body: body, try: int(meta.NumDelivered), seq: meta.Sequence.Stream, term: l.term}, nil
+		if i, ok := l.open(m.Subject, m.Data); ok {
+			return &lease{item: i, l: l, m: m, try: int(meta.NumDelivered), seq: meta.Sequence.Stream}, nil
 		}
 		_ = l.nc.Publish(m.Reply, []byte("+TERM it is no item"))
 		if l.o.Notice != nil {
@@ -142,17 +161,14 @@ func (l *Link) Take(ctx context.Context) (pipeline.Lease, error) {
 	}
 }
 
-// await waits until there is a consumer of items, and asks for the term of its leases.
+// await waits until there is a consumer of items.
 func (l *Link) await(ctx context.Context) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, l.o.quick.retry) {
 		there := false
 		err := l.try(ctx, "asking "+l.o.broker()+" for items", func(ctx context.Context) error {
-			c, err := l.js.Consumer(ctx, l.itemsName(), workers)
-			if absent(err) {
+			_, err := l.js.Consumer(ctx, l.itemsName(), workers)
+			if there = err == nil; absent(err) {
 				return nil
-			}
-			if err == nil {
-				there, l.term = true, c.CachedInfo().Config.AckWait
 			}
 			return err
 		})
@@ -170,13 +186,11 @@ func (l *Link) await(ctx context.Context) error {
 
 // A lease is an item that the broker waits for.
 type lease struct {
-	l    *Link
-	m    *nats.Msg
-	id   string
-	body []byte
-	try  int
-	seq  uint64 // in the stream
-	term time.Duration
+	item
+	l   *Link
+	m   *nats.Msg
+	try int
+	seq uint64 // in the stream
 }
 
 func (h *lease) ID() string          { return h.id }

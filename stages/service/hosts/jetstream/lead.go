@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -39,6 +40,10 @@ func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 	}
 	if err := l.try(ctx, "making the consumer of items at "+l.o.broker(), l.serveWorkers); err != nil {
 		return err
+	}
+	l.exceeded = make(chan *nats.Msg, 1024) // more is lost
+	if _, err := l.nc.ChanSubscribe(l.exceededSubject(), l.exceeded); err != nil {
+		return l.verdict(err)
 	}
 	l.answers = &pull{l: l, stream: l.answersName(), consumer: l.leading.id, batch: 256}
 	return nil
@@ -134,27 +139,53 @@ func (l *Link) regain(ctx context.Context) error {
 		err := l.makeAnswers(ctx)
 		switch {
 		case coded(err, codeLed):
-			return fatal("%w", errLed)
+			return l.deposed(fatal("this process was cut off for too long: %w", hosts.ErrLed))
 		case absent(err):
-			return fatal("somebody deleted the stream %s", l.answersName())
+			return l.deposed(fatal("somebody deleted the stream %s", l.answersName()))
 		}
 		return err
 	})
 }
 
-// errLed is what a coordinator finds that was not to be seen for too long.
-var errLed = fmt.Errorf("this process was cut off for too long: %w", hosts.ErrLed)
-
 // mine is the stream of the items, which must still be this coordinator's.
 func (l *Link) mine(ctx context.Context) (jetstream.Stream, error) {
+	l.mu.Lock()
+	l.doubted = false // it is again if the connection is lost from now on
+	l.mu.Unlock()
 	s, err := l.js.Stream(ctx, l.itemsName())
 	switch {
 	case absent(err):
-		return nil, fatal("somebody deleted the stream %s", l.itemsName())
+		return nil, l.deposed(fatal("somebody deleted the stream %s", l.itemsName()))
 	case err == nil && s.CachedInfo().Config.Metadata[leaderKey] != l.leading.id:
-		return nil, fatal("%w", errLed)
+		return nil, l.deposed(fatal("this process was cut off for too long: %w", hosts.ErrLed))
+	case err != nil:
+		l.doubt()
 	}
 	return s, err
+}
+
+// sure fails if another coordinator leads, since the connection was lost.
+func (l *Link) sure(ctx context.Context) error {
+	l.mu.Lock()
+	doubted := l.doubted
+	l.mu.Unlock()
+	if !doubted {
+		return nil
+	}
+	_, err := l.mine(ctx)
+	return err
+}
+
+func (l *Link) doubt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubted = true
+}
+
+// deposed ends all that this link does: what it would say now would be for the run of another.
+func (l *Link) deposed(why error) error {
+	l.end(why)
+	return why
 }
 
 // abdicate lets others lead at once.

@@ -27,18 +27,20 @@ type Link struct {
 
 	taking chan struct{} // held by the one that takes
 	items  *pull
-	term   time.Duration // of leases
 
-	leading leading
-	answers *pull
-	passed  mark // the last answer that was passed on
+	leading  leading
+	exceeded chan *nats.Msg // what the broker says of items that it hands out no more
+	answers  *pull
+	passed   mark // the last answer that was passed on
 
 	mu      sync.Mutex
 	closing bool
 	lost    bool
+	doubted bool            // whether this still leads: the connection was lost meanwhile
 	again   chan struct{}   // closed when the connection is there again, and made anew
 	dialed  error           // why a server could not be dialed
 	noticed map[string]bool // what is being tried again, as the user was told
+	hearing map[string]*nats.Subscription
 }
 
 // errClosed is the cause of what fails because Close was called.
@@ -52,7 +54,8 @@ func Connect(ctx context.Context, o Options) (*Link, error) {
 	if err := o.check(); err != nil {
 		return nil, pipeline.Fatal(err)
 	}
-	l := &Link{o: o, again: make(chan struct{}), taking: make(chan struct{}, 1), noticed: map[string]bool{}}
+	l := &Link{o: o, again: make(chan struct{}), taking: make(chan struct{}, 1), noticed: map[string]bool{},
+		hearing: map[string]*nats.Subscription{}}
 	l.life, l.end = context.WithCancelCause(context.Background())
 	opts, err := o.options(l)
 	if err != nil {
@@ -145,7 +148,7 @@ func (l *Link) Close() error {
 func (l *Link) disconnected(_ *nats.Conn, err error) {
 	l.mu.Lock()
 	told := l.lost || l.closing
-	l.lost = true
+	l.lost, l.doubted = true, true
 	l.mu.Unlock()
 	if told || l.o.Lost == nil {
 		return

@@ -16,10 +16,14 @@ func (l *Link) Tell(body []byte) error { return l.say("tell", body) }
 func (l *Link) Announce(body []byte) error { return l.say("announce", body) }
 
 // Heard is hosts.Link's.
-func (l *Link) Heard(fn func(body []byte)) error { return l.hear("tell", fn) }
+func (l *Link) Heard(fn func(body []byte)) error {
+	return l.hear("tell", func(m *nats.Msg) { fn(m.Data) })
+}
 
 // Announced is hosts.Link's.
-func (l *Link) Announced(fn func(body []byte)) error { return l.hear("announce", fn) }
+func (l *Link) Announced(fn func(body []byte)) error {
+	return l.hear("announce", func(m *nats.Msg) { fn(m.Data) })
+}
 
 // say sends what may be lost: it is while there is no connection.
 func (l *Link) say(kind string, body []byte) error {
@@ -31,10 +35,18 @@ func (l *Link) say(kind string, body []byte) error {
 	return nil
 }
 
-func (l *Link) hear(kind string, fn func(body []byte)) error {
-	sub, err := l.nc.Subscribe(l.subject(kind), func(m *nats.Msg) { fn(m.Data) })
+// hear calls fn with what is said, in place of what was called before.
+func (l *Link) hear(kind string, fn func(m *nats.Msg)) error {
+	sub, err := l.nc.Subscribe(l.subject(kind), fn)
 	if err != nil {
 		return l.verdict(err)
+	}
+	l.mu.Lock()
+	before := l.hearing[kind]
+	l.hearing[kind] = sub
+	l.mu.Unlock()
+	if before != nil {
+		_ = before.Unsubscribe()
 	}
 	return sub.SetPendingLimits(1<<14, 32<<20) // more is lost
 }
@@ -61,13 +73,9 @@ func (l *Link) Ask(ctx context.Context, body []byte) (reply []byte, err error) {
 
 // Serve is hosts.Link's.
 func (l *Link) Serve(fn func(body []byte) []byte) error {
-	sub, err := l.nc.Subscribe(l.subject("ask"), func(m *nats.Msg) {
+	return l.hear("ask", func(m *nats.Msg) {
 		if reply := fn(m.Data); reply != nil {
 			_ = m.Respond(reply)
 		}
 	})
-	if err != nil {
-		return l.verdict(err)
-	}
-	return sub.SetPendingLimits(1<<14, 32<<20)
 }
