@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -81,37 +80,37 @@ func (r *rig) run(ctx context.Context, t trial) (o outcome, err error) {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	// env is that of a process, behind a link if it moves archives.
-	env := func(limited bool) ([]string, error) {
+	// endpoint is what a process speaks to: a link, if it moves archives.
+	endpoint := func(c *exec.Cmd, limited bool) error {
 		if r.server == nil {
-			return os.Environ(), nil
-		}
-		all := slices.DeleteFunc(append(os.Environ(), r.server.Env()...), func(v string) bool { return strings.HasPrefix(v, "AWS_ENDPOINT_URL") })
-		if !limited {
-			return append(all, "AWS_ENDPOINT_URL_S3="+r.server.Endpoint), nil
+			return nil
 		}
 		to, err := url.Parse(r.server.Endpoint)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l, err := link.Start(to.Host, link.Options{Bandwidth: r.limit})
-		if err != nil {
-			return nil, err
+		if limited {
+			l, err := link.Start(to.Host, link.Options{Bandwidth: r.limit})
+			if err != nil {
+				return err
+			}
+			links = append(links, l)
+			to.Host = l.Addr
 		}
-		links = append(links, l)
-		return append(all, "AWS_ENDPOINT_URL_S3=http://"+l.Addr), nil
+		c.Args = append(c.Args, "--endpoint-url", to.String())
+		c.Env = append(os.Environ(), r.server.Env()...)
+		return nil
 	}
 	lead, joined, err := r.commands(ctx, t, work, bucket)
 	if err != nil {
 		return o, err
 	}
-	if lead.Env, err = env(t.plain || t.works); err != nil {
-		return o, err
-	}
+	err = endpoint(lead, t.plain || t.works)
 	for _, c := range joined {
-		if c.Env, err = env(true); err != nil {
-			return o, err
-		}
+		err = errors.Join(err, endpoint(c, true))
+	}
+	if err != nil {
+		return o, err
 	}
 	if r.dry {
 		for _, c := range append([]*exec.Cmd{lead}, joined...) {

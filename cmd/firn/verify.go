@@ -13,6 +13,7 @@ import (
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/ui"
 	"firn/stages/job"
+	"firn/stages/service/hosts"
 	"firn/stages/store"
 	"firn/stages/verify"
 )
@@ -131,15 +132,46 @@ func (v *verifyFlags) run(p *program) error {
 		return usageError(fmt.Errorf("%s shares the reading of archives, and none is read: add --read-data, or leave it out", v.queue.Given()))
 	}
 	words := ui.Verify()
-	words.Task = ui.Task{From: v.store.Called()}
-	return p.operate(words, &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
+	words.Task = v.task()
+	return p.operate(words, &v.output, v.watched("verify", v.labels()), func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := v.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}
-		return verify.Start(ctx, verify.Options{
-			Means: m.Means, Moment: v.choice.Moment, ExpectRun: v.choice.ExpectRun, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
-			Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
-			Workers: v.fetch.Workers, State: m.state,
-		})
+		ctx, lead, err := m.openLead(ctx, &v.queue, "verify")
+		if err != nil {
+			return nil, err
+		}
+		o := v.options(m)
+		o.Moment, o.ExpectRun, o.AllRuns, o.Subset, o.Hosts = v.choice.Moment, v.choice.ExpectRun, v.level.allRuns, v.level.subset, lead.options("")
+		running, err := verify.Start(ctx, o)
+		if err == nil {
+			lead.begin(ctx, running)
+		}
+		return running, err
 	})
+}
+
+// options are those of a verification, and of a worker of one.
+func (v *verifyFlags) options(m *means) verify.Options {
+	return verify.Options{
+		Means: m.Means, Picks: v.choice.Picks, Level: v.level.level, Reread: strings.HasPrefix(v.store.Bucket, "file:"), Workers: v.fetch.Workers, State: m.state,
+	}
+}
+
+func (v *verifyFlags) task() ui.Task { return ui.Task{From: v.store.Called()} }
+
+// labels tell the metrics of a verification from those of others.
+func (v *verifyFlags) labels() map[string]string {
+	return map[string]string{"bucket": v.store.Bucket, "prefix": v.store.Prefix, "level": v.level.name()}
+}
+
+func (v *verifyFlags) sees(*settings) error { return nil } // it is about the store alone
+
+// help starts a worker of a verification.
+func (v *verifyFlags) help(ctx context.Context, m *means, member *hosts.Member, _ *settings) (*job.Handle, error) {
+	v.level.level = verify.ReadData // there is no other work to share
+	if err := v.open(ctx, m, store.ToRead); err != nil {
+		return nil, err
+	}
+	return verify.Work(ctx, member, v.options(m))
 }

@@ -108,16 +108,39 @@ func (m *Member) tell(said toldSaid) {
 	}
 }
 
+// Works that rest.
+const (
+	mostRoomOf = 1000 // of them make room for others
+	mostNamed  = 200  // of them are in a presence
+)
+
+// rest notes that one more work rests, and tells the coordinator each time that there is room for so many
+// more that it matters.
+func (m *Member) rest() {
+	m.mu.Lock()
+	m.resting++
+	more := m.resting%max(m.o.Room/2, 1) == 0
+	m.mu.Unlock()
+	if more {
+		m.tell(toldSaid{State: m.presence()})
+	}
+}
+
 // presence is how the worker gets on now.
 func (m *Member) presence() *presence {
 	m.mu.Lock()
-	works := make([]*Work, 0, len(m.works))
+	works, named := make([]*Work, 0, len(m.works)), 0
 	for w := range m.works {
+		if w.rests.Load() {
+			if named++; named > mostNamed {
+				continue
+			}
+		}
 		works = append(works, w)
 	}
 	progress := m.progress
+	p := &presence{Room: m.o.Room + min(m.resting, mostRoomOf), Forged: m.forged.Load()}
 	m.mu.Unlock()
-	p := &presence{Room: m.o.Room, Forged: m.forged.Load()}
 	for _, w := range works[:min(len(works), maxHeld)] {
 		p.Held = append(p.Held, held{w.slot, w.try, w.task.Load().Moved()})
 	}
@@ -138,14 +161,20 @@ func (m *Member) lasts() bool {
 	return lasts != nil && lasts()
 }
 
+// looks is how often in a term a worker looks whether there is progress, and renewals how often it renews
+// a lease at most.
+const (
+	looks    = 12
+	renewals = 3
+)
+
 // keep renews the lease of a work as long as there is progress, until it is ended.
 func (w *Work) keep() {
 	term := w.lease.Term()
-	every := time.NewTicker(term / 3)
+	every := time.NewTicker(term / looks)
 	defer every.Stop()
-	var task *report.Task
-	var moves, all int64
-	for {
+	var seen signs
+	for renewed, alive := time.Now(), false; ; {
 		select {
 		case <-every.C:
 		case <-w.ended:
@@ -153,36 +182,44 @@ func (w *Work) keep() {
 		case <-w.m.ctx.Done():
 			return
 		}
-		if w.late() {
-			continue // it is somebody else's
+		alive = w.lives(&seen) || alive
+		if alive && time.Since(renewed) >= term/renewals && !w.late() && w.renew(term) {
+			renewed, alive = time.Now(), false
 		}
-		now := w.task.Load()
-		if now != task {
-			task, moves = now, -1
-		}
-		was := moves
-		waits := false
-		moves, waits = now.Signs()
-		mine := moves != was
-		if mine {
-			w.m.moved.Add(1)
-		}
-		others := w.m.moved.Load()
-		if mine || waits && others != all || w.m.lasts() {
-			w.renew(term)
-		}
-		all = others
 	}
 }
 
+// signs are signs of life that were seen: of a work, and of all of its worker.
+type signs struct {
+	task      *report.Task
+	mine, all int64
+}
+
+// lives reports whether there is progress since it was asked last: of the work, or of another one while
+// it waits.
+func (w *Work) lives(seen *signs) bool {
+	task := w.task.Load()
+	mine, waits := task.Signs()
+	moved := task != seen.task || mine != seen.mine
+	if moved {
+		w.m.moved.Add(1)
+	}
+	all := w.m.moved.Load()
+	lives := moved || waits && all != seen.all || w.m.lasts()
+	*seen = signs{task, mine, all}
+	return lives
+}
+
 // renew begins the term of the lease anew. If the queue is not reached, the next try is as good.
-func (w *Work) renew(term time.Duration) {
-	ctx, cancel := context.WithTimeout(w.m.ctx, term/3)
+func (w *Work) renew(term time.Duration) bool {
+	ctx, cancel := context.WithTimeout(w.m.ctx, term/renewals)
 	defer cancel()
 	begun := time.Now()
-	if w.lease.Renew(ctx) == nil {
-		w.mu.Lock()
-		w.over = begun.Add(term)
-		w.mu.Unlock()
+	if w.lease.Renew(ctx) != nil {
+		return false
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = begun.Add(term)
+	return true
 }

@@ -76,7 +76,7 @@ type Coordinator struct {
 	withdrew bool                 // something was withdrawn
 
 	members map[string]*member
-	refused map[string]bool // hosts that were; only serve uses it
+	warned  map[string]bool // of what, with the host; only serve uses it
 	window  int
 	counts  Counts
 	tally   tally
@@ -103,7 +103,7 @@ func Lead(ctx context.Context, o Options) (*Coordinator, error) {
 	}
 	c := &Coordinator{
 		o: o, seal: seal, settings: settings, begun: time.Now(), changed: make(chan struct{}),
-		slots: map[string]*offering{}, members: map[string]*member{}, refused: map[string]bool{}, window: leastWindow,
+		slots: map[string]*offering{}, members: map[string]*member{}, warned: map[string]bool{}, window: leastWindow,
 	}
 	if _, err := c.welcome("", helloSaid{}); err != nil {
 		return nil, fmt.Errorf("the settings of the run: %w", err)
@@ -227,6 +227,11 @@ type Counts struct {
 func (c *Coordinator) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.counted()
+}
+
+// counted is Counts. The caller holds mu.
+func (c *Coordinator) counted() Counts {
 	counts := c.counts
 	for _, m := range c.members {
 		counts.Forged += m.state.Forged

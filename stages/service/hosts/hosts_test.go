@@ -173,7 +173,7 @@ func (s *site) finish(want error) {
 			s.t.Errorf("the results ended with %v, not %v", err, want)
 		}
 	case <-time.After(time.Hour):
-		s.t.Fatal("the results do not end")
+		s.t.Fatalf("the results do not end: %+v, kept %+v", s.c.Status(), s.q.Kept())
 	}
 }
 

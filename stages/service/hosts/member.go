@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ var (
 type JoinOptions struct {
 	Link   Link
 	Keys   *encryption.Keys
-	Hello  Hello         // Time is set by Join
+	Hello  Hello         // Time zero: now
 	Room   int           // items that it can have in hand; fewer than one means one
 	Wait   time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
 	Report report.Reporter
@@ -51,6 +52,7 @@ type Member struct {
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
+	resting  int // of them
 	progress func() report.Progress
 	outage   func() bool
 	number   int64 // of what was told last
@@ -59,27 +61,31 @@ type Member struct {
 // A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
 type RefusedError struct{ Why string }
 
+// Error is why.
 func (e *RefusedError) Error() string { return e.Why }
 
 var _ pipeline.Taking = (*Member)(nil)
 
-// Join asks the coordinator for work, and waits for one to answer. The error is a *RefusedError, which
-// says why the worker must not work, ErrNobody, or ctx's cause.
+// Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
+// error is a *RefusedError, which says why the worker must not work, ErrNobody, or ctx's cause.
 func Join(ctx context.Context, o JoinOptions) (*Member, error) {
-	for start, tries := time.Now(), 0; ; {
+	for start, tries := time.Now(), 1; ; tries++ {
 		m, err := join(ctx, o)
-		if err == nil {
+		var doubtful *doubtfulError
+		switch {
+		case err == nil:
 			m.start()
 			return m, nil
-		}
-		refused, is := errors.AsType[*RefusedError](err)
-		if is {
-			if tries++; tries >= enoughTries { // somebody may have replied who has no say
-				return nil, refused
+		case errors.As(err, &doubtful):
+			if tries >= enoughTries {
+				return nil, doubtful.error
 			}
-		} else if !passes(err) {
+		case !passes(err):
 			return nil, err
-		} else if time.Since(start) >= o.Wait {
+		case time.Since(start) >= o.Wait:
+			if !errors.Is(err, ErrNobody) {
+				err = fmt.Errorf("%w: %w", ErrNobody, err)
+			}
 			return nil, err
 		}
 		select {
@@ -90,20 +96,25 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 	}
 }
 
+// A doubtfulError is one that nothing proves: somebody else may have replied, who has no say.
+type doubtfulError struct{ error }
+
+func (e *doubtfulError) Unwrap() error { return e.error }
+
 // passes reports whether another try to join may do better: nobody replied yet, or one who has no say,
 // or a coordinator that another one followed in between.
 func passes(err error) bool {
 	return errors.Is(err, ErrNobody) || errors.Is(err, errForged) || errors.Is(err, errOtherRun) || errors.Is(err, ErrOtherRun)
 }
 
-// enoughTries is how often a coordinator is asked that refuses without proof.
+// enoughTries is how often a coordinator is asked whose reply proves nothing.
 const enoughTries = 3
 
 // join asks once.
 func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	seal, keys, err := seek(ctx, o.Link, o.Keys, o.Hello.Firn)
 	if other, is := errors.AsType[*encryption.OtherKeyError](err); is {
-		return nil, &RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}
+		return nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}}
 	} else if err != nil {
 		return nil, err
 	}
@@ -113,7 +124,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)
 	hello := helloSaid{o.Hello, m.id}
-	hello.Time = time.Now()
+	hello.Time = cmp.Or(hello.Time, time.Now())
 	var welcome welcomeSaid
 	settings, err := seal.ask(ctx, o.Link, kindHello, hello, kindWelcome, &welcome)
 	switch {
@@ -139,7 +150,7 @@ func find(ctx context.Context, link Link) (h header, message []byte, err error) 
 	case errors.Is(err, errForged):
 		return h, nil, err
 	case err != nil:
-		return h, nil, &RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}
+		return h, nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}}
 	case h.Kind != kindRun || h.Slot != nonce:
 		return h, nil, errForged
 	}
@@ -191,16 +202,21 @@ func (s *sealer) proves(reply []byte, nonce string) bool {
 	if err != nil {
 		return false
 	}
-	keys, err := s.keys.ForID(h.KeyID)
-	if err != nil {
-		return false
-	}
-	other, err := newSealer(keys, h.Run, s.firn)
+	other, err := s.other(h)
 	if err != nil {
 		return false
 	}
 	slot, _, err := other.open(kindRun, reply, &struct{}{})
 	return err == nil && slot == nonce
+}
+
+// other is the sealer of another run, of the same key file.
+func (s *sealer) other(h header) (*sealer, error) {
+	keys, err := s.keys.ForID(h.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	return newSealer(keys, h.Run, s.firn)
 }
 
 func (m *Member) start() {
@@ -260,7 +276,7 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 		default:
 			return nil, err
 		}
-		w, err := m.open(lease)
+		w, err := m.open(m.seal, lease)
 		if err == nil {
 			m.begin(w)
 			return w, nil
@@ -272,9 +288,9 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 }
 
 // open reads an item that was taken.
-func (m *Member) open(lease pipeline.Lease) (*Work, error) {
+func (m *Member) open(seal *sealer, lease pipeline.Lease) (*Work, error) {
 	var said itemSaid
-	slot, body, err := m.seal.open(kindItem, lease.Body(), &said)
+	slot, body, err := seal.open(kindItem, lease.Body(), &said)
 	switch {
 	case err != nil:
 		return nil, err
@@ -282,25 +298,46 @@ func (m *Member) open(lease pipeline.Lease) (*Work, error) {
 		return nil, errForged
 	}
 	return &Work{
-		m: m, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
+		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
 		item: Item{ID: said.ID, Name: said.Name, Bytes: said.Bytes, Second: said.Second, Body: body},
 	}, nil
 }
 
 // drop ends what is no item of this run, so that no other worker meets it. An item of another run that
-// has begun is for others.
+// has begun is handed back to that one.
 func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) error {
 	if !errors.Is(why, errOtherRun) {
 		m.forged.Add(1)
 		return lease.Done(ctx)
 	}
 	switch err := m.alive(ctx); {
-	case err == nil:
+	case err == nil: // an older run left it, or somebody keeps what he saw there
 		return lease.Done(ctx)
 	case errors.Is(err, ErrOtherRun):
 		m.end(ErrOtherRun)
+		return m.handOver(context.WithoutCancel(ctx), lease)
 	}
 	return lease.Return(ctx, announced)
+}
+
+// handOver hands back an item of another run. It is no try of that run.
+func (m *Member) handOver(ctx context.Context, lease pipeline.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, handsBack)
+	defer cancel()
+	h, _, _, err := readHeader(lease.Body())
+	if err != nil {
+		return err
+	}
+	seal, err := m.seal.other(h)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	w, err := m.open(seal, lease)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	_ = w.finish(ctx, outcomeHanded, "", nil) // or else its lease ends by time
+	return nil
 }
 
 // begin holds an item.

@@ -90,11 +90,11 @@ type welcomeSaid struct {
 // Bounds of what a coordinator keeps, whatever is said to it.
 const (
 	maxHosts    = 4096    // members, gone ones too
-	maxRefused  = 1024    // hosts that a warning names
+	maxWarned   = 1024    // hosts that a warning names
 	maxRoom     = 4096    // items that a worker says it can hold
 	maxHeld     = maxRoom // items in a presence
 	maxWindow   = 100_000 // items that are offered and not answered
-	maxNotes    = 256     // of an item
+	maxNotes    = 1 << 16 // of an item: a restore says in them what is to be done to its directories
 	maxTries    = 16      // that are kept of an item
 	maxTroubled = 200     // items that Status names
 	maxWhy      = 2 << 10 // bytes of a reason

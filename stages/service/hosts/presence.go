@@ -2,7 +2,6 @@ package hosts
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,17 +36,15 @@ type passed struct {
 	read, sent int64
 }
 
-// read is how many bytes of files the worker has read, and sent how many of objects have left it or
-// come to it.
-func (p *presence) read() (n int64) {
-	for _, s := range p.Stages {
-		if s.Stage == report.StageArchive || s.Stage == report.StageExtract || s.Stage == report.StageWalk && n == 0 {
-			n = s.BytesIn
-		}
+// read is how many bytes of files the worker has read.
+func (p *presence) read() int64 {
+	if s := stage(p.Stages, report.StageArchive); s != nil {
+		return s.BytesOut
 	}
-	return n
+	return 0
 }
 
+// sent is how many bytes of objects have left the worker, or come to it.
 func (p *presence) sent() int64 { return p.Sent + p.Received }
 
 // heard takes what a worker says of itself.
@@ -197,6 +194,8 @@ func (c *Coordinator) serve(message []byte) []byte {
 	var reply []byte
 	switch {
 	case err != nil:
+	case c.isOver() && h.Kind != kindStatus: // who wants to join waits for the next run
+		return nil
 	case h.Kind == kindSeek || h.Run != c.seal.run:
 		reply, err = c.seal.seal(kindRun, h.Slot, struct{}{}, nil)
 	case h.Kind == kindHello:
@@ -222,6 +221,12 @@ func (c *Coordinator) serve(message []byte) []byte {
 	return reply
 }
 
+func (c *Coordinator) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over != nil
+}
+
 // welcome replies to a worker that asks to work. The zero value asks for nobody.
 func (c *Coordinator) welcome(nonce string, said helloSaid) ([]byte, error) {
 	reply := welcomeSaid{Operation: c.o.Operation}
@@ -237,26 +242,21 @@ func (c *Coordinator) welcome(nonce string, said helloSaid) ([]byte, error) {
 func (c *Coordinator) enter(said helloSaid) error {
 	now := time.Now()
 	c.mu.Lock()
-	m, over := c.members[said.Member], c.over
+	m := c.members[said.Member]
 	full := len(c.members) >= maxHosts
 	c.mu.Unlock()
 	switch {
 	case m != nil: // it did not hear the reply, or somebody sends its words again
 		return nil
-	case over != nil:
-		return errors.New("the run is over")
 	case full:
 		return fmt.Errorf("%d workers have joined already", maxHosts)
 	}
 	if err := c.fits(said.Hello); err != nil {
-		if !c.refused[said.Host] && len(c.refused) < maxRefused {
-			c.refused[said.Host] = true
-			c.warn(fmt.Sprintf("the worker %s was refused: %v", said.Host, err))
-		}
+		c.warnOnce("refused "+said.Host, fmt.Sprintf("the worker %s was refused: %v", said.Host, err))
 		return err
 	}
 	if off := said.Time.Sub(now); off.Abs() > apart {
-		c.warn(fmt.Sprintf("the clock of %s differs from this one by %v", said.Host, off.Abs().Round(time.Second)))
+		c.warnOnce("clock "+said.Host, fmt.Sprintf("the clock of %s differs from this one by %v", said.Host, off.Abs().Round(time.Second)))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,6 +265,14 @@ func (c *Coordinator) enter(said helloSaid) error {
 	c.counts.Hosts++
 	c.change()
 	return nil
+}
+
+// warnOnce warns once of something. Only serve calls it.
+func (c *Coordinator) warnOnce(of, text string) {
+	if !c.warned[of] && len(c.warned) < maxWarned {
+		c.warned[of] = true
+		c.warn(text)
+	}
 }
 
 func (c *Coordinator) fits(h Hello) error {
@@ -289,6 +297,8 @@ func (c *Coordinator) Merge(p *report.Progress) {
 		}
 	}
 	slices.SortFunc(p.Hosts, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	n := c.counted()
+	p.Queue = &report.Queue{Joined: n.Hosts, Retried: n.Retried, Twice: n.Twice, Forged: n.Forged, Exhausted: n.Exhausted}
 }
 
 // row is how a worker is shown. The caller holds Coordinator.mu.

@@ -117,7 +117,9 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 		c.counts.Twice++
 		return nil, Result{}
 	}
-	c.handed(o, said.Host, said.Try)
+	if said.Outcome != outcomeHanded {
+		c.handed(o, said.Host, said.Try)
+	}
 	late := slot != o.slot()
 	switch said.Outcome {
 	case outcomeDone:

@@ -15,12 +15,14 @@ import (
 // after the first does nothing.
 type Work struct {
 	m     *Member
+	seal  *sealer
 	lease pipeline.Lease
 	slot  string
 	try   int
 	item  Item
 	task  atomic.Pointer[report.Task]
 
+	rests atomic.Bool   // nothing is left to do but to answer
 	once  atomic.Bool   // something has ended it
 	ended chan struct{} // its lease need not be renewed any more
 
@@ -39,12 +41,23 @@ func (w *Work) String() string { return w.item.Name }
 // Follow sets what tells of the progress of the work: nil until it is begun.
 func (w *Work) Follow(t *report.Task) { w.task.Store(t) }
 
+// Rest says that nothing is left to do but to answer, which waits for something: the work takes no room
+// of the worker any more, so that others are offered meanwhile.
+func (w *Work) Rest() {
+	if !w.rests.Swap(true) {
+		w.m.rest()
+	}
+}
+
 // late reports whether the lease is over: the item is handed out again, or was.
 func (w *Work) late() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return !time.Now().Before(w.over)
 }
+
+// Late reports whether the lease is over, as far as is known here: another host may have the item.
+func (w *Work) Late() bool { return w.late() }
 
 // Note tells the coordinator something of the item, and returns once that is kept.
 func (w *Work) Note(ctx context.Context, body []byte) error {
@@ -57,7 +70,7 @@ func (w *Work) Note(ctx context.Context, body []byte) error {
 
 // message is what is said of the item to the coordinator.
 func (w *Work) message(what outcome, why string, body []byte) ([]byte, error) {
-	return w.m.seal.seal(kindAnswer, w.slot, answerSaid{
+	return w.seal.seal(kindAnswer, w.slot, answerSaid{
 		ID: w.item.ID, Member: w.m.id, Host: w.m.o.Hello.Host, Try: w.try, Outcome: what, Why: brief(why),
 		Moved: w.task.Load().Moved(),
 	}, body)
@@ -85,6 +98,9 @@ func (w *Work) release() {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
 	delete(w.m.works, w)
+	if w.rests.Load() {
+		w.m.resting--
+	}
 }
 
 // Answer ends the work well: it returns once the answer is kept, and the lease is over. An answer that

@@ -23,9 +23,8 @@ const (
 	StageCatalogue = "catalogue"
 	StageLists     = "lists"
 
-	// Of many hosts: a coordinator publishes items and gathers what became of them, workers take them.
+	// Of many hosts: a coordinator publishes items, workers take them.
 	StagePublish = "publish"
-	StageGather  = "gather"
 	StageTake    = "take"
 
 	// StageRead is no stage of the engine: it is the flow of the bytes that archive reads.

@@ -91,11 +91,16 @@ func (p *pull) ask() error {
 	if err != nil {
 		return err
 	}
-	if err := p.l.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, p.sub.Subject, request); err != nil {
+	if err := p.l.nc.PublishRequest(nextSubject(p.stream, p.consumer), p.sub.Subject, request); err != nil {
 		return err
 	}
 	p.left = p.batch
 	return nil
+}
+
+// nextSubject takes requests for messages.
+func nextSubject(stream, consumer string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer
 }
 
 // leave takes back what was asked for, and hands back what came for nobody.

@@ -15,9 +15,9 @@ func (l *Link) exceededSubject() string {
 	return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + l.itemsName() + "." + workers
 }
 
-// Spent is hosts.Link's. The broker tells once of an item that it hands out no more, and that may be
-// lost: so its stream is looked at, too. An item at or below the floor of what was acknowledged, and
-// still there, is one that nobody will get.
+// Spent is hosts.Link's. The broker finds that an item was handed out too often when somebody asks for
+// one, and tells it once, which may be lost. So it is asked, and its stream is looked at, too: an item
+// at or below the floor of what was acknowledged, and still there, is one that nobody will get.
 func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error) error {
 	tick := time.NewTicker(l.o.quick.look)
 	defer tick.Stop()
@@ -70,7 +70,13 @@ func (l *Link) look(ctx context.Context) (found []uint64, err error) {
 		if err != nil {
 			return err
 		}
-		state, floor := s.CachedInfo().State, c.CachedInfo().AckFloor.Stream
+		state, info := s.CachedInfo().State, c.CachedInfo()
+		for range min(info.NumRedelivered, info.NumAckPending, 16) {
+			if err := l.probe(ctx); err != nil {
+				return err
+			}
+		}
+		floor := info.AckFloor.Stream
 		for seq := state.FirstSeq; state.Msgs > 0 && seq <= floor && len(found) < 100; seq++ {
 			m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(l.subject("item.*"))) // or the next
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -86,6 +92,13 @@ func (l *Link) look(ctx context.Context) (found []uint64, err error) {
 		return nil
 	})
 	return found, err
+}
+
+// probe asks for an item of one byte. There is none: the broker tells of what it finds spent, and keeps
+// the item that it would have handed out.
+func (l *Link) probe(ctx context.Context) error {
+	_, err := l.nc.RequestWithContext(ctx, nextSubject(l.itemsName(), workers), []byte(`{"batch":1,"no_wait":true,"max_bytes":1}`))
+	return err
 }
 
 // spend passes on an item, unless it is gone, and deletes it.
@@ -108,8 +121,10 @@ func (l *Link) spend(ctx context.Context, seq uint64, fn func(id string, body []
 				return err
 			}
 			passed = true
-			brief = ctx // it may have taken long
 		}
+		// What was passed on is deleted, though it took long, or ctx is done now.
+		brief, cancel := context.WithTimeout(context.WithoutCancel(brief), l.o.quick.call)
+		defer cancel()
 		return s.DeleteMsg(brief, seq)
 	})
 }
