@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"firn/bench/stagestest"
 	"firn/stages/backup"
@@ -47,7 +48,7 @@ func TestWorkerKilled(t *testing.T) {
 		op, name string
 		done     bool
 	}{
-		{"head", "d1", true}, {"put", "d1", false}, {"put", "d1", true},
+		{"head", "d1", false}, {"put", "d1", false}, {"put", "d1", true},
 		{"part", "big", true}, {"complete", "big", false}, {"complete", "big", true},
 	} {
 		t.Run(fmt.Sprint(tt.op, " ", tt.done), func(t *testing.T) {
@@ -65,7 +66,7 @@ func TestWorkerKilled(t *testing.T) {
 			})
 			killed := 0
 			for _, w := range c.workers {
-				if errors.Is(w.err, errKilled) {
+				if w.err != nil { // the store or the link said it first
 					killed++
 				}
 			}
@@ -116,13 +117,22 @@ func TestAnswerOfWorkerKilled(t *testing.T) {
 	r.CheckArchives()
 }
 
+// sealed is long enough for each pack that was begun to be stored.
+const sealed = 20 * time.Second
+
 // TestPoisonedSubtree: one that kills every worker that takes it is named, and everything else is saved.
 func TestPoisonedSubtree(t *testing.T) {
 	r := stagestest.NewRig(t)
 	small(r)
 	c := newCrew(r, 6)
 	poisoned := r.KeyOf("d1")
-	c.mortals(func(op, key string, _ bool) bool { return op == "head" && key == poisoned })
+	c.mortals(func(op, key string, _ bool) bool {
+		if op != "head" || key != poisoned {
+			return false
+		}
+		time.Sleep(sealed) // what else its worker had is answered
+		return true
+	})
 	synctest.Test(t, func(*testing.T) {
 		o := c.backup()
 		if failed := o.Of(report.Failed); o.Err != nil || !slices.Equal(failed, []string{filepath.Join(r.Tree, "d1")}) || o.Totals.Saved.Load() != 2 {
@@ -142,31 +152,31 @@ func TestZombie(t *testing.T) {
 		t.Run(fmt.Sprint("changes ", changes), func(t *testing.T) {
 			r := stagestest.NewRig(t)
 			small(r)
-			key := r.KeyOf("big")
+			key := r.KeyOf("d1")
 			c := newCrew(r, 2)
 			var newer atomic.Pointer[store.Object]
 			var first atomic.Pointer[worker]
 			stored, ended := make(chan struct{}), make(chan struct{})
 			c.change = func(w *worker, o *backup.Options) {
-				o.Store = pausing{o.Store, key, func(complete func() (store.Object, error)) (store.Object, error) {
+				o.Store = pausing{o.Store, key, func(put func() (store.Object, error)) (store.Object, error) {
 					if first.CompareAndSwap(nil, w) {
 						w.link.Freeze()
 						if changes {
-							stagestest.Write(t, filepath.Join(r.Tree, "big", "more"), "more")
+							stagestest.Write(t, filepath.Join(r.Tree, "d1", "more"), "more")
 						}
 						<-stored
-						defer close(ended)
-						o, err := complete()
+						o, err := put()
 						w.link.Thaw()
+						close(ended)
 						if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrReplaced) {
 							t.Errorf("it was stored: %v", err)
 						}
 						return o, err
 					}
 					if first.Load() == w {
-						return complete()
+						return put()
 					}
-					o, err := complete()
+					o, err := put()
 					if err == nil {
 						newer.Store(&o)
 						close(stored)
@@ -185,34 +195,27 @@ func TestZombie(t *testing.T) {
 			if is := r.Objects()[key]; newer.Load() == nil || is.ETag != newer.Load().ETag {
 				t.Errorf("%+v, want %+v", is, newer.Load())
 			}
-			c.clean()
+			if n := r.UnfinishedUploads(); n > 0 {
+				t.Errorf("uploads are left: %d", n)
+			}
 			r.CheckArchives()
 		})
 	}
 }
 
-// pausing calls complete in place of what completes the uploads of a key.
+// pausing calls put in place of what puts the objects of a key.
 type pausing struct {
 	store.Store
-	key      string
-	complete func(func() (store.Object, error)) (store.Object, error)
+	key string
+	put func(func() (store.Object, error)) (store.Object, error)
 }
 
-func (p pausing) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
-	u, err := p.Store.CreateUpload(ctx, key, o)
-	if key == p.key {
-		u = pausingUpload{u, p}
+func (p pausing) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	put := func() (store.Object, error) { return p.Store.Put(ctx, key, body, o) }
+	if key != p.key {
+		return put()
 	}
-	return u, err
-}
-
-type pausingUpload struct {
-	store.Upload
-	p pausing
-}
-
-func (u pausingUpload) Complete(ctx context.Context, parts []store.Part, crc uint32) (store.Object, error) {
-	return u.p.complete(func() (store.Object, error) { return u.Upload.Complete(ctx, parts, crc) })
+	return p.put(put)
 }
 
 // TestCoordinatorKilled: the next run, by itself or with workers, finds what the workers of the one before
@@ -260,7 +263,9 @@ func TestCoordinatorKilled(t *testing.T) {
 			if more := counts.bytes - sent; more > 1<<20 {
 				t.Errorf("%d bytes were sent again", more)
 			}
-			c.clean()
+			if n := r.UnfinishedUploads(); n > 0 {
+				t.Errorf("uploads are left: %d", n)
+			}
 			r.CheckArchives()
 		})
 	}
