@@ -252,7 +252,7 @@ func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) error {
 	}
 	words := ui.Worker(member.Operation())
 	words.Task = h.task()
-	of := &watchedRun{flags: w.watch, command: "worker", labels: h.labels(), report: &flags.Report{}}
+	of := &watchedRun{flags: w.watch, command: "worker", labels: h.labels()}
 	return p.operate(words, &w.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		q.told = m.Report
 		return begin(ctx, m, h, member, s)

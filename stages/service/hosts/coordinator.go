@@ -227,6 +227,11 @@ type Counts struct {
 func (c *Coordinator) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.counted()
+}
+
+// counted is Counts. The caller holds mu.
+func (c *Coordinator) counted() Counts {
 	counts := c.counts
 	for _, m := range c.members {
 		counts.Forged += m.state.Forged
