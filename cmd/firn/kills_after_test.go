@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // wrong reports what a check has found.
@@ -36,7 +37,11 @@ func (s *siege) sealed(dir string) {
 func (s *siege) check() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	s.wrong(unfinishedIn(ctx, s.server.Client(), s.server.Bucket))
+	left, err := unfinishedIn(ctx, s.server.Client(), s.server.Bucket)
+	s.wrong(left, err)
+	for _, u := range left {
+		s.t.Logf("%s", s.journal.history(strings.Fields(u)[3]))
+	}
 	for _, h := range s.hosts {
 		s.wrong(leftInCache(h.cache))
 		s.wrong(holding(h.cache, []byte(zipfMark)))
@@ -54,7 +59,7 @@ func (s *siege) check() {
 	s.must(err)
 	s.wrong(goneBack(contents), nil)
 	if again := storedTwice(contents); len(again) > 0 {
-		s.t.Errorf("stored again with the same content: %q", again)
+		s.t.Errorf("stored again with the same content: %q\n%s", again, s.journal.history(again[0]))
 	}
 }
 

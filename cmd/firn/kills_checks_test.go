@@ -240,6 +240,7 @@ type step struct {
 	op   string // "PutObject" …, or the kind of a blow
 	key  string // of the archive; of a blow, of the one that it changes
 	size int64  // of the body of a call
+	more string // what a call asks: its query, and what it depends on
 }
 
 // everyone is the host of a blow that hits all.
@@ -305,7 +306,7 @@ func causeOf(steps []step, key string, host int, since time.Time) string {
 // A runSummary is what is read of a summary.
 type runSummary struct {
 	Event                                                  string
-	Run                                                    string
+	Run, Error                                             string
 	Complete                                               bool
 	Subtrees, Saved, Identical, Unchanged, Adopted, Failed int64
 	Queue                                                  queueCounts
