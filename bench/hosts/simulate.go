@@ -26,7 +26,7 @@ type site struct {
 	lstat                  float64 // entries a second that the file system lets a host see; 0: the processors limit it
 	record, broker, writes float64
 	part                   float64
-	ahead                  int
+	ahead, hold            int
 	measured               *rates.Table
 	shown                  *measuredView
 }
@@ -51,12 +51,13 @@ func (s *site) flags(f *flag.FlagSet) {
 	f.Float64Var(&s.writes, "writes", 3500, "write requests a second of the bucket")
 	f.Float64Var(&s.part, "part-size", 64<<20, "bytes of a part")
 	f.IntVar(&s.ahead, "ahead", 10_000, "subtrees of which the coordinator chooses the largest")
+	f.IntVar(&s.hold, "hold", 8, "subtrees that a worker has taken and not yet sent, at most")
 }
 
 // policy is that of firn.
 func (s *site) policy() sim.Policy {
 	return sim.Policy{
-		Ahead: s.ahead, LargestFirst: true, Hold: 8, Spool: 100e9 + 2*s.load.Bytes*s.load.Largest(),
+		Ahead: s.ahead, LargestFirst: true, Hold: s.hold, Spool: 1e12 + 2*s.load.Bytes*s.load.Largest(),
 		Pack: 10_000, Seal: 15, Lease: 120, MaxTries: 5,
 	}
 }
@@ -149,7 +150,7 @@ func simulate(ctx context.Context, args []string) (err error) {
 	}
 	y := &study{}
 	var views []view
-	for _, make := range []func(*site, *study) (view, error){newSpeed, newLimits, newFailures, newAhead} {
+	for _, make := range []func(*site, *study) (view, error){newSpeed, newLimits, newFailures, newAhead, newHold} {
 		v, err := make(s, y)
 		if err != nil {
 			return err

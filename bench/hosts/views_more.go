@@ -144,26 +144,42 @@ func (v *failures) table(w io.Writer, y *study) {
 
 func (v *failures) drawings(*study) map[string]drawing { return nil }
 
-// aheads compare how many subtrees the coordinator chooses from.
-type aheads struct {
-	skews []float64
-	aheads,
-	hosts []int
-	at [][][]int
+// A choice compares settings of the queue: the limit that binds ÷ time.
+type choice struct {
+	title, name string
+	skews       []float64
+	values      []int
+	hosts       []int
+	at          [][][]int
 }
 
 func newAhead(s *site, y *study) (view, error) {
-	v := &aheads{skews: []float64{0.5, 0.8, 1}, aheads: []int{10_000, 100_000, 1_000_000}, hosts: []int{16, 64, 256}}
+	v := &choice{
+		title: "The limit that binds ÷ time, by the number of subtrees of which the largest goes first.", name: "held ahead",
+		skews: []float64{0.5, 0.8, 1}, values: []int{10_000, 100_000, 1_000_000}, hosts: []int{16, 64, 256},
+	}
+	return v, v.add(s, y, func(s *site, ahead int) { s.ahead = ahead })
+}
+
+func newHold(s *site, y *study) (view, error) {
+	v := &choice{
+		title: "The limit that binds ÷ time, by what a worker takes ahead, with links of 1 Gbit/s, and all subtrees held ahead.", name: "taken and not sent",
+		skews: []float64{0.5, 0.8, 1}, values: []int{2, 8, 32, 1000}, hosts: []int{4, 16, 64},
+	}
+	return v, v.add(s, y, func(s *site, hold int) { s.hold, s.ahead, s.link = hold, int(s.load.Subtrees), gbit })
+}
+
+func (v *choice) add(s *site, y *study, set func(*site, int)) error {
 	for _, skew := range v.skews {
 		var of [][]int
-		for _, ahead := range v.aheads {
+		for _, value := range v.values {
 			var row []int
 			for _, n := range v.hosts {
 				other := *s
-				other.ahead = ahead
+				set(&other, value)
 				c, err := other.at(n, skew)
 				if err != nil {
-					return nil, err
+					return err
 				}
 				row = append(row, y.add(c))
 			}
@@ -171,15 +187,15 @@ func newAhead(s *site, y *study) (view, error) {
 		}
 		v.at = append(v.at, of)
 	}
-	return v, nil
+	return nil
 }
 
-func (v *aheads) table(w io.Writer, y *study) {
+func (v *choice) table(w io.Writer, y *study) {
 	cells, _ := hostNumbers(v.hosts)
-	header(w, "The limit that binds ÷ time, by the number of subtrees of which the largest goes first.", append([]string{"skew, held ahead"}, cells...)...)
+	header(w, v.title, append([]string{"skew, " + v.name}, cells...)...)
 	for k, skew := range v.skews {
-		for j, ahead := range v.aheads {
-			cells := []string{fmt.Sprintf("%s, %d", chart.Number(skew), ahead)}
+		for j, value := range v.values {
+			cells := []string{fmt.Sprintf("%s, %d", chart.Number(skew), value)}
 			for _, i := range v.at[k][j] {
 				cells = append(cells, fmt.Sprintf("%.2f", y.results[i].Limits[0].Seconds/y.results[i].Seconds))
 			}
@@ -188,4 +204,4 @@ func (v *aheads) table(w io.Writer, y *study) {
 	}
 }
 
-func (v *aheads) drawings(*study) map[string]drawing { return nil }
+func (v *choice) drawings(*study) map[string]drawing { return nil }

@@ -52,6 +52,7 @@ type Member struct {
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
+	resting  int // of them
 	progress func() report.Progress
 	outage   func() bool
 	number   int64 // of what was told last
@@ -60,27 +61,31 @@ type Member struct {
 // A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
 type RefusedError struct{ Why string }
 
+// Error is why.
 func (e *RefusedError) Error() string { return e.Why }
 
 var _ pipeline.Taking = (*Member)(nil)
 
-// Join asks the coordinator for work, and waits for one to answer. The error is a *RefusedError, which
-// says why the worker must not work, ErrNobody, or ctx's cause.
+// Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
+// error is a *RefusedError, which says why the worker must not work, ErrNobody, or ctx's cause.
 func Join(ctx context.Context, o JoinOptions) (*Member, error) {
-	for start, tries := time.Now(), 0; ; {
+	for start, tries := time.Now(), 1; ; tries++ {
 		m, err := join(ctx, o)
-		if err == nil {
+		var doubtful *doubtfulError
+		switch {
+		case err == nil:
 			m.start()
 			return m, nil
-		}
-		refused, is := errors.AsType[*RefusedError](err)
-		if is {
-			if tries++; tries >= enoughTries { // somebody may have replied who has no say
-				return nil, refused
+		case errors.As(err, &doubtful):
+			if tries >= enoughTries {
+				return nil, doubtful.error
 			}
-		} else if !passes(err) {
+		case !passes(err):
 			return nil, err
-		} else if time.Since(start) >= o.Wait {
+		case time.Since(start) >= o.Wait:
+			if !errors.Is(err, ErrNobody) {
+				err = fmt.Errorf("%w: %w", ErrNobody, err)
+			}
 			return nil, err
 		}
 		select {
@@ -91,20 +96,25 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 	}
 }
 
+// A doubtfulError is one that nothing proves: somebody else may have replied, who has no say.
+type doubtfulError struct{ error }
+
+func (e *doubtfulError) Unwrap() error { return e.error }
+
 // passes reports whether another try to join may do better: nobody replied yet, or one who has no say,
 // or a coordinator that another one followed in between.
 func passes(err error) bool {
 	return errors.Is(err, ErrNobody) || errors.Is(err, errForged) || errors.Is(err, errOtherRun) || errors.Is(err, ErrOtherRun)
 }
 
-// enoughTries is how often a coordinator is asked that refuses without proof.
+// enoughTries is how often a coordinator is asked whose reply proves nothing.
 const enoughTries = 3
 
 // join asks once.
 func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	seal, keys, err := seek(ctx, o.Link, o.Keys, o.Hello.Firn)
 	if other, is := errors.AsType[*encryption.OtherKeyError](err); is {
-		return nil, &RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}
+		return nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}}
 	} else if err != nil {
 		return nil, err
 	}
@@ -140,7 +150,7 @@ func find(ctx context.Context, link Link) (h header, message []byte, err error) 
 	case errors.Is(err, errForged):
 		return h, nil, err
 	case err != nil:
-		return h, nil, &RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}
+		return h, nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}}
 	case h.Kind != kindRun || h.Slot != nonce:
 		return h, nil, errForged
 	}

@@ -58,8 +58,8 @@ type turn struct{ slot, try int }
 func (t turn) before(o turn) bool { return t.slot < o.slot || t.slot == o.slot && t.try < o.try }
 
 // Offer offers an item once there is room: what is offered and not answered is bounded, by what the
-// workers can hold, so that the largest items that are known go first. After Stop the error is
-// pipeline.ErrStopped, and the item counts as left.
+// workers can hold, so that the largest items that are known go first. With an error the item is the
+// caller's again: after Stop that is pipeline.ErrStopped.
 func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	o := &offering{Item: item}
 	stopped := false
@@ -76,7 +76,6 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	case err != nil:
 		return err
 	case stopped:
-		c.o.Works.Leave(item.Bytes)
 		return pipeline.ErrStopped
 	}
 	if err = c.keep(ctx, o); err != nil {

@@ -2,7 +2,6 @@ package hosts
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -195,6 +194,8 @@ func (c *Coordinator) serve(message []byte) []byte {
 	var reply []byte
 	switch {
 	case err != nil:
+	case c.isOver() && h.Kind != kindStatus: // who wants to join waits for the next run
+		return nil
 	case h.Kind == kindSeek || h.Run != c.seal.run:
 		reply, err = c.seal.seal(kindRun, h.Slot, struct{}{}, nil)
 	case h.Kind == kindHello:
@@ -220,6 +221,12 @@ func (c *Coordinator) serve(message []byte) []byte {
 	return reply
 }
 
+func (c *Coordinator) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over != nil
+}
+
 // welcome replies to a worker that asks to work. The zero value asks for nobody.
 func (c *Coordinator) welcome(nonce string, said helloSaid) ([]byte, error) {
 	reply := welcomeSaid{Operation: c.o.Operation}
@@ -235,14 +242,12 @@ func (c *Coordinator) welcome(nonce string, said helloSaid) ([]byte, error) {
 func (c *Coordinator) enter(said helloSaid) error {
 	now := time.Now()
 	c.mu.Lock()
-	m, over := c.members[said.Member], c.over
+	m := c.members[said.Member]
 	full := len(c.members) >= maxHosts
 	c.mu.Unlock()
 	switch {
 	case m != nil: // it did not hear the reply, or somebody sends its words again
 		return nil
-	case over != nil:
-		return errors.New("the run is over")
 	case full:
 		return fmt.Errorf("%d workers have joined already", maxHosts)
 	}

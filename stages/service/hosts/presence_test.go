@@ -344,3 +344,27 @@ func TestStatus(t *testing.T) {
 		must(t, s.take(m).Answer(t.Context(), nil))
 	})
 }
+
+// TestJoinAtTheEnd: who comes when a run ends waits for the next one.
+func TestJoinAtTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		old, held := s.join("old")
+		go func() {
+			time.Sleep(time.Second)
+			s.c.End(nil)
+			<-s.ended
+			s.link.Close()
+			old.Leave()
+			held.Close()
+			s.lead("run-2")
+		}()
+		time.Sleep(2 * time.Second)
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		if m.Run() != "run-2" {
+			t.Error(m.Run())
+		}
+	})
+}

@@ -19,10 +19,11 @@ import (
 	"firn/stages/service/report"
 )
 
-// TestMain fixes rapid's seed (-rapid.seed=N sets another) and keeps it from writing into the tree.
+// TestMain fixes rapid's seed (-rapid.seed=N sets another), bounds its checks, and keeps it from writing
+// into the tree.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	for name, value := range map[string]string{"rapid.seed": "1", "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.nofailfile": "true", "rapid.checks": "30"} {
 		set := false
 		flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
 		if !set {
@@ -39,7 +40,7 @@ func TestRandom(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := randomPlan{
 			seed: rapid.Uint64().Draw(rt, "seed"), items: rapid.IntRange(1, 40).Draw(rt, "items"), workers: rapid.IntRange(1, 5).Draw(rt, "workers"),
-			lose: rapid.IntRange(0, 10).Draw(rt, "lost of ten"), twice: rapid.IntRange(0, 10).Draw(rt, "twice of ten"),
+			lose: rapid.IntRange(0, 8).Draw(rt, "lost of ten"), twice: rapid.IntRange(0, 10).Draw(rt, "twice of ten"),
 			bad: rapid.IntRange(0, 60).Draw(rt, "bad of a hundred"),
 		}
 		synctest.Test(t, func(t *testing.T) { plan.run(t) })

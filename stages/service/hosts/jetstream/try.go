@@ -20,6 +20,9 @@ import (
 // works; not of lost connections, of which Options.Lost tells.
 func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) error) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, l.o.quick.retry) {
+		if l.life.Err() != nil {
+			return fmt.Errorf("%s: %w", doing, context.Cause(l.life))
+		}
 		again := l.wake()
 		err := l.once(ctx, fn)
 		if err == nil {
@@ -27,7 +30,7 @@ func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) e
 			return nil
 		}
 		if l.life.Err() != nil {
-			return fmt.Errorf("%s: %w", doing, context.Cause(l.life))
+			continue
 		}
 		if err = l.verdict(err); pipeline.IsFatal(err) {
 			return fmt.Errorf("%s: %w", doing, err)
@@ -90,6 +93,7 @@ const (
 	codeSubjects jetstream.ErrorCode = 10065 // another stream has the subjects
 	codeLed      jetstream.ErrorCode = 10099 // a work queue takes one consumer
 	codeStorage  jetstream.ErrorCode = 10047 // no room in the store
+	codeRoom     jetstream.ErrorCode = 10023 // the same, of a broker or an account
 )
 
 // verdict marks what no further try would change.
@@ -148,7 +152,7 @@ func plain(err error) error {
 		text = "JetStream does not answer"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		text = "no answer in time"
-	case errors.As(err, &api) && api.ErrorCode == codeStorage:
+	case errors.As(err, &api) && (api.ErrorCode == codeStorage || api.ErrorCode == codeRoom):
 		text = "its disk or its limit of storage is full"
 	case errors.As(err, &api):
 		text = api.Description
