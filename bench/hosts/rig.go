@@ -29,7 +29,8 @@ type rig struct {
 	n              int               // runs
 }
 
-// A trial is a run: a coordinator with so many workers, each of them a process behind a link of its own.
+// A trial is a run: a coordinator with so many workers, each of them a process behind a link of its
+// own.
 type trial struct {
 	tree    string
 	workers int
