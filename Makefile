@@ -1,4 +1,4 @@
-# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-outlook | make bench-codecs | make fuzz
+# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-outlook | make bench-hosts | make bench-codecs | make fuzz
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -38,7 +38,7 @@ test: tools ## install what the tests need, and run all of them
 
 .PHONY: test-long
 test-long: ## tests that take minutes, or need root and loop devices: what a power cut leaves, for example
-	FIRN_LONG=1 go test -timeout 60m -v -run 'TestPowerCut|TestInterruptedTwiceAtRandom|TestCancelledRunIsNotDone' ./cmd/firn ./stages/backup
+	FIRN_LONG=1 go test -timeout 60m -v -run 'TestPowerCut|TestInterruptedTwiceAtRandom|TestCancelledRunIsNotDone|TestKills$$' ./cmd/firn ./stages/backup
 
 .PHONY: tools
 tools: ## the programs that tests talk to
@@ -77,6 +77,10 @@ bench-links: build ## firn against aws s3 cp, s5cmd and rclone over links with l
 .PHONY: bench-outlook
 bench-outlook: ## what runs say of the time that is left, beside what was left
 	go run ./bench/outlook
+
+.PHONY: bench-hosts
+bench-hosts: build ## worker processes on this machine, each behind a slow link of its own: how throughput grows
+	go run ./bench/hosts measure -json bench/hosts/measured.json
 
 .PHONY: bench-codecs
 bench-codecs: ## every codec and level beside the native tools

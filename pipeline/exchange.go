@@ -13,10 +13,10 @@ var ErrTaken = errors.New("all items were taken")
 // Nothing here knows who carries them.
 
 // An Offering keeps items for runs on any hosts to take.
-type Offering interface {
-	// Offer returns once the item is kept. It waits while enough items are kept already. An id that is
-	// kept is not kept a second time. The body is the exchange's from then on.
-	Offer(ctx context.Context, id string, body []byte) error
+type Offering[M any] interface {
+	// Offer returns once the item is kept. It waits while enough items are kept already. It owns the
+	// item.
+	Offer(ctx context.Context, item M) error
 }
 
 // A Taking hands out what others offer.
@@ -41,30 +41,30 @@ type Lease interface {
 }
 
 // Publish is a Sink that offers each item, as encode writes it. encode owns the item.
-func Publish[T any](s *Stage, in <-chan T, x Offering, encode func(T) (id string, body []byte, err error)) {
+func Publish[T, M any](s *Stage, in <-chan T, x Offering[M], encode func(T) (M, error)) {
 	Sink(s, in, func(ctx context.Context, item T) error {
-		id, body, err := encode(item)
+		message, err := encode(item)
 		if err != nil {
 			return err
 		}
-		return s.Blocked(func() error { return x.Offer(ctx, id, body) })
+		return s.Blocked(func() error { return x.Offer(ctx, message) })
 	})
 }
 
 // Taken is a Source of the items that are handed out, as decode reads them, until there are none any
-// more. decode owns the lease, and so does the item that it returns. After a soft stop no more are
-// taken.
+// more. decode owns the lease, also when it returns an error, and so does the item that it returns.
+// After a soft stop no more are taken.
 func Taken[T any](s *Stage, x Taking, decode func(Lease) (T, error)) <-chan T {
 	return Source(s, func(ctx context.Context, emit func(T) error) error {
 		taking, stop := context.WithCancelCause(ctx)
 		defer stop(nil)
-		go func() {
+		s.run.flow.Go(func() {
 			select {
 			case <-s.run.stopping:
 				stop(ErrStopped)
 			case <-taking.Done():
 			}
-		}()
+		})
 		for {
 			var lease Lease
 			err := s.Blocked(func() (err error) {
@@ -79,9 +79,10 @@ func Taken[T any](s *Stage, x Taking, decode func(Lease) (T, error)) <-chan T {
 			case err != nil:
 				return err
 			}
+			id := lease.ID()
 			item, err := decode(lease)
 			if err != nil {
-				s.Fault(lease.ID(), err)
+				s.Fault(id, err)
 				continue
 			}
 			if err := emit(item); err != nil {

@@ -195,3 +195,20 @@ func TestTextAndSparse(t *testing.T) {
 		t.Errorf("Sparse made %d bytes in %d blocks, %v", st.Size, st.Blocks, err)
 	}
 }
+
+// The sizes of subtrees are those that the skew says, and no name tells which is larger.
+func TestZipf(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if largest, err := Zipf(dir, 1, 4, 12<<20, 1); err != nil || largest != 6039798 { // 12/25 of all
+			t.Fatalf("the largest has %d bytes, %v", largest, err)
+		}
+	}
+	if d := diffs(t, a, b, DiffOptions{}); len(d) > 0 {
+		t.Errorf("two trees differ:\n%s", strings.Join(d, "\n"))
+	}
+	entries, files, bytes, err := Size(a)
+	if err != nil || files != 5 || bytes < 12<<20-2 || bytes > 12<<20+2 {
+		t.Errorf("%d entries, %d files, %d bytes, %v", entries, files, bytes, err)
+	}
+}

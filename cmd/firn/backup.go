@@ -73,6 +73,7 @@ type backupFlags struct {
 	rekey   bool
 	partial bool
 	begun   unfinishedFlags
+	queue   flags.Queue
 }
 
 func newBackupFlags() *backupFlags {
@@ -84,6 +85,9 @@ func newBackupFlags() *backupFlags {
 	b.machine.format = &b.archive.format
 	return b
 }
+
+// all are groups, as those of other operations are called.
+func (b *backupFlags) all() flags.Groups { return b.groups() }
 
 func (b *backupFlags) groups() flags.Groups {
 	shown := flags.NewGroup("What is printed", &b.output, &b.report)
@@ -97,6 +101,7 @@ func (b *backupFlags) groups() flags.Groups {
 		where,
 		shown,
 		flags.NewGroup("Monitoring", &b.watch),
+		flags.NewGroup(flags.QueueTitle, &b.queue),
 		flags.NewGroup("Resources (the defaults suit the machine)", &b.cache, &b.machine),
 	}
 }
@@ -320,17 +325,16 @@ func (m *machineFlags) Validate(f *pflag.FlagSet) error {
 }
 
 func (b *backupFlags) run(p *program) error {
+	if err := leads(&b.queue, b.dryRun, "backup-path", b.tree.path); err != nil {
+		return err
+	}
 	of := &watchedRun{
 		flags: b.watch, command: "backup", dryRun: b.dryRun,
-		labels: map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path},
-		report: &b.report, tree: b.tree.path,
+		labels: b.labels(), report: &b.report, tree: b.tree.path,
 	}
 	words := ui.Backup()
 	words.Advice = b.archive.advice
-	words.Task = ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
-	if !b.store.IsDir() {
-		words.Task.Class = b.remote.class
-	}
+	words.Task = b.task()
 	dry := newDryRun(b)
 	err := p.operate(words, &b.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		w, err := b.open(ctx, m)
@@ -338,17 +342,45 @@ func (b *backupFlags) run(p *program) error {
 			return nil, err
 		}
 		dry.watch(m, &w)
-		return backup.Start(ctx, backup.Options{
-			Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
-			Class: b.remote.class, NewStore: b.anew, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, DryRun: b.dryRun, Workers: b.machine.workers, Foresee: dry.foresee(),
-			NoResume: b.begun.noResume, AbortAfter: b.begun.abortAfter,
-			Host: hostname(), Firn: versionText(),
-		})
+		ctx, lead, err := b.lead(ctx, m, &w)
+		if err != nil {
+			return nil, err
+		}
+		o := b.options(m, w)
+		o.NewStore, o.DryRun, o.Foresee, o.AbortAfter = b.anew, b.dryRun, dry.foresee(), b.begun.abortAfter
+		o.Hosts = lead.options(b.tree.path)
+		running, err := backup.Start(ctx, o)
+		if err == nil {
+			lead.begin(ctx, running)
+		}
+		return running, err
 	})
 	if b.dryRun && !b.output.Quiet && (err == nil || errors.Is(err, errIncomplete)) {
 		return errors.Join(err, dry.print(p))
 	}
 	return err
+}
+
+// options are those of a backup, and of a worker of one.
+func (b *backupFlags) options(m *means, w walk.Options) backup.Options {
+	return backup.Options{
+		Means: m.Means, Path: b.tree.path, Walk: w, Format: b.archive.format, Table: m.table, State: m.state,
+		Class: b.remote.class, Rekey: b.rekey, ForceRead: b.tree.forceRead, ReplacePartial: b.partial, Workers: b.machine.workers,
+		NoResume: b.begun.noResume, Host: hostname(), Firn: versionText(),
+	}
+}
+
+func (b *backupFlags) task() ui.Task {
+	t := ui.Task{From: b.tree.path, To: b.store.Called(), Algorithm: b.archive.algorithm}
+	if !b.store.IsDir() {
+		t.Class = b.remote.class
+	}
+	return t
+}
+
+// labels tell the metrics of a backup from those of others.
+func (b *backupFlags) labels() map[string]string {
+	return map[string]string{"bucket": b.store.Bucket, "prefix": b.store.Prefix, "path": b.tree.path}
 }
 
 // open opens what a backup works with, in the order in which a mistake costs least: what is local
@@ -387,6 +419,10 @@ func (b *backupFlags) open(ctx context.Context, m *means) (w walk.Options, err e
 // openKeys reads the key file, and makes it if it is missing and may be made. That of a command is not
 // made.
 func (b *backupFlags) openKeys(ctx context.Context, m *means) error {
+	if m.Keys != nil { // those of a run that another host leads
+		m.state.Bind(m.Keys.StateMAC)
+		return nil
+	}
 	if len(b.key.Commands) > 0 {
 		all, err := m.passphrases(ctx, &b.key)
 		if err != nil {

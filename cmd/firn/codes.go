@@ -86,6 +86,13 @@ func outcomes(command string) []meaning {
 	switch command {
 	case "version":
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
+	case "worker":
+		return []meaning{
+			{exitDone, "the run is over; how it ended is told by the coordinator"}, {exitFailed, "refused, or it failed; others do what it held"}, {exitUsage, "wrong usage"},
+			{exitInterrupted, "interrupted: the first ^C finishes work in flight, the second hands it back"},
+		}
+	case "status":
+		return []meaning{{exitDone, "a coordinator answered"}, {exitFailed, "none answers, or the queue can't be reached"}, {exitUsage, "wrong usage"}, {exitInterrupted, interrupted}}
 	case "plan":
 		done, failed, incomplete = "the plan is printed", "the tree or the store could not be looked at", "the plan lacks what could not be read; it is named"
 	case "doctor":

@@ -14,6 +14,7 @@ import (
 	"firn/cmd/firn/monitor"
 	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
+	"firn/pipeline"
 	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
@@ -21,6 +22,7 @@ import (
 	"firn/stages/job"
 	"firn/stages/restore"
 	"firn/stages/service/fsys"
+	"firn/stages/service/hosts"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -164,6 +166,18 @@ var hints = []func(error) string{
 		return "chmod 600 " + ui.Word(e.path) + ", and put a new token into it if others have used this machine"
 	}, errOpenToken),
 	as(always[*tokenError]("name another --queue-token-file")),
+	is(hosts.ErrLed, "wait for it to end, or give this run a --queue-name of its own"),
+	is(hosts.ErrNobody, "start the coordinator, or check --queue and --queue-name"),
+	as(func(e *queueError) string {
+		switch {
+		case errors.Is(e, syscall.EADDRINUSE):
+			return "name another port as --serve-queue"
+		case !pipeline.IsFatal(e) && !errors.As(e, new(*hosts.RefusedError)):
+			return "check --queue, and that the server runs"
+		}
+		return ""
+	}),
+	as(always[*unseenError]("mount it, or start the worker on a host that sees it")),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),
 	is(errTree, "run firn as a user who may read it", fs.ErrPermission),

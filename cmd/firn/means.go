@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/url"
 	"os"
@@ -31,6 +33,8 @@ type means struct {
 	table   record.Table // of a backup; may be nil
 	state   *state.DB    // in the cache path; nil if there is none
 	outages *outages
+	lead    *leading // of a run on many hosts, nil of another
+	opened  []io.Closer
 
 	made      []string      // directories that were missing
 	madeCache bool          // the cache path is one of them
@@ -39,12 +43,17 @@ type means struct {
 
 // close may be called more than once.
 func (m *means) close() error {
+	err := m.lead.close()
+	for _, c := range m.opened {
+		err = errors.Join(err, c.Close())
+	}
+	m.opened = nil
 	if m.state == nil {
-		return nil
+		return err
 	}
 	db := m.state
 	m.state = nil
-	return db.Close()
+	return errors.Join(err, db.Close())
 }
 
 // awsOptions are how AWS is reached, with so many workers that move data; 0 if their number is
@@ -179,20 +188,22 @@ func (r *readFlags) groups(own ...flags.Group) flags.Groups {
 	return append(all, flags.NewGroup("Resources (the defaults suit the machine)", &r.cache, &r.fetch))
 }
 
-// watched are those of groups' Monitor for a command, whose runs differ by one more label.
-func (r *readFlags) watched(command, label, value string) *watchedRun {
-	return &watchedRun{
-		flags: r.watch, command: command, labels: map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, label: value},
-		report: &r.report,
-	}
+// watched are those of groups' Monitor for a command, whose runs differ by labels.
+func (r *readFlags) watched(command string, labels map[string]string) *watchedRun {
+	return &watchedRun{flags: r.watch, command: command, labels: labels, report: &r.report}
 }
 
+// room counts the archives that are fetched, those that are extracted or read, and two that wait.
+func (r *readFlags) room() int { return r.fetch.Workers.Decrypt + r.fetch.Workers.Read + 2 }
+
 // open opens what an operation that reads archives works with. It makes no key file, and a cache
-// path only if one is given.
+// path only if one is given. Those of a worker have their keys already.
 func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err error) {
-	all, err := m.passphrases(ctx, &r.key)
-	if err != nil {
-		return err
+	var all []*encryption.Passphrase
+	if m.Keys == nil {
+		if all, err = m.passphrases(ctx, &r.key); err != nil {
+			return err
+		}
 	}
 	m.Prefix = r.store.Prefix
 	m.PartSize, m.MemoryLimit = flags.RangeSize, r.fetch.Memory(halfOfMemory())
@@ -200,14 +211,18 @@ func (r *readFlags) open(ctx context.Context, m *means, use store.Use) (err erro
 		return err
 	}
 	m.warnExposed(ctx)
-	pass, more := all[0], all[1:]
-	if r.cache.Path == "" {
-		m.Keys, err = encryption.NewKeys(pass, nil, more...)
-	} else {
+	if r.cache.Path != "" {
 		if err := m.openCache(&r.cache); err != nil {
 			return err
 		}
-		m.Keys, err = job.OpenKeys(m.state, pass, more...)
+	}
+	switch {
+	case m.Keys != nil:
+		m.state.Bind(m.Keys.StateMAC)
+	case m.state == nil:
+		m.Keys, err = encryption.NewKeys(all[0], nil, all[1:]...)
+	default:
+		m.Keys, err = job.OpenKeys(m.state, all[0], all[1:]...)
 	}
 	if err != nil {
 		return err

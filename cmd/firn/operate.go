@@ -12,6 +12,7 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/pipeline"
 	"firn/stages/job"
+	"firn/stages/service/hosts"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
@@ -86,8 +87,18 @@ func (p *program) operate(words ui.Operation, o *flags.Output, of *watchedRun, s
 	}
 	printer.started(m, running.Progress)
 	summary := running.Wait()
+	if words.Part && errors.Is(summary.Err, hosts.ErrOtherRun) {
+		summary.Err = nil
+		m.notice("the coordinator has begun another run: joining that one")
+	}
 	p.signals.soft.Store(nil)
+	if err := m.lead.close(); err != nil {
+		m.warn("closing the queue: " + ui.Message(err))
+	}
 	end := outcome(summary, totals)
+	if words.Part && summary.Err == nil {
+		end = nil
+	}
 	printer.keep(m, summary, end == nil)
 	closing := m.close
 	if summary.Err != nil && nothingDone(totals) {

@@ -12,6 +12,7 @@ import (
 	"firn/cmd/firn/ui"
 	"firn/stages/job"
 	"firn/stages/restore"
+	"firn/stages/service/hosts"
 	"firn/stages/stage/extract"
 	"firn/stages/store"
 )
@@ -28,19 +29,7 @@ price and requests nothing.
 `
 
 func newRestore(p *program) *cobra.Command {
-	r := &restoreFlags{
-		readFlags: readFlags{
-			cache:  flags.Cache{Usage: "`directory` for archives between their verification and their extraction; not the cache path of a running backup"},
-			output: flags.Output{VerboseUsage: "name each archive that is restored"},
-		},
-		choice: flags.Select{
-			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
-			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run, latest~1 the one before it",
-			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
-
-			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
-		},
-	}
+	r := newRestoreFlags()
 	return newCommand(&cobra.Command{
 		Use:        "restore",
 		SuggestFor: []string{"extract"},
@@ -57,6 +46,22 @@ already there as it was saved.`,
 	}, []string{"bucket-name", "keyfile", "cache-path", "target"}, r.all(), restoreNotes+codesNote("restore"), func([]string) error { return r.run(p) })
 }
 
+func newRestoreFlags() *restoreFlags {
+	return &restoreFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives between their verification and their extraction; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is restored"},
+		},
+		choice: flags.Select{
+			PathUsage: "restore only what this `pattern` names, and what lies below; may be repeated",
+			RunUsage:  "restore what this `run` saved: its id or a unique prefix of the id, as 'firn list' shows it; latest is the newest run, latest~1 the one before it",
+			AtUsage:   "restore the state at this `time`, from the last run that began before it: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+
+			ExpectUsage: "restore nothing unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
+		},
+	}
+}
+
 // restoreFlags are the flags of a restore.
 type restoreFlags struct {
 	readFlags
@@ -64,6 +69,7 @@ type restoreFlags struct {
 	target targetFlags
 	thaw   thawFlags
 	limits limitFlags
+	queue  flags.Queue
 	dryRun bool
 }
 
@@ -75,6 +81,7 @@ func (r *restoreFlags) all() flags.Groups {
 		flags.NewGroup("Archives in GLACIER or DEEP_ARCHIVE", &r.thaw),
 		shown,
 		flags.NewGroup("Monitoring", &r.watch),
+		flags.NewGroup(flags.QueueTitle, &r.queue),
 	)
 }
 
@@ -119,16 +126,19 @@ func (t *targetFlags) open(m *means) (*os.Root, error) {
 }
 
 func (r *restoreFlags) run(p *program) error {
+	if err := leads(&r.queue, r.dryRun, "target", r.target.path); err != nil {
+		return err
+	}
 	var target *os.Root
 	defer func() {
 		if target != nil {
 			_ = target.Close() // a directory that was only read from
 		}
 	}()
-	of := r.watched("restore", "path", r.target.path)
+	of := r.watched("restore", r.labels())
 	of.dryRun = r.dryRun
 	words := ui.Restore()
-	words.Task = ui.Task{From: r.store.Called(), To: r.target.path}
+	words.Task = r.task()
 	return p.operate(words, &r.output, of, func(ctx context.Context, m *means) (_ *job.Handle, err error) {
 		if err := r.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
@@ -136,10 +146,46 @@ func (r *restoreFlags) run(p *program) error {
 		if target, err = r.target.open(m); err != nil {
 			return nil, err
 		}
-		return restore.Start(ctx, restore.Options{
-			Means: m.Means, Picks: r.choice.Picks, Moment: r.choice.Moment, ExpectRun: r.choice.ExpectRun, Thaw: r.thaw.Thaw,
-			Limits: restore.Limits{Entries: int64(r.limits.entries), Bytes: int64(r.limits.bytes)},
-			Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, Unproven: r.limits.unproven, DryRun: r.dryRun, Workers: r.fetch.Workers,
-		})
+		ctx, lead, err := m.openLead(ctx, &r.queue, "restore")
+		if err != nil {
+			return nil, err
+		}
+		o := r.options(m, target)
+		o.Moment, o.ExpectRun, o.Thaw, o.DryRun, o.Hosts = r.choice.Moment, r.choice.ExpectRun, r.thaw.Thaw, r.dryRun, lead.options("")
+		running, err := restore.Start(ctx, o)
+		if err == nil {
+			lead.begin(ctx, running)
+		}
+		return running, err
 	})
+}
+
+// options are those of a restore, and of a worker of one.
+func (r *restoreFlags) options(m *means, target *os.Root) restore.Options {
+	return restore.Options{
+		Means: m.Means, Picks: r.choice.Picks, Limits: restore.Limits{Entries: int64(r.limits.entries), Bytes: int64(r.limits.bytes)},
+		Target: target, Overwrite: r.target.rule, Owners: !r.target.noOwner, Unproven: r.limits.unproven, Workers: r.fetch.Workers,
+	}
+}
+
+func (r *restoreFlags) task() ui.Task { return ui.Task{From: r.store.Called(), To: r.target.path} }
+
+// labels tell the metrics of a restore from those of others.
+func (r *restoreFlags) labels() map[string]string {
+	return map[string]string{"bucket": r.store.Bucket, "prefix": r.store.Prefix, "path": r.target.path}
+}
+
+func (r *restoreFlags) sees(s *settings) error { return s.sees("target", r.target.path) }
+
+// help starts a worker of a restore. The coordinator has made the target.
+func (r *restoreFlags) help(ctx context.Context, m *means, member *hosts.Member, _ *settings) (*job.Handle, error) {
+	if err := r.open(ctx, m, store.ToRead); err != nil {
+		return nil, err
+	}
+	target, err := os.OpenRoot(r.target.path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the target of the run: %w", err)
+	}
+	m.opened = append(m.opened, target)
+	return restore.Work(ctx, member, r.options(m, target))
 }

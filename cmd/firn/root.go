@@ -53,7 +53,7 @@ changed. Every archive can be opened with openssl and tar alone.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help(`firn without a command is 'firn backup'. 'firn backup --help' lists its flags.
 `))
-	root.AddCommand(newPlan(p), newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newCat(p), newVerify(p), newCatalogue(p), newDoctor(p), newBench(p), newVersion(p.stdout), newMan(root))
+	root.AddCommand(newPlan(p), newBackup(p), newRestore(p), newList(p), newFind(p), newDiff(p), newCat(p), newVerify(p), newWorker(p), newStatus(p), newCatalogue(p), newDoctor(p), newBench(p), newVersion(p.stdout), newMan(root))
 	return root
 }
 

@@ -13,6 +13,7 @@ import (
 	"firn/cmd/firn/flags"
 	"firn/cmd/firn/ui"
 	"firn/stages/job"
+	"firn/stages/service/hosts"
 	"firn/stages/store"
 	"firn/stages/verify"
 )
@@ -32,19 +33,7 @@ Nothing is written to the store. Cold archives are named, and not read.
 `
 
 func newVerify(p *program) *cobra.Command {
-	v := &verifyFlags{
-		readFlags: readFlags{
-			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
-			output: flags.Output{VerboseUsage: "name each archive that is intact"},
-		},
-		choice: flags.Select{
-			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
-			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
-			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
-
-			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
-		},
-	}
+	v := newVerifyFlags()
 	return newCommand(&cobra.Command{
 		Use:     "verify",
 		Aliases: []string{"check"},
@@ -60,16 +49,33 @@ what the newest runs list is verified.`,
 	}, []string{"bucket-name", "keyfile"}, v.all(), verifyNotes+codesNote("verify"), func([]string) error { return v.run(p) })
 }
 
+func newVerifyFlags() *verifyFlags {
+	return &verifyFlags{
+		readFlags: readFlags{
+			cache:  flags.Cache{Usage: "`directory` for archives that are read; needed with --read-data only; not the cache path of a running backup"},
+			output: flags.Output{VerboseUsage: "name each archive that is intact"},
+		},
+		choice: flags.Select{
+			RunUsage:  "verify what the run with this `id` lists; latest is the newest run, latest~1 the one before it",
+			AtUsage:   "verify what the newest runs at this `time` list: 2026-11-26, '2026-11-26 03:00' or 2026-11-26T03:00:00Z",
+			PathUsage: "verify only archives that hold what this `pattern` names; may be repeated",
+
+			ExpectUsage: "report damage unless the newest run of its backup path is the run with this `id` or comes after it; 'firn backup' prints the id of each run",
+		},
+	}
+}
+
 // verifyFlags are the flags of a verification.
 type verifyFlags struct {
 	readFlags
 	level  levelFlags
 	choice flags.Select
+	queue  flags.Queue
 }
 
 func (v *verifyFlags) all() flags.Groups {
 	v.level.choice = &v.choice
-	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch))
+	return v.groups(flags.NewGroup("What is verified, and how", &v.level, &v.choice), flags.NewGroup("What is printed", &v.output, &v.report), flags.NewGroup("Monitoring", &v.watch), flags.NewGroup(flags.QueueTitle, &v.queue))
 }
 
 // levelFlags say how closely to look.
@@ -119,16 +125,53 @@ func (l *levelFlags) name() string {
 }
 
 func (v *verifyFlags) run(p *program) error {
+	if err := leads(&v.queue, false, "", ""); err != nil {
+		return err
+	}
+	if v.queue.Used() && v.level.level != verify.ReadData {
+		return usageError(fmt.Errorf("%s shares the reading of archives, and none is read: add --read-data, or leave it out", v.queue.Given()))
+	}
 	words := ui.Verify()
-	words.Task = ui.Task{From: v.store.Called()}
-	return p.operate(words, &v.output, v.watched("verify", "level", v.level.name()), func(ctx context.Context, m *means) (*job.Handle, error) {
+	words.Task = v.task()
+	return p.operate(words, &v.output, v.watched("verify", v.labels()), func(ctx context.Context, m *means) (*job.Handle, error) {
 		if err := v.open(ctx, m, store.ToRead); err != nil {
 			return nil, err
 		}
-		return verify.Start(ctx, verify.Options{
-			Means: m.Means, Moment: v.choice.Moment, ExpectRun: v.choice.ExpectRun, Picks: v.choice.Picks, AllRuns: v.level.allRuns,
-			Level: v.level.level, Subset: v.level.subset, Reread: strings.HasPrefix(v.store.Bucket, "file:"),
-			Workers: v.fetch.Workers, State: m.state,
-		})
+		ctx, lead, err := m.openLead(ctx, &v.queue, "verify")
+		if err != nil {
+			return nil, err
+		}
+		o := v.options(m)
+		o.Moment, o.ExpectRun, o.AllRuns, o.Subset, o.Hosts = v.choice.Moment, v.choice.ExpectRun, v.level.allRuns, v.level.subset, lead.options("")
+		running, err := verify.Start(ctx, o)
+		if err == nil {
+			lead.begin(ctx, running)
+		}
+		return running, err
 	})
+}
+
+// options are those of a verification, and of a worker of one.
+func (v *verifyFlags) options(m *means) verify.Options {
+	return verify.Options{
+		Means: m.Means, Picks: v.choice.Picks, Level: v.level.level, Reread: strings.HasPrefix(v.store.Bucket, "file:"), Workers: v.fetch.Workers, State: m.state,
+	}
+}
+
+func (v *verifyFlags) task() ui.Task { return ui.Task{From: v.store.Called()} }
+
+// labels tell the metrics of a verification from those of others.
+func (v *verifyFlags) labels() map[string]string {
+	return map[string]string{"bucket": v.store.Bucket, "prefix": v.store.Prefix, "level": v.level.name()}
+}
+
+func (v *verifyFlags) sees(*settings) error { return nil } // it is about the store alone
+
+// help starts a worker of a verification.
+func (v *verifyFlags) help(ctx context.Context, m *means, member *hosts.Member, _ *settings) (*job.Handle, error) {
+	v.level.level = verify.ReadData // there is no other work to share
+	if err := v.open(ctx, m, store.ToRead); err != nil {
+		return nil, err
+	}
+	return verify.Work(ctx, member, v.options(m))
 }

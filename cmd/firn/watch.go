@@ -22,8 +22,8 @@ type watchedRun struct {
 	labels  map[string]string // that tell its metrics from those of other runs; nil: it has none
 	dryRun  bool              // nobody is told: it does not do what is watched
 
-	report *flags.Report
-	tree   string // that it reads; "" for none
+	report *flags.Report // nil: it has no page
+	tree   string        // that it reads; "" for none
 }
 
 // name is what the state file calls runs of this kind.
@@ -50,17 +50,25 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 	if of.flags.Ping != "" {
 		w.lines = ui.New(ui.Options{Operation: words, Hint: eventHint, Stdout: io.Discard, Stderr: &w.last}, m.Totals)
 	}
-	w.page = page.Start(page.Options{
-		File: of.report.File, AtEnds: of.tree != "" && inside(filepath.Dir(of.report.File), of.tree),
-		Command: of.command, From: words.Task.From, To: words.Task.To, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
-		Totals: m.Totals, Teller: ui.NewTeller(ui.Options{Operation: words, Hint: eventHint}, m.Totals), Warn: w.warn,
-	})
+	if of.report != nil {
+		w.page = w.startPage(words, m)
+	}
 	w.monitor = monitor.Start(monitor.Options{
 		File: of.flags.File, Address: of.flags.Address, Ping: of.flags.Ping,
 		Command: of.command, Labels: of.labels, Version: versionText(), Totals: m.Totals, Tally: &m.tally,
 		Warn: w.warn, Said: w.last.all,
 	})
 	return w
+}
+
+// startPage begins the page about the run.
+func (w *watch) startPage(words ui.Operation, m *means) *page.Page {
+	of := w.of
+	return page.Start(page.Options{
+		File: of.report.File, AtEnds: of.tree != "" && inside(filepath.Dir(of.report.File), of.tree),
+		Command: of.command, From: words.Task.From, To: words.Task.To, Host: hostname(), Version: versionText(), Settings: of.report.Settings(),
+		Totals: m.Totals, Teller: ui.NewTeller(ui.Options{Operation: words, Hint: eventHint}, m.Totals), Warn: w.warn,
+	})
 }
 
 // Event implements report.Reporter.

@@ -17,7 +17,6 @@ import (
 	"firn/stages/stage/forecast"
 	"firn/stages/stage/upload"
 	"firn/stages/stage/walk"
-	"firn/stages/store"
 )
 
 // flow is the backup. Subtrees flow from stage to stage; between encrypt and upload, the parts of
@@ -31,12 +30,21 @@ func (b *backup) flow() {
 		return
 	}
 	ordered := pipeline.Hold(b.Run, changed, ahead, b.shells.waits, b.shells.ready) // shells that take the place of more come last
-	archived := pipeline.Map(b.stages.archive, ordered, b.archive)                  // tar ▸ compress ▸ hash ▸ spool, block by block
-	needed := pipeline.Map(b.stages.check, archived, b.check)                       // skip what the store holds with the same content
-	sent := b.sending.Flow(b.Run, needed)                                           // once more, if an upload failed
-	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)                        // spool ▸ ciphertext, part by part
-	stored := pipeline.Map(b.stages.upload, parts, b.upload)                        // parts of all archives, many at a time
-	pipeline.Sink(b.stages.record, stored, b.record)                                // record and report what is completely stored
+	if b.lead != nil {
+		b.share(ordered) // many hosts save them: see help
+		return
+	}
+	b.save(ordered)
+}
+
+// save saves subtrees in this process.
+func (b *backup) save(ordered <-chan *subtree) {
+	archived := pipeline.Map(b.stages.archive, ordered, b.archive) // tar ▸ compress ▸ hash ▸ spool, block by block
+	needed := pipeline.Map(b.stages.check, archived, b.check)      // skip what the store holds with the same content
+	sent := b.sending.Flow(b.Run, needed)                          // once more, if an upload failed
+	parts := pipeline.Map(b.stages.encrypt, sent, b.encrypt)       // spool ▸ ciphertext, part by part
+	stored := pipeline.Map(b.stages.upload, parts, b.upload)       // parts of all archives, many at a time
+	pipeline.Sink(b.stages.record, stored, b.record)               // record and report what is completely stored
 }
 
 // ahead is how many subtrees may wait for their turn to be archived, each in some 2 KB: the scan, which
@@ -57,7 +65,7 @@ func (b *backup) cut(ctx context.Context, emit func(*subtree) error) error {
 		b.journal.cutFault(path, err)
 		b.shells.missed(key.Clean(path))
 		b.Report.Event(report.Event{Kind: report.Entry, Path: path, Err: fmt.Errorf("cutting %s: %w", path, err)})
-	}, b.journal.leftOut)
+	}, b.journal.leftDirectory)
 	if err == nil {
 		b.Totals.Cut.Store(true)
 	}
@@ -128,20 +136,20 @@ func (b *backup) archive(ctx context.Context, s *subtree, emit func(*subtree) er
 		return emit(s)
 	}
 	s.begin(false)
-	first := &aside{to: b.entryFault(s)}
+	fault := func(f archive.Fault) { b.book.fault(s, f) }
+	first := &aside{to: fault}
 	err = b.archiveOnce(ctx, s, first.add)
 	if err == nil && s.result.Changed > 0 && !first.passed && !s.spool.Overflow() {
-		b.Totals.ReadAgain.Add(1)
+		b.book.count(s, counts{ReadAgain: 1})
 		s.unspool()
 		s.spool = nil
 		s.task.FirstAgain()
-		err = b.archiveOnce(ctx, s, b.entryFault(s))
+		err = b.archiveOnce(ctx, s, fault)
 	} else {
 		first.pass()
 	}
 	if errors.Is(err, errLeftOut) {
-		b.Totals.DoneSubtrees.Add(1)
-		b.shells.ended(s, true)
+		b.book.leftOut(s)
 		s.Drop(err)
 		return nil
 	}
@@ -159,7 +167,7 @@ func (b *backup) archiveOnce(ctx context.Context, s *subtree, fault func(archive
 	}
 	s.list = s.spool.Beside()
 	sink := b.marked(s)
-	return b.journal.listing(s, func(member func(*tarfmt.Header) error) error {
+	return b.listing(s, func(member func(*tarfmt.Header) error) error {
 		return b.pack(ctx, s, sink, archive.Observer{Fault: fault, Member: member})
 	})
 }
@@ -175,19 +183,26 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	if err != nil {
 		return s.giveUp(err)
 	}
-	if !identical || b.isOtherKeys(s) {
-		if err := b.compare(ctx, s); err != nil {
-			return s.giveUp(err)
-		}
-		if b.shells.putAside(ctx, s) {
-			return nil
-		}
-		s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
-		s.task.Doing(report.StageSpool)
-		b.sending.Add()
-		s.sending = true
-		return emit(s)
+	if identical && !b.isOtherKeys(s) {
+		return b.found(ctx, s)
 	}
+	if err := b.compare(ctx, s); err != nil {
+		return s.giveUp(err)
+	}
+	if b.comesLast(ctx, s) {
+		s.Drop(nil)
+		b.book.putAside(s)
+		return nil
+	}
+	s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
+	s.task.Doing(report.StageSpool)
+	b.sending.Add()
+	s.sending = true
+	return emit(s)
+}
+
+// found ends a subtree whose archive the store holds.
+func (b *backup) found(ctx context.Context, s *subtree) error {
 	s.task.FirstDone(0)
 	defer s.Drop(nil)
 	b.uploads.abort(ctx, s)
@@ -198,14 +213,14 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	if err := errors.Join(b.putRow(ctx, s.Key, &entry, s.known.Object != nil || b.options.ForceRead), b.locks.Renew(ctx, s.Key)); err != nil {
 		return err
 	}
-	b.journal.identical(ctx, s, &entry)
-	b.remember(s, entry)
-	s.report(report.Identical)
-	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
+	b.book.identical(ctx, s, &entry)
 	return nil
 }
 
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
+	if s.refused != nil {
+		return b.refused(ctx, s)
+	}
 	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)
 	if err != nil {
@@ -214,7 +229,7 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	b.stages.encrypt.AddIn(s.record.ArchiveSize)
 	salt, made, err := b.uploads.takeUp(ctx, s, j)
 	if err != nil {
-		return s.giveUp(err)
+		return errors.Join(s.giveUp(err), j.Close())
 	}
 	if made != nil {
 		if s.retakes == 0 { // else this run sent it
@@ -233,8 +248,8 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 
 func (b *backup) upload(ctx context.Context, p *upload.Part, emit func(*subtree) error) error {
 	item, object, err := b.sender.Send(ctx, p)
-	if errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced) {
-		err = fmt.Errorf("another run stored it while this one made it, and what that one stored stays: %w", err)
+	if isRefused(err) {
+		err = fmt.Errorf("%s: %w", elseStored, err)
 	}
 	if err != nil || item == nil {
 		return err
@@ -253,10 +268,7 @@ func (b *backup) record(ctx context.Context, s *subtree) error {
 	if err := b.putRow(ctx, s.Key, &entry, true); err != nil {
 		return err
 	}
-	b.journal.saved(ctx, s, &entry)
-	b.remember(s, entry)
-	s.report(report.Saved)
-	b.shells.ended(s, !s.unread.any() || b.options.ReplacePartial)
+	b.book.saved(ctx, s, &entry)
 	return nil
 }
 
@@ -273,17 +285,9 @@ func (b *backup) warnOfStore(s *subtree) {
 	}
 }
 
-// maxOthers is of how many objects that are not those that were recorded a run warns one by one.
-const maxOthers = 100
-
 // warnOfOther warns of an object of which nothing is believed.
 func (b *backup) warnOfOther(s *subtree, why string) {
-	switch n := b.others.Add(1); {
-	case n <= maxOthers:
-		b.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemNotRecorded, Path: s.String(), Key: s.Key, Text: why + "; it is stored again"})
-	case n == maxOthers+1:
-		b.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemNotRecorded, Path: s.String(), Key: s.Key, Text: why + "; it is stored again, and so are more, which are not named"})
-	}
+	b.book.tell(s, report.Event{Kind: report.Warning, Problem: report.ProblemNotRecorded, Path: s.String(), Key: s.Key, Text: why + "; it is stored again"})
 }
 
 // warnOnce reports the first warning of each problem.

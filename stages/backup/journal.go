@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -17,8 +16,6 @@ import (
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/key"
-	"firn/stages/format/record"
-	"firn/stages/format/tarfmt"
 	"firn/stages/format/treepath"
 	"firn/stages/job"
 	"firn/stages/service/ledger"
@@ -28,13 +25,8 @@ import (
 	"firn/stages/stage/walk"
 )
 
-const (
-	// listBound is the most bytes that an entry takes in a compressed list. A name that does not
-	// compress may take more, but takes even more in the tar's headers.
-	listBound = 320
-	// finishTimeout bounds how long a cancelled run waits for its catalogue to be stored.
-	finishTimeout = 20 * time.Second
-)
+// finishTimeout bounds how long a cancelled run waits for its catalogue to be stored.
+const finishTimeout = 20 * time.Second
 
 // A journal writes the catalogue of a run: a line for each subtree, and the lists of entries. The
 // first error of a write is reported; archives are stored all the same. A dry run writes nothing.
@@ -46,6 +38,7 @@ type journal struct {
 	volume int64           // how large a volume of the catalogue may get, in bytes
 	packs  map[string]bool // that lists can be in: in the store when the run began, and not retired
 	broken sync.Once       // the first error is reported
+	others atomic.Int64    // objects that are not those that were recorded, of which was told
 
 	history ledger.History   // of the runs before it
 	chain   *catalogue.Chain // its place among them
@@ -119,41 +112,6 @@ func (b *backup) checkClock(last ledger.Step) {
 	})
 }
 
-// listing calls pack with a function that adds a member to the list of s, and ends the list.
-func (j *journal) listing(s *subtree, pack func(member func(*tarfmt.Header) error) error) error {
-	list, err := catalogue.NewList(s.list, s.savedPath(), s.Key)
-	if err != nil {
-		return err
-	}
-	var entry catalogue.Entry
-	err = pack(func(h *tarfmt.Header) error {
-		entry.SetHeader(h)
-		return list.Add(&entry)
-	})
-	if err != nil {
-		return err
-	}
-	return list.Close(s.record.MD5)
-}
-
-// savedPath is the path of the subtree in the catalogue.
-func (s *subtree) savedPath() string { return key.Clean(s.String()) }
-
-// saved writes the line of a subtree whose archive was stored, and sets the place of its list.
-func (j *journal) saved(ctx context.Context, s *subtree, entry *state.Entry) {
-	entry.List = j.addList(ctx, s, s.record.MD5)
-	j.add(ctx, j.line(s, catalogue.Saved, entry), entry.List)
-}
-
-// identical writes the line of a subtree whose archive was made, and found in the store. It sets the
-// place of its list: the list that was made with the stored archive, if the store has it.
-func (j *journal) identical(ctx context.Context, s *subtree, entry *state.Entry) {
-	if !j.packs[entry.List.Pack] {
-		entry.List = j.addList(ctx, s, entry.Record.MD5)
-	}
-	j.add(ctx, j.line(s, catalogue.Identical, entry), entry.List)
-}
-
 // unchanged writes the line of a subtree that was not read. If the store does not have its list, the
 // list is made again from lstat data alone.
 func (j *journal) unchanged(ctx context.Context, s *subtree, entry *state.Entry) {
@@ -166,84 +124,9 @@ func (j *journal) unchanged(ctx context.Context, s *subtree, entry *state.Entry)
 	j.add(ctx, j.line(s, catalogue.Unchanged, entry), entry.List)
 }
 
-// relist makes the list of a subtree that did not change since its archive was made. The place is
-// zero if it changes now.
-func (j *journal) relist(ctx context.Context, s *subtree, md5 string) catalogue.Place {
-	file, err := j.Spool.Create(ctx, j.stages.lookup, s.scan.Entries*listBound+4<<10)
-	if err != nil {
-		return catalogue.Place{}
-	}
-	again := &subtree{Subtree: s.Subtree, backup: j.backup, scan: s.scan, spool: file, list: file.Beside(), record: record.Record{MD5: md5}}
-	defer again.Drop(nil)
-	if err := j.listAgain(ctx, again); err != nil {
-		return catalogue.Place{}
-	}
-	return j.addList(ctx, again, md5)
-}
-
-// errListing: the list of a subtree can't be made without reading it.
-var errListing = errors.New("the subtree changed while its entries were listed")
-
-// listAgain makes the list of s, whose archive was made earlier, from lstat data alone. It fails if the
-// subtree changes now.
-func (j *journal) listAgain(ctx context.Context, s *subtree) error {
-	err := j.listing(s, func(member func(*tarfmt.Header) error) (err error) {
-		s.result, err = j.archiver.List(ctx, j.tree, s.Subtree, archive.Observer{Member: member})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if now, err := j.tree.Scan(ctx, s.Subtree); err != nil || now.Fingerprint != s.scan.Fingerprint {
-		return errors.Join(errListing, err)
-	}
-	return nil
-}
-
-// addList adds the list of s to a pack, as that of the stored archive, which has the MD5. The place
-// is zero if there is none.
-func (j *journal) addList(ctx context.Context, s *subtree, md5 string) catalogue.Place {
-	if s.list.Lost() {
-		j.warnOnce(report.Event{
-			Problem: report.ProblemNoList, Path: s.String(), Key: s.Key,
-			Text: "the spool has no room for the list of its entries, and may have none for other lists: the archive is saved, but its entries can't be searched or compared",
-		})
-		return catalogue.Place{}
-	}
-	add := func() (catalogue.Place, error) { return j.writer.AddList(ctx, s.list) }
-	if md5 != s.record.MD5 {
-		add = func() (catalogue.Place, error) { return j.addCopy(ctx, s, md5) }
-	}
-	place, err := add()
-	if err != nil {
-		j.fail(ctx, err)
-		return catalogue.Place{}
-	}
-	return place
-}
-
-// addCopy adds the list of s for a stored archive with the same tar and another MD5: it is
-// compressed at another level. The copy lasts until it is in the pack, and no budget counts it: to
-// wait for a share while s has one could be for ever.
-func (j *journal) addCopy(ctx context.Context, s *subtree, md5 string) (place catalogue.Place, err error) {
-	file, err := j.Spool.Scratch()
-	if err != nil {
-		return catalogue.Place{}, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := catalogue.CopyList(file, io.NewSectionReader(s.list, 0, s.list.Size()), md5); err != nil {
-		return catalogue.Place{}, err
-	}
-	size, err := file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return catalogue.Place{}, err
-	}
-	return j.writer.AddList(ctx, io.NewSectionReader(file, 0, size))
-}
-
-// failed writes the line of a subtree that was not saved, with the object of an earlier run: the
-// store is asked for it if that was not done before.
-func (j *journal) failed(s *subtree, why error) {
+// lacks writes the line of a subtree that was not saved, with the object of an earlier run: the store is
+// asked for it if that was not done before.
+func (j *journal) lacks(s *subtree, why error) {
 	if j.writer == nil {
 		return
 	}
@@ -263,6 +146,17 @@ func (j *journal) failed(s *subtree, why error) {
 		entry.List = catalogue.Place{}
 	}
 	j.add(j.ctx, line, entry.List)
+}
+
+// addList adds the list of s, as that of the stored archive, which has the MD5. The place is zero if
+// there is none.
+func (j *journal) addList(ctx context.Context, s *subtree, md5 string) catalogue.Place {
+	place, err := j.backup.addList(s, md5, func(list content) (catalogue.Place, error) { return j.writer.AddList(ctx, list) })
+	if err != nil {
+		j.fail(ctx, err)
+		return catalogue.Place{}
+	}
+	return place
 }
 
 // line is the manifest's line of a subtree, with what is known of its object.
@@ -328,8 +222,8 @@ func unsaved(line *catalogue.Subtree) catalogue.Why {
 	return catalogue.Unsaved
 }
 
-// leftOut keeps a directory whose content the walk left out, for the run.
-func (j *journal) leftOut(l walk.Left) {
+// leftDirectory keeps a directory whose content the walk left out, for the run.
+func (j *journal) leftDirectory(l walk.Left) {
 	why := catalogue.OtherSystem
 	if l.Cache {
 		why = catalogue.InCache
@@ -340,13 +234,18 @@ func (j *journal) leftOut(l walk.Left) {
 // scanned keeps what a scan left out, for the run.
 func (j *journal) scanned(s *walk.Scan) {
 	for _, l := range s.Left {
-		j.leftOut(l)
+		j.leftDirectory(l)
 	}
 	if s.LeftMore {
-		j.leaving.Lock()
-		defer j.leaving.Unlock()
-		j.leftMore = true
+		j.leaveMore()
 	}
+}
+
+// leaveMore notes that more is not in this run's archives than it names.
+func (j *journal) leaveMore() {
+	j.leaving.Lock()
+	defer j.leaving.Unlock()
+	j.leftMore = true
 }
 
 // leftBytes bounds what a run says of what it left out: paths may be long.

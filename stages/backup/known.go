@@ -124,8 +124,8 @@ func (b *backup) identical(ctx context.Context, s *subtree) (bool, error) {
 		b.warnOfOther(s, "its metadata have only an MD5, and an earlier run stored it with an HMAC, which they lost, or somebody replaced it")
 	}
 	if !stored && err == nil {
-		b.warnOnce(report.Event{
-			Problem: report.ProblemMD5Alone, Path: s.String(), Key: s.Key,
+		b.book.tell(s, report.Event{
+			Kind: report.Warning, Problem: report.ProblemMD5Alone, Path: s.String(), Key: s.Key,
 			Text: "its metadata have only an MD5, as those of the old script: it is taken over, though nothing proves who made it; the same holds for others like it",
 		})
 	}
@@ -222,16 +222,22 @@ func (b *backup) remember(s *subtree, entry state.Entry) {
 	if b.options.DryRun {
 		return
 	}
-	entry.Fingerprint, entry.Holds = s.scan.Fingerprint, s.holds()
-	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
-		entry.Fingerprint = [32]byte{}
-	}
+	entry = s.current(entry)
 	if s.begun == nil {
 		b.put(s.Key, entry)
 		return
 	}
 	b.putBy(b.options.State.PutUploaded, s.Key, entry)
 	s.begun = nil
+}
+
+// current is an entry of what is stored of s now.
+func (s *subtree) current(entry state.Entry) state.Entry {
+	entry.Fingerprint, entry.Holds = s.scan.Fingerprint, s.holds()
+	if !s.scan.Sound || s.result.Faults > 0 || s.result.Changed > 0 {
+		entry.Fingerprint = [32]byte{}
+	}
+	return entry
 }
 
 func (b *backup) put(key string, entry state.Entry) { b.putBy(b.options.State.Put, key, entry) }

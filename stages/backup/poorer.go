@@ -164,7 +164,7 @@ func (b *backup) holdsNone(ctx context.Context, s *subtree) (bool, error) {
 // lists them; known is false if its list can't be read. Errors: those of the store as a whole, or
 // ctx's cause.
 func (b *backup) held(ctx context.Context, s *subtree, entry *state.Entry, to *KeptError) (known bool, err error) {
-	if s.unread.more || s.known.Replaced || !b.journal.packs[entry.List.Pack] {
+	if s.unread.more || s.known.Replaced || !b.book.hasPack(s, entry.List.Pack) {
 		return false, nil
 	}
 	partly := map[string]int64{} // held, and so many bytes of them read now

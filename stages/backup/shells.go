@@ -66,27 +66,27 @@ func (s *subtree) stored() state.Holds {
 }
 
 // loses reports whether the store keeps no versions: then what s takes the place of is gone.
-func (w *shells) loses(ctx context.Context) bool {
-	keeps, err := w.Store.KeepsVersions(ctx)
+func (b *backup) loses(ctx context.Context) bool {
+	keeps, err := b.Store.KeepsVersions(ctx)
 	if pipeline.IsFatal(err) {
-		w.Run.Fail(err)
+		b.Run.Fail(err)
 	}
 	return !keeps
 }
 
-// putAside makes s wait that is to take the place of an archive of which is not known what it holds.
-// Its own archive, which had to be made to tell that it is another one, is made again then.
-func (w *shells) putAside(ctx context.Context, s *subtree) bool {
-	if !s.Shell || s.waited || s.stored() != state.HoldsUnknown || !w.loses(ctx) {
-		return false
-	}
-	s.Drop(nil)
+// comesLast reports whether s is to take the place of an archive of which is not known what it holds,
+// and did not wait for all others. Its own archive had to be made to tell that it is another one.
+func (b *backup) comesLast(ctx context.Context, s *subtree) bool {
+	return s.Shell && !s.waited && s.stored() == state.HoldsUnknown && b.loses(ctx)
+}
+
+// putAside makes s, whose archive is made again then, wait for all others.
+func (w *shells) putAside(s *subtree) {
 	s.plan(true)
 	w.mu.Lock()
 	w.aside = append(w.aside, &subtree{planned: true, Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, begun: s.begun, doubted: s.doubted, known: s.known, asked: s.asked, waited: true})
 	w.mu.Unlock()
 	w.ended(s, true)
-	return true
 }
 
 // waits reports whether s is to wait for all others.
@@ -195,7 +195,7 @@ func (j *journal) storeWithout(ctx context.Context, waiting []*subtree) error {
 	lines, bytes, more := j.lines.Load(), j.leftBytes, j.leftMore
 	for _, s := range waiting {
 		waits[s.Key] = true
-		j.failed(s, errLast)
+		j.lacks(s, errLast)
 	}
 	run := j.runLine()
 	run.Complete, run.Failed = true, run.Failed+int64(len(waiting))

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/job"
+	"firn/stages/service/hosts"
 	"firn/stages/service/ledger"
 	"firn/stages/service/recovery"
 	"firn/stages/service/report"
@@ -59,6 +61,10 @@ type Options struct {
 	Workers Workers
 
 	Host, Firn string // for the catalogue: whose tree it is, and the version of firn
+
+	// Hosts has other hosts save the tree, of which this one is the coordinator: see Work. Start sets
+	// what only it knows. nil: this process saves it.
+	Hosts *hosts.Options
 }
 
 // Workers are the numbers of workers of the stages.
@@ -116,6 +122,11 @@ type backup struct {
 	packer    *pack.Packer
 	sender    *upload.Sender
 	journal   *journal
+	book      book          // the journal, or the answers of a worker
+	member    *hosts.Member // nil: this run is no worker
+	answers   *answers
+	lead      *lead       // nil: no other hosts work
+	over      func() bool // of a worker: the run need not be followed any more
 	shells    *shells
 	locks     *lock.Renewer // nil if nothing is locked
 	uploads   *uploads      // nil in a dry run
@@ -129,14 +140,13 @@ type backup struct {
 	closed func()                          // closes it
 
 	searched  atomic.Int64 // see elsewhere
-	others    atomic.Int64 // objects that are not those that were recorded
 	warned    sync.Map     // problem → true: its warning was reported
 	strangers strangers    // objects that other than runs with this key file made
 	blind     atomic.Bool  // a part of the tree was not seen
 	cutFaults sync.Map     // path → true: a directory above the depth that could not be read
 
 	stages struct {
-		cut, walk, lookup, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
+		take, cut, walk, lookup, publish, archive, compress, hash, spool, check, encrypt, upload, record *pipeline.Stage
 	}
 }
 
@@ -144,30 +154,61 @@ func (b *backup) now() time.Time { return time.Now().UTC() }
 
 // Start starts a backup. After an error no archive was stored.
 func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
-	if need := MemoryNeeded(o.Format, o.PartSize); o.MemoryLimit < need {
-		return nil, fmt.Errorf("a memory limit of %d bytes is too small: %s at level %d with parts of %d bytes needs %d", o.MemoryLimit, o.Format.Name(), o.Format.Level(), o.PartSize, need)
+	if o.Hosts != nil && o.DryRun {
+		return nil, errDryRun
 	}
-	volume, volumes := o.VolumeLimit()
-	b := &backup{options: o, walking: o.Walk, stateName: o.Store.URL(), repeats: pipeline.NewBudget(1)}
-	b.walking.Prefix, b.walking.Ext, b.walking.Workers = o.Prefix, "tar."+o.Format.Ext(), o.Workers.Walk
-	if b.tree, err = walk.Open(o.Path, b.walking); err != nil {
+	b, volume, err := open(o)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.tree.Close())
+			b.Close()
 		}
 	}()
-	if b.Job, err = job.Open(o.Means, o.MemoryLimit-partsShare(o), volumes); err != nil {
-		return nil, err
+	if !o.DryRun {
+		b.Works = report.NewWorks(report.StageArchive, report.StageUpload)
 	}
 	if err = b.prepare(ctx, volume); err != nil {
-		b.Close()
 		return nil, err
 	}
+	h := b.Handle(nil, b.finish)
 	b.begin(ctx)
+	if o.Hosts != nil {
+		if err = b.takeLead(ctx, h.Own); err != nil {
+			b.Run.Fail(err)
+			_ = b.Run.Wait() // for what it has begun
+			b.closed()
+			return nil, err
+		}
+		h.Merge(b.lead.Merge)
+	}
+	b.find()
 	b.flow()
-	return b.Handle(nil, b.finish), nil
+	return h, nil
+}
+
+// open opens the tree and what the run works with.
+func open(o Options) (_ *backup, volume int64, err error) {
+	blocks := int64(0)
+	if need := MemoryNeeded(o.Format, o.PartSize); o.Hosts != nil {
+		// it makes no archives
+	} else if o.MemoryLimit < need {
+		return nil, 0, fmt.Errorf("a memory limit of %d bytes is too small: %s at level %d with parts of %d bytes needs %d", o.MemoryLimit, o.Format.Name(), o.Format.Level(), o.PartSize, need)
+	} else {
+		blocks = o.MemoryLimit - partsShare(o)
+	}
+	volume, volumes := o.VolumeLimit()
+	b := &backup{options: o, walking: o.Walk, stateName: o.Store.URL(), repeats: pipeline.NewBudget(1)}
+	b.walking.Prefix, b.walking.Ext, b.walking.Workers = o.Prefix, "tar."+o.Format.Ext(), o.Workers.Walk
+	if b.tree, err = walk.Open(o.Path, b.walking); err != nil {
+		return nil, 0, err
+	}
+	if b.Job, err = job.Open(o.Means, blocks, volumes); err != nil {
+		return nil, 0, errors.Join(err, b.tree.Close())
+	}
+	return b, volume, nil
 }
 
 // prepare checks that the store still has what earlier runs stored, removes what interrupted runs
@@ -186,6 +227,7 @@ func (b *backup) prepare(ctx context.Context, volume int64) (err error) {
 	if b.journal, err = b.openJournal(ctx, volume); err != nil {
 		return err
 	}
+	b.book = b.journal
 	if err := b.checkStore(ctx); err != nil || b.options.DryRun {
 		return err
 	}
@@ -247,6 +289,9 @@ func (b *backup) checkStore(ctx context.Context) error {
 func (b *backup) finish(end error, s *report.Summary) error {
 	var err error
 	s.DryRun = b.options.DryRun
+	if b.lead != nil {
+		defer func() { b.lead.End(cmp.Or(end, err)) }()
+	}
 	b.closed()
 	b.countStrangers()
 	if end == nil && b.Totals.Final() && !b.blind.Load() {
@@ -312,46 +357,6 @@ func (b *backup) abortArchives(ctx context.Context) (aborted int, err error) {
 	return aborted, err
 }
 
-// begin adds the stages and makes what they work with.
-func (b *backup) begin(ctx context.Context) {
-	b.Begin(ctx, b.fault)
-	s, w := &b.stages, b.options.Workers
-	s.cut = b.Run.Stage(report.StageCut, 1)
-	s.walk = b.Run.Stage(report.StageWalk, w.Walk).TakesNew()
-	s.lookup = b.Asking(report.StageLookup).TakesNew()
-	s.archive = b.Run.Stage(report.StageArchive, w.Archive).TakesNew()
-	s.compress = b.Run.Stage(report.StageCompress, w.Compress)
-	s.hash = b.Run.Stage(report.StageHash, 3*w.Archive) // SHA-256, MD5 and HMAC in parallel
-	s.spool = b.Run.Stage(report.StageSpool, w.Archive)
-	s.check = b.Asking(report.StageCheck)
-	s.encrypt = b.Run.Stage(report.StageEncrypt, w.Encrypt)
-	s.upload = b.Moving(report.StageUpload, w.Upload)
-	s.record = b.Asking(report.StageRecord)
-
-	listing := check.NewListing()
-	if !b.options.DryRun {
-		b.locks = lock.New(b.Store, b.options.State)
-	}
-	b.runs, b.shelf, b.closed = b.readBefore(ctx)
-	b.learned = make(chan struct{})
-	b.asker = &check.Asker{Store: b.Store, Table: b.options.Table, Listing: listing, Keys: b.Keys}
-	b.Run.Go(func(ctx context.Context) error {
-		defer close(b.learned)
-		if err := listing.Read(ctx, b.Store, b.tree.KeySpace()...); err != nil {
-			return err
-		}
-		return b.learn(ctx)
-	})
-	b.shells = newShells(b)
-	b.sending = pipeline.NewLoop[*subtree]()
-	if !b.options.DryRun {
-		b.Works = report.NewWorks(report.StageArchive, report.StageUpload)
-	}
-	b.archiver = archive.New()
-	b.packer = pack.New(b.options.Format, b.Blocks, pack.Stages{Archive: s.archive, Compress: s.compress, Hash: s.hash, Spool: s.spool})
-	b.sender.Encrypt, b.sender.Upload = s.encrypt, s.upload
-}
-
 func (b *backup) newSender() *upload.Sender {
 	return &upload.Sender{
 		Store: b.Store, PartSize: b.PartSize, Memory: b.Memory,
@@ -367,15 +372,10 @@ func (b *backup) fault(f pipeline.Fault) {
 	if part, ok := item.(*upload.Part); ok {
 		item = part.Item()
 	}
-	e := report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err}
 	if s, ok := item.(*subtree); ok {
 		s.unplan()
-		e.Key, e.Source = s.Key, s.scan.Bytes
-		if s.Shell {
-			e.Err = fmt.Errorf("the directory's own entry and plain files: %w", f.Err)
-		}
-		b.journal.failed(s, f.Err)
-		b.shells.ended(s, false)
+		b.book.failed(s, f.Err)
+		return
 	}
-	b.Report.Event(e)
+	b.Report.Event(report.Event{Kind: report.Failed, Path: fmt.Sprint(item), Err: f.Err})
 }

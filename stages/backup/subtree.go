@@ -2,14 +2,15 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
-	"firn/stages/format/key"
 	"firn/stages/format/record"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -35,6 +36,7 @@ type subtree struct {
 	spool   *spool.File   // archive
 	record  record.Record // archive
 	list    *spool.Beside // archive: the list of its entries
+	hand    *hand         // take: what a worker has in hand; nil in a run of its own
 	planned bool          // lookup: it is to be saved
 	task    *report.Task  // archive
 	result  archive.Result
@@ -42,12 +44,14 @@ type subtree struct {
 	marks   *marks // archive: if it may be made twice
 	waited  bool   // it is one of the shells that come last
 
-	partial bool         // check: the archive lacks the content of entries that could not be read
-	better  string       // check: id of the run whose archive has it; "" if none is known
-	object  store.Object // upload
-	leave   atomic.Bool  // upload: its upload and its spool file are left to the next run
-	sending bool         // check: it is in the loop of what is sent
-	retakes int          // upload: how often its upload was taken up again in this run
+	partial bool          // check: the archive lacks the content of entries that could not be read
+	better  string        // check: id of the run whose archive has it; "" if none is known
+	object  store.Object  // upload
+	leave   atomic.Bool   // upload: its upload and its spool file are left to the next run
+	sending bool          // check: it is in the loop of what is sent
+	retakes int           // upload: how often its upload was taken up again in this run
+	refused error         // upload: it was not stored, because somebody else had stored something meanwhile
+	took    time.Duration // of a work on another host
 
 	faults    []catalogue.Fault // archive: the first ones, for the manifest
 	faultSize int               // bytes of all faults
@@ -59,9 +63,12 @@ func (s *subtree) String() string { return path.Join(s.backup.tree.Path(), s.Pat
 
 // Drop ends the work on the subtree, and removes the spool file, whether the archive is stored or not,
 // unless the next run may use it.
-func (s *subtree) Drop(error) {
+func (s *subtree) Drop(reason error) {
 	s.unspool()
 	s.task.End()
+	if s.hand != nil && errors.Is(reason, pipeline.ErrStopped) {
+		s.backup.answers.back(s)
+	}
 }
 
 func (s *subtree) unspool() {
@@ -71,14 +78,14 @@ func (s *subtree) unspool() {
 	end := s.spool.Remove
 	if s.leave.Swap(false) {
 		end = s.spool.Leave
-		s.backup.Totals.UploadsLeft.Add(1)
+		s.backup.book.count(s, counts{Left: 1})
 	}
 	if s.sending {
 		s.sending = false
 		defer s.backup.sending.Done()
 	}
 	if err := end(); err != nil {
-		s.backup.Report.Event(report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
+		s.backup.book.tell(s, report.Event{Kind: report.Warning, Path: s.String(), Text: "the next run removes a spool file that this one could not remove", Err: err})
 	}
 }
 
@@ -97,7 +104,7 @@ func (s *subtree) foresee(what forecast.What) {
 
 // report sends the event that ends the work on a subtree.
 func (s *subtree) report(kind report.Kind) {
-	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: s.task.Took()})
+	s.backup.Report.Event(report.Event{Kind: kind, Path: s.String(), Key: s.Key, Source: s.scan.Bytes, Stored: s.object.Size, Took: max(s.took, s.task.Took())})
 }
 
 // plan notes whether s is to be saved.
@@ -115,6 +122,9 @@ func (s *subtree) begin(made bool) {
 		s.backup.Works.Looked(bytes, 0, true)
 	}
 	s.task = s.backup.Works.Begin(s, report.StageArchive, s.scan.Bytes, bytes, 0)
+	if s.hand != nil {
+		s.hand.work.Follow(s.task)
+	}
 }
 
 // unplan notes that s, if it was to be saved, is not begun.
@@ -131,10 +141,43 @@ func (s *subtree) bound() int64 {
 	return s.scan.TarBound + s.scan.TarBound/128 + 64<<10 + s.scan.Entries*listBound
 }
 
+// reads notes that s is read from now on, until ended is called: then it waits for others. Only a worker
+// tells reading, which may hang, from waiting.
+func (s *subtree) reads() (ended func()) {
+	if s.hand == nil {
+		return func() {}
+	}
+	if s.hand.read {
+		s.task.Waiting(false)
+	}
+	s.hand.read = true
+	return func() { s.task.Waiting(true) }
+}
+
+// waiting is w, of which each write is noted as a wait for others.
+func (s *subtree) waiting(w io.Writer) io.Writer {
+	if s.hand == nil {
+		return w
+	}
+	return waitingWriter{w, s.task}
+}
+
+type waitingWriter struct {
+	io.Writer
+	task *report.Task
+}
+
+func (w waitingWriter) Write(p []byte) (int, error) {
+	w.task.Waiting(true)
+	defer w.task.Waiting(false)
+	return w.Writer.Write(p)
+}
+
 // pack writes the archive of s to sink and sets its record.
 func (b *backup) pack(ctx context.Context, s *subtree, sink io.Writer, o archive.Observer) error {
 	sums, err := b.packer.Pack(ctx, b.Keys.MAC(s.Key), sink, s.task.First, func(ctx context.Context, w io.Writer) (err error) {
-		s.result, err = b.archiver.Write(ctx, w, b.tree, s.Subtree, o)
+		defer s.reads()()
+		s.result, err = b.archiver.Write(ctx, s.waiting(w), b.tree, s.Subtree, o)
 		s.task.Doing(report.StageCompress)
 		return err
 	})
@@ -179,34 +222,3 @@ func (b *backup) plaintext(ctx context.Context, s *subtree) (io.ReadCloser, erro
 		repeats: b.repeats,
 	}, nil
 }
-
-// entryFault reports an entry that is not in the archive as it is on disk, and keeps it for the
-// manifest.
-func (b *backup) entryFault(s *subtree) func(archive.Fault) {
-	return func(f archive.Fault) {
-		s.unread.add(f)
-		kind := report.Entry
-		switch f.What {
-		case archive.Changed:
-			kind = report.Changed
-		case archive.Skipped:
-			kind = report.Left
-		}
-		if _, reported := b.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
-			return
-		}
-		if f.What == archive.Unreadable {
-			b.journal.leave(catalogue.Left{Path: key.Clean(f.Path), Why: catalogue.Unreadable})
-		}
-		s.allFaults++
-		fault := catalogue.Fault{Path: f.Path, Kind: string(f.What), Error: f.Err.Error(), Read: f.Read}
-		s.faultSize += len(fault.Path) + len(fault.Error)
-		if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
-			s.faults = append(s.faults, fault)
-		}
-		b.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
-	}
-}
-
-// faultBytes bounds what the faults of one subtree take in a manifest: paths may be long.
-const faultBytes = 1 << 20

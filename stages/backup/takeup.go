@@ -20,7 +20,7 @@ import (
 func (b *backup) job(ctx context.Context, s *subtree) (*upload.Job, error) {
 	o := store.PutOptions{Meta: s.record.Meta(), Class: b.options.Class, New: !s.known.Stored}
 	switch {
-	case !s.known.Stored && s.seen == nil:
+	case !s.known.Stored && (s.seen == nil || s.hand != nil): // a worker has just asked
 	case s.known.Object != nil:
 		o.Replaces = s.known.Object.ETag
 	case s.known.Stored && s.known.Record.ETag != "":
@@ -61,8 +61,7 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 					u.sender.Warn(s.Key, err)
 				}
 				if s.retakes == 0 { // else this run began it
-					u.Totals.UploadsResumed.Add(1)
-					u.Totals.SparedBytes.Add(made.Size)
+					u.book.count(s, counts{Resumed: 1, Spared: made.Size})
 				}
 				return salt, made, nil
 			}
@@ -72,7 +71,7 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 		case err == nil:
 			salt, j.PartSize = begun.Salt, begun.PartSize
 			if s.retakes == 0 {
-				u.Totals.UploadsResumed.Add(1)
+				u.book.count(s, counts{Resumed: 1})
 			}
 		case ctx.Err() != nil || pipeline.IsFatal(err):
 			return salt, nil, err
@@ -88,9 +87,8 @@ func (u *uploads) takeUp(ctx context.Context, s *subtree, j *upload.Job) (salt e
 		u.warnOfOther(s, "it is not the object that was recorded: somebody replaced it")
 		s.doubted = false
 	}
-	u.note(s, j, salt)
 	u.retake(s, j)
-	return salt, nil, nil
+	return salt, nil, u.note(s, j, salt)
 }
 
 // fits reports whether an upload that was begun is of this archive, and can be gone on with.
@@ -192,9 +190,9 @@ func (b *backup) ciphertext(ctx context.Context, s *subtree, salt encryption.Sal
 
 // note sets what is done when the upload of a job begins, goes on, or fails. The state file names each
 // upload, so that the next run aborts at least what a run that was killed left.
-func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
+func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) error {
 	resumable := !u.options.NoResume && (!s.spool.Overflow() || s.marks != nil)
-	j.Began = func(id string, partSize int64) {
+	j.Began = func(id string, partSize int64) error {
 		begun := state.Upload{ID: id, PartSize: partSize, Class: u.options.Class}
 		if resumable {
 			begun.Salt, begun.Record = salt, s.record
@@ -206,17 +204,18 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 		s.begun = &begun
 		if err := u.options.State.KeepUpload(u.stateName, s.Key, begun); err != nil {
 			u.warnOnce(report.Event{Problem: report.ProblemState, Text: "an upload that is interrupted begins anew in the next run", Err: err})
-			return
+			return u.book.began(s, &begun)
+		}
+		if err := u.book.began(s, &begun); err != nil {
+			return err
 		}
 		s.leave.Store(resumable)
-	}
-	if j.Upload != nil {
-		j.Began(j.Upload.ID(), j.PartSize)
+		return nil
 	}
 	j.Passed = s.task.Second
 	j.Spared = func(bytes int64) {
 		if s.retakes == 0 {
-			u.Totals.SparedBytes.Add(bytes)
+			u.book.count(s, counts{Spared: bytes})
 			s.task.Spare(bytes)
 		}
 	}
@@ -230,6 +229,15 @@ func (u *uploads) note(s *subtree, j *upload.Job, salt encryption.Salt) {
 		return s.leave.Load()
 	}
 	j.Aborted = func() { u.ended(s) }
+	if j.Upload != nil {
+		return j.Began(j.Upload.ID(), j.PartSize)
+	}
+	return nil
+}
+
+// isRefused reports whether an object was not stored because another one has its key.
+func isRefused(err error) bool {
+	return errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced)
 }
 
 // maxRetakes bounds how often the upload of one archive is taken up again in one run.
@@ -242,10 +250,13 @@ func (u *uploads) retake(s *subtree, j *upload.Job) {
 		if ctx.Err() != nil || s.retakes == maxRetakes || pipeline.IsFatal(reason) {
 			return false
 		}
-		for _, end := range []error{store.ErrExists, store.ErrReplaced, store.ErrTooLarge} {
-			if errors.Is(reason, end) {
-				return false
-			}
+		switch {
+		case errors.Is(reason, store.ErrTooLarge):
+			return false
+		case isRefused(reason):
+			again := s.hand != nil && s.refused == nil
+			s.refused = reason
+			return again
 		}
 		s.retakes++
 		u.tell(s, fmt.Sprintf("its upload failed and is taken up again: %v", reason))

@@ -74,7 +74,12 @@ func (u *uploads) claim(s *subtree) {
 		return
 	}
 	delete(u.begun, s.Key)
-	if !s.known.Recorded {
+	u.doubt(s)
+}
+
+// doubt has nothing be believed of an object that is not recorded, if an upload of it was begun.
+func (u *uploads) doubt(s *subtree) {
+	if s.begun != nil && !s.known.Recorded {
 		s.doubted = s.known.Replaced
 		s.known = check.Known{Stored: s.known.Stored, Object: s.known.Object}
 	}
@@ -96,7 +101,7 @@ func (u *uploads) archive(ctx context.Context, s *subtree) (bool, error) {
 	if err == nil {
 		s.spool, s.list, s.record = file, file.Beside(), begun.Record
 		if err = sums.check(begun.Record); err == nil {
-			err = u.journal.listAgain(ctx, s)
+			err = u.listAgain(ctx, s)
 		}
 		if err != nil {
 			s.Drop(err)
@@ -152,20 +157,23 @@ func (u *uploads) abort(ctx context.Context, s *subtree) {
 	if s.begun == nil {
 		return
 	}
-	u.drop(ctx, s.Key, s.begun)
+	if u.drop(ctx, s.Key, s.begun) {
+		u.book.count(s, counts{Aborted: 1})
+	}
 	s.begun = nil
 }
 
-func (u *uploads) drop(ctx context.Context, key string, begun *state.Upload) {
+// drop aborts an upload that was begun, and reports whether that succeeded.
+func (u *uploads) drop(ctx context.Context, key string, begun *state.Upload) bool {
 	err := errors.Join(u.Store.AbortUpload(ctx, key, begun.ID), u.Spool.Drop(u.spoolName(key)))
 	if err != nil {
 		if ctx.Err() == nil {
 			u.sender.Warn(key, err)
 		}
-		return
+		return false
 	}
-	u.Totals.UploadsAborted.Add(1)
 	u.forget(key)
+	return true
 }
 
 // end aborts the uploads that no subtree of the tree claimed: what they were of is gone.
@@ -174,7 +182,9 @@ func (u *uploads) end(ctx context.Context) {
 	defer u.mu.Unlock()
 	for key, begun := range u.begun {
 		if slices.ContainsFunc(u.tree.KeySpace(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			u.drop(ctx, key, begun)
+			if u.drop(ctx, key, begun) {
+				u.Totals.UploadsAborted.Add(1)
+			}
 			delete(u.begun, key)
 		}
 	}
@@ -182,5 +192,5 @@ func (u *uploads) end(ctx context.Context) {
 
 // tell warns that an upload that was begun is not gone on with.
 func (u *uploads) tell(s *subtree, why string) {
-	u.Report.Event(report.Event{Kind: report.Warning, Problem: report.ProblemUpload, Path: s.String(), Key: s.Key, Text: why})
+	u.book.tell(s, report.Event{Kind: report.Warning, Problem: report.ProblemUpload, Path: s.String(), Key: s.Key, Text: why})
 }

@@ -13,6 +13,7 @@ type Handle struct {
 	job    *Job
 	halted atomic.Bool
 	waits  func() *report.Waits
+	merge  func(*report.Progress)
 	finish func(end error, s *report.Summary) error
 }
 
@@ -29,8 +30,21 @@ func (h *Handle) Stop() {
 	h.job.Run.Stop()
 }
 
+// Merge has Progress tell also what merge adds to it: what other hosts do. It is called before others use
+// the handle.
+func (h *Handle) Merge(merge func(*report.Progress)) { h.merge = merge }
+
 // Progress may be called at any time.
 func (h *Handle) Progress() report.Progress {
+	p := h.Own()
+	if h.merge != nil {
+		h.merge(&p)
+	}
+	return p
+}
+
+// Own is the Progress of this process alone.
+func (h *Handle) Own() report.Progress {
 	j := h.job
 	p := report.Progress{
 		Elapsed: time.Since(j.Started), Stages: j.Run.Counters(),

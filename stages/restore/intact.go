@@ -57,14 +57,15 @@ func (a *item) dir() string {
 	return a.place()
 }
 
-// halves are the files, by their paths in the catalogue, of which the archive has only a part, where
-// another run may have all: in its place, a part would pass for the file, since it has its size and time.
-func (a *item) halves() map[string]bool {
-	if a.Line.Better == "" {
+// halvesOf are the files, by their paths in the catalogue, of which the archive of a line has only a part,
+// where another run may have all: in its place, a part would pass for the file, since it has its size and
+// time.
+func halvesOf(line *catalogue.Subtree) map[string]bool {
+	if line.Better == "" {
 		return nil
 	}
 	halves := map[string]bool{}
-	for _, path := range a.Line.Truncated() {
+	for _, path := range line.Truncated() {
 		halves[key.Clean(path)] = true
 	}
 	return halves
@@ -72,7 +73,7 @@ func (a *item) halves() map[string]bool {
 
 // selected decides which entries of an archive are restored, by their names in the tar; nil is all.
 func (r *restore) selected(a *item) func(name string, dir bool) bool {
-	all, halves := r.options.Picks == nil || r.options.Picks.Has(a.Line.Path), a.halves()
+	all, halves := r.options.Picks == nil || r.options.Picks.Has(a.Line.Path), a.halves
 	if all && len(a.newer) == 0 && len(halves) == 0 {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -17,11 +18,21 @@ import (
 	"firn/stages/store"
 )
 
-// flow is the restore: an archive flows from one line to the next.
+// flow is the restore: an archive flows from one line to the next. On many hosts, each worker does what
+// follows lookup; see lead.go and work.go.
 func (r *restore) flow() {
-	found := pipeline.Source(r.stages.find, r.rounds)                  // archives that may hold what is picked; repeatedly while some thaw
-	missing := pipeline.Map(r.stages.compare, found, r.compare)        // not those that are in place already
-	ready := pipeline.Map(r.stages.lookup, missing, r.look)            // can it be verified and read? request thaws
+	found := pipeline.Source(r.stages.find, r.rounds)           // archives that may hold what is picked; repeatedly while some thaw
+	missing := pipeline.Map(r.stages.compare, found, r.compare) // not those that are in place already
+	ready := pipeline.Map(r.stages.lookup, missing, r.look)     // can it be verified and read? request thaws
+	if r.lead != nil {
+		r.lead.handOut(ready)
+		return
+	}
+	r.bring(ready)
+}
+
+// bring restores archives that can be read.
+func (r *restore) bring(ready <-chan *item) {
 	fetched := pipeline.Map(r.stages.decrypt, ready, r.fetch)          // ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
 	written := pipeline.Map(r.stages.extract, fetched, r.extract)      // decompress ▸ write below the target
 	pipeline.SinkBatch(r.stages.settle, written, settleMost, r.settle) // sync, then give files their names
@@ -41,6 +52,10 @@ type item struct {
 	doubtful bool            // no run lists it, and a longer prefix whose catalogue can't be read may
 	cold     cold
 	planned  int64 // bytes of its object, as they were counted when it was found
+
+	halves map[string]bool // see halvesOf
+	held   *held           // of a worker of many hosts
+	again  bool            // it was looked at again, because it changed while a worker read it
 }
 
 // rounds emits the archives that are to be restored, then again those that thaw, until none is
@@ -209,20 +224,37 @@ func (r *restore) ask(ctx context.Context, a *item) error {
 // fetch writes the archive to the spool and verifies it.
 func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	a.Task = r.Works.Begin(a, report.StageFetch, a.Line.Bytes, a.planned, a.Line.TarSize)
-	err := prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
-		func(ctx context.Context) error { return r.ask(ctx, a) })
+	err := r.read(ctx, a)
 	if problem := prove.ProblemOf(err); problem != "" && problem != report.ProblemMissing {
 		err = fmt.Errorf("%w: %w; nothing of it was extracted", prove.ErrDamaged, err)
 	}
-	if again := r.thawer.Fetched(&a.cold, err); again != nil || err != nil {
-		if again == nil && r.options.Thaw.Wait {
-			r.Works.Looked(a.planned, a.Line.TarSize, true) // it thaws again
-		}
+	if fault := r.fetched(a, err); fault != nil || err != nil {
 		a.Drop(err)
-		return again
+		return fault
 	}
 	a.Task.Doing(report.StageSpool)
 	return emit(a)
+}
+
+// read has the prover bring the archive.
+func (r *restore) read(ctx context.Context, a *item) error {
+	if a.held != nil {
+		return r.worker.read(ctx, a)
+	}
+	return prove.Again(ctx, func(ctx context.Context) error { return r.prover.Bring(ctx, &a.Archive) },
+		func(ctx context.Context) error { return r.ask(ctx, a) })
+}
+
+// fetched ends the fetch of an archive, with its error. It returns the fault to report.
+func (r *restore) fetched(a *item, err error) error {
+	if a.held != nil {
+		return err
+	}
+	fault := r.thawer.Fetched(&a.cold, err)
+	if fault == nil && err != nil && r.options.Thaw.Wait {
+		r.Works.Looked(a.planned, a.Line.TarSize, true) // it thaws again
+	}
+	return fault
 }
 
 // written is an archive whose entries are below the target, but for the names of its last files; or,
@@ -230,7 +262,8 @@ func (r *restore) fetch(ctx context.Context, a *item, emit func(*item) error) er
 type written struct {
 	item   *item
 	result *extract.Result
-	whole  bool // it was extracted to its end
+	err    error // why it was not extracted to its end
+	took   time.Duration
 }
 
 // extract writes the archive's entries below the target.
@@ -244,21 +277,23 @@ func (r *restore) extract(ctx context.Context, a *item, emit func(written) error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tar.Close()) }()
 	full := func() error { return emit(written{item: a}) }
 	result, err := r.extractor.Extract(ctx, r.boundedTar(a, tar), a.dir(), r.selected(a), r.limitsOf(a), full)
-	sent := emit(written{a, result, err == nil})
+	err = errors.Join(err, tar.Close())
 	switch {
 	case errors.Is(err, extract.ErrOutside):
-		return prove.Damagef(report.ProblemEntries, "extracting %s: %w", a.Line.Key, err)
+		err = prove.Damagef(report.ProblemEntries, "extracting %s: %w", a.Line.Key, err)
 	case err != nil:
-		return fmt.Errorf("extracting %s: %w", a.Line.Key, err)
+		err = fmt.Errorf("extracting %s: %w", a.Line.Key, err)
 	}
-	return sent
+	return emit(written{item: a, result: result, err: err, took: a.Task.Took()})
 }
 
-// settle gives files their names once they are on the disk, and reports archives that are restored.
-func (r *restore) settle(_ context.Context, batch []written) error {
+// settle gives files their names once they are on the disk, and tells of the archives.
+func (r *restore) settle(ctx context.Context, batch []written) error {
+	if r.worker != nil {
+		return r.worker.settle(ctx, batch)
+	}
 	if err := r.extractor.Settle(); err != nil {
 		return err
 	}
@@ -266,19 +301,25 @@ func (r *restore) settle(_ context.Context, batch []written) error {
 		if w.result == nil {
 			continue
 		}
-		r.Totals.Entries.Add(w.result.Entries)
-		r.Totals.Files.Add(w.result.Files)
-		r.stages.settle.AddOut(w.result.Bytes)
-		if !w.whole {
-			continue
+		if r.tell(w); w.err != nil {
+			r.stages.extract.Fault(w.item, w.err)
 		}
-		if w.item.unlisted {
-			r.Report.Event(report.Event{Kind: report.NoCatalogue, Path: w.item.Line.Path, Key: w.item.Line.Key, Err: &StrayError{w.item.Line.Key}})
-		}
-		r.Report.Event(report.Event{
-			Kind: report.Restored, Path: w.item.Line.Path, Key: w.item.Line.Key, Source: w.result.Bytes, Stored: w.item.Object.Size,
-			Took: w.item.Task.Took(),
-		})
 	}
 	return nil
+}
+
+// tell counts what was written of an archive, and reports it if it is restored.
+func (r *restore) tell(w written) {
+	r.Totals.Entries.Add(w.result.Entries)
+	r.Totals.Files.Add(w.result.Files)
+	r.stages.settle.AddOut(w.result.Bytes)
+	if w.err != nil {
+		return
+	}
+	if w.item.unlisted {
+		r.Report.Event(report.Event{Kind: report.NoCatalogue, Path: w.item.Line.Path, Key: w.item.Line.Key, Err: &StrayError{w.item.Line.Key}})
+	}
+	r.Report.Event(report.Event{
+		Kind: report.Restored, Path: w.item.Line.Path, Key: w.item.Line.Key, Source: w.result.Bytes, Stored: w.item.Object.Size, Took: w.took,
+	})
 }

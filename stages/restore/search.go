@@ -201,7 +201,7 @@ func (s *search) offer(i int, line *catalogue.Subtree, fn func(*item) error) err
 			Line: *line, Record: line.Record(),
 			Object: store.Object{Key: line.Key, Version: line.Version, Size: line.ObjectSize, Class: line.Class},
 		},
-		run: &s.runs[i].Run, of: s.runs[i].Run.Path, newer: newer,
+		run: &s.runs[i].Run, of: s.runs[i].Run.Path, newer: newer, halves: halvesOf(line),
 	})
 }
 

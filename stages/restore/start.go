@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/pick"
 	"firn/stages/job"
 	"firn/stages/prove"
+	"firn/stages/service/hosts"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/stage/extract"
@@ -31,6 +33,9 @@ type Options struct {
 	Thaw      Thaw   // what to do with cold archives
 	Limits    Limits // of each archive
 	Workers   job.Workers
+	// Hosts leads a run for workers on any hosts, which see the target under some path; nil: this
+	// process does all. It needs a Target. The run gets an id of its own.
+	Hosts *hosts.Options
 }
 
 // restore is a restore under way.
@@ -41,7 +46,9 @@ type restore struct {
 	extractor *extract.Extractor
 	search    *search
 	shelf     *ledger.Shelf
-	thawer    *thawer
+	thawer    *thawer // nil in a worker
+	lead      *lead   // of many hosts; nil: this is none
+	worker    *worker // of a lead; nil: this is none
 
 	unprovenOnce, standsInOnce, besideOnce sync.Once
 
@@ -50,7 +57,7 @@ type restore struct {
 		done bool // the file was written
 	}
 
-	stages struct{ find, compare, lookup, fetch, decrypt, extract, settle *pipeline.Stage }
+	stages struct{ find, compare, lookup, publish, take, fetch, decrypt, extract, settle *pipeline.Stage }
 }
 
 // Start makes everything ready and starts the restore.
@@ -64,14 +71,28 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 		}
 		o.Picks = pick.Exact(o.File.Path)
 	}
+	if o.Hosts != nil {
+		h := *o.Hosts
+		h.Run = ledger.NewID(time.Now())
+		o.Hosts = &h
+	}
 	j, err := job.Open(o.Means, 0, 0)
 	if err != nil {
 		return nil, err
 	}
 	r := &restore{Job: j, options: o, shelf: j.Shelf(), thawer: newThawer(j, o.Thaw, o.DryRun)}
 	r.begin(ctx)
+	h := r.Handle(r.thawer.Waits, r.finish)
+	if o.Hosts != nil {
+		if err := r.takeLead(ctx, h); err != nil {
+			r.Run.Fail(err)
+			_ = r.Run.Wait()
+			j.Close()
+			return nil, err
+		}
+	}
 	r.flow()
-	return r.Handle(r.thawer.Waits, r.finish), nil
+	return h, nil
 }
 
 // begin adds the stages.
@@ -81,23 +102,42 @@ func (r *restore) begin(ctx context.Context) {
 	s.find = r.Run.Stage(report.StageFind, 1)
 	s.compare = r.Run.Stage(report.StageCompare, o.Workers.Read).TakesNew()
 	s.lookup = r.Asking(report.StageLookup).TakesNew()
-	s.fetch, s.decrypt = r.Reading(o.Workers)
-	s.extract = r.Run.Stage(report.StageExtract, o.Workers.Read)
-	s.settle = r.Run.Stage(report.StageSettle, 1)
+	extracts := extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: r.entry}
+	if o.Hosts == nil {
+		r.beginBringing()
+	} else {
+		s.publish = r.Run.Stage(report.StagePublish, 1).TakesNew()
+		s.settle = r.Run.Stage(report.StageRecord, 1)
+		extracts.Run = o.Hosts.Run
+	}
 	if !o.DryRun {
 		r.Works = report.NewWorks(report.StageFetch, report.StageExtract)
 	}
-	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
-	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Report: func(f extract.Fault) {
-		r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
-	}})
+	r.extractor = extract.New(extracts)
 	r.search = &search{Job: r.Job, picks: o.Picks, moment: o.Moment, expect: o.ExpectRun, event: r.Report.Event}
+}
+
+// beginBringing adds the stages of bring.
+func (r *restore) beginBringing() {
+	s, w := &r.stages, r.options.Workers
+	s.fetch, s.decrypt = r.Reading(w)
+	s.extract = r.Run.Stage(report.StageExtract, w.Read)
+	s.settle = r.Run.Stage(report.StageSettle, 1)
+	r.prover = prove.New(r.Job, s.fetch, s.decrypt)
+}
+
+// entry reports an entry that was not restored whole.
+func (r *restore) entry(f extract.Fault) {
+	r.Report.Event(report.Event{Kind: report.Entry, Path: f.Path, Err: f.Err})
 }
 
 // finish sets times and modes of directories, and reports what is left to thaw.
 func (r *restore) finish(end error, s *report.Summary) error {
 	s.DryRun = r.options.DryRun
 	r.thawer.Finish()
+	if r.lead != nil {
+		r.lead.end(end)
+	}
 	if err := r.extractor.Finish(); err != nil {
 		end = errors.Join(end, fmt.Errorf("finishing files and directories: %w", err))
 	}

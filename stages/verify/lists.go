@@ -31,7 +31,7 @@ type comparison struct {
 // withList calls fn with the list of an archive's entries; nil if there is none, or none that can
 // be read.
 func (v *verify) withList(ctx context.Context, a *item, fn func(*catalogue.ListReader) error) error {
-	if a.Line.List == nil || !v.listing.catalogue[a.Line.List.Pack] {
+	if !v.hasList(a) {
 		return fn(nil)
 	}
 	list, err := v.shelf.Open(ctx, *a.Line.List, a.Line.Owner())
@@ -46,8 +46,17 @@ func (v *verify) withList(ctx context.Context, a *item, fn func(*catalogue.ListR
 	return fn(nil)
 }
 
+// hasList reports whether there is a list of an archive's entries.
+func (v *verify) hasList(a *item) bool {
+	return a.Line.List != nil && (a.held != nil || v.listing.catalogue[a.Line.List.Pack])
+}
+
 // notCompared reports an archive that is read without its list; readPack reports the pack.
 func (v *verify) notCompared(a *item, err error) {
+	if a.held != nil {
+		a.held.notCompared = err.Error()
+		return
+	}
 	v.Report.Event(report.Event{Kind: report.Notice, Path: a.Line.Path, Key: a.Line.Key, Text: "its entries are not compared, because the list of them can't be read", Err: err})
 }
 

@@ -9,6 +9,7 @@ import (
 	"firn/stages/format/pick"
 	"firn/stages/job"
 	"firn/stages/prove"
+	"firn/stages/service/hosts"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
@@ -40,6 +41,8 @@ type Options struct {
 	Reread  bool
 	Workers job.Workers
 	State   *state.DB // of the cache path: what is read and proven is no longer adopted there; may be nil
+	// Hosts leads the run for workers on any hosts, at the level ReadData; nil: this process does all.
+	Hosts *hosts.Options
 }
 
 // verify is a verification under way.
@@ -55,9 +58,12 @@ type verify struct {
 	reported sync.Map        // keys of the objects of the catalogue that damaged has reported
 	losses   losses
 
+	lead   *lead   // of many hosts; nil: this is none
+	worker *worker // of a lead; nil: this is none
+
 	unfinishedOnce, standsInOnce sync.Once
 
-	stages struct{ find, lookup, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
+	stages struct{ find, lookup, publish, record, take, fetch, decrypt, walk, catalogue, lists *pipeline.Stage }
 }
 
 // Start makes everything ready and starts the verification.
@@ -74,30 +80,53 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 	v := &verify{Job: j, options: o, shelf: j.Shelf(), packs: make(chan []*listsOf, 1)}
 	v.losses.byPath = map[string][]loss{}
 	v.begin(ctx)
-	v.flow()
-	return v.Handle(nil, func(end error, _ *report.Summary) error {
+	h := v.Handle(nil, func(end error, _ *report.Summary) error {
+		if v.lead != nil {
+			v.lead.End(end)
+		}
 		if end == nil {
 			end = v.findOlder(ctx)
 		}
 		v.shelf.Close()
 		v.tellAdopted()
 		return end
-	}), nil
+	})
+	if o.Hosts != nil {
+		if err := v.takeLead(ctx, h); err != nil {
+			v.Run.Fail(err)
+			_ = v.Run.Wait()
+			j.Close()
+			return nil, err
+		}
+	}
+	v.flow()
+	return h, nil
 }
 
 // begin adds the stages.
 func (v *verify) begin(ctx context.Context) {
 	v.Begin(ctx, v.fault)
-	s, w := &v.stages, v.options.Workers
+	s := &v.stages
 	s.find = v.Run.Stage(report.StageFind, 1)
 	s.lookup = v.Asking(report.StageLookup).TakesNew()
-	s.fetch, s.decrypt = v.Reading(w)
-	s.walk = v.Run.Stage(report.StageWalk, w.Read)
+	if v.options.Hosts == nil {
+		v.beginReading()
+	} else {
+		s.publish = v.Run.Stage(report.StagePublish, 1).TakesNew()
+		s.record = v.Run.Stage(report.StageRecord, 1)
+	}
 	s.catalogue = v.Run.Stage(report.StageCatalogue, 1)
 	s.lists = v.Run.Stage(report.StageLists, 1).TakesNew()
 	if v.options.Level == ReadData {
 		v.Works = report.NewWorks(report.StageFetch, report.StageWalk)
 	}
+}
+
+// beginReading adds the stages of read.
+func (v *verify) beginReading() {
+	s, w := &v.stages, v.options.Workers
+	s.fetch, s.decrypt = v.Reading(w)
+	s.walk = v.Run.Stage(report.StageWalk, w.Read)
 	v.prover = prove.New(v.Job, s.fetch, s.decrypt)
 }
 

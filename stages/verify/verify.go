@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -15,14 +16,23 @@ import (
 )
 
 // flow is the verification: an archive flows from one line to the next, with what a run says of it
-// and what the store says.
+// and what the store says. On many hosts, workers read the contents; see lead.go and work.go.
 func (v *verify) flow() {
-	found := pipeline.Source(v.stages.find, v.find)             // archives of the runs, and one listing of the store
-	present := pipeline.Map(v.stages.lookup, found, v.look)     // compare size, tag, version, class, metadata
-	fetched := pipeline.Map(v.stages.decrypt, present, v.fetch) // where contents are read: ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
+	found := pipeline.Source(v.stages.find, v.find)         // archives of the runs, and one listing of the store
+	present := pipeline.Map(v.stages.lookup, found, v.look) // compare size, tag, version, class, metadata
+	if v.lead != nil {
+		v.lead.handOut(present)
+	} else {
+		v.read(present)
+	}
+	packs := pipeline.Source(v.stages.catalogue, v.packsOf) // the packs of their lists, once all are known
+	pipeline.Sink(v.stages.lists, packs, v.readPack)        // verify and read each, and look for those lists
+}
+
+// read reads the contents of archives.
+func (v *verify) read(present <-chan *item) {
+	fetched := pipeline.Map(v.stages.decrypt, present, v.fetch) // ranges ▸ decrypt ▸ spool, then verify MD5 and HMAC
 	pipeline.Sink(v.stages.walk, fetched, v.walk)               // decompress ▸ walk the tar, compare with the list of its entries
-	packs := pipeline.Source(v.stages.catalogue, v.packsOf)     // the packs of those lists, once all are known
-	pipeline.Sink(v.stages.lists, packs, v.readPack)            // verify and read each, and look for those lists
 }
 
 // An item is an archive on its way through a verification.
@@ -38,6 +48,10 @@ type item struct {
 	unfinished bool  // see isOfUnfinishedRun
 	wrong      error // it is not what its run stored; its current content is read all the same
 	unproven   error // why its record proves nothing
+
+	took  time.Duration // on another host
+	again bool          // it was looked at again, because it changed while a worker read it
+	held  *held         // of a worker of many hosts
 }
 
 // look compares an object with its run's line. Those whose content is read pass.
@@ -110,8 +124,11 @@ func (v *verify) ask(ctx context.Context, a *item) (err error) {
 func (v *verify) fetch(ctx context.Context, a *item, emit func(*item) error) error {
 	a.fetched = true
 	a.Task = v.Works.Begin(a, report.StageFetch, a.Line.Bytes, a.size, a.Line.TarSize)
-	err := prove.Again(ctx, func(ctx context.Context) error { return v.prover.Bring(ctx, &a.Archive) },
-		func(ctx context.Context) error { return v.ask(ctx, a) })
+	bring := func(ctx context.Context) error { return v.prover.Bring(ctx, &a.Archive) }
+	if a.held != nil {
+		return v.worker.fetch(ctx, a, bring, emit)
+	}
+	err := prove.Again(ctx, bring, func(ctx context.Context) error { return v.ask(ctx, a) })
 	switch {
 	case errors.Is(err, store.ErrCold): // its thawed copy has expired, or a cold object has taken its place
 		a.Drop(err)
@@ -135,7 +152,7 @@ func (v *verify) notRead(a *item) {
 func (v *verify) walk(ctx context.Context, a *item) error {
 	defer a.Drop(nil)
 	a.Task.Doing(report.StageWalk)
-	if err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
+	err := v.withList(ctx, a, func(list *catalogue.ListReader) error {
 		c := &comparison{list: list}
 		if err := v.prover.Walk(ctx, &a.Archive, c.member); err != nil {
 			return err
@@ -145,16 +162,25 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 			v.notCompared(a, c.unread)
 		}
 		return err
-	}); err != nil {
+	})
+	switch {
+	case err != nil:
 		return err
+	case a.held != nil:
+		return v.worker.answer(ctx, a, nil)
 	}
+	v.wasRead(a)
+	return nil
+}
+
+// wasRead reports an archive that was read to its end.
+func (v *verify) wasRead(a *item) {
 	if a.unproven == nil {
 		v.Totals.Checks.Read.Add(1)
 		v.Totals.Checks.ReadBytes.Add(a.Object.Size)
 		a.proven = true
 	}
 	v.settleSound(a, report.Verified)
-	return nil
 }
 
 // settleSound reports an archive that passed its checks: as kind, unless it is not that of its run,
@@ -183,6 +209,6 @@ func (v *verify) settle(a *item, kind report.Kind, err error) {
 	}
 	v.Report.Event(report.Event{
 		Kind: kind, Path: a.Line.Path, Key: a.Line.Key, Err: err, Problem: prove.ProblemOf(err),
-		Stored: a.size, Source: a.Line.Bytes, Took: a.Task.Took(),
+		Stored: a.size, Source: a.Line.Bytes, Took: max(a.took, a.Task.Took()),
 	})
 }

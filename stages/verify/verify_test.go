@@ -111,8 +111,13 @@ func TestVerifyNamesDamage(t *testing.T) {
 				{"default", level(verify.Default), c.asked},
 				{"default on a directory", func(v *verify.Options) { v.Level, v.Reread = verify.Default, true }, c.reread},
 				{"read-data", level(verify.ReadData), c.read},
+				{"read-data on many hosts", nil, c.read},
 			} {
-				o := r.Verify(l.change)
+				verified := r.Verify
+				if l.change == nil {
+					l.change, verified = level(verify.ReadData), r.NewCrew(2).Verify
+				}
+				o := verified(l.change)
 				got := o.Problems()
 				if l.want == "" && len(got) == 0 {
 					continue

@@ -38,7 +38,7 @@ func (c *Case) limits(items []item) []Limit {
 		entries += it.entries
 		work += r.work(it)
 		objects += r.object(it)
-		writes += r.writes(r.object(it))
+		writes += r.writes(r.object(it), r.object(it))
 	}
 	packs := math.Ceil(float64(len(items)) / float64(max(1, c.Policy.Pack)))
 	all := []Limit{

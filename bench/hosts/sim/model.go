@@ -132,12 +132,19 @@ func (c *Case) items() (all []item, order []int32) {
 // object is how many bytes an item's object has.
 func (r *Rates) object(it *item) float64 { return it.bytes / r.Ratio }
 
-// writes is how many requests an upload of so many bytes takes: one, or a beginning, parts and an end.
-func (r *Rates) writes(bytes float64) float64 {
-	if bytes <= r.PartSize {
+// mostParts is how many parts an object has at most.
+const mostParts = 10_000
+
+// part is the size of the parts of an object.
+func (r *Rates) part(object float64) float64 { return max(r.PartSize, object/mostParts) }
+
+// writes is how many requests it takes to send so many bytes of an object: one, or a beginning, parts
+// and an end.
+func (r *Rates) writes(bytes, object float64) float64 {
+	if object <= r.PartSize {
 		return 1
 	}
-	return 2 + math.Ceil(bytes/r.PartSize)
+	return 2 + math.Ceil(bytes/r.part(object))
 }
 
 // work is the CPU time of an item on a host.

@@ -227,7 +227,7 @@ func (s *simulation) send(e *event) {
 		if r.object(it) > r.PartSize {
 			rounds = 3
 		}
-		at = s.bucket.serve(at, r.writes(bytes)/r.Writes) + rounds*r.Latency
+		at = s.bucket.serve(at, r.writes(bytes, r.object(it))/r.Writes) + rounds*r.Latency
 		it.until = max(h.link.serve(at, bytes/r.Link), at+bytes/r.Encrypt)
 		it.from = it.until - max(bytes/r.Link, bytes/r.Encrypt)
 		at = it.until
@@ -313,8 +313,9 @@ func (s *simulation) leave(it *item, now float64) {
 	}
 	bytes := s.toSend(it) * min(1, (now-it.from)/(it.until-it.from))
 	kept := 0.0
-	if s.Rates.object(it) > s.Rates.PartSize {
-		kept = math.Floor(bytes/s.Rates.PartSize) * s.Rates.PartSize
+	if object := s.Rates.object(it); object > s.Rates.PartSize {
+		part := s.Rates.part(object)
+		kept = math.Floor(bytes/part) * part
 	}
 	it.sent += kept
 	s.result.Sent += bytes

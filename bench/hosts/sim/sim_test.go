@@ -150,7 +150,7 @@ func TestOneFailure(t *testing.T) {
 	for c.Seed = range 200 {
 		c.Failures = Failures{Mean: 2000, Restart: 1}
 		r := run(t, c)
-		if most := calm + float64(r.Lost)*(c.Policy.Lease+c.Failures.Restart+1); r.Failed == 0 && (r.Seconds > most || r.Wasted > float64(r.Lost)*c.Rates.PartSize) {
+		if most := calm + float64(r.Lost)*(c.Policy.Lease+c.Failures.Restart+1); r.Failed == 0 && (r.Seconds > most || r.Wasted > float64(r.Lost)*c.Rates.part(c.Load.Bytes)) {
 			t.Errorf("seed %d: %d failures, %.1f s and %.0f bytes for nothing, calm %.1f s", c.Seed, r.Lost, r.Seconds, r.Wasted, calm)
 		}
 	}

@@ -71,7 +71,7 @@ func variableError(variable, value string, flag *pflag.Flag, err error) error {
 // another one, which it would contradict.
 func isReplaced(name string, given map[string]bool) bool {
 	for _, pair := range [][2]string{
-		{"keyfile", "keyfile-command"}, {"run", "at"}, {"run", "all-runs"}, {"at", "all-runs"},
+		{"keyfile", "keyfile-command"}, {"queue", "serve-queue"}, {"queue-token-file", "queue-creds"}, {"run", "at"}, {"run", "all-runs"}, {"at", "all-runs"},
 		{"quiet", "json"}, {"quiet", "verbose"}, {"quick", "read-data"}, {"quick", "read-data-subset"},
 	} {
 		if pair[0] == name && given[pair[1]] || pair[1] == name && given[pair[0]] {

@@ -27,6 +27,8 @@ type Queue struct {
 
 	// Client: the queue is joined, and not led.
 	Client bool
+	// Set are all flags of the command, after Validate.
+	Set *pflag.FlagSet
 
 	servers   string
 	plaintext bool
@@ -85,6 +87,7 @@ const (
 )
 
 func (q *Queue) Validate(f *pflag.FlagSet) error {
+	q.Set = f
 	for _, name := range []string{"queue", "serve-queue", "queue-token-file", "queue-creds", "queue-ca", "queue-cert", "queue-cert-key"} {
 		if f.Changed(name) {
 			if err := Require(f, name); err != nil {

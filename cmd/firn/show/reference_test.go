@@ -18,7 +18,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares the last chapter of docs/reference/json.md with the code. The rest of it
 // belongs to package ui.
 func TestReference(t *testing.T) {
-	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan and bench\n"
+	const path, title = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan, bench and status\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// objects are the kinds of objects that list, find, diff, doctor, plan and bench print with --json.
+// objects are the kinds of objects that list, find, diff, doctor, plan, bench and status print with --json.
 func objects() []struct {
 	kind, meaning string
 	value         any
@@ -54,9 +54,17 @@ func objects() []struct {
 		{"finding", "doctor: what was looked at", jsonFinding{}},
 		{"plan", "plan, and backup --dry-run at its end: what a backup comes to", jsonPlan{}},
 		{"bench", "bench: what was measured and what follows from it; all rates are bytes of tars a second, unless it says otherwise", jsonBench{}},
+		{"status", "status: how a run on many hosts gets on", jsonStatus{}},
+		{"queue", "status: what is seen of a queue without the key file, or without a coordinator", jsonGlimpse{}},
 		{"fault", "something could not be read", jsonFault{}},
 		{"notice", "information; nothing is wrong", jsonMessage{}},
 		{"warning", "something to look at", jsonMessage{}},
+		{"", "each of `hosts` of status", jsonHost{}},
+		{"", "each of `now`", jsonWork{}},
+		{"", "each of `trouble`", jsonTrouble{}},
+		{"", "each of `tries`", jsonTry{}},
+		{"", "`kept`", jsonKept{}},
+		{"", "`queue` of status", jsonQueueCount{}},
 		{"", "each of `faults` and `cut_faults`", catalogue.Fault{}},
 		{"", "`list`", catalogue.Place{}},
 		{"", "each of `depths`", jsonDepth{}},
@@ -177,6 +185,17 @@ func meanings() map[string]string {
 		"change": "what is changed; empty for nothing", "faster": "by how much the figure is higher; 0.1 is 10 %", "hours": "hours that the backup takes", "each of `cases` stored": "bytes that are stored",
 		"unit": "`bytes/s`, `entries/s` or `ratio`", "then": "the figure of `--compare`", "now": "the figure of this run", "apart": "true if they differ by more than their spread",
 
+		"operation": "`backup`, `restore` or `verify`", "status host": "the coordinator's", "phase": "`finding` (more may be found), `working`, `stopping` or `over`", "began": "when it began", "status seconds": "since then",
+		"status found": "archives to look at, so far", "found_bytes": "bytes of them, to be read", "scan_complete": "whether that is all", "status done": "archives that are done with: saved, skipped or failed", "done_bytes": "bytes of them", "status failed": "of them those that failed",
+		"open": "archives that were handed out, and are not done with", "left_seconds": "how long all will still take; missing if that is not known", "status limit": "the stage with the most left to do", "status hosts": "the workers", "trouble": "archives that failed, or that were handed out more than once: the last ones",
+		"kept": "what the queue keeps", "status queue": "what became of the work that was shared",
+		"in_work": "archives that it holds", "each of `hosts` of status now": "the largest of them", "each of `hosts` of status read_bytes": "bytes of files that it has read", "moved_bytes": "bytes of objects that have left it for the store, or come from it", "read_bytes_per_second": "how fast it reads, lately", "moved_bytes_per_second": "how fast these move, lately",
+		"each of `hosts` of status name": "name of the host, with the number of the worker's process", "each of `hosts` of status done": "archives that it is done with", "each of `hosts` of status failed": "of them those that failed", "silent_seconds": "since it was heard last", "spool_bytes": "bytes in its cache path", "spool_limit_bytes": "their limit",
+		"each of `now` stage": "the stage that it is in", "source_bytes": "bytes of its files", "stage_bytes": "bytes that have gone through that stage", "stage_total_bytes": "of how many; missing if that is not known",
+		"each of `trouble` hosts": "that had it", "tries": "what they said", "each of `trouble` open": "whether it is not done with", "each of `trouble` error": "why it failed for good", "each of `tries` host": "the host", "each of `tries` why": "what it said; missing if it was not heard of again",
+		"waiting": "archives that no worker holds", "held": "archives that one holds", "answers": "answers that the coordinator has not taken",
+		"joined": "workers that have joined, in all", "retried": "archives that were handed out more than once", "twice": "archives that were done more than once; the first answer counts", "returned": "times that a worker handed one back that it had not begun", "stale": "messages of other runs", "offered_again": "archives that the queue had lost, and that were offered again", "forged": "messages that nobody with the key file has sent", "exhausted": "archives that no host ended",
+
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}
 }
@@ -188,7 +207,7 @@ func reference(t *testing.T) string {
 	used := map[string]bool{}
 	var b strings.Builder
 	b.WriteString(`
-With ` + "`--json`" + `, list, find, diff, doctor, plan and bench print one JSON object a line on standard output.
+With ` + "`--json`" + `, list, find, diff, doctor, plan, bench and status print one JSON object a line on standard output.
 Its ` + "`kind`" + ` says what it is.
 Times are RFC 3339 in UTC, sizes are bytes.
 A field that is empty or 0 may be missing.

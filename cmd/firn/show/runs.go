@@ -58,14 +58,23 @@ var spare = []string{"<DEPTH", "<UNCHANGED", "HOST", "<FAILED", "<SUBTREES", "ST
 
 // fit aligns rows, and leaves out columns until they fit into the width. --long has all of them.
 func (p *Printer) fit(rows [][]string, runs []catalogue.Run) []string {
-	failed := slices.ContainsFunc(runs, func(r catalogue.Run) bool { return r.Failed > 0 })
+	dispensable := spare
+	if slices.ContainsFunc(runs, func(r catalogue.Run) bool { return r.Failed > 0 }) {
+		dispensable = slices.DeleteFunc(slices.Clone(spare), func(head string) bool { return head == "<FAILED" })
+	}
+	return p.squeeze(rows, dispensable...)
+}
+
+// squeeze aligns rows, the first of which has the heads, and leaves out columns until they fit into the
+// width, the first of spare first.
+func (p *Printer) squeeze(rows [][]string, spare ...string) []string {
 	lines := aligned(rows)
 	for _, head := range spare {
 		if p.o.Width == 0 || len(rows) == 0 || !slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > p.o.Width }) {
 			break
 		}
 		at := slices.Index(rows[0], head)
-		if at < 0 || head == "<FAILED" && failed {
+		if at < 0 {
 			continue
 		}
 		for i := range rows {

@@ -10,6 +10,7 @@ import (
 
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
+	"firn/stages/service/hosts"
 	"firn/stages/service/report"
 )
 
@@ -134,6 +135,55 @@ func TestFits(t *testing.T) {
 			if all := strings.Contains(text, "DEPTH") && strings.Contains(text, "backup.example.org") && strings.Contains(text, "ENTRIES"); all != (width == 0) {
 				t.Errorf("all columns: %v\n%s", all, text)
 			}
+		}
+	}
+}
+
+// TestStatus: who does what, what is left and what failed how often, on any width.
+func TestStatus(t *testing.T) {
+	s := hosts.Status{
+		Run: "20261129T163400Z-ab", Operation: "backup", Firn: "1.2", Host: "head", Phase: hosts.PhaseWorking, Elapsed: 2 * time.Hour,
+		Found: 14220, FoundBytes: 20 << 40, All: true, Done: 12852, DoneBytes: 8 << 40, Failed: 1, Open: 52, Left: 3 * time.Hour, Limit: "upload",
+		Hosts: []report.Host{
+			{Name: "node-1:17", Work: 12, Done: 900, ReadRate: 212 << 20, SentRate: 98 << 20, Spool: 3 << 30, Silent: time.Second, Now: []report.Work{{Path: "/srv/data/lab/run7", Doing: report.StageUpload, Source: 1 << 30, Done: 41, Total: 100}}},
+			{Name: "node-2:18\x1b[2J"},
+		},
+		Trouble: []hosts.Trouble{
+			{Name: "/srv/data/a", Hosts: []string{"node-1:17"}, Failed: "tried 5 times, on node-1:17: none of them ended it"},
+			{Name: "/srv/data/b", Hosts: []string{"node-2:18", "node-1:17"}, Tries: []hosts.Try{{Host: "node-2:18"}, {Host: "node-1:17", Why: "reading it: input/output error"}}, Open: true},
+			{Name: "/srv/data/c\n", Hosts: []string{"node-1:17"}},
+		},
+		Kept: hosts.Kept{Waiting: 40, Held: 12, Answers: 1}, Counts: hosts.Counts{Hosts: 3, Retried: 2, Twice: 1, Forged: 4},
+	}
+	for _, test := range []struct {
+		o    Options
+		want []string
+		not  string
+	}{
+		{Options{}, []string{
+			"firn backup on head: working for 2 h 00 min", "run      20261129T163400Z-ab", "found    14,220 archives, 20.0 TiB", "done     12,852 archives, 8.00 TiB; 1 failed", "queue    40 archives waiting, 12 in work, 1 answer on the way",
+			"hosts    3 workers joined, 2 archives handed out again, 1 archive done twice, 4 forged messages", "left     3 h 00 min, limited by upload",
+			"HOST", "node-1:17", "/srv/data/lab/run7, 41 % sent", `"node-2:18\x1b[2J"`,
+			"failed: /srv/data/a: tried 5 times, on node-1:17: none of them ended it", "again: /srv/data/b; node-2:18: it was not heard of again; node-1:17: reading it: input/output error", `done at last: "/srv/data/c\n"; on node-1:17`,
+		}, "\x1b"},
+		{Options{Width: 60}, []string{"HOST", "MOVED/S"}, "SPOOL"},
+		{Options{Quiet: true}, []string{"node-1:17"}, "HOST"},
+		{Options{JSON: true}, []string{`"kind":"status"`, `"left_seconds":10800`, `"stage":"upload"`, `"joined":3`, `"waiting":40`, `"name":"node-2:18\u001b[2J"`}, "\x1b"},
+	} {
+		var out strings.Builder
+		test.o.Stdout = &out
+		p := New(test.o)
+		p.Status(s)
+		if err := p.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%+v: not %q in\n%s", test.o, want, out.String())
+			}
+		}
+		if strings.Contains(out.String(), test.not) {
+			t.Errorf("%+v: %q in\n%s", test.o, test.not, out.String())
 		}
 	}
 }

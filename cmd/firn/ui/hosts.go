@@ -121,7 +121,7 @@ func hostTroubles(h report.Host, root string) (fields []field) {
 	}
 	if len(h.Now) > 0 {
 		w := h.Now[0]
-		fields = append(fields, field{texts: []string{Quote(below(root, w.Path)) + ", " + doing(w)}, rank: 6})
+		fields = append(fields, field{texts: []string{Quote(below(root, w.Path)) + ", " + Doing(w)}, rank: 6})
 	}
 	return fields
 }

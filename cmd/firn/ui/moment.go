@@ -191,8 +191,8 @@ func below(root, path string) string {
 	return path
 }
 
-// doing is what becomes of a work.
-func doing(w report.Work) string {
+// Doing says what becomes of a work.
+func Doing(w report.Work) string {
 	words, ok := doings[w.Doing]
 	switch {
 	case !ok:

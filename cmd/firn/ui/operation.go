@@ -15,7 +15,9 @@ type Operation struct {
 	Leaving  string // what it does with what is in flight after the second one
 	// Brief: there is no progress, no soft stop, and no summary of what is complete.
 	Brief bool
-	Task  Task // what the run is called on the screen
+	// Part: it does a part of a run, and what the run lacks is told by the whole.
+	Part bool
+	Task Task // what the run is called on the screen
 	// Advice says what makes a run faster that a stage was the limit of, "" if nothing is known; nil:
 	// there is none.
 	Advice func(stage string) string

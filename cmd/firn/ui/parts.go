@@ -201,7 +201,7 @@ func used(what string, used, limit int64) string {
 var inWork = part{rows: func(m *moment, o *Options) []screenRow {
 	r := screenRow{label: "now", gap: " │ ", rank: 7}
 	for i, w := range m.p.Now {
-		f := field{rank: i, stays: i == 0, name: Quote(below(o.Operation.Task.From, w.Path)), after: ", " + doing(w)}
+		f := field{rank: i, stays: i == 0, name: Quote(below(o.Operation.Task.From, w.Path)), after: ", " + Doing(w)}
 		size := ""
 		if w.Source > 0 {
 			size = " " + Bytes(w.Source)

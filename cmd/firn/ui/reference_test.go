@@ -20,7 +20,7 @@ func init() { flag.Bool("update", false, "write the reference anew") }
 // TestReference compares docs/reference/json.md with the code; go generate ./cmd/firn writes it. Its last
 // chapter belongs to package show.
 func TestReference(t *testing.T) {
-	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan and bench\n"
+	const path, last = "../../../docs/reference/json.md", "\n# JSON of list, find, diff, doctor, plan, bench and status\n"
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

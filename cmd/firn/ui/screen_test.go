@@ -128,8 +128,19 @@ func scenes() map[string]scene {
 	alone := upload()
 	alone.p.Queue = new(report.Queue)
 
+	helping := Worker("backup")
+	helping.Task = saving().Task
+	work := upload()
+	work.t = new(report.Totals)
+	work.t.DoneSubtrees.Store(1507)
+	for i := range work.out.Flows {
+		work.out.Flows[i].Total, work.out.Flows[i].Share = 0, -1
+	}
+	work.out.Left, work.out.Limit = -1, ""
+
 	return map[string]scene{
-		"hosts": {saving(), many}, "nobody": {saving(), alone},
+		"worker": {helping, work},
+		"hosts":  {saving(), many}, "nobody": {saving(), alone},
 		"first": {saving(), first}, "nightly": {saving(), nightly}, "upload": {saving(), upload()}, "outage": {saving(), outage},
 		"stop": {saving(), stop}, "thaw": {restoring, thaw}, "verify": {verifying, verify},
 	}
@@ -230,7 +241,7 @@ func TestLooks(t *testing.T) {
 			t.Errorf("%s: %q", name, plain[i:])
 		}
 		colored := strings.Join(s.on(look{color: true}).draw(s.m, 120, 24), "\n")
-		if !strings.Contains(colored, "\x1b[36m") && name != "verify" {
+		if !strings.Contains(colored, "\x1b[36m") && name != "verify" && name != "worker" {
 			t.Errorf("%s has no colors: %q", name, colored)
 		}
 	}

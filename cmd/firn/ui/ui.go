@@ -85,7 +85,7 @@ func New(o Options, t *report.Totals) Printer {
 	if o.JSON {
 		return newJSON(o, t)
 	}
-	terminal, file := isTerminal(o.Stderr), o.Stderr
+	terminal, file := IsTerminal(o.Stderr), o.Stderr
 	var q *queue
 	if _, is := file.(*os.File); is { // what is in memory takes all at once
 		q = &queue{w: file}

@@ -1,6 +1,8 @@
 package encryption
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -24,6 +26,7 @@ const (
 	macDomain     = "firn archive mac v1"
 	keyIDDomain   = "firn key id v1"
 	stateDomain   = "firn state mac v1"
+	queueDomain   = "firn queue v1"
 
 	// maxOtherSalts bounds the memory for key ids of other runs, for each passphrase, whatever a
 	// bucket's records say.
@@ -60,6 +63,7 @@ type derived struct {
 	id    string
 	mac   secret // the key of the MAC over archives
 	state secret // that of the MAC over entries of a state file
+	queue secret // what the keys of messages between hosts are made from
 }
 
 // others keeps what one passphrase gives at the salts of other runs.
@@ -111,8 +115,12 @@ func newDerived(p *Passphrase, salt [KeySaltSize]byte) (*derived, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}
+	queue, err := hkdf.Expand(sha256.New, master, queueDomain, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
 	id := keyIDVersion + "-" + hex.EncodeToString(salt[:]) + "-" + hex.EncodeToString(digest)
-	return &derived{pass: p, salt: salt, id: id, mac: keep(mac), state: keep(state)}, nil
+	return &derived{pass: p, salt: salt, id: id, mac: keep(mac), state: keep(state), queue: keep(queue)}, nil
 }
 
 // ID returns the key id, 67 characters of ASCII. It only reveals if a guessed passphrase is right.
@@ -209,6 +217,21 @@ func (k *Keys) MAC(objectKey string) hash.Hash {
 // StateMAC returns a hash that proves who wrote an entry of a state file. Not safe for concurrent
 // use.
 func (k *Keys) StateMAC() hash.Hash { return hmac.New(sha256.New, k.d.state()) }
+
+// Sealing returns AES-256-GCM for the messages of one run on many hosts, under a key of that run's own.
+// It makes a random nonce for each message, and writes it before the ciphertext: 2^32 messages of a run
+// may be sealed at most.
+func (k *Keys) Sealing(run string) (cipher.AEAD, error) {
+	key, err := hkdf.Expand(sha256.New, k.d.queue(), queueDomain+"\x00"+run, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the key of run %s: %w", run, err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the key of run %s: %w", run, err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
 
 // mac is an HMAC whose input starts with prefix, after a Reset too.
 type mac struct {

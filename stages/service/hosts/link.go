@@ -22,7 +22,8 @@ type Link interface {
 	Close() error
 
 	// Lead makes this link the coordinator's, and drops all items and answers that an earlier one left.
-	// ErrLed: another coordinator leads. It is called once, before Offer, Withdraw, Answers and Spent.
+	// ErrLed: another coordinator leads. It is called once, before Offer, Withdraw, Answers and Spent,
+	// which return a fatal ErrLed once another coordinator has taken the place of one that was silent.
 	Lead(ctx context.Context, lease time.Duration) error
 	// Offer keeps an item until it is done. It does not wait for room.
 	Offer(ctx context.Context, id string, body []byte) error
@@ -38,7 +39,8 @@ type Link interface {
 	// Answer keeps an answer for the coordinator, and returns once it is kept.
 	Answer(ctx context.Context, body []byte) error
 
-	// Tell tells the coordinator something that may be lost; Heard calls fn with it, one at a time.
+	// Tell tells the coordinator something that may be lost; Heard calls fn with it, one at a time. Here
+	// and below fn takes the place of the one that was set before.
 	Tell(body []byte) error
 	Heard(fn func(body []byte)) error
 	// Announce tells all workers something that may be lost; Announced calls fn with it, one at a time.
@@ -48,7 +50,8 @@ type Link interface {
 	Ask(ctx context.Context, body []byte) ([]byte, error)
 	Serve(fn func(body []byte) []byte) error
 
-	// Kept says what the queue keeps, also where no coordinator answers.
+	// Kept says what the queue keeps, also where no coordinator answers. What is passed on, and not
+	// acknowledged, is kept.
 	Kept(ctx context.Context) (Kept, error)
 }
 

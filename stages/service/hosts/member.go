@@ -1,7 +1,12 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"firn/pipeline"
@@ -9,76 +14,346 @@ import (
 	"firn/stages/service/report"
 )
 
+var (
+	// ErrOver: the run is over.
+	ErrOver = errors.New("the run is over")
+	// ErrOtherRun: the coordinator has begun another run. Join again.
+	ErrOtherRun = errors.New("the coordinator has begun another run")
+)
+
 // JoinOptions are those of a worker.
 type JoinOptions struct {
 	Link   Link
 	Keys   *encryption.Keys
-	Hello  Hello
-	Wait   time.Duration // how long it waits for a coordinator that does not answer
+	Hello  Hello         // Time zero: now
+	Room   int           // items that it can have in hand; fewer than one means one
+	Wait   time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
 	Report report.Reporter
 }
 
-// A Member is a worker of a run. Make one with Join. It is a pipeline.Taking of items that are opened
-// and verified; its leases are *Work.
-type Member struct{}
+// A Member is a worker of a run. Make one with Join, and end it with Leave. It is a pipeline.Taking of
+// items that are opened and verified; its leases are *Work.
+type Member struct {
+	o         JoinOptions
+	id        string
+	seal      *sealer
+	keys      *encryption.Keys
+	operation string
+	settings  []byte
 
-// Join asks the coordinator for work, and waits for one to answer. A *RefusedError says why the worker
-// must not work.
-func Join(ctx context.Context, o JoinOptions) (*Member, error) { panic("being built") }
+	ctx   context.Context
+	end   context.CancelCauseFunc
+	tasks sync.WaitGroup
+
+	doubted chan struct{} // a message of another run came
+	said    chan struct{} // the coordinator announced this run
+	moved   atomic.Int64  // signs of life of all works, as their keepers see them
+	forged  atomic.Int64
+
+	mu       sync.Mutex
+	works    map[*Work]struct{}
+	resting  int // of them
+	progress func() report.Progress
+	outage   func() bool
+	number   int64 // of what was told last
+}
 
 // A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
 type RefusedError struct{ Why string }
 
+// Error is why.
 func (e *RefusedError) Error() string { return e.Why }
 
+var _ pipeline.Taking = (*Member)(nil)
+
+// Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
+// error is a *RefusedError, which says why the worker must not work, ErrNobody, or ctx's cause.
+func Join(ctx context.Context, o JoinOptions) (*Member, error) {
+	for start, tries := time.Now(), 1; ; tries++ {
+		m, err := join(ctx, o)
+		var doubtful *doubtfulError
+		switch {
+		case err == nil:
+			m.start()
+			return m, nil
+		case errors.As(err, &doubtful):
+			if tries >= enoughTries {
+				return nil, doubtful.error
+			}
+		case !passes(err):
+			return nil, err
+		case time.Since(start) >= o.Wait:
+			if !errors.Is(err, ErrNobody) {
+				err = fmt.Errorf("%w: %w", ErrNobody, err)
+			}
+			return nil, err
+		}
+		select {
+		case <-time.After(announced):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// A doubtfulError is one that nothing proves: somebody else may have replied, who has no say.
+type doubtfulError struct{ error }
+
+func (e *doubtfulError) Unwrap() error { return e.error }
+
+// passes reports whether another try to join may do better: nobody replied yet, or one who has no say,
+// or a coordinator that another one followed in between.
+func passes(err error) bool {
+	return errors.Is(err, ErrNobody) || errors.Is(err, errForged) || errors.Is(err, errOtherRun) || errors.Is(err, ErrOtherRun)
+}
+
+// enoughTries is how often a coordinator is asked whose reply proves nothing.
+const enoughTries = 3
+
+// join asks once.
+func join(ctx context.Context, o JoinOptions) (*Member, error) {
+	seal, keys, err := seek(ctx, o.Link, o.Keys, o.Hello.Firn)
+	if other, is := errors.AsType[*encryption.OtherKeyError](err); is {
+		return nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}}
+	} else if err != nil {
+		return nil, err
+	}
+	m := &Member{
+		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{},
+		doubted: make(chan struct{}, 1), said: make(chan struct{}, 1),
+	}
+	m.o.Room = min(max(o.Room, 1), maxRoom)
+	hello := helloSaid{o.Hello, m.id}
+	hello.Time = cmp.Or(hello.Time, time.Now())
+	var welcome welcomeSaid
+	settings, err := seal.ask(ctx, o.Link, kindHello, hello, kindWelcome, &welcome)
+	switch {
+	case err != nil:
+		return nil, err
+	case welcome.Refused != "":
+		return nil, &RefusedError{welcome.Refused}
+	}
+	m.operation, m.settings = welcome.Operation, settings
+	m.ctx, m.end = context.WithCancelCause(ctx)
+	return m, nil
+}
+
+// find asks which run there is. Nothing proves the reply.
+func find(ctx context.Context, link Link) (h header, message []byte, err error) {
+	nonce := word()
+	message, err = link.Ask(ctx, header{Kind: kindSeek, Slot: nonce}.write())
+	if err != nil {
+		return h, nil, err
+	}
+	h, _, _, err = readHeader(message)
+	switch {
+	case errors.Is(err, errForged):
+		return h, nil, err
+	case err != nil:
+		return h, nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}}
+	case h.Kind != kindRun || h.Slot != nonce:
+		return h, nil, errForged
+	}
+	return h, message, nil
+}
+
+// seek asks which run there is, and makes the keys that it has. The salt is the coordinator's, so that
+// all hosts have one.
+func seek(ctx context.Context, link Link, keys *encryption.Keys, firn string) (*sealer, *encryption.Keys, error) {
+	h, message, err := find(ctx, link)
+	if err != nil {
+		return nil, nil, err
+	}
+	if keys, err = keys.ForID(h.KeyID); err != nil {
+		return nil, nil, err
+	}
+	seal, err := newSealer(keys, h.Run, firn)
+	if err == nil {
+		_, _, err = seal.open(kindRun, message, &struct{}{})
+	}
+	return seal, keys, err
+}
+
+// ask asks the coordinator, and reads its reply into v; it returns the body. The reply is to this
+// question: it has its nonce.
+func (s *sealer) ask(ctx context.Context, link Link, k kind, q any, replied kind, v any) ([]byte, error) {
+	nonce := word()
+	message, err := s.seal(k, nonce, q, nil)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := link.Ask(ctx, message)
+	if err != nil {
+		return nil, err
+	}
+	slot, body, err := s.open(replied, reply, v)
+	if errors.Is(err, errOtherRun) && s.proves(reply, nonce) {
+		return nil, ErrOtherRun
+	}
+	if err == nil && slot != nonce {
+		err = errForged
+	}
+	return body, err
+}
+
+// proves reports whether a reply to a question is of another run, of the same key file.
+func (s *sealer) proves(reply []byte, nonce string) bool {
+	h, _, _, err := readHeader(reply)
+	if err != nil {
+		return false
+	}
+	other, err := s.other(h)
+	if err != nil {
+		return false
+	}
+	slot, _, err := other.open(kindRun, reply, &struct{}{})
+	return err == nil && slot == nonce
+}
+
+// other is the sealer of another run, of the same key file.
+func (s *sealer) other(h header) (*sealer, error) {
+	keys, err := s.keys.ForID(h.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	return newSealer(keys, h.Run, s.firn)
+}
+
+func (m *Member) start() {
+	m.tasks.Go(m.attend)
+	m.tasks.Go(m.present)
+	_ = m.o.Link.Announced(m.announced)
+}
+
 // Operation is what the run does.
-func (m *Member) Operation() string { return "" }
+func (m *Member) Operation() string { return m.operation }
 
 // Run is its id.
-func (m *Member) Run() string { return "" }
+func (m *Member) Run() string { return m.seal.run }
 
-// Settings sets v to the settings of the run.
-func (m *Member) Settings(v any) error { return nil }
+// Settings sets v to the settings of the run. What v has no field for is an error.
+func (m *Member) Settings(v any) error {
+	if err := decode(m.settings, v); err != nil {
+		return fmt.Errorf("reading the settings of the run: %w", err)
+	}
+	return nil
+}
 
 // Keys are those of the run: with the salt that the coordinator's have, so that all key ids are one.
-func (m *Member) Keys() *encryption.Keys { return nil }
+func (m *Member) Keys() *encryption.Keys { return m.keys }
 
 // Context is done when the run is over for this worker, for example because another one has begun; its
-// cause is ErrOver or ErrOtherRun then.
-func (m *Member) Context() context.Context { return nil }
+// cause is ErrOver, ErrOtherRun or ErrNobody then.
+func (m *Member) Context() context.Context { return m.ctx }
 
 // Watch says what the worker tells of itself every few seconds: its progress, without its paths, which
 // the works in hand have.
-func (m *Member) Watch(progress func() report.Progress) {}
+func (m *Member) Watch(progress func() report.Progress) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.progress = progress
+}
 
-// Take waits for an item; see pipeline.Taking.
-func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) { panic("being built") }
+// Outage says whether an outage lasts that is known: leases are renewed then, though nothing moves.
+func (m *Member) Outage(lasts func() bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outage = lasts
+}
 
-// Leave says goodbye, once all is answered.
-func (m *Member) Leave() {}
+// Take waits for an item; see pipeline.Taking. It is ErrTaken after the run is over, or another one has
+// begun: Context says which.
+func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) })()
+	for {
+		lease, err := m.o.Link.Take(ctx)
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrOver), errors.Is(err, ErrOtherRun):
+			return nil, pipeline.ErrTaken
+		default:
+			return nil, err
+		}
+		w, err := m.open(m.seal, lease)
+		if err == nil {
+			m.begin(w)
+			return w, nil
+		}
+		if err = m.drop(ctx, lease, err); err != nil {
+			return nil, err
+		}
+	}
+}
 
-// A Work is an item that the worker holds. Its lease is renewed as long as the work makes progress, or
-// waits while others of the worker do. One of Answer, Fail, GiveUp and HandBack ends it; what comes
-// after the first does nothing.
-type Work struct{}
+// open reads an item that was taken.
+func (m *Member) open(seal *sealer, lease pipeline.Lease) (*Work, error) {
+	var said itemSaid
+	slot, body, err := seal.open(kindItem, lease.Body(), &said)
+	switch {
+	case err != nil:
+		return nil, err
+	case slot != lease.ID():
+		return nil, errForged
+	}
+	return &Work{
+		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
+		item: Item{ID: said.ID, Name: said.Name, Bytes: said.Bytes, Second: said.Second, Body: body},
+	}, nil
+}
 
-// Item is what was offered.
-func (w *Work) Item() Item { return Item{} }
+// drop ends what is no item of this run, so that no other worker meets it. An item of another run that
+// has begun is handed back to that one.
+func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) error {
+	if !errors.Is(why, errOtherRun) {
+		m.forged.Add(1)
+		return lease.Done(ctx)
+	}
+	switch err := m.alive(ctx); {
+	case err == nil: // an older run left it, or somebody keeps what he saw there
+		return lease.Done(ctx)
+	case errors.Is(err, ErrOtherRun):
+		m.end(ErrOtherRun)
+		return m.handOver(context.WithoutCancel(ctx), lease)
+	}
+	return lease.Return(ctx, announced)
+}
 
-// Follow sets what tells of the progress of the work: nil until it is begun.
-func (w *Work) Follow(t *report.Task) {}
+// handOver hands back an item of another run. It is no try of that run.
+func (m *Member) handOver(ctx context.Context, lease pipeline.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, handsBack)
+	defer cancel()
+	h, _, _, err := readHeader(lease.Body())
+	if err != nil {
+		return err
+	}
+	seal, err := m.seal.other(h)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	w, err := m.open(seal, lease)
+	if err != nil {
+		return lease.Return(ctx, announced)
+	}
+	_ = w.finish(ctx, outcomeHanded, "", nil) // or else its lease ends by time
+	return nil
+}
 
-// Note tells the coordinator something of the item, and returns once that is kept.
-func (w *Work) Note(ctx context.Context, body []byte) error { return nil }
+// begin holds an item.
+func (m *Member) begin(w *Work) {
+	m.mu.Lock()
+	m.works[w] = struct{}{}
+	m.mu.Unlock()
+	m.moved.Add(1)
+	m.tell(toldSaid{Took: &held{Slot: w.slot, Try: w.try, Moved: report.Moved{Total: -1}}})
+	m.tasks.Go(w.keep)
+}
 
-// Answer ends the work well: it returns once the answer is kept, and the lease is over.
-func (w *Work) Answer(ctx context.Context, body []byte) error { return nil }
-
-// Fail ends the work for all hosts: no other will do better.
-func (w *Work) Fail(ctx context.Context, why error) error { return nil }
-
-// GiveUp hands the work to another host, which may do better. After MaxTries it fails.
-func (w *Work) GiveUp(ctx context.Context, why error) error { return nil }
-
-// HandBack hands back what was not begun, or not ended because this worker leaves. It is no try.
-func (w *Work) HandBack() {}
+// Leave says goodbye, once all is answered. What is still in hand is handed out again when its leases
+// end.
+func (m *Member) Leave() {
+	m.end(ErrOver)
+	m.tasks.Wait()
+	m.tell(toldSaid{Left: true})
+}

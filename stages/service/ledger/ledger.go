@@ -42,8 +42,9 @@ func Dir(prefix string) string { return key.Prefix(prefix) + ".firn/" }
 // RunKey is the key of a run itself.
 func (l *Ledger) RunKey(id string) string { return Dir(l.Prefix) + runs + id + runSuffix }
 
-func (l *Ledger) volumeKey(kind, id string, number int) string {
-	return fmt.Sprintf("%s%s%s-%03d%s", Dir(l.Prefix), kind, id, number, volumeSuffix)
+// volumeKey is the key of a volume of a run, which the process by wrote; "": the one whose run it is.
+func (l *Ledger) volumeKey(kind, id, by string, number int) string {
+	return fmt.Sprintf("%s%s%s-%s%03d%s", Dir(l.Prefix), kind, id, by, number, volumeSuffix)
 }
 
 // kind is the directory of an object of the catalogue of any prefix: runs, manifests or packs. That of

@@ -79,6 +79,11 @@ func Retired(all []catalogue.Run) map[string]bool {
 	return keys
 }
 
+// Run returns the run with an id. Errors: those of Pack.
+func (l *Ledger) Run(ctx context.Context, id string) (catalogue.Run, error) {
+	return l.run(ctx, l.RunKey(id))
+}
+
 func (l *Ledger) run(ctx context.Context, key string) (catalogue.Run, error) {
 	u, err := l.open(ctx, key)
 	if err != nil {

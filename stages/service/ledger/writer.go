@@ -13,13 +13,16 @@ import (
 // A Writer writes the catalogue of the run under way. Its methods may be called from many
 // goroutines. After its first error every call returns that error, and nothing more is written.
 type Writer struct {
-	l     *Ledger
-	id    string
-	limit int64
+	l      *Ledger
+	id     string
+	by     string // of Packs: names the process; else ""
+	limit  int64
+	sealed func(pack string, err error) // of Packs: is told of each pack; else nil
 
 	mu       sync.Mutex // guards what follows
 	pack     *scratch
-	packs    []string // keys of those that were begun
+	numbers  int      // of packs that were begun
+	packs    []string // keys of those that were begun, or that Refer named
 	manifest *scratch
 	lines    *catalogue.ManifestWriter
 	volumes  []string // keys of those that were begun
@@ -46,12 +49,21 @@ func (w *Writer) AddList(ctx context.Context, list content) (place catalogue.Pla
 		pack := w.nextPack()
 		w.mu.Unlock()
 		w.storing.Lock()
-		err = w.l.seal(ctx, pack, list)
+		err = w.seal(ctx, pack, list)
 		w.storing.Unlock()
 		return catalogue.Place{Pack: pack, Length: list.Size()}, w.failed(err)
 	}
 	full, err := w.append(list, &place)
 	return place, w.unlock(ctx, full, err)
+}
+
+// seal stores a volume.
+func (w *Writer) seal(ctx context.Context, key string, c content) error {
+	err := w.l.seal(ctx, key, c)
+	if w.sealed != nil {
+		w.sealed(key, err)
+	}
+	return err
 }
 
 // Add adds the line of a subtree.
@@ -70,14 +82,15 @@ func (w *Writer) unlock(ctx context.Context, full *scratch, err error) error {
 	}
 	w.storing.Lock()
 	w.mu.Unlock()
-	err = errors.Join(err, w.l.seal(ctx, full.key, full))
+	err = errors.Join(err, w.seal(ctx, full.key, full))
 	full.Close()
 	w.storing.Unlock()
 	return w.failed(err)
 }
 
 func (w *Writer) nextPack() string {
-	k := w.l.volumeKey(packs, w.id, len(w.packs)+1)
+	w.numbers++
+	k := w.l.volumeKey(packs, w.id, w.by, w.numbers)
 	w.packs = append(w.packs, k)
 	return k
 }
@@ -121,7 +134,7 @@ func (w *Writer) add(s catalogue.Subtree) (full *scratch, err error) {
 
 func (w *Writer) nextVolume() (err error) {
 	number := len(w.volumes) + 1
-	if w.manifest, err = w.l.scratch(w.l.volumeKey(manifests, w.id, number)); err != nil {
+	if w.manifest, err = w.l.scratch(w.l.volumeKey(manifests, w.id, "", number)); err != nil {
 		return err
 	}
 	w.volumes = append(w.volumes, w.manifest.key)
@@ -152,7 +165,7 @@ func (w *Writer) Finish(ctx context.Context, run catalogue.Run) (err error) {
 	}
 	defer func() { w.err = err }()
 	if w.pack != nil {
-		if err := w.l.seal(ctx, w.pack.key, w.pack); err != nil {
+		if err := w.seal(ctx, w.pack.key, w.pack); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,10 @@ const (
 	StageCatalogue = "catalogue"
 	StageLists     = "lists"
 
+	// Of many hosts: a coordinator publishes items, workers take them.
+	StagePublish = "publish"
+	StageTake    = "take"
+
 	// StageRead is no stage of the engine: it is the flow of the bytes that archive reads.
 	StageRead = "read"
 )

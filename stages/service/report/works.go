@@ -66,6 +66,9 @@ type Task struct {
 	made          atomic.Bool
 	first, second amount
 	spared        atomic.Int64 // of the second half's total, that it lacks
+
+	moves atomic.Int64 // what Signs says
+	waits atomic.Int64 // waits that have not ended
 }
 
 // An amount is bytes that have passed, of all; -1: it is not known of how many.
@@ -143,6 +146,7 @@ func (t *Task) End() {
 		return
 	}
 	delete(w.tasks, t)
+	t.waits.Add(1) // for good: nothing moves any more
 	t.add(&w.load)
 	_, first := t.first.now()
 	if !t.made.Load() { // what it lacks is not done by anybody
@@ -198,6 +202,7 @@ func (t *Task) part() Part {
 func (t *Task) First(bytes int64) {
 	if t != nil {
 		t.first.done.Add(bytes)
+		t.moved(bytes)
 	}
 }
 
@@ -205,6 +210,7 @@ func (t *Task) First(bytes int64) {
 func (t *Task) Second(bytes int64) {
 	if t != nil {
 		t.second.done.Add(bytes)
+		t.moved(bytes)
 	}
 }
 
@@ -212,6 +218,7 @@ func (t *Task) Second(bytes int64) {
 func (t *Task) Doing(stage string) {
 	if t != nil {
 		t.doing.Store(stage)
+		t.moved(1)
 	}
 }
 
@@ -237,6 +244,7 @@ func (t *Task) FirstDone(second int64) {
 		t.second.total.Store(second)
 		t.spared.Store(0)
 		t.made.Store(true)
+		t.moved(1)
 	}
 }
 

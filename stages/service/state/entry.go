@@ -130,3 +130,9 @@ func (d *decoder) number() int64 {
 }
 
 func (d *decoder) text() []byte { return d.take(int(min(d.number(), math.MaxInt32))) }
+
+// Bytes are the entry as Parse reads it.
+func (e Entry) Bytes() []byte { return encode(e) }
+
+// Parse reads what Bytes returned; false for anything else.
+func Parse(b []byte) (e Entry, ok bool) { return decode(b) }

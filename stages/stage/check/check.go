@@ -117,6 +117,23 @@ func (a *Asker) compare(ctx context.Context, q Question, o *listed) (Known, erro
 	case other:
 		return Known{Stored: true, Replaced: true}, nil
 	}
+	return a.askSeen(ctx, q, known)
+}
+
+// AskNow returns what is known of a key by what the store says of it now. It asks no table and looks at
+// no listing. An error of this key alone is in Known.
+func (a *Asker) AskNow(ctx context.Context, q Question) (Known, error) {
+	if q.Seen == nil {
+		known, err := a.AskStore(ctx, q.Key)
+		known.Err = err
+		return known, a.ofAll(ctx, err)
+	}
+	r := q.Seen.Record
+	return a.askSeen(ctx, q, Known{Stored: true, Recorded: true, Record: r, Adopted: q.Seen.Adopted, Ours: r.Format == 0 || a.Ours(r)})
+}
+
+// askSeen asks the store whether the object that was recorded is there: then known is what is known.
+func (a *Asker) askSeen(ctx context.Context, q Question, known Known) (Known, error) {
 	object, err := a.Store.Head(ctx, q.Key, "")
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -126,7 +143,7 @@ func (a *Asker) compare(ctx context.Context, q Question, o *listed) (Known, erro
 	case !q.Seen.Same(object.Describe(record.Record{})):
 		return Known{Stored: true, Replaced: true, Object: &object}, nil
 	}
-	known.Record, known.Object = object.Describe(r), &object
+	known.Record, known.Object = object.Describe(known.Record), &object
 	return known, nil
 }
 

@@ -20,6 +20,9 @@ type dirs struct {
 	mu    sync.Mutex
 	root  node
 	index map[child]*node
+
+	hands bool  // another Extractor finishes them
+	news  []Dir // what it is not told yet
 }
 
 type child struct {
@@ -105,6 +108,9 @@ func (d *dirs) keep(n *node, f final, a *acls, flag uint32) {
 	}
 	n.final, n.acl = f, a
 	n.mark(flag)
+	if d.hands {
+		d.news = append(d.news, n.told(flag))
+	}
 }
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW

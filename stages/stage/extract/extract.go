@@ -56,6 +56,11 @@ type Options struct {
 	Overwrite Overwrite
 	// Owners gives entries their numeric owners, if root runs it; else they belong to who runs it.
 	Owners bool
+	// Run is the id of a run on many hosts, of which each has an Extractor of this target, which they
+	// share; "" for any other. See Dir.
+	Run string
+	// Hands: this is not the one of them that finishes directories.
+	Hands bool
 	// Report is called for every entry that was not restored whole, one call at a time; nil for none.
 	Report func(Fault)
 }
@@ -91,6 +96,8 @@ type Extractor struct {
 	own        string // begins the names of this run's unfinished files
 	temps      atomic.Uint64
 	dirs       dirs
+	over       bool // see Over
+	sweeps     bool // see SweepRun
 	exact      exactModes
 
 	open    sync.Once
@@ -113,6 +120,10 @@ func New(o Options) *Extractor {
 	euid := os.Geteuid()
 	x := &Extractor{o: o, root: euid == 0, admin: euid == 0 && isAdmin(), euid: uint32(euid), egid: uint32(os.Getegid())}
 	x.own = TempPrefix + strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12] + "-"
+	if o.Run != "" {
+		x.own = ofRun(o.Run) + rand.Text()[:12] + "-"
+	}
+	x.dirs.hands = o.Hands
 	x.writers.New = func() any {
 		return &writer{x: x, buf: make([]byte, bufferSize), in: tap{r: bufio.NewReaderSize(nil, readAhead)}}
 	}
@@ -159,15 +170,8 @@ func (x *Extractor) Extract(ctx context.Context, r io.Reader, dir string, select
 
 // writer returns a writer of an archive below dir, whose end must be called.
 func (x *Extractor) writer(ctx context.Context, r io.Reader, dir string) (*writer, error) {
-	x.open.Do(func() {
-		if x.o.Target == nil {
-			x.openErr = errors.New("there is no target to extract to")
-		} else if x.top, x.openErr = x.o.Target.Open("."); x.openErr != nil {
-			x.openErr = fmt.Errorf("opening the target %s: %w", x.o.Target.Name(), x.openErr)
-		}
-	})
-	if x.openErr != nil {
-		return nil, x.openErr
+	if err := x.openTarget(); err != nil {
+		return nil, err
 	}
 	base, err := clean(dir)
 	if err != nil {
@@ -179,6 +183,17 @@ func (x *Extractor) writer(ctx context.Context, r io.Reader, dir string) (*write
 	w.tar, w.base, w.result = tar.NewReader(&w.in), base, &Result{}
 	w.here.x, w.there.x, w.here.adopt = x, x, w.adopt
 	return w, nil
+}
+
+func (x *Extractor) openTarget() error {
+	x.open.Do(func() {
+		if x.o.Target == nil {
+			x.openErr = errors.New("there is no target to extract to")
+		} else if x.top, x.openErr = x.o.Target.Open("."); x.openErr != nil {
+			x.openErr = fmt.Errorf("opening the target %s: %w", x.o.Target.Name(), x.openErr)
+		}
+	})
+	return x.openErr
 }
 
 func (x *Extractor) tempName() string {

@@ -31,6 +31,8 @@ type Fault struct {
 	Path string // relative to the target; of a refused entry, its name as it is in the archive, raw
 	What Kind
 	Err  error // never nil; says what was being done to Path, and why it failed
+	// In is the result that counts it, of an archive; nil for one of Finish.
+	In *Result
 }
 
 // The reasons for Refused.
@@ -145,7 +147,7 @@ func (w *writer) settle(name string, err error) error {
 		w.result.Faults++
 	}
 	w.x.counting.Unlock()
-	w.x.report(Fault{Path: at, What: what, Err: err})
+	w.x.report(Fault{Path: at, What: what, Err: err, In: w.result})
 	return nil
 }
 
@@ -156,7 +158,7 @@ func (w *writer) partial(e *entry, errs ...error) {
 		w.x.counting.Lock()
 		w.result.Faults++
 		w.x.counting.Unlock()
-		w.x.report(Fault{Path: at, What: Partial, Err: fmt.Errorf("restoring %q: %w", at, err)})
+		w.x.report(Fault{Path: at, What: Partial, Err: fmt.Errorf("restoring %q: %w", at, err), In: w.result})
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"firn/pipeline"
 )
 
-// Finish does what Settle does, gives directories their owners, ACLs, times and modes, and ends the
-// Extractor. Without an error, everything is on the disk, so that a power cut takes nothing away. It
+// Finish does what Settle does, gives directories their owners, ACLs, times and modes, unless another
+// Extractor does (see Options.Hands), and ends the Extractor. Without an error, everything is on the disk, so that a power cut takes nothing away. It
 // must be called once, after the last Extract has returned, also after errors. What can't be set is reported
 // as Partial, and in no Result; the error is that of the whole target, marked pipeline.Fatal.
 func (x *Extractor) Finish() error {
@@ -19,9 +19,11 @@ func (x *Extractor) Finish() error {
 	}
 	settled := x.Settle()
 	c := &chain{x: x}
-	_, err := c.enter("", nil)
-	if err == nil {
-		err = x.finish(c)
+	var err error
+	if !x.o.Hands || x.over {
+		if _, err = c.enter("", nil); err == nil {
+			err = x.finish(c)
+		}
 	}
 	c.close()
 	err = errors.Join(settled, err, x.sync())
@@ -54,7 +56,10 @@ func (x *Extractor) finish(c *chain) error {
 				x.unset(path, err)
 			}
 		}
-		if n.is(setMode | setAll) {
+		if x.sweeps && c.reopen() == nil {
+			x.sweepRun(c.last().fd)
+		}
+		if n.is(setAll) || n.is(setMode) && !x.o.Hands {
 			if err := x.complete(c, n); err != nil {
 				return err
 			}

@@ -161,7 +161,7 @@ func (w *writer) name(q *waiting) error {
 	if err != nil || was == right {
 		err = errors.Join(err, unlinkat(d.fd, q.temp, 0))
 	} else {
-		d.node.mark(filled)
+		w.x.dirs.wrote(d.node)
 	}
 	switch {
 	case err != nil:

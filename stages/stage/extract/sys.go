@@ -37,32 +37,40 @@ func (x *Extractor) sweep(d *level) error {
 	if d.node.is(swept) {
 		return nil
 	}
-	fd, err := fsys.Open(d.fd, ".", dirFlags, 0)
+	err := x.remove(d.fd, func(name string) bool { return strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) })
+	if err == nil {
+		d.node.mark(swept)
+	}
+	return err
+}
+
+// remove removes leftovers from a directory, by their names. What can't be listed can't be swept, but
+// may be written to.
+func (x *Extractor) remove(dirfd int, leftover func(name string) bool) error {
+	fd, err := fsys.Open(dirfd, ".", dirFlags, 0)
 	if err != nil {
 		return err
 	}
-	dir := os.NewFile(uintptr(fd), d.name)
+	dir := os.NewFile(uintptr(fd), ".")
 	defer dir.Close()
 	for {
 		names, err := dir.Readdirnames(4096)
 		for _, name := range names {
-			if strings.HasPrefix(name, TempPrefix) && x.left(d.fd, name) && unlinkat(d.fd, name, 0) != nil {
+			if leftover(name) && unlinkat(dirfd, name, 0) != nil {
 				// A directory that holds something, or what can't be removed, is no leftover.
-				_ = unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+				_ = unlinkat(dirfd, name, unix.AT_REMOVEDIR)
 			}
 		}
 		if err != nil || len(names) == 0 {
-			// What can't be listed can't be swept, but may be written to.
-			d.node.mark(swept)
 			return nil
 		}
 	}
 }
 
 // left reports whether the process of an unfinished file has ended. A restore that runs beside this
-// one keeps its files.
+// one keeps its files, and so do all hosts of a run.
 func (x *Extractor) left(dirfd int, name string) bool {
-	if strings.HasPrefix(name, x.own) {
+	if strings.HasPrefix(name, x.own) || x.o.Run != "" && strings.HasPrefix(name, ofRun(x.o.Run)) {
 		return false
 	}
 	text, _, _ := strings.Cut(strings.TrimPrefix(name, TempPrefix), "-")

@@ -59,8 +59,8 @@ type Job struct {
 	Upload store.Upload
 	Held   []store.Part
 	// Began is called with the id of an upload that was begun, before a part of it is sent; nil is
-	// allowed, as for what follows.
-	Began func(id string, partSize int64)
+	// allowed, as for what follows. An error of it is one of the upload.
+	Began func(id string, partSize int64) error
 	// Passed is called as bytes of parts leave, with a negative number when they did so in vain; nil is
 	// allowed. In all, it has seen the bytes of the parts that this run stored.
 	Passed func(bytes int64)
@@ -71,7 +71,8 @@ type Job struct {
 	Keep func(reason error, broken bool) bool
 	// Aborted is called when an upload that failed is gone.
 	Aborted func()
-	// Retake is asked about the failure of an upload. If it returns true, Send does not return the
+	// Retake is asked about the failure of an upload, and about an object that was refused because of
+	// another one that has its key. If it returns true, Send does not return the
 	// failure; when nothing of the job is under way any more, Return gets the item, instead of Drop.
 	Retake func(reason error) bool
 	Return func(reason error, broken bool)
@@ -137,7 +138,7 @@ func (s *Sender) Parts(ctx context.Context, j *Job, emit func(*Part) error) erro
 		if err == nil {
 			j.upload = upload
 			if j.Began != nil {
-				j.Began(upload.ID(), size)
+				err = j.Began(upload.ID(), size)
 			}
 		}
 		return upload, err
@@ -355,7 +356,8 @@ func (j *Job) failure() error {
 
 // told returns the error with which an upload failed, unless it is taken up again.
 func (j *Job) told(err error) error {
-	if err != nil && len(j.parts) > 1 && j.Retake != nil && j.Retake(err) {
+	refused := errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrReplaced)
+	if err != nil && (len(j.parts) > 1 || refused) && j.Retake != nil && j.Retake(err) {
 		j.retaken.Store(true)
 		return nil
 	}

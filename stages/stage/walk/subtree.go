@@ -1,6 +1,8 @@
 package walk
 
 import (
+	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -96,4 +98,25 @@ func (t *Tree) KeySpace() []string {
 		return []string{base[:cut]}
 	}
 	return []string{base + ".tar.", base + "/"}
+}
+
+// ErrNoSubtree: Cut emits no such subtree.
+var ErrNoSubtree = errors.New("this run does not cut such a subtree")
+
+// Subtree returns the subtree at a path below the backup path, as Cut emits it. Whether there is
+// anything at the path is not looked at. ErrNoSubtree for a path that leaves the backup path, or that
+// does not lie where the tree is cut.
+func (t *Tree) Subtree(rel string, shell bool) (Subtree, error) {
+	whole := t.o.Depth == 0 || t.file != ""
+	at := level(rel)
+	switch {
+	case whole && (rel != "" || shell), !whole && shell && at >= t.o.Depth, !whole && !shell && at != t.o.Depth:
+		return Subtree{}, fmt.Errorf("%w: %q", ErrNoSubtree, rel)
+	}
+	for name := range strings.SplitSeq(rel, "/") {
+		if name == "." || name == ".." || name == "" && rel != "" || strings.Contains(name, "\x00") {
+			return Subtree{}, fmt.Errorf("%w: %q", ErrNoSubtree, rel)
+		}
+	}
+	return t.subtree(rel, shell), nil
 }

@@ -28,6 +28,7 @@ type Link struct {
 
 	// Guarded by q.mu.
 	frozen           bool
+	since            time.Time // it is frozen, or not
 	heard, announced func([]byte)
 	serve            func([]byte) []byte
 }
@@ -88,7 +89,7 @@ func (l *Link) Freeze() { l.freeze(true) }
 func (l *Link) Thaw() { l.freeze(false) }
 
 func (l *Link) freeze(frozen bool) {
-	l.q.set(func() { l.frozen = frozen })
+	l.q.set(func() { l.frozen, l.since = frozen, time.Now() })
 }
 
 // wait is Queue.wait for this link.
@@ -109,14 +110,13 @@ func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 	q := l.q
 	brief, cancel := context.WithTimeoutCause(ctx, Abandoned+time.Second, hosts.ErrLed)
 	defer cancel()
-	var again *time.Timer
-	err := l.wait(brief, func() bool {
-		if left := time.Until(q.gone.Add(Abandoned)); !q.gone.IsZero() && left > 0 && again == nil {
-			again = time.AfterFunc(left, func() { q.set(func() {}) })
-		} else if left <= 0 {
-			q.gone = time.Time{}
+	tick := time.AfterFunc(Abandoned, func() { q.set(func() {}) })
+	defer tick.Stop()
+	return l.wait(brief, func() bool {
+		if led := q.leader; led != nil && led.frozen && time.Since(led.since) >= Abandoned {
+			q.leader = nil
 		}
-		if q.leader != nil || !q.gone.IsZero() {
+		if q.leader != nil || time.Since(q.gone) < Abandoned {
 			return false
 		}
 		q.leader, q.lease, q.answers, q.spent = l, lease, nil, nil
@@ -126,10 +126,6 @@ func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 		q.change()
 		return true
 	})
-	if again != nil {
-		again.Stop()
-	}
-	return err
 }
 
 // Offer is hosts.Link's. Any link may offer, as any that may write to a broker.
@@ -148,7 +144,11 @@ func (l *Link) Offer(ctx context.Context, id string, body []byte) error {
 
 // Withdraw is hosts.Link's.
 func (l *Link) Withdraw(ctx context.Context) error {
-	return l.do(ctx, func() {
+	led := true
+	err := l.do(ctx, func() {
+		if led = l.q.leader == l; !led {
+			return
+		}
 		for _, it := range l.q.items {
 			if !it.held {
 				l.q.drop(it)
@@ -156,6 +156,10 @@ func (l *Link) Withdraw(ctx context.Context) error {
 		}
 		l.q.change()
 	})
+	if err == nil && !led {
+		return pipeline.Fatal(hosts.ErrLed)
+	}
+	return err
 }
 
 // Answer is hosts.Link's.
@@ -189,20 +193,29 @@ func each[T any](ctx context.Context, l *Link, list *[]T, fn func(T) error) erro
 			return context.Cause(ctx)
 		}
 		var next T
+		led := true
 		err := l.wait(ctx, func() bool {
-			if len(*list) == 0 {
-				return false
+			led = l.q.leader == l
+			if !led || len(*list) == 0 {
+				return !led
 			}
-			next, *list = (*list)[0], (*list)[1:]
+			next = (*list)[0]
 			return true
 		})
 		if err != nil {
 			return err
 		}
+		if !led {
+			return pipeline.Fatal(hosts.ErrLed)
+		}
 		if fn(next) == nil {
+			l.q.set(func() {
+				if l.q.leader == l {
+					*list = (*list)[1:]
+				}
+			})
 			continue
 		}
-		_ = l.do(context.WithoutCancel(ctx), func() { *list = append([]T{next}, *list...) })
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
 )
@@ -59,7 +60,7 @@ func TestLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		q := hoststest.New()
-		for _, leave := range []func(*hoststest.Link){func(l *hoststest.Link) { l.Close() }, (*hoststest.Link).Kill} {
+		for i, leave := range []func(*hoststest.Link){func(l *hoststest.Link) { l.Close() }, (*hoststest.Link).Kill, (*hoststest.Link).Freeze} {
 			first := q.Link()
 			if err := first.Lead(ctx, time.Minute); err != nil {
 				t.Fatal(err)
@@ -76,6 +77,13 @@ func TestLead(t *testing.T) {
 			if q.Kept() != (hosts.Kept{}) {
 				t.Errorf("an earlier run left %+v", q.Kept())
 			}
+			first.Thaw()
+			for what, err := range map[string]error{"hears": first.Answers(ctx, nil), "withdraws": first.Withdraw(ctx)} {
+				if err == nil || i == 2 && !pipeline.IsFatal(err) {
+					t.Errorf("who led %s: %v", what, err)
+				}
+			}
+			first.Close()
 			second.Close()
 		}
 	})

@@ -162,6 +162,20 @@ func (q *Queue) Expire(id string) bool {
 	return true
 }
 
+// Lost forgets items that wait, as a broker that comes back after a crash: those of which lose, which is
+// given their number in the order in which they wait, says so. It returns how many.
+func (q *Queue) Lost(lose func(int) bool) (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, it := range slices.Clone(q.order) {
+		if lose(i) {
+			q.drop(it)
+			n++
+		}
+	}
+	return n
+}
+
 // Kept is what the queue keeps now.
 func (q *Queue) Kept() hosts.Kept {
 	q.mu.Lock()

@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"container/heap"
+	"context"
+)
+
+// Largest passes items on, the largest first of those that wait for who takes them: most at a time. Items
+// of one size keep their order. A soft stop drops nothing here.
+func Largest[T any](r *Run, in <-chan T, most int, size func(T) int64) <-chan T {
+	out := make(chan T)
+	r.Go(func(ctx context.Context) error {
+		defer close(out)
+		held := &bySize[T]{}
+		defer func() { // in is drained, whatever happens
+			for _, h := range held.items {
+				drop(h.item, causeOr(ctx, errPanicked))
+			}
+			for item := range in {
+				drop(item, causeOr(ctx, errPanicked))
+			}
+		}()
+		for open, n := true, 0; open || held.Len() > 0; {
+			from, to := in, out
+			var next T
+			if held.Len() >= max(most, 1) || !open {
+				from = nil
+			}
+			if held.Len() == 0 {
+				to = nil
+			} else {
+				next = held.items[0].item
+			}
+			select {
+			case item, ok := <-from:
+				if open = ok; ok {
+					heap.Push(held, sized[T]{item, size(item), n})
+					n++
+				}
+			case to <- next:
+				heap.Pop(held)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		return nil
+	})
+	return out
+}
+
+// causeOr is the cause of a context that is done, else err.
+func causeOr(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// sized is an item that waits. number is its place among those that came.
+type sized[T any] struct {
+	item   T
+	size   int64
+	number int
+}
+
+// bySize is a heap, the largest on top.
+type bySize[T any] struct{ items []sized[T] }
+
+func (h *bySize[T]) Len() int { return len(h.items) }
+
+func (h *bySize[T]) Less(i, j int) bool {
+	a, b := &h.items[i], &h.items[j]
+	return a.size > b.size || a.size == b.size && a.number < b.number
+}
+
+func (h *bySize[T]) Swap(i, j int) { h.items[i], h.items[j] = h.items[j], h.items[i] }
+
+func (h *bySize[T]) Push(x any) { h.items = append(h.items, x.(sized[T])) }
+
+func (h *bySize[T]) Pop() any {
+	last := len(h.items) - 1
+	item := h.items[last]
+	h.items[last] = sized[T]{}
+	h.items = h.items[:last]
+	return item
+}

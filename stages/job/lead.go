@@ -1,0 +1,121 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"fmt"
+	"sync"
+
+	"firn/pipeline"
+	"firn/stages/service/hosts"
+)
+
+// A Lead is the coordinator's side of an operation on many hosts: it hands items out, and takes what
+// becomes of them. Make one with NewLead.
+type Lead[T any] struct {
+	*hosts.Coordinator
+	run *pipeline.Run
+
+	mu    sync.Mutex
+	items map[string]T // that were offered, and have no result
+	last  int          // number in an id
+	open  int          // reasons why something may still be offered
+}
+
+// NewLead returns the lead of a run that has begun. Until Release is called, more may be offered.
+func NewLead[T any](c *hosts.Coordinator, run *pipeline.Run) *Lead[T] {
+	return &Lead[T]{Coordinator: c, run: run, items: map[string]T{}, open: 1}
+}
+
+// Hand offers an item: what a worker is told of it is body, in the form of Pack. It returns once there
+// is room. The item's ID is made of it, and is another one each time.
+func (l *Lead[T]) Hand(ctx context.Context, item T, offer hosts.Item, body any) (err error) {
+	if offer.Body, err = Pack(body); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.last++
+	offer.ID = fmt.Sprintf("%s#%d", offer.ID, l.last)
+	l.items[offer.ID] = item
+	l.open++
+	l.mu.Unlock()
+	if err = l.Offer(ctx, offer); err != nil {
+		l.take(offer.ID)
+		l.Release()
+	}
+	return err
+}
+
+// Hold has Results wait for what may still be offered, until Release is called.
+func (l *Lead[T]) Hold() {
+	l.mu.Lock()
+	l.open++
+	l.mu.Unlock()
+}
+
+// Release ends one Hold, and what NewLead holds.
+func (l *Lead[T]) Release() {
+	l.mu.Lock()
+	l.open--
+	none := l.open == 0
+	l.mu.Unlock()
+	if none {
+		l.Offered()
+	}
+}
+
+func (l *Lead[T]) take(id string) (item T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	item, ok = l.items[id]
+	delete(l.items, id)
+	return item, ok
+}
+
+// Gather calls fn with each item and its result, one at a time, in a goroutine of the run. An error of
+// fn is a fault of the item, in stage. After a soft stop of the run, what no worker holds is withdrawn.
+func (l *Lead[T]) Gather(stage *pipeline.Stage, fn func(ctx context.Context, item T, r hosts.Result) error) {
+	l.run.Go(func(ctx context.Context) error {
+		gathered := make(chan struct{})
+		defer close(gathered)
+		l.run.Go(func(ctx context.Context) error {
+			select {
+			case <-l.run.Stopping():
+				l.Stop(ctx)
+			case <-gathered:
+			}
+			return nil
+		})
+		return l.Results(ctx, func(ctx context.Context, r hosts.Result) error {
+			item, ok := l.take(r.ID)
+			if !ok {
+				return nil
+			}
+			defer l.Release()
+			return stage.Busy(func() error {
+				if err := fn(ctx, item, r); err != nil {
+					stage.Fault(item, err)
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// Pack writes what hosts of one version tell each other, paths of any bytes included.
+func Pack(v any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(v); err != nil {
+		return nil, fmt.Errorf("writing it for another host: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Unpack reads what Pack wrote.
+func Unpack(b []byte, v any) error {
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(v); err != nil {
+		return fmt.Errorf("reading what another host wrote: %w", err)
+	}
+	return nil
+}

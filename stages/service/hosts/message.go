@@ -1,0 +1,102 @@
+package hosts
+
+import (
+	"firn/pipeline"
+	"firn/stages/service/report"
+)
+
+// What messages say, as JSON. All hosts of a run have the same version of firn.
+
+// itemSaid goes with the body of an item.
+type itemSaid struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	Second int64  `json:"second,omitempty"`
+}
+
+// outcome says how a worker ended an item, or that it did not.
+type outcome string
+
+const (
+	outcomeDone    outcome = "done"
+	outcomeFailed  outcome = "failed"
+	outcomeGaveUp  outcome = "gave up"
+	outcomeHanded  outcome = "handed back"
+	outcomeRemarks outcome = "remarks" // a note: the item is not ended
+)
+
+// answerSaid goes with the body of an answer or a note.
+type answerSaid struct {
+	ID      string       `json:"id"`
+	Member  string       `json:"member"`
+	Host    string       `json:"host"`
+	Try     int          `json:"try"`
+	Outcome outcome      `json:"outcome"`
+	Why     string       `json:"why,omitempty"`
+	Moved   report.Moved `json:"moved"`
+}
+
+// toldSaid is what a worker says of itself. It may be lost.
+type toldSaid struct {
+	Member string    `json:"member"`
+	Host   string    `json:"host"`
+	Number int64     `json:"number"`         // grows with each: what comes late is old
+	Took   *held     `json:"took,omitempty"` // an item that it has just taken
+	State  *presence `json:"state,omitempty"`
+	Left   bool      `json:"left,omitempty"`
+}
+
+// held is an item that a worker holds.
+type held struct {
+	Slot  string       `json:"slot"`
+	Try   int          `json:"try"`
+	Moved report.Moved `json:"moved"`
+}
+
+// presence is how a worker gets on.
+type presence struct {
+	Held     []held              `json:"held,omitempty"`
+	Room     int                 `json:"room"` // items that it can hold
+	Stages   []pipeline.Counters `json:"stages,omitempty"`
+	Sent     int64               `json:"sent,omitempty"`
+	Received int64               `json:"received,omitempty"`
+	Memory   int64               `json:"memory,omitempty"`
+	MemoryOf int64               `json:"memoryOf,omitempty"`
+	Spool    int64               `json:"spool,omitempty"`
+	SpoolOf  int64               `json:"spoolOf,omitempty"`
+	Forged   int64               `json:"forged,omitempty"` // messages that did not open
+}
+
+// runSaid is what a coordinator announces.
+type runSaid struct {
+	Operation string `json:"operation"`
+	Over      bool   `json:"over,omitempty"`
+	Why       string `json:"why,omitempty"` // it is over early; "": it is not
+}
+
+// helloSaid asks to work.
+type helloSaid struct {
+	Hello
+	Member string `json:"member"`
+}
+
+// welcomeSaid replies. The settings are its body.
+type welcomeSaid struct {
+	Operation string `json:"operation"`
+	Refused   string `json:"refused,omitempty"` // why; "": it is welcome
+}
+
+// Bounds of what a coordinator keeps, whatever is said to it.
+const (
+	maxHosts    = 4096    // members, gone ones too
+	maxWarned   = 1024    // hosts that a warning names
+	maxRoom     = 4096    // items that a worker says it can hold
+	maxHeld     = maxRoom // items in a presence
+	maxWindow   = 100_000 // items that are offered and not answered
+	maxNotes    = 1 << 16 // of an item: a restore says in them what is to be done to its directories
+	maxTries    = 16      // that are kept of an item
+	maxTroubled = 200     // items that Status names
+	maxWhy      = 2 << 10 // bytes of a reason
+	maxStages   = 64      // of a worker
+)

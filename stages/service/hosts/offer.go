@@ -1,0 +1,269 @@
+package hosts
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/service/report"
+)
+
+// An Item is what is offered.
+type Item struct {
+	ID     string // the key: what it does is idempotent by it
+	Name   string // for people: the path, as the user would write it
+	Bytes  int64  // of the first half of its work
+	Second int64  // of the second half; 0: that is not known
+	Body   []byte // what the worker is told, the operation's own
+}
+
+// String is its name.
+func (i Item) String() string { return i.Name }
+
+const (
+	leastWindow = 16
+	// enoughGivenUp is how many hosts may give an item up before it fails.
+	enoughGivenUp = 3
+	// patience is how long an item that was given up waits to be offered again, times its tries.
+	patience = 5 * time.Second
+)
+
+var _ pipeline.Offering[Item] = (*Coordinator)(nil)
+
+// An offering is an item without a result. Its fields are guarded by Coordinator.mu.
+type offering struct {
+	Item
+	slots   []string  // that it was kept under, the last one now
+	since   time.Time // it was offered last
+	claimed bool      // its result is being passed on
+	again   time.Time // it is to be offered again then; zero: it is offered
+	lost    bool      // it was spent, and no host is known to have had it: it was offered again
+
+	holder string // the member that had it last
+	turn   turn   // of the holder
+	had    []string
+	task   *report.Task
+	tries  []Try
+	gaveUp int
+	notes  int
+	more   bool   // it was handed out more than once
+	failed string // why
+}
+
+// A turn is one lease of an item: those of an earlier slot, or of a lower try, are over.
+type turn struct{ slot, try int }
+
+func (t turn) before(o turn) bool { return t.slot < o.slot || t.slot == o.slot && t.try < o.try }
+
+// Offer offers an item once there is room: what is offered and not answered is bounded, by what the
+// workers can hold, so that the largest items that are known go first. With an error the item is the
+// caller's again: after Stop that is pipeline.ErrStopped.
+func (c *Coordinator) Offer(ctx context.Context, item Item) error {
+	o := &offering{Item: item}
+	stopped := false
+	err := c.until(ctx, func() bool {
+		if stopped = !c.stopping.IsZero(); stopped || c.open >= c.window {
+			c.withdrew = c.withdrew || stopped
+			return stopped
+		}
+		c.open++
+		o.begin(c)
+		return true
+	})
+	switch {
+	case err != nil:
+		return err
+	case stopped:
+		return pipeline.ErrStopped
+	}
+	if err = c.keep(ctx, o); err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.forget(o)
+	}
+	return err
+}
+
+// begin gives an item a slot of its own, which nobody can guess: who may write to the queue can't put
+// something else there before. The caller holds mu.
+func (o *offering) begin(c *Coordinator) {
+	o.slots = append(o.slots, word())
+	c.slots[o.slot()] = o
+	o.since, o.again = time.Now(), time.Time{}
+}
+
+func (o *offering) slot() string { return o.slots[len(o.slots)-1] }
+
+// keep lets the queue keep an item in its slot.
+func (c *Coordinator) keep(ctx context.Context, o *offering) error {
+	c.mu.Lock()
+	slot, item := o.slot(), o.Item
+	c.mu.Unlock()
+	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second}, item.Body)
+	if err != nil {
+		return fmt.Errorf("offering %s: %w", item.Name, err)
+	}
+	return c.o.Link.Offer(ctx, slot, message)
+}
+
+// forget ends an item. The caller holds mu.
+func (c *Coordinator) forget(o *offering) {
+	o.claimed, o.Body = true, nil
+	for _, slot := range o.slots {
+		delete(c.slots, slot)
+	}
+	c.open--
+	c.change()
+}
+
+// Offered says that nothing more will be offered, until Results returns.
+func (c *Coordinator) Offered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offered = true
+	c.change()
+}
+
+// Stop withdraws what nobody holds. What workers hold is waited for by Results.
+func (c *Coordinator) Stop(ctx context.Context) {
+	c.mu.Lock()
+	if c.stopping.IsZero() {
+		c.stopping = time.Now()
+	}
+	c.change()
+	c.mu.Unlock()
+	c.withdraw(ctx)
+}
+
+// anew takes an item that its worker did not end, to be offered again at a time. The caller holds mu.
+func (c *Coordinator) anew(o *offering, at time.Time) {
+	o.task.Back()
+	o.task, o.holder, o.again = nil, "", at
+}
+
+// look looks after what is offered, until the end.
+func (c *Coordinator) look() {
+	every := time.NewTicker(glance)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-c.ctx.Done():
+			return
+		}
+		c.census()
+		c.observe()
+		if c.isStopping() {
+			c.withdraw(c.ctx)
+			continue
+		}
+		c.offerAgain()
+		c.missing()
+	}
+}
+
+func (c *Coordinator) isStopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.stopping.IsZero()
+}
+
+// offerAgain offers what was given up or handed back, when its time has come.
+func (c *Coordinator) offerAgain() {
+	for _, o := range c.which(func(o *offering) bool { return !o.again.IsZero() && !o.again.After(time.Now()) }) {
+		c.mu.Lock()
+		o.begin(c)
+		c.mu.Unlock()
+		if err := c.keep(c.ctx, o); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// which returns the items that match, and whose result is not being passed on.
+func (c *Coordinator) which(match func(*offering) bool) (all []*offering) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for slot, o := range c.slots {
+		if slot == o.slot() && !o.claimed && match(o) {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b *offering) int { return a.since.Compare(b.since) })
+	return all
+}
+
+// often is how often a coordinator looks whether the queue still keeps what it should.
+const often = 15 * time.Second
+
+// missing offers again what the queue has lost, as a broker may that comes back after a crash. What it
+// has not lost it does not keep a second time.
+func (c *Coordinator) missing() {
+	if time.Since(c.looked) < often {
+		return
+	}
+	c.looked = time.Now()
+	old := c.which(func(o *offering) bool { return o.again.IsZero() && time.Since(o.since) > often })
+	ctx, cancel := context.WithTimeout(c.ctx, often)
+	defer cancel()
+	kept, err := c.o.Link.Kept(ctx)
+	if err != nil || kept.Waiting+kept.Held+kept.Answers >= int64(len(old)) {
+		c.short = 0
+		return
+	}
+	if c.short++; c.short < 3 { // what is on its way is nowhere for a moment
+		return
+	}
+	c.short = 0
+	for _, o := range old {
+		if ctx.Err() != nil {
+			return
+		}
+		if c.listed(o) {
+			continue
+		}
+		c.mu.Lock()
+		c.counts.Again++
+		c.mu.Unlock()
+		if err := c.keep(c.ctx, o); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// withdraw takes back what nobody holds, and ends the run once nobody holds anything.
+func (c *Coordinator) withdraw(ctx context.Context) {
+	if err := c.o.Link.Withdraw(ctx); err != nil {
+		if ctx.Err() == nil {
+			c.fail(err)
+		}
+		return
+	}
+	kept, err := c.o.Link.Kept(ctx)
+	if err != nil {
+		return
+	}
+	// A lease ends after its answer is kept: so answers are counted after leases.
+	if after, err := c.o.Link.Kept(ctx); err != nil || after.Answers > 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kept.Held > 0 && (time.Since(c.stopping) < silence || c.anyListed()) {
+		return
+	}
+	for slot, o := range c.slots {
+		if o.claimed || slot != o.slot() {
+			continue
+		}
+		o.task.Back()
+		c.o.Works.Leave(o.Bytes)
+		c.forget(o)
+		c.withdrew = true
+	}
+	c.change()
+}

@@ -1,0 +1,339 @@
+package hosts
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"firn/stages/service/report"
+)
+
+const (
+	// silence is how long a worker says nothing until it counts as gone: what it had in work counts as
+	// not begun then, though its leases may last.
+	silence = 30 * time.Second
+	// apart is how far clocks may be apart.
+	apart = 5 * time.Minute
+	// lately is how long ago rates begin.
+	lately = 10 * time.Second
+)
+
+// A member is what a coordinator knows of a worker. Its fields are guarded by Coordinator.mu.
+type member struct {
+	host         string
+	number       int64 // of what it said last
+	heard        time.Time
+	gone         bool
+	state        presence
+	done, failed int64
+	rates        []passed // of the last moments, the oldest first
+}
+
+// passed is what has moved on a host by a moment.
+type passed struct {
+	at         time.Time
+	read, sent int64
+}
+
+// read is how many bytes of files the worker has read.
+func (p *presence) read() int64 {
+	if s := stage(p.Stages, report.StageArchive); s != nil {
+		return s.BytesOut
+	}
+	return 0
+}
+
+// sent is how many bytes of objects have left the worker, or come to it.
+func (p *presence) sent() int64 { return p.Sent + p.Received }
+
+// heard takes what a worker says of itself.
+func (c *Coordinator) heard(message []byte) {
+	var said toldSaid
+	if _, _, err := c.seal.open(kindTold, message, &said); err != nil {
+		c.refuse(err)
+		return
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.members[said.Member]
+	if m == nil || said.Number <= m.number {
+		return
+	}
+	m.number, m.heard = said.Number, now
+	m.gone = m.gone && said.Left
+	if said.Took != nil {
+		c.takes(said.Member, m, *said.Took)
+	}
+	if said.State != nil {
+		c.states(said.Member, m, *said.State, now)
+	}
+	if said.Left {
+		c.leaves(said.Member, m)
+	}
+	c.change()
+}
+
+// takes notes that a member has an item. The caller holds mu.
+func (c *Coordinator) takes(id string, m *member, h held) {
+	o := c.slots[h.Slot]
+	if o == nil || o.claimed {
+		return
+	}
+	now := turn{slices.Index(o.slots, h.Slot), h.Try}
+	if now.before(o.turn) || now == o.turn && o.holder != id && o.holder != "" || !o.again.IsZero() {
+		return // it holds it no more
+	}
+	c.handed(o, m.host, h.Try)
+	o.holder, o.turn = id, now
+	if o.task == nil {
+		o.task = c.begin(o)
+	}
+	if h.Moved.Doing == "" {
+		h.Moved.Doing = c.o.Begun
+	}
+	o.task.Set(h.Moved)
+}
+
+// states takes how a member gets on. The caller holds mu.
+func (c *Coordinator) states(id string, m *member, p presence, now time.Time) {
+	p.Room = min(max(p.Room, 0), maxRoom)
+	p.Held = p.Held[:min(len(p.Held), maxHeld)]
+	p.Stages = p.Stages[:min(len(p.Stages), maxStages)]
+	c.tally.passes(&m.state, &p)
+	m.state = p
+	for _, h := range p.Held {
+		c.takes(id, m, h)
+	}
+	m.rates = append(m.rates, passed{now, p.read(), p.sent()})
+	for len(m.rates) > 2 && now.Sub(m.rates[1].at) >= lately {
+		m.rates = m.rates[1:]
+	}
+	c.widen()
+}
+
+// leaves notes that a member is gone: what it had counts as not begun. The caller holds mu.
+func (c *Coordinator) leaves(id string, m *member) {
+	if m.gone {
+		return
+	}
+	m.gone = true
+	for _, o := range c.slots {
+		if o.holder == id && !o.claimed {
+			o.task.Back()
+			o.task, o.holder = nil, ""
+		}
+	}
+	c.widen()
+}
+
+// widen bounds what is offered by what the workers can hold. The caller holds mu.
+func (c *Coordinator) widen() {
+	window := leastWindow
+	for _, m := range c.members {
+		if !m.gone {
+			window += 2 * m.state.Room
+		}
+	}
+	c.window = min(window, maxWindow)
+}
+
+// present is how many workers are there. The caller holds mu.
+func (c *Coordinator) present() (n int) {
+	for _, m := range c.members {
+		if !m.gone {
+			n++
+		}
+	}
+	return n
+}
+
+// census finds who is silent, and forgets who was silent for long.
+func (c *Coordinator) census() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range c.members {
+		switch since := time.Since(m.heard); {
+		case since > silence && !m.gone:
+			c.leaves(id, m)
+			c.change()
+		case since > 10*silence && len(c.members) > maxHosts/2:
+			c.counts.Forged += m.state.Forged
+			delete(c.members, id)
+		}
+	}
+	c.tally.tick(c.members, time.Now())
+}
+
+// listed reports whether a worker says that it holds an item.
+func (c *Coordinator) listed(o *offering) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.members {
+		if !m.gone && slices.ContainsFunc(m.state.Held, func(h held) bool { return c.slots[h.Slot] == o }) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyListed reports whether a worker says that it holds anything. The caller holds mu.
+func (c *Coordinator) anyListed() bool {
+	for _, m := range c.members {
+		if !m.gone && slices.ContainsFunc(m.state.Held, func(h held) bool { return c.slots[h.Slot] != nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// serve answers what is asked. Who asks for another run, or which one there is, is told this one.
+func (c *Coordinator) serve(message []byte) []byte {
+	h, _, _, err := readHeader(message)
+	var reply []byte
+	switch {
+	case err != nil:
+	case c.isOver() && h.Kind != kindStatus: // who wants to join waits for the next run
+		return nil
+	case h.Kind == kindSeek || h.Run != c.seal.run:
+		reply, err = c.seal.seal(kindRun, h.Slot, struct{}{}, nil)
+	case h.Kind == kindHello:
+		var said helloSaid
+		if _, _, err = c.seal.open(kindHello, message, &said); err == nil {
+			reply, err = c.welcome(h.Slot, said)
+		}
+	case h.Kind == kindAlive:
+		if _, _, err = c.seal.open(kindAlive, message, &struct{}{}); err == nil {
+			reply, err = c.seal.seal(kindYes, h.Slot, struct{}{}, nil)
+		}
+	case h.Kind == kindStatus:
+		if _, _, err = c.seal.open(kindStatus, message, &struct{}{}); err == nil {
+			reply, err = c.sealStatus(h.Slot)
+		}
+	default:
+		err = errForged
+	}
+	if err != nil {
+		c.refuse(err)
+		return nil
+	}
+	return reply
+}
+
+func (c *Coordinator) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over != nil
+}
+
+// welcome replies to a worker that asks to work. The zero value asks for nobody.
+func (c *Coordinator) welcome(nonce string, said helloSaid) ([]byte, error) {
+	reply := welcomeSaid{Operation: c.o.Operation}
+	if said.Member != "" {
+		if err := c.enter(said); err != nil {
+			reply.Refused = brief(err.Error())
+		}
+	}
+	return c.seal.seal(kindWelcome, nonce, reply, c.settings)
+}
+
+// enter lets a worker in, or says why not.
+func (c *Coordinator) enter(said helloSaid) error {
+	now := time.Now()
+	c.mu.Lock()
+	m := c.members[said.Member]
+	full := len(c.members) >= maxHosts
+	c.mu.Unlock()
+	switch {
+	case m != nil: // it did not hear the reply, or somebody sends its words again
+		return nil
+	case full:
+		return fmt.Errorf("%d workers have joined already", maxHosts)
+	}
+	if err := c.fits(said.Hello); err != nil {
+		c.warnOnce("refused "+said.Host, fmt.Sprintf("the worker %s was refused: %v", said.Host, err))
+		return err
+	}
+	if off := said.Time.Sub(now); off.Abs() > apart {
+		c.warnOnce("clock "+said.Host, fmt.Sprintf("the clock of %s differs from this one by %v", said.Host, off.Abs().Round(time.Second)))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m = &member{host: said.Host, heard: now}
+	c.members[said.Member] = m
+	c.counts.Hosts++
+	c.change()
+	return nil
+}
+
+// warnOnce warns once of something. Only serve calls it.
+func (c *Coordinator) warnOnce(of, text string) {
+	if !c.warned[of] && len(c.warned) < maxWarned {
+		c.warned[of] = true
+		c.warn(text)
+	}
+}
+
+func (c *Coordinator) fits(h Hello) error {
+	if h.Firn != c.o.Firn {
+		return fmt.Errorf("it is firn %s, and the coordinator is firn %s", h.Firn, c.o.Firn)
+	}
+	if c.o.Fits != nil {
+		return c.o.Fits(h)
+	}
+	return nil
+}
+
+// Merge adds what the workers say of themselves to the progress of the coordinator.
+func (c *Coordinator) Merge(p *report.Progress) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally.addTo(p, c.members)
+	now := time.Now()
+	for _, m := range c.members {
+		if !m.gone {
+			p.Hosts = append(p.Hosts, m.row(c, now))
+		}
+	}
+	slices.SortFunc(p.Hosts, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	n := c.counted()
+	p.Queue = &report.Queue{Joined: n.Hosts, Retried: n.Retried, Twice: n.Twice, Forged: n.Forged, Exhausted: n.Exhausted}
+}
+
+// row is how a worker is shown. The caller holds Coordinator.mu.
+func (m *member) row(c *Coordinator, now time.Time) report.Host {
+	h := report.Host{
+		Name: m.host, Work: len(m.state.Held), Read: m.state.read(), Sent: m.state.sent(),
+		Done: m.done, Failed: m.failed, Silent: now.Sub(m.heard), Spool: m.state.Spool, SpoolOf: m.state.SpoolOf,
+	}
+	if len(m.rates) > 1 {
+		first, last := m.rates[0], m.rates[len(m.rates)-1]
+		if took := last.at.Sub(first.at).Seconds(); took > 0 {
+			h.ReadRate, h.SentRate = float64(last.read-first.read)/took, float64(last.sent-first.sent)/took
+		}
+	}
+	for _, held := range m.state.Held {
+		if o := c.slots[held.Slot]; o != nil {
+			h.Now = append(h.Now, workOf(o, held.Moved))
+		}
+	}
+	slices.SortFunc(h.Now, func(a, b report.Work) int {
+		return cmp.Or(cmp.Compare(b.Source, a.Source), cmp.Compare(a.Path, b.Path))
+	})
+	h.Now = h.Now[:min(len(h.Now), report.MostWork)]
+	return h
+}
+
+// workOf is an item that a worker holds, as it is shown.
+func workOf(o *offering, m report.Moved) report.Work {
+	w := report.Work{Path: o.Name, Doing: m.Doing, Source: o.Bytes, Done: m.First, Total: o.Bytes}
+	if m.Made {
+		w.Done, w.Total = m.Second, max(m.Total, 0)
+	}
+	w.Done = max(w.Done, 0)
+	if w.Total > 0 {
+		w.Done = min(w.Done, w.Total)
+	}
+	return w
+}

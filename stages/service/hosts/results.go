@@ -1,0 +1,285 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"firn/pipeline"
+	"firn/stages/service/report"
+)
+
+// A Result is the first answer for an item.
+type Result struct {
+	ID   string
+	Host string // that answered; "": no worker did
+	Body []byte // the operation's own; nil if Err is not ""
+	Err  string // why the item failed for good
+	// Tries are what hosts said that gave it up before.
+	Tries []Try
+}
+
+// A Try is a host that had an item, and did not end it.
+type Try struct {
+	Host string `json:"host"`
+	Why  string `json:"why"` // "": its lease ended, and it said nothing
+}
+
+var errAllThere = errors.New("each item has its result")
+
+// Results passes on the result of each item once, one at a time, until Offered was called and all that
+// was offered has one: then it returns nil. After Stop, until all that workers hold has one: then
+// pipeline.ErrStopped if something was withdrawn. An error of fn ends it.
+func (c *Coordinator) Results(ctx context.Context, fn func(ctx context.Context, r Result) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var one sync.Mutex
+	pass := func(o *offering, r Result) error {
+		one.Lock()
+		defer one.Unlock()
+		err := fn(ctx, r)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err != nil {
+			o.claimed = false
+			stop(err)
+			return err
+		}
+		c.forget(o)
+		return nil
+	}
+	var both sync.WaitGroup
+	listen := func(to func() error) {
+		both.Go(func() {
+			if err := to(); ctx.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	listen(func() error {
+		return c.o.Link.Answers(ctx, func(message []byte) error { return c.answered(message, pass) })
+	})
+	listen(func() error {
+		return c.o.Link.Spent(ctx, func(slot string, _ []byte) error { return c.spent(slot, pass) })
+	})
+	err := c.until(ctx, func() bool { return c.open == 0 && (c.offered || !c.stopping.IsZero()) })
+	if err == nil {
+		err = errAllThere
+	}
+	stop(err)
+	both.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch err = context.Cause(ctx); {
+	case !errors.Is(err, errAllThere):
+		return err
+	case c.withdrew:
+		return pipeline.ErrStopped
+	}
+	return nil
+}
+
+// passing passes on the result of an item that is claimed.
+type passing func(*offering, Result) error
+
+// answered takes a message that a worker let the queue keep.
+func (c *Coordinator) answered(message []byte, pass passing) error {
+	var said answerSaid
+	slot, body, err := c.seal.open(kindAnswer, message, &said)
+	if err != nil {
+		c.refuse(err)
+		return nil
+	}
+	if said.Outcome == outcomeRemarks {
+		c.noted(slot, said, body)
+		return nil
+	}
+	o, r := c.settle(slot, said)
+	if o == nil {
+		return nil
+	}
+	if r.Err == "" {
+		r.Body = body
+	}
+	return pass(o, r)
+}
+
+// settle says what an answer comes to: the result of the item, which is claimed then, or nil.
+func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.slots[slot]
+	if o == nil || o.claimed || o.ID != said.ID {
+		c.counts.Twice++
+		return nil, Result{}
+	}
+	if said.Outcome != outcomeHanded {
+		c.handed(o, said.Host, said.Try)
+	}
+	late := slot != o.slot()
+	switch said.Outcome {
+	case outcomeDone:
+		c.settled(o, said, "")
+	case outcomeFailed:
+		if late { // another host has it now
+			c.counts.Twice++
+			return nil, Result{}
+		}
+		c.settled(o, said, brief(said.Why))
+	case outcomeGaveUp:
+		if late {
+			c.counts.Twice++
+			return nil, Result{}
+		}
+		o.note(Try{said.Host, brief(said.Why)})
+		c.troubled(o)
+		if o.gaveUp++; o.gaveUp < enoughGivenUp {
+			c.anew(o, time.Now().Add(patience*time.Duration(o.gaveUp)))
+			return nil, Result{}
+		}
+		c.settled(o, said, fmt.Sprintf("%d tries failed: %s", o.gaveUp, o.reasons()))
+	case outcomeHanded:
+		if !late {
+			c.counts.Returned++
+			c.anew(o, time.Now())
+		}
+		return nil, Result{}
+	default:
+		c.counts.Forged++
+		return nil, Result{}
+	}
+	return o, Result{ID: o.ID, Host: said.Host, Err: o.failed, Tries: o.tries}
+}
+
+// settled claims an item for its result. why it failed is "" if it did not. The caller holds mu.
+func (c *Coordinator) settled(o *offering, said answerSaid, why string) {
+	o.claimed, o.failed = true, why
+	if o.task == nil {
+		o.task = c.begin(o)
+	}
+	if said.Member != "" {
+		o.task.Set(said.Moved)
+	}
+	o.task.End()
+	if m := c.members[said.Member]; m != nil && why == "" {
+		m.done++
+	} else if m != nil {
+		m.failed++
+	}
+	if why != "" {
+		c.troubled(o)
+	}
+}
+
+// begin begins the task of an item. The caller holds mu.
+func (c *Coordinator) begin(o *offering) *report.Task {
+	return c.o.Works.Begin(o.Item, c.o.Begun, o.Bytes, o.Bytes, o.Second)
+}
+
+// note keeps why a host gave the item up.
+func (o *offering) note(t Try) {
+	if len(o.tries) < maxTries {
+		o.tries = append(o.tries, t)
+	}
+}
+
+// reasons are those of all tries.
+func (o *offering) reasons() string {
+	said := make([]string, len(o.tries))
+	for i, t := range o.tries {
+		said[i] = t.Host + ": " + t.Why
+	}
+	return strings.Join(said, "; ")
+}
+
+// handed notes that a host had an item. The caller holds mu.
+func (c *Coordinator) handed(o *offering, host string, try int) {
+	if !slices.Contains(o.had, host) && len(o.had) < maxTries {
+		o.had = append(o.had, host)
+	}
+	if (try > 1 || o.gaveUp > 0) && !o.more {
+		o.more = true
+		c.counts.Retried++
+		c.troubled(o)
+	}
+}
+
+// spent takes an item that was handed out MaxTries times. If no host of this run is known to have had
+// it, those of an earlier run took it from each other, and it is offered once more.
+func (c *Coordinator) spent(slot string, pass passing) error {
+	c.mu.Lock()
+	o := c.slots[slot]
+	if o == nil || o.claimed || slot != o.slot() {
+		c.mu.Unlock()
+		return nil
+	}
+	if len(o.had) == 0 && !o.lost {
+		o.lost = true
+		c.anew(o, time.Now())
+		c.mu.Unlock()
+		return nil
+	}
+	c.counts.Exhausted++
+	on := "hosts that are not known"
+	if len(o.had) > 0 {
+		on = strings.Join(o.had, ", ")
+	}
+	why := fmt.Sprintf("tried %d times, on %s: none of them ended it", MaxTries, on)
+	if len(o.tries) > 0 {
+		why += "; before that: " + o.reasons()
+	}
+	c.settled(o, answerSaid{}, why)
+	r := Result{ID: o.ID, Err: o.failed, Tries: o.tries}
+	c.mu.Unlock()
+	return pass(o, r)
+}
+
+// noted passes on what a worker says of an item.
+func (c *Coordinator) noted(slot string, said answerSaid, body []byte) {
+	c.mu.Lock()
+	if o := c.slots[slot]; o != nil {
+		if o.notes++; o.notes > maxNotes {
+			c.mu.Unlock()
+			return
+		}
+	}
+	c.mu.Unlock()
+	if c.o.Note != nil {
+		c.o.Note(said.ID, said.Host, body)
+	}
+}
+
+// refuse counts a message that is not of this run, or of nobody with the key.
+func (c *Coordinator) refuse(err error) {
+	c.mu.Lock()
+	if errors.Is(err, errOtherRun) {
+		c.counts.Stale++
+		c.mu.Unlock()
+		return
+	}
+	c.counts.Forged++
+	n, tell := c.counts.Forged, c.told.may(time.Now())
+	c.mu.Unlock()
+	if tell {
+		c.warn(fmt.Sprintf("messages in the queue were not made with this key file, and were dropped: %d so far", n))
+	}
+}
+
+func (c *Coordinator) warn(text string) {
+	c.o.Report.Event(report.Event{Kind: report.Warning, Text: text})
+}
+
+// A rate says how often something may be told: at once, and then once in a time.
+type rate struct{ last time.Time }
+
+func (r *rate) may(now time.Time) bool {
+	if !r.last.IsZero() && now.Sub(r.last) < 5*time.Minute {
+		return false
+	}
+	r.last = now
+	return true
+}
