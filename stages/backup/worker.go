@@ -49,6 +49,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 	b.book = b.answers
 	h := b.Handle(nil, b.leave)
 	m.Watch(h.Own)
+	m.Spare((&spare{backup: b}).room)
 	m.Outage(func() bool { return len(b.Totals.Outages.Last()) > 0 })
 	b.over = context.AfterFunc(m.Context(), func() { b.Run.Fail(context.Cause(m.Context())) })
 	b.help()

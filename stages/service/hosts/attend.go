@@ -121,8 +121,17 @@ func (m *Member) rest() {
 	m.resting++
 	more := m.resting%max(m.o.Room/2, 1) == 0
 	m.mu.Unlock()
+	m.less()
 	if more {
 		m.tell(toldSaid{State: m.presence()})
+	}
+}
+
+// less tells who waits for room to look.
+func (m *Member) less() {
+	select {
+	case m.fewer <- struct{}{}:
+	default:
 	}
 }
 

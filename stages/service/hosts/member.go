@@ -46,6 +46,7 @@ type Member struct {
 	tasks sync.WaitGroup
 
 	doubted chan struct{} // a message of another run came
+	fewer   chan struct{} // a work ended or rests
 	said    chan struct{} // the coordinator announced this run
 	moved   atomic.Int64  // signs of life of all works, as their keepers see them
 	forged  atomic.Int64
@@ -55,7 +56,8 @@ type Member struct {
 	resting  int // of them
 	progress func() report.Progress
 	outage   func() bool
-	number   int64 // of what was told last
+	spare    func(InHand) bool // see Spare
+	number   int64             // of what was told last
 }
 
 // A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
@@ -120,7 +122,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	}
 	m := &Member{
 		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{},
-		doubted: make(chan struct{}, 1), said: make(chan struct{}, 1),
+		doubted: make(chan struct{}, 1), fewer: make(chan struct{}, 1), said: make(chan struct{}, 1),
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)
 	hello := helloSaid{o.Hello, m.id}
@@ -261,6 +263,61 @@ func (m *Member) Outage(lasts func() bool) {
 	m.outage = lasts
 }
 
+// InHand is what a worker has to do before it is through with the works that it holds.
+type InHand struct {
+	Make      int   // works that are not through the first half
+	MakeBytes int64 // of the first half, of those
+	Send      int64 // bytes of the second half that have not moved, of the others
+}
+
+// inHand is what is to be done. The caller holds mu.
+func (m *Member) inHand() (h InHand) {
+	for w := range m.works {
+		if w.rests.Load() {
+			continue
+		}
+		if is := w.task.Load().Moved(); is.Made {
+			h.Send += max(is.Total-is.Second, 0)
+			continue
+		}
+		h.Make++
+		h.MakeBytes += w.item.Bytes
+	}
+	return h
+}
+
+// Spare sets what says whether there is room for one more work: what a worker takes, no other one can
+// have. One that has nothing to do takes one in any case. Without it, whatever asks gets one.
+func (m *Member) Spare(room func(InHand) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spare = room
+}
+
+// looksForRoom is how often Take asks whether there is room.
+const looksForRoom = 100 * time.Millisecond
+
+// wait waits until there is room for one more work. The error is ctx's cause.
+func (m *Member) wait(ctx context.Context) error {
+	for {
+		m.mu.Lock()
+		spare, has := m.spare, InHand{}
+		if spare != nil {
+			has = m.inHand()
+		}
+		m.mu.Unlock()
+		if spare == nil || has == (InHand{}) || spare(has) {
+			return nil
+		}
+		select {
+		case <-m.fewer:
+		case <-time.After(looksForRoom):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Take waits for an item; see pipeline.Taking. It is ErrTaken after the run is over, or another one has
 // begun: Context says which.
 func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
@@ -268,7 +325,11 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 	defer cancel(nil)
 	defer context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) })()
 	for {
-		lease, err := m.o.Link.Take(ctx)
+		var lease pipeline.Lease
+		err := m.wait(ctx)
+		if err == nil {
+			lease, err = m.o.Link.Take(ctx)
+		}
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrOver), errors.Is(err, ErrOtherRun):

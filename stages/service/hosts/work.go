@@ -101,6 +101,7 @@ func (w *Work) release() {
 	if w.rests.Load() {
 		w.m.resting--
 	}
+	w.m.less()
 }
 
 // Answer ends the work well: it returns once the answer is kept, and the lease is over. An answer that
