@@ -1,17 +1,24 @@
 package backup_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"firn/bench/stagestest"
 	"firn/stages/backup"
 	"firn/stages/format/catalogue"
 	"firn/stages/service/hosts/hoststest"
+	"firn/stages/service/report"
+	"firn/stages/store"
 )
 
 // small has a subtree of two parts of an upload, one that is stored at once, and a shell.
@@ -108,4 +115,167 @@ func TestAnswerOfWorkerKilled(t *testing.T) {
 		t.Errorf("uploads are left: %d", n)
 	}
 	r.CheckArchives()
+}
+
+// sealed is long enough for each pack that was begun to be stored.
+const sealed = 20 * time.Second
+
+// TestPoisonedSubtree: one that kills every worker that takes it is named, and everything else is saved.
+func TestPoisonedSubtree(t *testing.T) {
+	r := stagestest.NewRig(t)
+	small(r)
+	c := newCrew(r, 6)
+	poisoned := r.KeyOf("d1")
+	c.mortals(func(op, key string, _ bool) bool {
+		if op != "head" || key != poisoned {
+			return false
+		}
+		time.Sleep(sealed) // what else its worker had is answered
+		return true
+	})
+	synctest.Test(t, func(*testing.T) {
+		o := c.backup()
+		if failed := o.Of(report.Failed); o.Err != nil || !slices.Equal(failed, []string{filepath.Join(r.Tree, "d1")}) || o.Totals.Saved.Load() != 2 {
+			t.Errorf("%v; %v", o.Err, o.Events)
+		}
+		for _, e := range o.Events {
+			if e.Kind == report.Failed && (!strings.Contains(e.Err.Error(), "tried 5 times") || !strings.Contains(e.Err.Error(), "host")) {
+				t.Error(e.Err)
+			}
+		}
+	})
+}
+
+// TestZombie: a worker that was paused until its lease was over never replaces what another one stored.
+func TestZombie(t *testing.T) {
+	for _, changes := range []bool{false, true} {
+		t.Run(fmt.Sprint("changes ", changes), func(t *testing.T) {
+			r := stagestest.NewRig(t)
+			small(r)
+			key := r.KeyOf("big")
+			c := newCrew(r, 2)
+			var newer atomic.Pointer[store.Object]
+			var first atomic.Pointer[worker]
+			stored, ended := make(chan struct{}), make(chan struct{})
+			c.change = func(w *worker, o *backup.Options) {
+				o.Store = pausing{o.Store, key, func(complete func() (store.Object, error)) (store.Object, error) {
+					if first.CompareAndSwap(nil, w) {
+						w.link.Freeze()
+						if changes {
+							stagestest.Write(t, filepath.Join(r.Tree, "big", "more"), "more")
+						}
+						<-stored
+						defer close(ended)
+						o, err := complete()
+						w.link.Thaw()
+						if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrReplaced) && !errors.Is(err, store.ErrNoUpload) {
+							t.Errorf("it was stored: %v", err)
+						}
+						return o, err
+					}
+					if first.Load() == w {
+						return complete()
+					}
+					o, err := complete()
+					if err == nil {
+						newer.Store(&o)
+						close(stored)
+						<-ended
+					}
+					return o, err
+				}}
+			}
+			synctest.Test(t, func(*testing.T) {
+				stored, ended = make(chan struct{}), make(chan struct{})
+				o := c.backup()
+				if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.DoneSubtrees.Load() != 3 {
+					t.Errorf("%v; %v", o.Err, o.Events)
+				}
+			})
+			if is := r.Objects()[key]; newer.Load() == nil || is.ETag != newer.Load().ETag {
+				t.Errorf("%+v, want %+v", is, newer.Load())
+			}
+			if n := r.UnfinishedUploads(); n > 0 {
+				t.Errorf("uploads are left: %d", n)
+			}
+			r.CheckArchives()
+		})
+	}
+}
+
+// pausing calls complete in place of what completes the uploads of a key.
+type pausing struct {
+	store.Store
+	key      string
+	complete func(func() (store.Object, error)) (store.Object, error)
+}
+
+func (p pausing) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	u, err := p.Store.CreateUpload(ctx, key, o)
+	if key == p.key {
+		u = pausingUpload{u, p}
+	}
+	return u, err
+}
+
+type pausingUpload struct {
+	store.Upload
+	p pausing
+}
+
+func (u pausingUpload) Complete(ctx context.Context, parts []store.Part, crc uint32) (store.Object, error) {
+	return u.p.complete(func() (store.Object, error) { return u.Upload.Complete(ctx, parts, crc) })
+}
+
+// TestCoordinatorKilled: the next run, by itself or with workers, finds what the workers of the one before
+// stored and began to upload, and sends none of it again.
+func TestCoordinatorKilled(t *testing.T) {
+	for _, by := range []int{0, 2} {
+		t.Run(fmt.Sprint(by, " workers"), func(t *testing.T) {
+			r := stagestest.NewRig(t)
+			small(r)
+			counts := &counting{Store: r.Store}
+			r.Store = counts
+			c := newCrew(r, 2)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			killed := once("complete", r.KeyOf("big"), false)
+			c.change = func(w *worker, o *backup.Options) {
+				o.Store = &mortal{o.Store, new(atomic.Bool), killed, func() {
+					cancel(errKilled)
+					for _, w := range c.workers {
+						go w.link.Kill()
+					}
+				}}
+			}
+			synctest.Test(t, func(*testing.T) {
+				ctx, cancel = context.WithCancelCause(context.Background())
+				o, err := c.tryBackup(ctx)
+				if err != nil || !errors.Is(o.Err, errKilled) {
+					t.Errorf("%v %v", o, err)
+				}
+			})
+			if n := r.UnfinishedUploads(); n != 1 {
+				t.Fatalf("uploads are left: %d", n)
+			}
+			sent := counts.bytes
+			again := func() *stagestest.Outcome { return r.Backup() }
+			if by > 0 {
+				c = newCrew(r, by)
+				again = func() *stagestest.Outcome { return c.backup() }
+			}
+			synctest.Test(t, func(*testing.T) {
+				o := again()
+				if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.UploadsResumed.Load() != 1 || o.Totals.SparedBytes.Load() < 6<<20 {
+					t.Errorf("%d resumed, %d spared: %v; %v", o.Totals.UploadsResumed.Load(), o.Totals.SparedBytes.Load(), o.Err, o.Events)
+				}
+			})
+			if more := counts.bytes - sent; more > 1<<20 {
+				t.Errorf("%d bytes were sent again", more)
+			}
+			if n := r.UnfinishedUploads(); n > 0 {
+				t.Errorf("uploads are left: %d", n)
+			}
+			r.CheckArchives()
+		})
+	}
 }
