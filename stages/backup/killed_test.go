@@ -31,7 +31,7 @@ func small(r *stagestest.Rig) {
 // worker.
 func (c *crew) mortals(at func(op, key string, done bool) bool) {
 	c.change = func(w *worker, o *backup.Options) {
-		o.Store = &mortal{o.Store, new(atomic.Bool), at, func() { go w.link.Kill() }}
+		o.Store = &mortal{o.Store, new(atomic.Bool), at, w.link.Kill}
 	}
 }
 
@@ -152,31 +152,31 @@ func TestZombie(t *testing.T) {
 		t.Run(fmt.Sprint("changes ", changes), func(t *testing.T) {
 			r := stagestest.NewRig(t)
 			small(r)
-			key := r.KeyOf("d1")
+			key := r.KeyOf("big")
 			c := newCrew(r, 2)
 			var newer atomic.Pointer[store.Object]
 			var first atomic.Pointer[worker]
 			stored, ended := make(chan struct{}), make(chan struct{})
 			c.change = func(w *worker, o *backup.Options) {
-				o.Store = pausing{o.Store, key, func(put func() (store.Object, error)) (store.Object, error) {
+				o.Store = pausing{o.Store, key, func(complete func() (store.Object, error)) (store.Object, error) {
 					if first.CompareAndSwap(nil, w) {
 						w.link.Freeze()
 						if changes {
-							stagestest.Write(t, filepath.Join(r.Tree, "d1", "more"), "more")
+							stagestest.Write(t, filepath.Join(r.Tree, "big", "more"), "more")
 						}
 						<-stored
-						o, err := put()
+						defer close(ended)
+						o, err := complete()
 						w.link.Thaw()
-						close(ended)
-						if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrReplaced) {
+						if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrReplaced) && !errors.Is(err, store.ErrNoUpload) {
 							t.Errorf("it was stored: %v", err)
 						}
 						return o, err
 					}
 					if first.Load() == w {
-						return put()
+						return complete()
 					}
-					o, err := put()
+					o, err := complete()
 					if err == nil {
 						newer.Store(&o)
 						close(stored)
@@ -203,19 +203,28 @@ func TestZombie(t *testing.T) {
 	}
 }
 
-// pausing calls put in place of what puts the objects of a key.
+// pausing calls complete in place of what completes the uploads of a key.
 type pausing struct {
 	store.Store
-	key string
-	put func(func() (store.Object, error)) (store.Object, error)
+	key      string
+	complete func(func() (store.Object, error)) (store.Object, error)
 }
 
-func (p pausing) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
-	put := func() (store.Object, error) { return p.Store.Put(ctx, key, body, o) }
-	if key != p.key {
-		return put()
+func (p pausing) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	u, err := p.Store.CreateUpload(ctx, key, o)
+	if key == p.key {
+		u = pausingUpload{u, p}
 	}
-	return p.put(put)
+	return u, err
+}
+
+type pausingUpload struct {
+	store.Upload
+	p pausing
+}
+
+func (u pausingUpload) Complete(ctx context.Context, parts []store.Part, crc uint32) (store.Object, error) {
+	return u.p.complete(func() (store.Object, error) { return u.Upload.Complete(ctx, parts, crc) })
 }
 
 // TestCoordinatorKilled: the next run, by itself or with workers, finds what the workers of the one before
