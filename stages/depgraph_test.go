@@ -98,6 +98,8 @@ var layers = []struct {
 var (
 	operations = []string{"firn/stages/backup", "firn/stages/restore", "firn/stages/verify", "firn/stages/rebuild", "firn/stages/browse", "firn/stages/doctor", "firn/stages/bench", "firn/stages/plan"}
 	drivers    = []string{"firn/stages/store/s3", "firn/stages/store/dynamodb", "firn/stages/store/dir"}
+	// queues are the drivers of the queue that joins hosts.
+	queues = []string{"firn/stages/service/hosts/jetstream"}
 )
 
 // layer is the index of a package's layer, -1 if it is in none.
@@ -168,6 +170,17 @@ var rules = []rule{{
 	about: func(pkg string) bool { return in(pkg, "firn/stages") && !in(pkg, drivers...) && pkg != awsconf },
 	may:   func(_, imported string, _ graph) bool { return !in(imported, awsSDK, awsconf) },
 }, {
+	why: "only cmd wires the queue's driver in",
+	about: func(pkg string) bool {
+		return in(pkg, "firn") && !in(pkg, "firn/cmd", "firn/bench") && !in(pkg, queues...)
+	},
+	direct: true,
+	may:    func(_, imported string, _ graph) bool { return !in(imported, queues...) },
+}, {
+	why:   "only the queue's driver, and cmd that wires it in, know NATS",
+	about: func(pkg string) bool { return in(pkg, "firn/pipeline", "firn/stages") && !in(pkg, queues...) },
+	may:   func(_, imported string, _ graph) bool { return !in(imported, "github.com/nats-io") },
+}, {
 	why:    "only the room for monitoring knows Prometheus",
 	about:  func(pkg string) bool { return in(pkg, "firn") && pkg != "firn/cmd/firn/monitor" },
 	direct: true,
@@ -210,7 +223,7 @@ func TestDependenciesPointOneWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		known := append([]string{"firn/pipeline", "firn/stages/job", "firn/stages/prove", "firn/stages/store", awsconf}, append(operations, drivers...)...)
+		known := append([]string{"firn/pipeline", "firn/stages/job", "firn/stages/prove", "firn/stages/store", awsconf}, slices.Concat(operations, drivers, queues)...)
 		for _, pkg := range known {
 			if _, ok := g[pkg]; !ok {
 				t.Errorf("%s: no package %s: has it moved away from under its rule?", goos, pkg)
@@ -284,7 +297,13 @@ func TestDependencyRulesBite(t *testing.T) {
 		{"firn/stages/stage/upload", awsSDK + "/service/s3", "AWS SDK"},
 		{"firn/stages/service/report", "github.com/prometheus/client_golang/prometheus", "knows Prometheus"},
 		{"firn/cmd/firn/ui", "github.com/prometheus/common/expfmt", "knows Prometheus"},
+		{"firn/stages/backup", "firn/stages/service/hosts/jetstream", "queue's driver"},
+		{"firn/stages/service/hosts", "firn/stages/service/hosts/jetstream/embedded", "queue's driver"},
+		{"firn/stages/service/hosts/hoststest", "github.com/nats-io/nats.go", "know NATS"},
+		{"firn/pipeline", "github.com/nats-io/nats.go", "standard library"},
 		{"firn/cmd/firn", "firn/stages/store/s3", ""},
+		{"firn/cmd/firn", "firn/stages/service/hosts/jetstream/embedded", ""},
+		{"firn/stages/service/hosts/jetstream/part", "firn/stages/service/hosts/jetstream", ""},
 		{"firn/cmd/firn", "firn/stages/verify", ""},
 		{"firn/bench/harness", "firn/stages/store/dynamodb", ""},
 		{"firn/bench/stagestest", "firn/stages/backup", ""},

@@ -39,6 +39,9 @@
 //	report     events, totals, progress, summary
 //	recovery   RECOVER.txt and restore.sh, beside the archives
 //	fsys       system calls on open directories, extended attributes
+//	hosts      one run on many hosts: a coordinator, workers, and the link between them; its driver
+//	           jetstream (with a broker in the process, embedded) is a room that only cmd wires in, and
+//	           hoststest is a queue in memory, and the suite that each driver passes
 //
 // The store, in stages/store: the interface, its drivers (s3, dir, dynamodb, and awsconf, which
 // those that use AWS share; discard keeps nothing), listings in few bytes a key (index), the suite that each driver passes

@@ -53,10 +53,16 @@ var programs = map[string]func(){"firn": func() {
 type servers struct {
 	s3     *harness.S3Server
 	tables *harness.DynamoDBServer
+	nats   *harness.NATSServer // with the token that scripts have as $TOKEN
+	bare   *harness.NATSServer // without JetStream
 }
 
 func TestScripts(t *testing.T) {
-	s := servers{harness.S3(t), harness.DynamoDB(t)}
+	const token = "a-token-of-tests"
+	s := servers{
+		s3: harness.S3(t), tables: harness.DynamoDB(t), nats: harness.NATS(t, func(c *harness.NATSConfig) { c.Token = token }),
+		bare: harness.NATS(t, func(c *harness.NATSConfig) { c.NoJetStream = true }),
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		WorkdirRoot:         openDirectory(t),
@@ -65,7 +71,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, s.tables.Env()...)
 			e.Vars = append(e.Vars, s.s3.Env()...)
-			e.Vars = append(e.Vars, "CLOSED="+closedPort(t), "NEWLINE=\n", "GORACE="+os.Getenv("GORACE"))
+			e.Vars = append(e.Vars, "CLOSED="+closedPort(t), "NATS="+s.nats.URL, "BARE_NATS="+s.bare.URL, "TOKEN="+token, "NEWLINE=\n", "GORACE="+os.Getenv("GORACE"))
 			return os.Chmod(e.WorkDir, 0o777)
 		},
 		Condition: func(name string) (bool, error) {

@@ -142,7 +142,7 @@ func (v *verifyFlags) run(p *program) error {
 			return nil, err
 		}
 		o := v.options(m)
-		o.Moment, o.ExpectRun, o.AllRuns, o.Subset = v.choice.Moment, v.choice.ExpectRun, v.level.allRuns, v.level.subset
+		o.Moment, o.ExpectRun, o.AllRuns, o.Subset, o.Hosts = v.choice.Moment, v.choice.ExpectRun, v.level.allRuns, v.level.subset, lead.options("")
 		running, err := verify.Start(ctx, o)
 		if err == nil {
 			lead.begin(ctx, running)
@@ -173,5 +173,5 @@ func (v *verifyFlags) help(ctx context.Context, m *means, member *hosts.Member, 
 	if err := v.open(ctx, m, store.ToRead); err != nil {
 		return nil, err
 	}
-	return nil, errors.New("no work of a verification can be shared yet")
+	return verify.Work(ctx, member, v.options(m))
 }

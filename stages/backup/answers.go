@@ -32,6 +32,7 @@ type answers struct {
 
 	mu      sync.Mutex // guards what follows, and the fields of hands
 	held    map[*subtree]bool
+	busy    int                      // of them those that are not at their ends
 	waiting map[string][]*subtree    // by the pack that they wait for
 	sealed  map[string]error         // packs that are stored, or were not
 	writing map[string]*ledger.Packs // by the run that they are of
@@ -57,6 +58,7 @@ type hand struct {
 const (
 	sealAfter = 15 * time.Second       // the first list of a pack waits at most so long
 	sealIdle  = 250 * time.Millisecond // or so long, if nothing else is under way
+	restBytes = 16 << 10               // of faults and events of a subtree that waits while others are taken in its place
 	mostHeard = 4 << 20                // bytes of faults and events that are kept of one subtree
 	mostTold  = 10_000                 // faults, and events
 )
@@ -200,6 +202,7 @@ func (a *answers) take(s *subtree) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held[s] = true
+	a.busy++
 	a.schedule()
 }
 
@@ -211,6 +214,7 @@ func (a *answers) handOn(s *subtree, how func(context.Context, *hosts.Work) erro
 		return
 	}
 	s.hand.ended = true
+	a.busy--
 	a.send(s, how)
 }
 
@@ -222,6 +226,7 @@ func (a *answers) end(s *subtree, what outcome, pack string) {
 	if h.ended {
 		return
 	}
+	a.busy--
 	h.ended, h.answer.Outcome, h.answer.Took = true, what, s.task.Took()
 	if s.begun != nil {
 		h.answer.Upload = s.begun.ID
@@ -235,6 +240,9 @@ func (a *answers) end(s *subtree, what outcome, pack string) {
 			a.since = time.Now()
 		}
 		h.waits = true
+		if h.bytes <= restBytes {
+			h.work.Rest()
+		}
 		a.waiting[pack] = append(a.waiting[pack], s)
 	}
 	a.schedule()
@@ -315,13 +323,7 @@ func (a *answers) schedule() {
 		return
 	}
 	wait := time.Until(a.since.Add(sealAfter))
-	busy := 0
-	for s := range a.held {
-		if !s.hand.ended {
-			busy++
-		}
-	}
-	if busy == 0 {
+	if a.busy == 0 {
 		wait = min(wait, sealIdle)
 	}
 	a.timer = time.AfterFunc(wait, a.due)

@@ -108,16 +108,39 @@ func (m *Member) tell(said toldSaid) {
 	}
 }
 
+// Works that rest.
+const (
+	mostRoomOf = 1000 // of them make room for others
+	mostNamed  = 200  // of them are in a presence
+)
+
+// rest notes that one more work rests, and tells the coordinator each time that there is room for so many
+// more that it matters.
+func (m *Member) rest() {
+	m.mu.Lock()
+	m.resting++
+	more := m.resting%max(m.o.Room/2, 1) == 0
+	m.mu.Unlock()
+	if more {
+		m.tell(toldSaid{State: m.presence()})
+	}
+}
+
 // presence is how the worker gets on now.
 func (m *Member) presence() *presence {
 	m.mu.Lock()
-	works := make([]*Work, 0, len(m.works))
+	works, named := make([]*Work, 0, len(m.works)), 0
 	for w := range m.works {
+		if w.rests.Load() {
+			if named++; named > mostNamed {
+				continue
+			}
+		}
 		works = append(works, w)
 	}
 	progress := m.progress
+	p := &presence{Room: m.o.Room + min(m.resting, mostRoomOf), Forged: m.forged.Load()}
 	m.mu.Unlock()
-	p := &presence{Room: m.o.Room, Forged: m.forged.Load()}
 	for _, w := range works[:min(len(works), maxHeld)] {
 		p.Held = append(p.Held, held{w.slot, w.try, w.task.Load().Moved()})
 	}

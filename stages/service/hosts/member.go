@@ -52,6 +52,7 @@ type Member struct {
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
+	resting  int // of them
 	progress func() report.Progress
 	outage   func() bool
 	number   int64 // of what was told last

@@ -22,6 +22,7 @@ type Work struct {
 	item  Item
 	task  atomic.Pointer[report.Task]
 
+	rests atomic.Bool   // nothing is left to do but to answer
 	once  atomic.Bool   // something has ended it
 	ended chan struct{} // its lease need not be renewed any more
 
@@ -39,6 +40,14 @@ func (w *Work) String() string { return w.item.Name }
 
 // Follow sets what tells of the progress of the work: nil until it is begun.
 func (w *Work) Follow(t *report.Task) { w.task.Store(t) }
+
+// Rest says that nothing is left to do but to answer, which waits for something: the work takes no room
+// of the worker any more, so that others are offered meanwhile.
+func (w *Work) Rest() {
+	if !w.rests.Swap(true) {
+		w.m.rest()
+	}
+}
 
 // late reports whether the lease is over: the item is handed out again, or was.
 func (w *Work) late() bool {
@@ -89,6 +98,9 @@ func (w *Work) release() {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
 	delete(w.m.works, w)
+	if w.rests.Load() {
+		w.m.resting--
+	}
 }
 
 // Answer ends the work well: it returns once the answer is kept, and the lease is over. An answer that
