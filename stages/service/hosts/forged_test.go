@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
+	"firn/stages/service/report"
 )
 
 // A tap keeps what was sent.
@@ -166,16 +169,26 @@ func TestReplayed(t *testing.T) {
 				must(t, w.Answer(t.Context(), []byte("saved")))
 			}
 		}
+		var sent atomic.Int64
+		m.Watch(func() report.Progress { return report.Progress{Sent: sent.Add(1)} })
 		time.Sleep(10 * time.Second) // all is offered again
 		evil := s.q.Link()
 		defer evil.Close()
 		for range 10 {
 			for _, k := range []hoststest.Kind{hoststest.Answered, hoststest.Told, hoststest.Asked, hoststest.Announced} {
 				of := seen.of(k)
-				for _, o := range of[:min(len(of), 3)] {
+				if k != hoststest.Told {
+					of = of[:min(len(of), 3)]
+				}
+				for _, o := range of[:min(len(of), 8)] {
 					send(t, evil, k, "", o.Body)
 				}
 			}
+		}
+		synctest.Wait()
+		var p report.Progress
+		if s.c.Merge(&p); p.Sent != sent.Load() || p.Hosts[0].Sent != sent.Load() {
+			t.Errorf("%d were sent, and %d are told: %+v", sent.Load(), p.Sent, p.Hosts)
 		}
 		time.Sleep(10 * time.Second)
 		if kept := s.q.Kept(); kept.Waiting != 3 || kept.Held != 0 {

@@ -40,6 +40,7 @@ type site struct {
 	c      *hosts.Coordinator
 	works  *report.Works
 	events log
+	slow   time.Duration // what a result takes
 
 	mu      sync.Mutex
 	results map[string][]hosts.Result
@@ -103,6 +104,7 @@ func (s *site) lead(run string, change ...func(*hosts.Options)) {
 	results, ended, c := s.results, s.ended, s.c
 	go func() {
 		ended <- c.Results(s.t.Context(), func(_ context.Context, r hosts.Result) error {
+			time.Sleep(s.slow)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			results[r.ID] = append(results[r.ID], r)

@@ -3,8 +3,10 @@ package hosts_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"firn/pipeline"
@@ -180,12 +182,19 @@ func TestZombie(t *testing.T) {
 				time.Sleep(time.Second)
 				link.Thaw()
 				task.First(1)
+				task2 := works.Begin(w2, report.StageArchive, 100, 100, 0)
+				w2.Follow(task2)
+				task2.First(40)
 				time.Sleep(lease / 2)
+				if l := s.works.Load(); l.Done != 40 || len(l.Parts) != 1 {
+					t.Errorf("what the zombie says is shown: %+v", l)
+				}
 				if !tt.after {
 					must(t, tt.late(t.Context(), w))
 					time.Sleep(time.Second)
 				}
 				must(t, w2.Answer(t.Context(), []byte("saved")))
+				synctest.Wait()
 				s.finish(nil)
 				if tt.after {
 					must(t, tt.late(t.Context(), w))
@@ -197,6 +206,35 @@ func TestZombie(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowResult: an item whose result is being passed on has it, whatever the queue says meanwhile.
+func TestSlowResult(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.slow = 10 * lease
+		s.lead("run-1")
+		s.offer("x")
+		for n := range hosts.MaxTries {
+			m, link := s.join(fmt.Sprint("host-", n))
+			w := s.take(m)
+			if n == 0 { // it answers, and dies before its lease ends
+				ctx, cancel := context.WithCancel(t.Context())
+				s.q.Answered = cancel
+				if w.Answer(ctx, []byte("saved")) == nil {
+					t.Error("the lease ended")
+				}
+				s.q.Answered = nil
+			}
+			time.Sleep(time.Second)
+			link.Kill()
+			m.Leave()
+		}
+		s.finish(nil)
+		s.want(map[string]string{"x": "host-0:saved"})
+		if c := s.c.Counts(); c.Exhausted != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
 }
 
 // TestHandBack: what is handed back is offered again at once, and is no try, however often.

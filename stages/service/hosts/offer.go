@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -192,7 +193,7 @@ func (c *Coordinator) which(match func(*offering) bool) (all []*offering) {
 			all = append(all, o)
 		}
 	}
-	slices.SortFunc(all, func(a, b *offering) int { return a.since.Compare(b.since) })
+	slices.SortFunc(all, func(a, b *offering) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.ID, b.ID)) })
 	return all
 }
 

@@ -171,6 +171,9 @@ func (l *Link) Answer(ctx context.Context, body []byte) error {
 		if q.Twice != nil && q.Twice(body) {
 			q.answers = append(q.answers, bytes.Clone(body))
 		}
+		if q.Answered != nil {
+			q.Answered()
+		}
 		q.change()
 	})
 }

@@ -21,6 +21,8 @@ type Queue struct {
 	Lose func(Message) bool
 	// Twice says which answers are kept twice.
 	Twice func(body []byte) bool
+	// Answered is called once an answer is kept, before its sender knows.
+	Answered func()
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at each change, and made anew
@@ -86,6 +88,9 @@ func (q *Queue) set(fn func()) {
 // wait calls try, which holds mu, until it says that it is done.
 func (q *Queue) wait(ctx context.Context, try func() bool) error {
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		q.mu.Lock()
 		done, changed := try(), q.changed
 		q.mu.Unlock()
@@ -95,7 +100,6 @@ func (q *Queue) wait(ctx context.Context, try func() bool) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
 }
