@@ -72,7 +72,9 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 			}
 		},
 		Lost: func(err error) {
-			q.told.Event(report.Event{Kind: report.Warning, Text: "the connection to the queue is lost", Err: err})
+			if there.Load() {
+				q.told.Event(report.Event{Kind: report.Warning, Text: "the connection to the queue is lost", Err: err})
+			}
 		},
 		Again: func() { q.tell(report.Notice, "the connection to the queue is there again") },
 	}

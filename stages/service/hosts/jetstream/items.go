@@ -249,6 +249,6 @@ func (h *lease) Done(ctx context.Context) error {
 		case m.Subject != h.m.Subject:
 			return nil
 		}
-		return s.DeleteMsg(ctx, h.seq)
+		return remove(ctx, s, h.seq)
 	})
 }

@@ -125,7 +125,7 @@ func (l *Link) spend(ctx context.Context, seq uint64, fn func(id string, body []
 		// What was passed on is deleted, though it took long, or ctx is done now.
 		brief, cancel := context.WithTimeout(context.WithoutCancel(brief), l.o.quick.call)
 		defer cancel()
-		return s.DeleteMsg(brief, seq)
+		return remove(brief, s, seq)
 	})
 }
 
