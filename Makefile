@@ -1,4 +1,4 @@
-# firn: make run | make test | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-outlook | make bench-hosts | make bench-codecs | make fuzz
+# firn: make run | make test | make test-slurm | make lint | make dist | make bench | make bench-peers | make bench-links | make bench-outlook | make bench-hosts | make bench-codecs | make fuzz
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -40,6 +40,11 @@ test: tools ## install what the tests need, and run all of them
 test-long: ## tests that take minutes, or need root and loop devices: what a power cut leaves, for example
 	FIRN_LONG=1 go test -timeout 60m -v -run 'TestPowerCut|TestInterruptedTwiceAtRandom|TestCancelledRunIsNotDone|TestKills$$' ./cmd/firn ./stages/backup
 
+.PHONY: test-slurm
+test-slurm: ## firn.sbatch in a Slurm cluster of two nodes on this machine, as root
+	bench/tools.sh slurm
+	bench/slurm/cluster.sh go test -C "$(CURDIR)" -vet=off -count=1 -timeout 30m -v ./deploy/slurm
+
 .PHONY: tools
 tools: ## the programs that tests talk to
 	bench/tools.sh test
@@ -53,6 +58,7 @@ lint: ## format, vet on every platform, staticcheck, known vulnerabilities
 	go vet ./...
 	for p in $(PLATFORMS); do GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./cmd/... ./pipeline/... ./stages/...; done
 	cd bench/s3server && go vet ./...
+	cd deploy/kubernetes && go vet ./... && CGO_ENABLED=0 go test ./...
 	go run $(STATICCHECK) ./...
 	.ci/vulncheck $(GOVULNCHECK)
 

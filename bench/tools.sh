@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that tests ("test") or comparisons ("peers", "links")
-# talk to, from Debian, whose release pins their versions; nothing if all are
+# Installs the programs that tests ("test") or comparisons ("peers", "links"), and the cluster of
+# "slurm", talk to, from Debian, whose release pins their versions; nothing if all are
 # there. For tests, test files too: see vectors.sh. s5cmd, which Debian has not,
 # goes to bin/peers.
 set -euo pipefail
@@ -8,8 +8,9 @@ packages() {
   case $1 in
     test) echo "gcc gcc; openssl openssl; tar tar; bsdtar libarchive-tools; gzip gzip; bzip2 bzip2; lbzip2 lbzip2; pbzip2 pbzip2; xz xz-utils; zstd zstd; python3 python3; setfattr attr; setfacl acl; aws awscli; busybox busybox; shellcheck shellcheck; git git; node nodejs; npm npm; zsh zsh; fish fish; dh_bash-completion bash-completion; man man-db; mandoc mandoc; rpm rpm; systemd-analyze systemd; prometheus prometheus; promtool prometheus; prometheus-node-exporter prometheus-node-exporter; chromium chromium" ;;
     peers) echo "pigz pigz; lbzip2 lbzip2; aws awscli; pbzip2 pbzip2" ;;
+    slurm) echo "slurmd slurmd; slurmctld slurmctld; srun slurm-client; munged munge; openssl openssl" ;;
     links) echo "aws awscli; rclone rclone" ;;
-    *) echo "usage: $0 test|peers|links ..." >&2; exit 2 ;;
+    *) echo "usage: $0 test|peers|links|slurm ..." >&2; exit 2 ;;
   esac
 }
 missing=()

@@ -95,7 +95,7 @@ case ${1-} in
     CLUSTER=$(mktemp -d /var/tmp/firn-slurm-XXXXXX)
     export CLUSTER SLURM_CONF=$CLUSTER/slurm.conf
     mkdir "$CLUSTER/state"
-    trap 'kill -KILL "$cluster" 2>/dev/null || true; wait || true; rm -rf "$CLUSTER"' EXIT
+    trap 'trap "" HUP INT TERM; kill -KILL "$cluster" 2>/dev/null || true; wait || true; rm -rf "$CLUSTER"' EXIT
     trap 'exit 143' HUP INT TERM
     setpriv --pdeathsig KILL unshare --mount --pid --net --uts --ipc --fork --kill-child --mount-proc "$script" --inside "$@" &
     cluster=$!

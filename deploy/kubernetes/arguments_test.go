@@ -62,7 +62,7 @@ func inScript(t *testing.T, name string) (calls []call) {
 		t.Fatal(err)
 	}
 	script := strings.ReplaceAll(string(text), "\\\n", " ")
-	for _, m := range regexp.MustCompile(`(?m)^ .*\bfirn (worker|"\$\{command\[@\]\}") (.*)$`).FindAllStringSubmatch(script, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^[^#].*\bfirn (worker|"\$\{command\[@\]\}") (.*)$`).FindAllStringSubmatch(script, -1) {
 		commands := []string{m[1]}
 		if m[1] != "worker" {
 			commands = []string{"backup", "restore", "verify"}

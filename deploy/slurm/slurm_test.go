@@ -54,6 +54,7 @@ func newSite(t *testing.T) *site {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	return s
 }
 
@@ -63,8 +64,7 @@ func (s *site) run(name string, args ...string) string {
 	var out, said bytes.Buffer
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &said
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"))
-	cmd.Env = append(cmd.Env, s.server.Env()...)
+	cmd.Env = append(os.Environ(), s.server.Env()...)
 	if err := cmd.Run(); err != nil {
 		s.Fatalf("%s %q: %v\n%s%s", name, args, err, out.String(), said.String())
 	}
@@ -78,8 +78,9 @@ type run struct {
 	job    string
 }
 
-// submit queues a job that takes some ten seconds. A later one of the same run goes on.
-func (r *run) submit() {
+// submit queues a job, a backup that takes some ten seconds if no other command is given. A later backup
+// of the same run goes on.
+func (r *run) submit(command ...string) {
 	r.Helper()
 	settings := r.bucket + ".env"
 	stagestest.Write(r, filepath.Join(r.dir, settings), fmt.Sprintf(`FIRN_BACKUP_PATH=%s
@@ -98,7 +99,8 @@ SHORTEST_RUN=1
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.job = strings.TrimSpace(r.run("sbatch", "--parsable", "--nodes=2", "--cpus-per-task=2", "--time=120", script, settings))
+	args := append([]string{"--parsable", "--nodes=2", "--cpus-per-task=2", "--time=120", script, settings}, command...)
+	r.job = strings.TrimSpace(r.run("sbatch", args...))
 }
 
 // under waits until the job has saved something, and not all.
@@ -158,11 +160,13 @@ func (r *run) until(what string, ok func() bool) {
 	}
 }
 
-// saved restores the last run, which must be the tree; no upload and no cache of a worker is left behind.
+// saved restores the last run, which must be the tree, on both nodes; no upload and no cache of a worker is
+// left behind.
 func (r *run) saved() {
 	r.Helper()
 	target := filepath.Join(r.dir, "restored-"+r.bucket)
-	r.run("firn", "restore", "--bucket-name", r.bucket, "--keyfile", "firn.key", "--cache-path", "cache-restore-"+r.bucket, "--target", target, "--quiet")
+	r.submit("restore", "--target", target)
+	r.ends("COMPLETED", "0")
 	if lines, err := tree.Diff(r.tree, filepath.Join(target, r.tree), tree.DiffOptions{}); err != nil || len(lines) > 0 {
 		r.Errorf("%v\n%s", err, strings.Join(lines, "\n"))
 	}
