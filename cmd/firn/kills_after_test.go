@@ -38,9 +38,13 @@ func (s *siege) check() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	left, err := unfinishedIn(ctx, s.server.Client(), s.server.Bucket)
-	s.wrong(left, err)
+	s.must(err)
 	for _, u := range left {
-		s.t.Logf("%s", s.journal.history(strings.Fields(u)[3]))
+		if id := strings.Fields(u)[1]; s.journal.names(id) {
+			s.t.Errorf("%s:\n%s", u, s.journal.history(strings.Fields(u)[3]))
+		} else {
+			s.t.Logf("%s: whoever began it was killed before it knew", u)
+		}
 	}
 	for _, h := range s.hosts {
 		s.wrong(leftInCache(h.cache))

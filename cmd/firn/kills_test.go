@@ -60,7 +60,7 @@ func TestKills(t *testing.T) {
 			s.broker, s.queue = nil, freeURL(t)
 		}
 		if round > 0 {
-			calls = s.tree.again(s.rng, subtrees/2)
+			calls = s.again(subtrees / 2)
 		}
 		n := min(strikes/rounds, strikes-s.kills())
 		begun := time.Now()
@@ -167,6 +167,15 @@ func (s *siege) end(p *started) (over bool) {
 	return false
 }
 
+// again writes some subtrees anew, and gives how many calls write their archives.
+func (s *siege) again(some int) (calls int) {
+	which, calls := s.tree.again(s.rng, some)
+	for _, i := range which {
+		s.journal.note(step{op: changesFile, key: s.tree.archive(i)})
+	}
+	return calls
+}
+
 // all starts all hosts that do not run.
 func (s *siege) all() {
 	for _, h := range s.hosts {
@@ -195,7 +204,7 @@ func (s *siege) must(err error) {
 // settle runs a backup without blows, which must do all there is to do, on all hosts.
 func (s *siege) settle() {
 	s.t.Helper()
-	s.tree.again(s.rng, 4)
+	s.again(4)
 	before := s.codes["coordinator ended with 0"]
 	if s.play(nil, false); s.codes["coordinator ended with 0"] == before {
 		s.t.Errorf("a run that nothing happens to ended with %v", s.codes)
