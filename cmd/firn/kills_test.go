@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,9 +28,6 @@ type siege struct {
 // saved, once. FIRN_LONG=1 strikes 60 times, and FIRN_SEED repeats a test.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	if exec.Command("firn", "worker", "--help").Run() != nil {
-		t.Skip("there are no workers yet")
-	}
 	seed, subtrees, largest, rounds, strikes := uint64(1), 30, 11<<20, 1, 6
 	if os.Getenv("FIRN_LONG") != "" {
 		seed, subtrees, largest, rounds, strikes = rand.Uint64N(1e6), 300, 24<<20, 6, 60
