@@ -48,7 +48,7 @@ func TestKills(t *testing.T) {
 	for i := range subtrees {
 		calls += s.tree.calls(i)
 	}
-	for round := 0; s.kills() < strikes; round++ {
+	for round := 0; round < rounds || rounds > 1 && s.kills() < strikes; round++ {
 		if round == 3*rounds {
 			t.Fatalf("after %d rounds: %v", round, s.struck)
 		}
