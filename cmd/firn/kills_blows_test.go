@@ -156,7 +156,7 @@ func (s *siege) strike(b blow, call step) {
 		if b.other || !ok {
 			i = s.rng.IntN(len(s.tree.sizes))
 		}
-		s.journal.note(step{host: call.host, op: b.kind, key: s.tree.path(i)[1:] + ".tar.gz"})
+		s.journal.note(step{host: call.host, op: b.kind, key: s.tree.archive(i)})
 		s.tree.write(i)
 	}
 }

@@ -221,7 +221,7 @@ func TestKillsTree(t *testing.T) {
 		t.Errorf("the mark is not in the archive: %v", err)
 	}
 	for i := range z.sizes {
-		if n, ok := z.find(z.path(i)[1:] + ".tar.gz"); !ok || n != i {
+		if n, ok := z.find(z.archive(i)); !ok || n != i {
 			t.Errorf("subtree %d is found as %d", i, n)
 		}
 		before, err := os.ReadFile(filepath.Join(z.path(i), "noise"))
@@ -263,7 +263,7 @@ func TestKillsBucket(t *testing.T) {
 	backup()
 	s.check()
 	s.whole()
-	client, bucket, key := f.server.Client(), f.server.Bucket, z.path(1)[1:]+".tar.gz"
+	client, bucket, key := f.server.Client(), f.server.Bucket, z.archive(1)
 	old, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	s.must(err)
 	var body bytes.Buffer

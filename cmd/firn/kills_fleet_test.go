@@ -201,6 +201,7 @@ func (f *fleet) dump() {
 // logs prints the ends of what all processes said, or copies them to where FIRN_KEEP says.
 func (f *fleet) logs() {
 	if to := os.Getenv("FIRN_KEEP"); to != "" {
+		_ = os.WriteFile(filepath.Join(f.dir, "journal"), []byte(f.journal.history("")), 0o600)
 		out, err := exec.Command("cp", "-a", f.dir, to).CombinedOutput()
 		f.t.Logf("kept in %s: %v %s", to, err, out)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -118,15 +120,20 @@ func asks(r *http.Request) string {
 	return strings.Join(said, " ")
 }
 
-// history is all that was done with an archive, and all blows, a line each.
+// history is all that was done with an archive, and all blows, a line each; "": with all archives.
 func (j *journal) history(key string) string {
 	var b strings.Builder
 	for _, s := range j.all() {
-		if s.key == key || blows[s.op] && s.key == "" {
-			fmt.Fprintf(&b, "%s host %d %s %d %s\n", s.at.Format(stepTime), s.host, s.op, s.size, s.more)
+		if s.key == key || key == "" || blows[s.op] && s.key == "" {
+			fmt.Fprintf(&b, "%s host %d %s %s %d %s\n", s.at.Format(stepTime), s.host, s.op, path.Base(s.key), s.size, s.more)
 		}
 	}
 	return b.String()
+}
+
+// names reports whether anybody has ever named an upload.
+func (j *journal) names(upload string) bool {
+	return slices.ContainsFunc(j.all(), func(s step) bool { return strings.Contains(s.more, upload) })
 }
 
 // add notes a step; mu is held.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -89,8 +88,9 @@ func (z *zipf) calls(i int) int {
 	return z.sizes[i]/part + 3
 }
 
-// again writes some subtrees anew, the largest among them, and gives how many calls write their archives.
-func (z *zipf) again(rng *rand.Rand, some int) (calls int) {
+// again writes some subtrees anew, the largest among them, and gives which, and how many calls write
+// their archives.
+func (z *zipf) again(rng *rand.Rand, some int) (which []int, calls int) {
 	z.t.Helper()
 	order := make([]int, len(z.sizes))
 	for i := range order {
@@ -100,22 +100,26 @@ func (z *zipf) again(rng *rand.Rand, some int) (calls int) {
 	large := min(some/4, len(order))
 	rest := order[large:]
 	rng.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
-	for _, i := range order[:min(some, len(order))] {
+	which = order[:min(some, len(order))]
+	for _, i := range which {
 		z.write(i)
 		calls += z.calls(i)
 	}
-	return calls
+	return which, calls
 }
 
 // find gives the subtree of a key.
 func (z *zipf) find(key string) (i int, ok bool) {
 	for i := range z.sizes {
-		if strings.HasPrefix("/"+key, z.path(i)+".tar.") {
+		if key == z.archive(i) {
 			return i, true
 		}
 	}
 	return 0, false
 }
+
+// archive is the key of a subtree's archive.
+func (z *zipf) archive(i int) string { return z.path(i)[1:] + ".tar.gz" }
 
 // paths are those of all archives: the tree's own, those of the groups, and the subtrees'.
 func (z *zipf) paths() []string {

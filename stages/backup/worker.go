@@ -60,6 +60,10 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 func (b *backup) leave(end error, _ *report.Summary) error {
 	b.over()
 	b.closed()
+	if context.Cause(b.member.Context()) == hosts.ErrOver { // and not before its end
+		// A coordinator that was killed does not know of an upload that was begun a moment before.
+		b.uploads.end(b.answers.ctx)
+	}
 	b.answers.close(end)
 	b.member.Leave()
 	if errors.Is(end, hosts.ErrOver) {
@@ -169,6 +173,9 @@ func (b *backup) refused(ctx context.Context, s *subtree) (err error) {
 
 // claimFor takes what this host knows of the upload of a subtree, beside what the coordinator knows.
 func (u *uploads) claimFor(ctx context.Context, s *subtree) {
+	u.mu.Lock()
+	delete(u.begun, s.Key)
+	u.mu.Unlock()
 	own, ok := u.options.State.Upload(u.stateName, s.Key)
 	switch {
 	case ok && (s.begun == nil || s.begun.ID == own.ID):
