@@ -72,7 +72,8 @@ func (s *tinySet) print(w io.Writer) {
 	}
 }
 
-// assumedRecord is the CPU time of the coordinator for an item, in seconds, where none was measured.
+// assumedRecord is the CPU time of the coordinator for an item, in seconds, where none was
+// measured.
 const assumedRecord = 0.0005
 
 // coordinator is the CPU time of the coordinator for an item, with that of a broker in it.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ type rig struct {
 	n              int               // runs
 }
 
-// A trial is a run: a coordinator with so many workers, each of them a process behind a link of its own.
+// A trial is a run: a coordinator with so many workers, each of them a process behind a link of its
+// own.
 type trial struct {
 	tree    string
 	workers int
@@ -156,31 +158,40 @@ func (r *rig) commands(ctx context.Context, t trial, work, bucket string) (lead 
 	return exec.CommandContext(ctx, r.firn, args...), joined, nil
 }
 
-// together runs all processes to their ends. When the coordinator fails, the others are ended.
+// together runs all processes to their ends. When one of them fails, the others are ended.
 func together(cancel context.CancelFunc, lead *exec.Cmd, joined []*exec.Cmd, o *outcome, start time.Time) error {
 	all := append([]*exec.Cmd{lead}, joined...)
-	said := make([]strings.Builder, len(all))
+	said, errs := make([]strings.Builder, len(all)), make([]error, len(all))
+	var ends sync.WaitGroup
 	for i, c := range all {
 		c.Stderr = &said[i]
-		if err := c.Start(); err != nil {
+		if errs[i] = c.Start(); errs[i] != nil {
 			cancel()
-			return err
+			continue
 		}
+		ends.Go(func() {
+			if errs[i] = c.Wait(); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:2], " "), errs[i], strings.TrimSpace(said[i].String()))
+				cancel()
+			}
+			if i == 0 {
+				o.Wall = time.Since(start).Seconds()
+			}
+		})
 	}
-	var errs []error
+	ends.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	for i, c := range all {
-		if err := c.Wait(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:2], " "), err, strings.TrimSpace(said[i].String())))
-			cancel()
-		}
 		used := (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
 		if i == 0 {
-			o.Wall, o.Lead = time.Since(start).Seconds(), used
+			o.Lead = used
 		} else {
 			o.Work += used
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // others is the CPU time of the server and of this process, which is the links.

@@ -11,7 +11,6 @@ import (
 	"firn/stages/restore"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
-	"firn/stages/service/ledger"
 	"firn/stages/verify"
 )
 
@@ -44,7 +43,7 @@ func (c *Crew) options(link *hoststest.Link) *hosts.Options {
 	if c.Lease == 0 {
 		c.Lease = time.Minute
 	}
-	return &hosts.Options{Link: link, Run: ledger.NewID(time.Now()), Lease: c.Lease, Host: "boss", Firn: "test"}
+	return &hosts.Options{Link: link, Lease: c.Lease, Host: "boss", Firn: "test"}
 }
 
 // run starts the coordinator by lead, and lets workers join that work does the work of.

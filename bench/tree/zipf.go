@@ -11,9 +11,9 @@ import (
 // zipfFile is how many bytes a file of Zipf has at most.
 const zipfFile = 4 << 20
 
-// Zipf fills a directory with subtrees at depth 1 whose bytes, which do not compress, are bytes in all.
-// The k-th largest has a share that is proportional to k to the power of -skew: 0 makes all equal. The
-// names do not tell which is larger. It returns the bytes of the largest.
+// Zipf fills a directory with subtrees at depth 1 whose bytes, which do not compress, are bytes in
+// all. The k-th largest has a share that is proportional to k to the power of -skew: 0 makes all
+// equal. The names do not tell which is larger. It returns the bytes of the largest.
 func Zipf(dir string, seed uint64, subtrees int, bytes int64, skew float64) (largest int64, err error) {
 	rng := newRand(seed)
 	sizes, sum := make([]float64, subtrees), 0.0

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // wrong reports what a check has found.
@@ -36,7 +37,11 @@ func (s *siege) sealed(dir string) {
 func (s *siege) check() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	s.wrong(unfinishedIn(ctx, s.server.Client(), s.server.Bucket))
+	left, err := unfinishedIn(ctx, s.server.Client(), s.server.Bucket)
+	s.wrong(left, err)
+	for _, u := range left {
+		s.t.Logf("%s", s.journal.history(strings.Fields(u)[3]))
+	}
 	for _, h := range s.hosts {
 		s.wrong(leftInCache(h.cache))
 		s.wrong(holding(h.cache, []byte(zipfMark)))
@@ -53,8 +58,12 @@ func (s *siege) check() {
 	contents, err := contentsIn(ctx, s.server.Client(), s.server.Bucket)
 	s.must(err)
 	s.wrong(goneBack(contents), nil)
-	if again := storedTwice(contents); len(again) > 0 {
-		s.t.Errorf("stored again with the same content: %q", again)
+	s.twice = map[string]int{}
+	for _, key := range storedTwice(contents) {
+		why := whyTwice(s.journal.all(), key)
+		if s.twice[why]++; why == "" {
+			s.t.Errorf("%s was stored again with the same content, for no reason:\n%s", key, s.journal.history(key))
+		}
 	}
 }
 
@@ -88,6 +97,7 @@ func (s *siege) report() {
 	for _, kind := range slices.SortedFunc(maps.Keys(s.struck), func(a, b string) int { return cmp.Compare(s.struck[b], s.struck[a]) }) {
 		s.t.Logf("%3d × %s; archives sent again for it: %d", s.struck[kind], kind, why[kind])
 	}
+	s.t.Logf("archives of which a version has the content of the one before, by the last thing that happened: %v", s.twice)
 	s.told()
 	s.t.Logf("%d hosts that were stopped lost nothing to others; ends: %v", s.missed, s.codes)
 }

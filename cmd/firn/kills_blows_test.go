@@ -109,7 +109,7 @@ func (s *siege) alive() (n int) {
 }
 
 // strike does what a blow does, in a call.
-func (s *siege) strike(b blow, call step, flags []string) {
+func (s *siege) strike(b blow, call step) {
 	s.t.Helper()
 	defer s.journal.free(call.host)
 	h := s.hosts[call.host]
@@ -132,9 +132,9 @@ func (s *siege) strike(b blow, call step, flags []string) {
 		h = s.hosts[0]
 		s.kill(h)
 		s.journal.note(step{host: everyone, op: b.kind})
-		s.run(h, flags...)
+		s.all()
 	case killsBroker, wipesBroker:
-		s.away(b, flags)
+		s.away(b)
 	case stopsHost:
 		s.stop(b, s.hosts[call.host], call)
 	case cutsLink:
@@ -162,7 +162,7 @@ func (s *siege) strike(b blow, call step, flags []string) {
 }
 
 // away kills the broker, and starts it some steps later, or when nobody does anything any more.
-func (s *siege) away(b blow, flags []string) {
+func (s *siege) away(b blow) {
 	s.t.Helper()
 	if s.broker == nil { // the coordinator is the broker
 		h := s.hosts[0]
@@ -172,7 +172,7 @@ func (s *siege) away(b blow, flags []string) {
 			s.sealed(filepath.Join(h.cache, "queue"))
 			s.must(os.RemoveAll(filepath.Join(h.cache, "queue")))
 		}
-		s.run(h, flags...)
+		s.all()
 		return
 	}
 	s.broker.Kill()

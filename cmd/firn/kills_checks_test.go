@@ -240,6 +240,7 @@ type step struct {
 	op   string // "PutObject" …, or the kind of a blow
 	key  string // of the archive; of a blow, of the one that it changes
 	size int64  // of the body of a call
+	more string // what a call asks: its query, and what it depends on
 }
 
 // everyone is the host of a blow that hits all.
@@ -292,6 +293,28 @@ func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplain
 
 const stepTime = "15:04:05.000"
 
+// whyTwice gives the last blow before an archive was stored for the last time that hit all, or a host
+// that had sent something of it before; "" if there is none.
+func whyTwice(steps []step, key string) string {
+	last := -1
+	for i, s := range steps {
+		if s.key == key && (s.op == "PutObject" || s.op == "CompleteMultipartUpload") {
+			last = i
+		}
+	}
+	sent := map[int]bool{everyone: true}
+	why := ""
+	for _, s := range steps[:max(last, 0)] {
+		switch {
+		case s.key == key && s.op != "HeadObject" && !blows[s.op]:
+			sent[s.host] = true
+		case blows[s.op] && s.key == "" && sent[s.host] && len(sent) > 1:
+			why = s.op
+		}
+	}
+	return why
+}
+
 func causeOf(steps []step, key string, host int, since time.Time) string {
 	for i := len(steps) - 1; i >= 0 && !steps[i].at.Before(since); i-- {
 		s := steps[i]
@@ -305,7 +328,7 @@ func causeOf(steps []step, key string, host int, since time.Time) string {
 // A runSummary is what is read of a summary.
 type runSummary struct {
 	Event                                                  string
-	Run                                                    string
+	Run, Error                                             string
 	Complete                                               bool
 	Subtrees, Saved, Identical, Unchanged, Adopted, Failed int64
 	Queue                                                  queueCounts

@@ -122,6 +122,30 @@ func TestKillsExplained(t *testing.T) {
 	}
 }
 
+func TestKillsTwice(t *testing.T) {
+	call := func(host int, op string) step { return step{host: host, op: op, key: "k"} }
+	stored := []step{call(1, "HeadObject"), call(1, "PutObject"), {host: 0, op: killsCoordinator}, call(2, "HeadObject"), call(2, "PutObject")}
+	for name, test := range map[string]struct {
+		host   int
+		why    string
+		before bool // anything was sent
+	}{
+		"everyone":     {everyone, killsCoordinator, false},
+		"its host":     {1, killsCoordinator, false},
+		"another host": {2, "", false},
+		"before":       {everyone, "", true},
+	} {
+		steps := slices.Clone(stored)
+		steps[2].host = test.host
+		if test.before {
+			steps[0], steps[2] = steps[2], steps[0]
+		}
+		if why := whyTwice(steps, "k"); why != test.why {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
+
 func TestKillsCounts(t *testing.T) {
 	const saved = `{"event":"saved","path":"a"}` + "\n"
 	summary := func(more string) string {

@@ -26,7 +26,7 @@ type fleet struct {
 	broker  *harness.NATSServer // nil: the coordinator serves the queue
 	queue   string              // host:port
 	lease   time.Duration
-	flags   []string // of backups
+	flags   []string // of the coordinator
 	hosts   []*host  // the first is the coordinator
 	journal *journal
 	ended   chan *started // gets each process that has ended
@@ -123,7 +123,7 @@ func (f *fleet) firn(h *host, name string, args ...string) *started {
 }
 
 // run starts what a host runs of a backup on many hosts: the first one coordinates.
-func (f *fleet) run(h *host, flags ...string) {
+func (f *fleet) run(h *host) {
 	f.t.Helper()
 	h.late, h.quits = false, false
 	if h.number > 0 {
@@ -139,7 +139,7 @@ func (f *fleet) run(h *host, flags ...string) {
 			"backup", "--backup-path", f.tree(), "--bucket-name", f.server.Bucket, "--keyfile", f.key(), "--cache-path", h.cache,
 			"--depth", "2", "--storage-class", "STANDARD", "--part-size", "5MiB", "--upload-workers", "2",
 			"--compression-algorithm", "gzip", "--compression-level", "1", "--queue-lease", f.lease.String(), "--json",
-		}, joins, f.flags, flags)...)
+		}, joins, f.flags)...)
 	}
 	s := h.now
 	go func() { <-s.done; f.ended <- s }()

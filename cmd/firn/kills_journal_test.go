@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +75,7 @@ func (j *journal) rule(host int) harness.Rule {
 			return harness.Fault{Drop: true}
 		}
 		if key != "" {
-			j.add(step{host: host, op: c.Op, key: key, size: c.Request.ContentLength})
+			j.add(step{host: host, op: c.Op, key: key, size: c.Request.ContentLength, more: asks(c.Request)})
 		}
 		fault := harness.Fault{}
 		writes := key != "" && (c.Op == "PutObject" || strings.Contains(c.Op, "Upload") && c.Op != "ListMultipartUploads")
@@ -103,6 +105,28 @@ func (j *journal) rule(host int) harness.Rule {
 		}
 		return fault
 	}
+}
+
+// asks is what a request says beside its key.
+func asks(r *http.Request) string {
+	said := []string{r.URL.RawQuery}
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if v := r.Header.Get(name); v != "" {
+			said = append(said, name+" "+v)
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// history is all that was done with an archive, and all blows, a line each.
+func (j *journal) history(key string) string {
+	var b strings.Builder
+	for _, s := range j.all() {
+		if s.key == key || blows[s.op] && s.key == "" {
+			fmt.Fprintf(&b, "%s host %d %s %d %s\n", s.at.Format(stepTime), s.host, s.op, s.size, s.more)
+		}
+	}
+	return b.String()
 }
 
 // add notes a step; mu is held.

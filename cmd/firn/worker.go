@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -219,15 +220,17 @@ func (w *workerFlags) hello() (hosts.Hello, error) {
 	return h, err
 }
 
+// soon is how long a coordinator may take to answer before the user is told that it is waited for.
+const soon = 3 * time.Second
+
 // join waits for a coordinator.
 func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys, hello hosts.Hello, told report.Reporter) (*hosts.Member, error) {
-	o := hosts.JoinOptions{Link: q, Keys: keys, Hello: hello, Report: told, Room: w.room()}
-	member, err := hosts.Join(ctx, o) // at once, if there is a coordinator
-	if errors.Is(err, hosts.ErrNobody) && w.wait.For > 0 {
+	o := hosts.JoinOptions{Link: q, Keys: keys, Hello: hello, Report: told, Room: w.room(), Wait: w.wait.For}
+	late := time.AfterFunc(soon, func() {
 		told.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("no coordinator answers on the queue %s yet: waiting up to %s for one", w.queue.Name, ui.Duration(w.wait.For))})
-		o.Wait = w.wait.For
-		member, err = hosts.Join(ctx, o)
-	}
+	})
+	member, err := hosts.Join(ctx, o)
+	late.Stop()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return nil, cause
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/pick"
@@ -32,8 +33,8 @@ type Options struct {
 	Thaw      Thaw   // what to do with cold archives
 	Limits    Limits // of each archive
 	Workers   job.Workers
-	// Hosts leads the run for workers on any hosts, which see the target under some path; nil: this
-	// process does all. It needs a Target.
+	// Hosts leads a run for workers on any hosts, which see the target under some path; nil: this
+	// process does all. It needs a Target. The run gets an id of its own.
 	Hosts *hosts.Options
 }
 
@@ -69,6 +70,11 @@ func Start(ctx context.Context, o Options) (*job.Handle, error) {
 			return nil, err
 		}
 		o.Picks = pick.Exact(o.File.Path)
+	}
+	if o.Hosts != nil {
+		h := *o.Hosts
+		h.Run = ledger.NewID(time.Now())
+		o.Hosts = &h
 	}
 	j, err := job.Open(o.Means, 0, 0)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"firn/stages/job"
 	"firn/stages/prove"
 	"firn/stages/service/hosts"
+	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/store"
 )
@@ -54,7 +55,7 @@ func (v *verify) takeLead(ctx context.Context, h *job.Handle) error {
 	if v.options.Level != ReadData {
 		return errHosts
 	}
-	o.Operation, o.Keys, o.Report = Operation, v.Keys, v.Report
+	o.Operation, o.Keys, o.Report, o.Run = Operation, v.Keys, v.Report, ledger.NewID(time.Now())
 	o.Works, o.Begun, o.Progress, o.Totals = v.Works, report.StageFetch, h.Own, v.Totals
 	c, err := hosts.Lead(ctx, o)
 	if err != nil {

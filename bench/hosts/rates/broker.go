@@ -37,8 +37,8 @@ func (m *measuring) broker(ctx context.Context) error {
 	return errors.Join(m.brokerIn(ctx, filepath.Join(dir, "queue"), InMemory, "in memory ("+memory+")"), os.RemoveAll(dir))
 }
 
-// brokerIn measures items on their way through an embedded broker that syncs what it keeps: offered,
-// taken, answered, done.
+// brokerIn measures items on their way through an embedded broker that syncs what it keeps:
+// offered, taken, answered, done.
 func (m *measuring) brokerIn(ctx context.Context, dir, which, where string) (err error) {
 	server, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: dir})
 	if err != nil {

@@ -39,8 +39,8 @@ const (
 	passphrase = "a passphrase of some length"
 )
 
-// Measure measures rates in a directory of its own below dir: scan, items, serial, broker, bytes and
-// send, as only says. All take some minutes. log gets a line for each.
+// Measure measures rates in a directory of its own below dir: scan, items, serial, broker, bytes
+// and send, as only says. All take some minutes. log gets a line for each.
 func Measure(ctx context.Context, dir string, only *regexp.Regexp, log func(string)) (_ *Table, err error) {
 	if dir, err = os.MkdirTemp(dir, "firn-rates-"); err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Package rates measures what firn's own code does in a second on this machine, for a simulation of
 // many such machines, and keeps what was measured.
 //
-// Rates are CPU seconds: of a machine that does other things too, they are what can be trusted. Each
-// says how it was measured. What no run of firn on one machine can measure is not here.
+// Rates are CPU seconds: of a machine that does other things too, they are what can be trusted.
+// Each says how it was measured. What no run of firn on one machine can measure is not here.
 package rates
 
 import (

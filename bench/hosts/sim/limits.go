@@ -55,8 +55,8 @@ func (c *Case) limits(items []item) []Limit {
 	return all
 }
 
-// alone is how long one subtree takes on a host that has nothing else to do: it is scanned, then its
-// archive is made, and then that is sent, because what is sent first depends on all of it.
+// alone is how long one subtree takes on a host that has nothing else to do: it is scanned, then
+// its archive is made, and then that is sent, because what is sent first depends on all of it.
 func (r *Rates) alone(it *item) float64 {
 	return it.entries/r.Scan + max(r.work(it)/r.Cores, it.bytes/r.Serial) + max(r.object(it)/r.Link, r.object(it)/r.Encrypt)
 }

@@ -15,8 +15,8 @@ type Case struct {
 	Seed     uint64 // of the order of the tree and of failures
 }
 
-// A Load is a tree. The k-th largest subtree has a share of entries and bytes that is proportional to
-// k to the power of -Skew: 0 makes all equal.
+// A Load is a tree. The k-th largest subtree has a share of entries and bytes that is proportional
+// to k to the power of -Skew: 0 makes all equal.
 type Load struct {
 	Entries, Subtrees int64
 	Bytes             float64
@@ -138,8 +138,8 @@ const mostParts = 10_000
 // part is the size of the parts of an object.
 func (r *Rates) part(object float64) float64 { return max(r.PartSize, object/mostParts) }
 
-// writes is how many requests it takes to send so many bytes of an object: one, or a beginning, parts
-// and an end.
+// writes is how many requests it takes to send so many bytes of an object: one, or a beginning,
+// parts and an end.
 func (r *Rates) writes(bytes, object float64) float64 {
 	if object <= r.PartSize {
 		return 1

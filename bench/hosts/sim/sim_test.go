@@ -77,8 +77,8 @@ func random(dice *rand.Rand) Case {
 	}
 }
 
-// No run is faster than a limit, and hosts that hold one item each are not slower than a list schedule:
-// what comes before all, the mean of all work, and the longest item.
+// No run is faster than a limit, and hosts that hold one item each are not slower than a list
+// schedule: what comes before all, the mean of all work, and the longest item.
 func TestBounds(t *testing.T) {
 	const seed = 5
 	dice := rand.New(rand.NewPCG(seed, seed))
@@ -106,8 +106,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// Whatever fails, each subtree counts once: it is done, or was tried too often, or no host is left. Each
-// object is sent once, beside what was lost with a host.
+// Whatever fails, each subtree counts once: it is done, or was tried too often, or no host is left.
+// Each object is sent once, beside what was lost with a host.
 func TestConservation(t *testing.T) {
 	const seed = 7
 	dice := rand.New(rand.NewPCG(seed, seed))

@@ -189,6 +189,11 @@ func (c *Coordinator) End(ended error) {
 	c.mu.Unlock()
 	c.end(errEnded)
 	c.tasks.Wait()
+	c.mu.Lock()
+	for _, o := range c.slots {
+		o.task.End() // nobody ends it any more
+	}
+	c.mu.Unlock()
 	if ended != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), farewell)
 		_ = c.o.Link.Withdraw(ctx) // nobody answers for it: the next run drops it too

@@ -221,8 +221,10 @@ func TestMerge(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		n := 0
 		s.q.Lose = func(m hoststest.Message) bool {
-			n++
-			return m.Kind == hoststest.Told && n%2 == 0
+			if m.Kind == hoststest.Told {
+				n++
+			}
+			return m.Kind == hoststest.Told && n%3 == 0
 		}
 		s.lead("run-1")
 		s.offer("x", "y", "z")
