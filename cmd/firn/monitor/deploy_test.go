@@ -37,7 +37,7 @@ func TestMetricsFollowConventions(t *testing.T) {
 		o := newOptions(name, &warned)
 		o.File = filepath.Join(t.TempDir(), "firn.prom")
 		m := Start(o)
-		m.Watch(busy)
+		m.Watch(shared)
 		m.Finish(0)
 		text, err := os.ReadFile(o.File)
 		if err != nil {

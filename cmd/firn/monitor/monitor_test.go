@@ -39,6 +39,14 @@ func busy() report.Progress {
 	}
 }
 
+// shared is the progress of a run on many hosts.
+func shared() report.Progress {
+	p := busy()
+	p.Queue = &report.Queue{Joined: 3, Retried: 2, Forged: 1}
+	p.Hosts = []report.Host{{Name: "node-1:7", Work: 4, Done: 9, Failed: 1, Read: 5, Sent: 6, Silent: time.Second}, {Name: "node-2\xff:8"}}
+	return p
+}
+
 // series are the values in a file or an answer, by series without the labels of the run.
 func series(t *testing.T, text string) map[string]string {
 	t.Helper()
@@ -239,12 +247,7 @@ func TestHosts(t *testing.T) {
 		}
 	}
 	m = Start(o)
-	m.Watch(func() report.Progress {
-		p := busy()
-		p.Queue = &report.Queue{Joined: 3, Retried: 2, Forged: 1}
-		p.Hosts = []report.Host{{Name: "node-1:7", Work: 4, Done: 9, Failed: 1, Read: 5, Sent: 6, Silent: time.Second}, {Name: "node-2\xff:8"}}
-		return p
-	})
+	m.Watch(shared)
 	m.Finish(0)
 	wants(t, readFile(t, o.File), map[string]string{
 		"firn_hosts": "2", "firn_hosts_joined_total": "3", "firn_queue_retried_total": "2", "firn_queue_forged_total": "1", "firn_queue_twice_total": "0",
