@@ -104,7 +104,7 @@ func (c *crew) work(w *worker, o backup.Options) error {
 	}
 	o.Hosts, o.State, o.Cache, o.Report, o.Totals = nil, db, w.cache, w.Outcome, &w.Totals
 	m, err := hosts.Join(context.Background(), hosts.JoinOptions{
-		Link: w.link, Keys: keys, Hello: hosts.Hello{Host: w.name, Firn: "test"}, Room: 4, Wait: time.Minute,
+		Link: w.link, Keys: keys, Hello: hosts.Hello{Host: w.name, Firn: "test"}, Room: 4, Wait: 2 * time.Second,
 	})
 	if err != nil {
 		return err

@@ -199,6 +199,7 @@ func (c *Coordinator) End(ended error) {
 		_ = c.o.Link.Withdraw(ctx) // nobody answers for it: the next run drops it too
 		cancel()
 	}
+	defer c.allGone()
 	for until := time.Now().Add(farewell); ; {
 		c.say(over)
 		c.mu.Lock()
@@ -211,6 +212,16 @@ func (c *Coordinator) End(ended error) {
 		case <-changed:
 		case <-time.After(farewell / 10):
 		}
+	}
+}
+
+// allGone notes that nobody is there any more, also those that said no goodbye: what they held is not
+// this run's.
+func (c *Coordinator) allGone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range c.members {
+		c.leaves(id, m)
 	}
 }
 
