@@ -38,6 +38,7 @@ type lead struct {
 	mu      sync.Mutex          // guards what follows, and begun of those that were offered
 	offered map[string]*subtree // by key; those that have no result
 	turns   map[string]turns    // by key: who began uploads of it
+	vain    map[string]bool     // ids of uploads that were noted in vain: each is aborted once
 }
 
 // turns are those of the workers that began uploads of one subtree.
@@ -49,7 +50,7 @@ type turns struct {
 // takeLead makes this process the coordinator of a run on many hosts.
 func (b *backup) takeLead(ctx context.Context, progress func() report.Progress) (err error) {
 	o := *b.options.Hosts
-	l := &lead{b: b, ended: make(chan struct{}), offered: map[string]*subtree{}, turns: map[string]turns{}}
+	l := &lead{b: b, ended: make(chan struct{}), offered: map[string]*subtree{}, turns: map[string]turns{}, vain: map[string]bool{}}
 	o.Keys, o.Run, o.Operation, o.Report = b.Keys, b.journal.id, Operation, b.Report
 	o.Works, o.Begun, o.Note, o.Progress, o.Totals = b.Works, report.StageArchive, l.note, progress, b.Totals
 	if l.Coordinator, err = hosts.Lead(ctx, o); err == nil {
@@ -284,10 +285,19 @@ func (l *lead) note(key, host string, body []byte) {
 }
 
 // choose keeps an upload that a worker has begun in its turn, and returns one that is in vain now: the one
-// before it, or this one.
+// before it, or this one. Whoever may write to the queue may send a note again, at any time: one of an
+// upload that was in vain says nothing.
 func (l *lead) choose(key, turn string, u *state.Upload) (vain *state.Upload) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.vain[u.ID] {
+		return nil
+	}
+	defer func() {
+		if vain != nil {
+			l.vain[vain.ID] = true
+		}
+	}()
 	s, t := l.offered[key], l.turns[key]
 	if s == nil || t.past[turn] {
 		return u

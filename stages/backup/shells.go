@@ -74,10 +74,11 @@ func (b *backup) loses(ctx context.Context) bool {
 	return !keeps
 }
 
-// comesLast reports whether s is to take the place of an archive of which is not known what it holds,
-// and did not wait for all others. Its own archive had to be made to tell that it is another one.
+// comesLast reports whether s is to take the place of an archive that holds more, or of which is not known
+// what it holds, and did not wait for all others. Its own archive had to be made to tell that it is another
+// one; and a worker may know more of what is stored than its coordinator, who lets shells wait.
 func (b *backup) comesLast(ctx context.Context, s *subtree) bool {
-	return s.Shell && !s.waited && s.stored() == state.HoldsUnknown && b.loses(ctx)
+	return s.Shell && !s.waited && s.stored() < s.holds() && b.loses(ctx)
 }
 
 // putAside makes s, whose archive is made again then, wait for all others.

@@ -179,7 +179,7 @@ const (
 
 // keep renews the lease of a work as long as there is progress, until it is ended.
 func (w *Work) keep() {
-	term := w.lease.Term()
+	term := w.term
 	every := time.NewTicker(term / looks)
 	defer every.Stop()
 	var seen signs

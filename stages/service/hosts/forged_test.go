@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
 	"firn/stages/service/report"
@@ -286,4 +287,50 @@ func TestLong(t *testing.T) {
 		s.finish(nil)
 		s.want(map[string]string{"y": "a:too long"})
 	})
+}
+
+// A lying link has what carries an item say another term than the coordinator.
+type lying struct {
+	*hoststest.Link
+	term time.Duration
+}
+
+func (l lying) Take(ctx context.Context) (pipeline.Lease, error) {
+	lease, err := l.Link.Take(ctx)
+	return lent{lease, l.term}, err
+}
+
+type lent struct {
+	pipeline.Lease
+	term time.Duration
+}
+
+func (l lent) Term() time.Duration { return l.term }
+
+// TestForgedTerm: the term of a lease is the coordinator's, whatever the queue says that anybody may write
+// to: one of nothing does not end the worker, and one of weeks does not have it believe that it holds what
+// others have.
+func TestForgedTerm(t *testing.T) {
+	for _, term := range []time.Duration{0, 1000 * time.Hour} {
+		bubble(t, func(t *testing.T, s *site) {
+			s.lead("run-1")
+			m, link := s.join("a", func(o *hosts.JoinOptions) { o.Link = lying{o.Link.(*hoststest.Link), term} })
+			defer link.Close()
+			defer m.Leave()
+			s.offer("x")
+			w := s.take(m)
+			if w.Term() != lease || w.Late() {
+				t.Errorf("its term is %v", w.Term())
+			}
+			link.Freeze()
+			time.Sleep(lease + time.Second)
+			if !w.Late() {
+				t.Error("its lease is not over")
+			}
+			link.Thaw()
+			must(t, s.take(m).Answer(t.Context(), []byte("saved")))
+			s.finish(nil)
+			s.want(map[string]string{"x": "a:saved"})
+		})
+	}
 }

@@ -358,8 +358,9 @@ func (m *Member) open(seal *sealer, lease pipeline.Lease) (*Work, error) {
 	case slot != lease.ID():
 		return nil, errForged
 	}
+	term := max(time.Duration(said.Lease), looks)
 	return &Work{
-		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), over: time.Now().Add(lease.Term()), ended: make(chan struct{}),
+		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), term: term, over: time.Now().Add(term), ended: make(chan struct{}),
 		item: Item{ID: said.ID, Name: said.Name, Bytes: said.Bytes, Second: said.Second, Body: body},
 	}, nil
 }

@@ -13,6 +13,7 @@ type itemSaid struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`
 	Second int64  `json:"second,omitempty"`
+	Lease  int64  `json:"lease"` // nanoseconds: what carries it says it too, but anybody may have written that
 }
 
 // outcome says how a worker ended an item, or that it did not.

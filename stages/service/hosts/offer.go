@@ -102,7 +102,7 @@ func (c *Coordinator) keep(ctx context.Context, o *offering) error {
 	c.mu.Lock()
 	slot, item := o.slot(), o.Item
 	c.mu.Unlock()
-	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second}, item.Body)
+	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second, int64(c.o.Lease)}, item.Body)
 	if err != nil {
 		return fmt.Errorf("offering %s: %w", item.Name, err)
 	}

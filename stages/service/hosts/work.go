@@ -19,6 +19,7 @@ type Work struct {
 	lease pipeline.Lease
 	slot  string
 	try   int
+	term  time.Duration // as the coordinator says it
 	item  Item
 	task  atomic.Pointer[report.Task]
 
@@ -140,7 +141,7 @@ func (w *Work) Body() []byte { return w.item.Body }
 func (w *Work) Try() int { return w.try }
 
 // Term is that of the lease.
-func (w *Work) Term() time.Duration { return w.lease.Term() }
+func (w *Work) Term() time.Duration { return w.term }
 
 // Renew does nothing: the lease is renewed as long as there is progress.
 func (w *Work) Renew(context.Context) error { return nil }

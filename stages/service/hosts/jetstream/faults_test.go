@@ -229,4 +229,9 @@ func TestForeignMessage(t *testing.T) {
 	}
 	check(t, got.Done(t.Context()))
 	n.has(t, "that is no item: dropped")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if said := strings.Count(strings.Join(n.notices, "\n"), "no item"); said != 1 {
+		t.Errorf("it was told %d times", said)
+	}
 }

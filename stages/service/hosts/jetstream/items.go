@@ -155,8 +155,9 @@ func (l *Link) Take(ctx context.Context) (pipeline.Lease, error) {
 			return &lease{item: i, l: l, m: m, try: int(meta.NumDelivered), seq: meta.Sequence.Stream}, nil
 		}
 		_ = l.nc.Publish(m.Reply, []byte("+TERM it is no item"))
-		if l.o.Notice != nil {
-			l.o.Notice(l.o.broker() + " had a message for " + m.Subject + " that is no item: dropped")
+		if !l.foreign && l.o.Notice != nil { // once: who writes one may write many
+			l.foreign = true
+			l.o.Notice(l.o.broker() + " had a message that is no item: dropped, and so are more like it")
 		}
 	}
 }

@@ -25,8 +25,9 @@ type Link struct {
 	life context.Context // done once the link is closed, or refused for good; its cause says why
 	end  context.CancelCauseFunc
 
-	taking chan struct{} // held by the one that takes
-	items  *pull
+	taking  chan struct{} // held by the one that takes
+	items   *pull
+	foreign bool // what is no item was told of; guarded like items
 
 	leading  leading
 	exceeded chan *nats.Msg // what the broker says of items that it hands out no more
