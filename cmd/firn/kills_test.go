@@ -80,8 +80,10 @@ func (s *siege) kills() (n int) {
 	return n
 }
 
-// stalled is how long nothing may move.
-const stalled = 3 * time.Minute
+const (
+	stalled = 3 * time.Minute  // how long nothing may move
+	idle    = 10 * time.Second // after which workers that have ended come back
+)
 
 // play runs a backup on all hosts while blows come, until it ends or there are no more.
 func (s *siege) play(blows []blow, noWork bool) {
@@ -119,6 +121,9 @@ func (s *siege) play(blows []blow, noWork bool) {
 		case <-tick.C:
 			if n := s.journal.len(); n != steps {
 				steps, moved = n, time.Now()
+			}
+			if time.Since(moved) > idle {
+				s.back() // a coordinator that fails sends its workers home
 			}
 			if time.Since(moved) > stalled {
 				s.dump()
