@@ -29,6 +29,7 @@ type crew struct {
 	*stagestest.Rig
 	queue *hoststest.Queue
 	lease time.Duration
+	wait  time.Duration // for a coordinator
 	// change is applied to the options of a worker, and began is called once it works; nil is allowed.
 	change func(w *worker, o *backup.Options)
 	began  func(w *worker, h *job.Handle)
@@ -48,7 +49,7 @@ type worker struct {
 }
 
 func newCrew(r *stagestest.Rig, workers int) *crew {
-	c := &crew{Rig: r, queue: hoststest.New(), lease: time.Minute}
+	c := &crew{Rig: r, queue: hoststest.New(), lease: time.Minute, wait: time.Minute}
 	for i := range workers {
 		c.workers = append(c.workers, &worker{name: fmt.Sprint("host", i), cache: r.T.TempDir()})
 	}
@@ -104,7 +105,7 @@ func (c *crew) work(w *worker, o backup.Options) error {
 	}
 	o.Hosts, o.State, o.Cache, o.Report, o.Totals = nil, db, w.cache, w.Outcome, &w.Totals
 	m, err := hosts.Join(context.Background(), hosts.JoinOptions{
-		Link: w.link, Keys: keys, Hello: hosts.Hello{Host: w.name, Firn: "test"}, Room: 4, Wait: 2 * time.Second,
+		Link: w.link, Keys: keys, Hello: hosts.Hello{Host: w.name, Firn: "test"}, Room: 4, Wait: c.wait,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"firn/bench/stagestest"
 	"firn/stages/backup"
@@ -34,6 +35,7 @@ func TestSameByManyHosts(t *testing.T) {
 			depth := func(o *backup.Options) { o.Walk.Depth = 2 }
 			p := plain(t, r)
 			c := newCrew(r, workers)
+			c.wait = 2 * time.Second // one may come when all is done
 			for range 2 {
 				want, got := p.Backup(depth), c.backup(depth)
 				c.check(got)

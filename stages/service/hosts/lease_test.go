@@ -156,7 +156,7 @@ func TestZombie(t *testing.T) {
 		twice int64
 	}{
 		"answers last":    {answer, true, "b:saved", 1},
-		"answers first":   {answer, false, "a:late", 1},
+		"answers first":   {answer, false, "b:saved", 1},
 		"fails last":      {fail, true, "b:saved", 0},
 		"fails first":     {fail, false, "b:saved", 0},
 		"gives up first":  {giveUp, false, "b:saved", 0},

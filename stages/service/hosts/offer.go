@@ -228,6 +228,7 @@ func (c *Coordinator) missing() {
 		}
 		c.mu.Lock()
 		c.counts.Again++
+		o.turn = turn{} // its tries begin anew
 		c.mu.Unlock()
 		if err := c.keep(c.ctx, o); err != nil {
 			c.fail(err)

@@ -121,8 +121,17 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 		c.handed(o, said.Host, said.Try)
 	}
 	late := slot != o.slot()
+	now := turn{slices.Index(o.slots, slot), said.Try}
+	overtaken := now.before(o.turn)
+	if !overtaken && said.Outcome != outcomeHanded {
+		o.turn = now
+	}
 	switch said.Outcome {
 	case outcomeDone:
+		if overtaken { // what another host made since then may be in the place of what this one made
+			c.counts.Twice++
+			return nil, Result{}
+		}
 		c.settled(o, said, "")
 	case outcomeFailed:
 		if late { // another host has it now
