@@ -49,7 +49,7 @@ func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Durati
 	if q.Serve != "" {
 		opened.server, err = embedded.Start(embedded.Options{
 			Addr: q.Serve, Dir: filepath.Join(dir, "queue"), Token: bytesOf(opened.token), Cert: q.Cert, Key: q.Key,
-			Log: func(text string) { opened.tell(report.Warning, "the server of the queue: "+text) },
+			Log: opened.serverSays(),
 		})
 		if err != nil {
 			return nil, &queueError{err}
@@ -92,6 +92,23 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 	}
 	there.Store(true)
 	return link, nil
+}
+
+// mostOfServer is how many lines of the embedded server are passed on: whoever reaches its port can make
+// it write one.
+const mostOfServer = 20
+
+// serverSays passes on what the embedded server says.
+func (q *queue) serverSays() func(text string) {
+	var lines atomic.Int64
+	return func(text string) {
+		switch n := lines.Add(1); {
+		case n <= mostOfServer:
+			q.tell(report.Warning, "the server of the queue: "+text)
+		case n == mostOfServer+1:
+			q.tell(report.Warning, "the server of the queue says more, which is not shown")
+		}
+	}
 }
 
 func (q *queue) tell(kind report.Kind, text string) {

@@ -197,9 +197,14 @@ func (w *workerFlags) run(p *program) error {
 			return err
 		}
 		err = w.work(p, q, member)
-		if !errors.Is(context.Cause(member.Context()), hosts.ErrOtherRun) || ctx.Err() != nil {
-			return err
+		end := context.Cause(member.Context())
+		if errors.Is(end, hosts.ErrOtherRun) && ctx.Err() == nil {
+			continue
 		}
+		if early, is := errors.AsType[*hosts.EarlyError](end); is && err == nil { // whoever starts workers starts this one again
+			return early
+		}
+		return err
 	}
 }
 

@@ -20,7 +20,7 @@ func (m *Member) announced(message []byte) {
 		m.forged.Add(1)
 		return
 	case said.Over && said.Why != "":
-		m.end(&endedEarly{said.Why})
+		m.end(&EarlyError{said.Why})
 		return
 	case said.Over:
 		m.end(ErrOver)
@@ -32,11 +32,13 @@ func (m *Member) announced(message []byte) {
 	}
 }
 
-// endedEarly is ErrOver of a run that did not reach its end.
-type endedEarly struct{ why string }
+// An EarlyError is ErrOver of a run that did not reach its end.
+type EarlyError struct{ Why string }
 
-func (e *endedEarly) Error() string { return "the run is over before its end: " + e.why }
-func (e *endedEarly) Unwrap() error { return ErrOver }
+func (e *EarlyError) Error() string { return "the run is over before its end: " + e.Why }
+
+// Unwrap returns ErrOver.
+func (e *EarlyError) Unwrap() error { return ErrOver }
 
 // attend waits for what ends the run for this worker: another run, or a coordinator that is lost.
 func (m *Member) attend() {

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	// ErrOver: the run is over.
+	// ErrOver: the run is over. An *EarlyError says that it did not reach its end.
 	ErrOver = errors.New("the run is over")
 	// ErrOtherRun: the coordinator has begun another run. Join again.
 	ErrOtherRun = errors.New("the coordinator has begun another run")
