@@ -23,6 +23,7 @@ import (
 	"firn/stages/restore"
 	"firn/stages/service/fsys"
 	"firn/stages/service/hosts"
+	"firn/stages/service/hosts/jetstream"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -172,6 +173,10 @@ var hints = []func(error) string{
 		switch {
 		case errors.Is(e, syscall.EADDRINUSE):
 			return "name another port as --serve-queue"
+		case errors.Is(e, jetstream.ErrAccess):
+			return "check --queue-token-file or --queue-creds: they must be those of the server"
+		case errors.Is(e, encryption.ErrOtherKey):
+			return "name the key file of the run as --keyfile"
 		case !pipeline.IsFatal(e) && !errors.As(e, new(*hosts.RefusedError)):
 			return "check --queue, and that the server runs"
 		}

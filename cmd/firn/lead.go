@@ -82,7 +82,11 @@ func (l *leading) invitation() string {
 		if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 			host = hostname()
 		}
-		url = []string{"nats://" + net.JoinHostPort(host, port)}
+		scheme := "nats://"
+		if l.flags.Cert != "" {
+			scheme = "tls://"
+		}
+		url = []string{scheme + net.JoinHostPort(host, port)}
 	}
 	said := "'firn worker --queue " + url[0]
 	if l.flags.Name != "firn" {
@@ -103,13 +107,12 @@ func (l *leading) options(path string) *hosts.Options {
 	}
 }
 
-// fits says why a worker must not work for a run over path, "" if it has none, whose store has this URL.
+// fits says why a worker must not work for a run over path, "" if it has none and any worker's does,
+// whose store has this URL.
 func fits(path, url string) func(hosts.Hello) error {
 	return func(h hosts.Hello) error {
 		switch {
-		case h.Path != "" && path == "":
-			return fmt.Errorf("it has the backup path %s, and the run has none", ui.Quote(h.Path))
-		case h.Path != "" && filepath.Clean(h.Path) != filepath.Clean(path):
+		case h.Path != "" && path != "" && filepath.Clean(h.Path) != filepath.Clean(path):
 			return fmt.Errorf("it has the backup path %s, and the run has %s", ui.Quote(h.Path), ui.Quote(path))
 		case h.Store != "" && h.Store != url:
 			return fmt.Errorf("it has the store %s, and the run has %s", ui.Quote(h.Store), ui.Quote(url))

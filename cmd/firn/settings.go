@@ -22,6 +22,7 @@ const (
 	ofRun                          // workers are told
 	usually                        // workers are told, and their own goes before it
 	ofHost                         // each has its own, and nobody is told
+	ofQueue                        // how a process reaches the queue, before there is a run
 )
 
 // scopes are those of all flags of the commands that lead a queue. Nothing secret is told.
@@ -52,7 +53,7 @@ var scopes = map[string]scope{
 	"report": ofCoordinator, "dry-run": ofCoordinator,
 
 	// The queue.
-	"queue": ofHost, "queue-name": ofHost, "queue-token-file": ofHost, "queue-creds": ofHost, "queue-ca": ofHost,
+	"queue": ofQueue, "queue-name": ofQueue, "queue-token-file": ofQueue, "queue-creds": ofQueue, "queue-ca": ofQueue,
 	"serve-queue": ofCoordinator, "queue-cert": ofCoordinator, "queue-cert-key": ofCoordinator, "queue-plaintext": ofCoordinator, "queue-lease": ofCoordinator, "no-work": ofCoordinator,
 }
 

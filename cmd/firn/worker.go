@@ -225,8 +225,9 @@ func (w *workerFlags) hello() (hosts.Hello, error) {
 	return h, err
 }
 
-// soon is how long a coordinator may take to answer before the user is told that it is waited for.
-const soon = 3 * time.Second
+// soon is how long a coordinator may take to answer before the user is told that it is waited for: more
+// than it takes to ask one several times whose reply proves nothing.
+const soon = 10 * time.Second
 
 // join waits for a coordinator.
 func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys, hello hosts.Hello, told report.Reporter) (*hosts.Member, error) {

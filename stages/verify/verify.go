@@ -167,6 +167,7 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 	case err != nil:
 		return err
 	case a.held != nil:
+		v.settle(a, report.Verified, nil) // the run may be over as soon as it is answered
 		return v.worker.answer(ctx, a, nil)
 	}
 	v.wasRead(a)

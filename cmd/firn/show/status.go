@@ -114,7 +114,11 @@ func (p *Printer) Status(s hosts.Status) {
 // statusHead prints how the whole of it gets on.
 func (p *Printer) statusHead(s hosts.Status) {
 	row := func(what, format string, a ...any) { p.line("%-9s%s", what, fmt.Sprintf(format, a...)) }
-	p.line("firn %s on %s: %s for %s", ui.Plain(s.Operation), ui.Quote(s.Host), phases[s.Phase], ui.Duration(s.Elapsed))
+	phase := s.Phase
+	if phase == hosts.PhaseFinding && s.All {
+		phase = hosts.PhaseWorking // what is found waits for its turn to be offered
+	}
+	p.line("firn %s on %s: %s for %s", ui.Plain(s.Operation), ui.Quote(s.Host), phases[phase], ui.Duration(s.Elapsed))
 	found := fmt.Sprintf("%s, %s", ui.Count(s.Found, "archive"), ui.Bytes(s.FoundBytes))
 	if !s.All {
 		found += " so far"

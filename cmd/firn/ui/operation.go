@@ -123,7 +123,11 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 		lines = append(lines, row("adopted", "%s in the store by their metadata alone, not proven until they are read", Count(n, "archive")))
 	}
 	if n := t.UploadsResumed.Load(); n > 0 {
-		lines = append(lines, row("resumed", "%s of an earlier run, %s not sent again", Count(n, "upload"), Bytes(t.SparedBytes.Load())))
+		said := Count(n, "upload") + " of an earlier run"
+		if spared := t.SparedBytes.Load(); spared > 0 {
+			said += ", " + Bytes(spared) + " not sent again"
+		}
+		lines = append(lines, row("resumed", "%s", said))
 	}
 	if n := t.UploadsLeft.Load(); n > 0 {
 		lines = append(lines, row("unfinished", "%s that the next run takes up", Count(n, "upload")))

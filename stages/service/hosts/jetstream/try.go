@@ -88,11 +88,15 @@ func (l *Link) works(doing string) {
 	}
 }
 
+// ErrAccess: the broker refuses the token or the credentials, or wants some.
+var ErrAccess = nats.ErrAuthorization
+
 // Codes of errors of the broker that the client does not name.
 const (
 	codeSubjects jetstream.ErrorCode = 10065 // another stream has the subjects
 	codeLed      jetstream.ErrorCode = 10099 // a work queue takes one consumer
 	codeStorage  jetstream.ErrorCode = 10047 // no room in the store
+	codeCreate   jetstream.ErrorCode = 10049 // the store of a stream can't be made; why is in the broker's log
 	codeRoom     jetstream.ErrorCode = 10023 // the same, of a broker or an account
 )
 
@@ -154,6 +158,8 @@ func plain(err error) error {
 		text = "no answer in time"
 	case errors.As(err, &api) && (api.ErrorCode == codeStorage || api.ErrorCode == codeRoom):
 		text = "its disk or its limit of storage is full"
+	case errors.As(err, &api) && api.ErrorCode == codeCreate:
+		text = "it can't store the stream: its disk may be full, its log says why"
 	case errors.As(err, &api):
 		text = api.Description
 	default:
