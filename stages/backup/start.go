@@ -170,6 +170,11 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	if !o.DryRun {
 		b.Works = report.NewWorks(report.StageArchive, report.StageUpload)
 	}
+	if o.Hosts != nil { // before the catalogue is read, to which an earlier coordinator may still add
+		if err = o.Hosts.Take(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err = b.prepare(ctx, volume); err != nil {
 		return nil, err
 	}

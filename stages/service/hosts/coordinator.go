@@ -35,6 +35,8 @@ type Options struct {
 	// Progress is the coordinator's own, for Status; what the workers say is added. nil: there is none.
 	Progress func() report.Progress
 	Totals   *report.Totals // of the run, for Status; nil: there are none
+
+	taken bool
 }
 
 // A Hello is what a worker says of itself when it asks to work.
@@ -108,7 +110,7 @@ func Lead(ctx context.Context, o Options) (*Coordinator, error) {
 	if _, err := c.welcome("", helloSaid{}); err != nil {
 		return nil, fmt.Errorf("the settings of the run: %w", err)
 	}
-	if err := o.Link.Lead(ctx, o.Lease); err != nil {
+	if err := o.Take(ctx); err != nil {
 		return nil, err
 	}
 	c.ctx, c.end = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -119,6 +121,17 @@ func Lead(ctx context.Context, o Options) (*Coordinator, error) {
 	c.tasks.Go(c.announce)
 	c.tasks.Go(c.look)
 	return c, nil
+}
+
+// Take takes the queue, once: what is read after it, no other coordinator changes. It may wait for one
+// that was killed. Lead does it if it was not done.
+func (o *Options) Take(ctx context.Context) error {
+	if o.taken {
+		return nil
+	}
+	err := o.Link.Lead(ctx, o.Lease)
+	o.taken = err == nil
+	return err
 }
 
 // change wakes who waits. The caller holds mu.
