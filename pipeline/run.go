@@ -15,6 +15,7 @@ type Options struct {
 
 // A Run owns the stages, pools and goroutines of one flow.
 type Run struct {
+	parent  context.Context
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	options Options
@@ -36,8 +37,8 @@ type Run struct {
 
 // New starts a run that is cancelled with ctx.
 func New(ctx context.Context, o Options) *Run {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return &Run{ctx: ctx, cancel: cancel, options: o, stopping: make(chan struct{})}
+	inner, cancel := context.WithCancelCause(ctx)
+	return &Run{parent: ctx, ctx: inner, cancel: cancel, options: o, stopping: make(chan struct{})}
 }
 
 // Context is cancelled when the run is: by its parent or by a fatal fault.
@@ -73,8 +74,14 @@ func (r *Run) stoppedBy(err error) bool {
 	return true
 }
 
-// Fail cancels the run with cause, which Wait returns. The first cause wins.
-func (r *Run) Fail(cause error) { r.cancel(cause) }
+// Fail cancels the run with cause, which Wait returns. The first cause wins: that of the parent too if
+// the run has not heard of it yet.
+func (r *Run) Fail(cause error) {
+	if first := context.Cause(r.parent); first != nil {
+		cause = first
+	}
+	r.cancel(cause)
+}
 
 // Go runs fn in a goroutine of the run. An error other than ErrStopped cancels the run.
 func (r *Run) Go(fn func(ctx context.Context) error) {

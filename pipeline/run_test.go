@@ -383,3 +383,21 @@ func TestFatalMark(t *testing.T) {
 		t.Errorf("%v lost its mark or its cause", err)
 	}
 }
+
+// ending is a context that has ended, of which nobody has heard yet.
+type ending struct {
+	context.Context
+	why error
+}
+
+func (e ending) Err() error { return e.why }
+
+// What fails because the parent was cancelled is not the cause, though the run has not heard of that yet.
+func TestParentEndsFirst(t *testing.T) {
+	why := errors.New("the second Ctrl-C")
+	r := pipeline.New(ending{t.Context(), why}, pipeline.Options{})
+	r.Go(func(context.Context) error { return errors.New("a connection was closed") })
+	if err := r.Wait(); !errors.Is(err, why) {
+		t.Error(err)
+	}
+}
