@@ -261,18 +261,27 @@ func TestLargerThanTheSpoolInLittleMemory(t *testing.T) {
 
 // vanishing is a table that removes a subtree between its scan and its
 // archive.
-type vanishing struct{ path string }
+type vanishing struct {
+	path string
+	gone chan struct{} // closed when it is; what is asked for without it waits for that
+}
 
 func (v vanishing) URL() string                                      { return "table" }
 func (v vanishing) Check(context.Context) error                      { return nil }
 func (v vanishing) Put(context.Context, string, record.Record) error { return nil }
-func (v vanishing) Get(_ context.Context, keys []string) (map[string]record.Record, error) {
+func (v vanishing) Get(ctx context.Context, keys []string) (map[string]record.Record, error) {
 	for _, k := range keys {
 		if strings.HasSuffix(k, "/"+filepath.Base(v.path)+".tar.gz") {
+			defer close(v.gone)
 			return nil, os.RemoveAll(v.path) // it has been scanned
 		}
 	}
-	return nil, nil
+	select {
+	case <-v.gone:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // An archive of a subtree of which nothing can be read any more must not take
@@ -284,7 +293,9 @@ func TestNothingReadStoresNothing(t *testing.T) {
 	r.Backup()
 	before := r.Objects()
 	r.ForgetAll() // so that the table is asked
-	o := r.Backup(func(b *backup.Options) { b.Table, b.ForceRead = vanishing{filepath.Join(r.Tree, "d")}, true })
+	o := r.Backup(func(b *backup.Options) {
+		b.Table, b.ForceRead = vanishing{filepath.Join(r.Tree, "d"), make(chan struct{})}, true
+	})
 	// What the shell would take the place of is not known, and may hold d.
 	if failed := o.Of(report.Failed); !slices.Equal(failed, []string{filepath.Join(r.Tree, "d"), r.Tree}) || o.Complete(&o.Totals) {
 		t.Errorf("failed: %v", o.Events)
