@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,15 +44,14 @@ type host struct {
 
 // started is a process of firn.
 type started struct {
-	host    *host
-	name    string
-	cmd     *exec.Cmd
-	out     string // files with what it said
-	err     string
-	done    chan struct{}
-	code    int // -1 if it was killed; read after done
-	ran     time.Duration
-	stopped atomic.Bool
+	host *host
+	name string
+	cmd  *exec.Cmd
+	out  string // files with what it said
+	err  string
+	done chan struct{}
+	code int // -1 if it was killed; read after done
+	ran  time.Duration
 }
 
 func newFleet(t *testing.T, workers, rate int) *fleet {

@@ -116,7 +116,7 @@ func (s some) Validate(f *pflag.FlagSet) error {
 }
 
 // hostResources are the resources that each host has of its own, of any operation.
-type hostResources struct{ given *pflag.FlagSet }
+type hostResources struct{}
 
 func (h *hostResources) AddFlags(f *pflag.FlagSet) {
 	for _, g := range []flags.Group{flags.NewGroup("", &newBackupFlags().machine), flags.NewGroup("", &flags.Fetch{})} {
