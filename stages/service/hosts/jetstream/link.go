@@ -125,7 +125,7 @@ func (l *Link) judge(ctx context.Context) error {
 	return l.try(ctx, "asking "+l.o.broker()+" for JetStream", func(ctx context.Context) error {
 		_, err := l.js.AccountInfo(ctx)
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) {
-			return fatal("it has none: start nats-server with --jetstream, or a jetstream block in its configuration")
+			return fatal("it has none: start nats-server with -js, or a jetstream block in its configuration")
 		}
 		return err
 	})

@@ -130,7 +130,7 @@ func TestRefused(t *testing.T) {
 		"wrong token":        {token.URL, func(o *jetstream.Options) { o.Token = []byte("guess") }, "it refuses the token"},
 		"token":              {token.URL, func(o *jetstream.Options) { o.Token = []byte("secret") }, ""},
 		"needless token":     {plain.URL, func(o *jetstream.Options) { o.Token = []byte("guess") }, ""},
-		"no JetStream":       {bare.URL, nil, "it has none: start nats-server with --jetstream"},
+		"no JetStream":       {bare.URL, nil, "it has none: start nats-server with -js"},
 		"CA":                 {secure.URL, func(o *jetstream.Options) { o.CA = cert }, ""},
 		"unknown CA":         {secure.URL, nil, "certificate signed by unknown authority"},
 		"other CA":           {secure.URL, func(o *jetstream.Options) { o.CA = other }, "x509: certificate signed by unknown authority"},
