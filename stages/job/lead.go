@@ -65,6 +65,20 @@ func (l *Lead[T]) Release() {
 	}
 }
 
+// HandOut offers, with offer in the stage publish, what comes in, and gathers the results in record.
+func (l *Lead[T]) HandOut(publish *pipeline.Stage, in <-chan T, offer func(context.Context, T) error, record *pipeline.Stage, fn func(ctx context.Context, item T, r hosts.Result) error) {
+	offered := pipeline.Map(publish, in, func(ctx context.Context, item T, _ func(struct{}) error) error {
+		return publish.Blocked(func() error { return offer(ctx, item) })
+	})
+	l.run.Go(func(context.Context) error {
+		for range offered { // ends once nothing more is published
+		}
+		l.Release()
+		return nil
+	})
+	l.Gather(record, fn)
+}
+
 func (l *Lead[T]) take(id string) (item T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -133,18 +133,7 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 
 // handOut does with archives that can be read what bring does, on the workers.
 func (l *lead) handOut(ready <-chan *item) {
-	offered := pipeline.Map(l.r.stages.publish, ready, l.offer)
-	l.r.Run.Go(func(context.Context) error {
-		for range offered { // ends once nothing more is published
-		}
-		l.Release()
-		return nil
-	})
-	l.Gather(l.r.stages.settle, l.answered)
-}
-
-func (l *lead) offer(ctx context.Context, a *item, _ func(struct{}) error) error {
-	return l.r.stages.publish.Blocked(func() error { return l.hand(ctx, a) })
+	l.HandOut(l.r.stages.publish, ready, l.hand, l.r.stages.settle, l.answered)
 }
 
 // hand offers an archive.

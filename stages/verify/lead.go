@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/record"
 	"firn/stages/job"
@@ -68,18 +67,7 @@ func (v *verify) takeLead(ctx context.Context, h *job.Handle) error {
 
 // handOut does with archives that are present what read does, on the workers.
 func (l *lead) handOut(present <-chan *item) {
-	offered := pipeline.Map(l.v.stages.publish, present, l.offer)
-	l.v.Run.Go(func(context.Context) error {
-		for range offered { // ends once nothing more is published
-		}
-		l.Release()
-		return nil
-	})
-	l.Gather(l.v.stages.record, l.answered)
-}
-
-func (l *lead) offer(ctx context.Context, a *item, _ func(struct{}) error) error {
-	return l.v.stages.publish.Blocked(func() error { return l.hand(ctx, a) })
+	l.HandOut(l.v.stages.publish, present, l.hand, l.v.stages.record, l.answered)
 }
 
 // hand offers an archive.
