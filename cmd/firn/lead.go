@@ -169,7 +169,7 @@ func (l *leading) help(ctx context.Context) (err error) {
 		return err
 	}
 	member, err := hosts.Join(ctx, hosts.JoinOptions{
-		Link: link, Keys: l.m.Keys, Hello: hosts.Hello{Host: thisWorker(), Firn: versionText()}, Room: h.room(), Wait: time.Minute, Report: l.m.Report,
+		Link: link, Keys: l.m.Keys, Hello: hosts.Hello{Host: thisWorker(), Firn: versionText()}, Room: h.room(), Wait: time.Minute,
 	})
 	if err != nil {
 		return err

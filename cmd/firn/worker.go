@@ -231,7 +231,7 @@ const soon = 10 * time.Second
 
 // join waits for a coordinator.
 func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys, hello hosts.Hello, told report.Reporter) (*hosts.Member, error) {
-	o := hosts.JoinOptions{Link: q, Keys: keys, Hello: hello, Report: told, Room: w.room(), Wait: w.wait.For}
+	o := hosts.JoinOptions{Link: q, Keys: keys, Hello: hello, Room: w.room(), Wait: w.wait.For}
 	late := time.AfterFunc(soon, func() {
 		told.Event(report.Event{Kind: report.Notice, Text: fmt.Sprintf("no coordinator answers on the queue %s yet: waiting up to %s for one", w.queue.Name, ui.Duration(w.wait.For))})
 	})

@@ -106,7 +106,7 @@ func families() []family {
 		ofQueue("firn_hosts", "of a run on many hosts: workers that work now", gauge, func(s *state) int64 { return int64(len(s.Hosts)) }),
 		ofQueue("firn_hosts_joined_total", "workers that have joined", counter, func(s *state) int64 { return s.Queue.Joined }),
 		ofQueue("firn_queue_retried_total", "archives that were handed out more than once", counter, func(s *state) int64 { return s.Queue.Retried }),
-		ofQueue("firn_queue_twice_total", "archives that were done more than once; the first answer counts", counter, func(s *state) int64 { return s.Queue.Twice }),
+		ofQueue("firn_queue_twice_total", "archives that were done more than once; one answer counts", counter, func(s *state) int64 { return s.Queue.Twice }),
 		ofQueue("firn_queue_exhausted_total", "archives that no host ended", counter, func(s *state) int64 { return s.Queue.Exhausted }),
 		ofQueue("firn_queue_forged_total", "messages in the queue that nobody with the key file has sent", counter, func(s *state) int64 { return s.Queue.Forged }),
 		ofHosts("firn_host_in_work", "archives that a worker holds", gauge, func(h *report.Host) float64 { return float64(h.Work) }),

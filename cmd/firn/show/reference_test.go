@@ -194,7 +194,7 @@ func meanings() map[string]string {
 		"each of `now` stage": "the stage that it is in", "source_bytes": "bytes of its files", "stage_bytes": "bytes that have gone through that stage", "stage_total_bytes": "of how many; missing if that is not known",
 		"each of `trouble` hosts": "that had it", "tries": "what they said", "each of `trouble` open": "whether it is not done with", "each of `trouble` error": "why it failed for good", "each of `tries` host": "the host", "each of `tries` why": "what it said; missing if it was not heard of again",
 		"waiting": "archives that no worker holds", "held": "archives that one holds", "answers": "answers that the coordinator has not taken",
-		"joined": "workers that have joined, in all", "retried": "archives that were handed out more than once", "twice": "archives that were done more than once; the first answer counts", "returned": "times that a worker handed one back that it had not begun", "stale": "messages of other runs", "offered_again": "archives that the queue had lost, and that were offered again", "forged": "messages that nobody with the key file has sent", "exhausted": "archives that no host ended",
+		"joined": "workers that have joined, in all", "retried": "archives that were handed out more than once", "twice": "archives that were done more than once; one answer counts", "returned": "times that a worker handed one back that it had not begun", "stale": "messages of other runs", "offered_again": "archives that the queue had lost, and that were offered again", "forged": "messages that nobody with the key file has sent", "exhausted": "archives that no host ended",
 
 		"pack": "key of the pack that holds the list", "offset": "where the list begins, in bytes", "length": "bytes of the list",
 	}

@@ -138,7 +138,7 @@ func queueRows(q *report.Queue) (lines []string) {
 	}{
 		{q.Retried, "%s handed out again"},
 		{q.Exhausted, "%s that no host ended"},
-		{q.Twice, "%s done twice, as the host that had it first was given up: the first answer counts"},
+		{q.Twice, "%s done twice, as the host that had it first was given up: one answer counts"},
 	} {
 		if part.n > 0 {
 			said = append(said, fmt.Sprintf(part.text, Count(part.n, "archive")))
@@ -180,7 +180,7 @@ func jsonHosts(all []report.Host) (hosts []jsonHost) {
 type jsonQueue struct {
 	Joined    int64 `json:"joined" doc:"workers that have joined, in all"`
 	Retried   int64 `json:"retried" doc:"archives that were handed out more than once"`
-	Twice     int64 `json:"twice" doc:"archives that were done more than once; the first answer counts"`
+	Twice     int64 `json:"twice" doc:"archives that were done more than once; one answer counts"`
 	Forged    int64 `json:"forged" doc:"messages that nobody with the key file has sent"`
 	Exhausted int64 `json:"exhausted" doc:"archives that no host ended"`
 }

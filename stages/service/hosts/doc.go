@@ -7,7 +7,7 @@
 // the passphrase, for one run, one kind of message and one item: what does not open is dropped, and
 // counted. So nobody without the key file reads a path, forges a result, or gives a worker work.
 //
-// An item is handed out at least once. Its effect is that of once: the coordinator counts the first
+// An item is handed out at least once. Its effect is that of once: the coordinator counts one
 // answer for an item, and what the item does is idempotent by its key.
 //
 // The queue is disposable. A coordinator that begins a run drops what an earlier one left in it.

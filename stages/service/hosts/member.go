@@ -23,12 +23,11 @@ var (
 
 // JoinOptions are those of a worker.
 type JoinOptions struct {
-	Link   Link
-	Keys   *encryption.Keys
-	Hello  Hello         // Time zero: now
-	Room   int           // items that it can have in hand; fewer than one means one
-	Wait   time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
-	Report report.Reporter
+	Link  Link
+	Keys  *encryption.Keys
+	Hello Hello         // Time zero: now
+	Room  int           // items that it can have in hand; fewer than one means one
+	Wait  time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
 }
 
 // A Member is a worker of a run. Make one with Join, and end it with Leave. It is a pipeline.Taking of

@@ -13,7 +13,7 @@ import (
 	"firn/stages/service/report"
 )
 
-// A Result is the first answer for an item.
+// A Result is the answer that counts for an item.
 type Result struct {
 	ID   string
 	Host string // that answered; "": no worker did

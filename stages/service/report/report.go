@@ -73,7 +73,7 @@ type Progress struct {
 type Queue struct {
 	Joined    int64 // workers, in all
 	Retried   int64 // items that were handed out more than once
-	Twice     int64 // items that were done more than once: the first answer counts
+	Twice     int64 // items that were done more than once: one answer counts
 	Forged    int64 // messages that did not open
 	Exhausted int64 // items that no host ended
 }
