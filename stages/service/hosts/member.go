@@ -70,8 +70,10 @@ var _ pipeline.Taking = (*Member)(nil)
 // Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
 // error is a *RefusedError, which says why the worker must not work, ErrNobody, or ctx's cause.
 func Join(ctx context.Context, o JoinOptions) (*Member, error) {
+	soon := announced / 32 // a coordinator that starts now leads in a moment
 	for start, tries := time.Now(), 1; ; tries++ {
-		again := announced
+		again := soon
+		soon = min(2*soon, announced)
 		m, err := join(ctx, o)
 		var doubtful *doubtfulError
 		switch {
@@ -82,7 +84,7 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 			if tries >= enoughTries {
 				return nil, doubtful.error
 			}
-			again /= 4 // a true one may answer first then
+			again = announced / 4 // a true one may answer first then
 		case !passes(err):
 			return nil, err
 		case time.Since(start) >= o.Wait:
