@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -161,13 +162,19 @@ const (
 	mostWhy    = 4 << 10
 )
 
+// A compressor has a megabyte of tables, which is more work to make than a message.
+var compressors = sync.Pool{New: func() any {
+	zip, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // a level that there is
+	return zip
+}}
+
 // write returns v as it is sent.
 func write(v any) ([]byte, error) {
+	zip := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(zip)
 	var b bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	if err == nil {
-		err = errors.Join(json.NewEncoder(zip).Encode(v), zip.Close())
-	}
+	zip.Reset(&b)
+	err := errors.Join(json.NewEncoder(zip).Encode(v), zip.Close())
 	return b.Bytes(), err
 }
 
