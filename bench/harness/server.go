@@ -128,6 +128,22 @@ func (s *server) Kill() {
 	s.kill()
 }
 
+// Dump ends the server, which writes before what its goroutines do to its log, if it is in Go.
+func (s *server) Dump() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	s.stopped = true
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-s.ended:
+	case <-time.After(stopTime):
+		s.kill()
+	}
+}
+
 // Close stops the server and waits for its end. It reports a server that had
 // died by itself, or had to be killed. Further calls do nothing.
 func (s *server) Close() error {

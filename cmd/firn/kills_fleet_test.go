@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -209,6 +210,17 @@ func (f *fleet) logs() {
 		text, _ := os.ReadFile(file)
 		f.t.Logf("%s:\n%s", filepath.Base(file), text[max(0, len(text)-most):])
 	}
+}
+
+// log is a file for what a server says, among those of logs.
+func (f *fleet) log(name string) io.Writer {
+	f.t.Helper()
+	file, err := os.Create(filepath.Join(f.dir, name+".err"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { file.Close() })
+	return file
 }
 
 // freeURL is that of a NATS server where nobody listens.

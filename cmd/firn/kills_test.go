@@ -42,7 +42,7 @@ func TestKills(t *testing.T) {
 	const workers, rate = 3, 2 << 20
 	s := &siege{fleet: newFleet(t, workers, rate), rng: rand.New(rand.NewPCG(seed, 2)), struck: map[string]int{}, codes: map[string]int{}}
 	s.lease = 3 * time.Second
-	nats := harness.NATS(t)
+	nats := harness.NATS(t, func(c *harness.NATSConfig) { c.Log = s.fleet.log("broker") })
 	s.tree = newZipf(t, s.fleet.tree(), seed, subtrees, largest)
 	calls := 0
 	for i := range subtrees {
@@ -127,6 +127,9 @@ func (s *siege) play(blows []blow, noWork bool) {
 			}
 			if time.Since(moved) > stalled {
 				s.dump()
+				if s.broker != nil {
+					s.broker.Dump()
+				}
 				s.t.Fatalf("nothing has moved for %v", stalled)
 			}
 		}
