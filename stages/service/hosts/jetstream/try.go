@@ -143,6 +143,8 @@ func plain(err error) error {
 	var socket *net.OpError
 	text := ""
 	switch {
+	case errors.As(err, new(said)):
+		return err
 	case errors.Is(err, nats.ErrAuthorization):
 		text = "it refuses the token or the credentials, or wants some"
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired):
@@ -174,6 +176,16 @@ func plain(err error) error {
 		}
 	}
 	return said{text, err}
+}
+
+// unkept says more of a broker that does not say that it keeps a message. A nats-server whose disk was
+// full answers nothing to that until it is started again.
+func (l *Link) unkept(err error) error {
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+	if !late || l.o.InProcess != nil || l.disconnectedNow() {
+		return err
+	}
+	return said{"no answer in time: its disk may be full, its log says so; then make room, and start nats-server again", err}
 }
 
 // cause is what the system says of a connection that failed, without its addresses.
