@@ -70,7 +70,6 @@ func (m *means) openLead(ctx context.Context, q *flags.Queue, operation string) 
 		l.own["spool-limit"] = []string{worker.String()}
 		m.SpoolLimit -= int64(worker)
 	}
-	m.notice("%s", l.invitation())
 	return ctx, l, nil
 }
 
@@ -136,10 +135,14 @@ func storeURL(bucket string) (string, error) {
 	return s.URL(), nil
 }
 
-// begin starts the worker in this process, unless there is none. Its failure ends the run if no other
-// host works.
+// begin invites others to a run that leads its queue, and starts the worker in this process, unless
+// there is none. Its failure ends the run if no other host works.
 func (l *leading) begin(ctx context.Context, running *job.Handle) {
-	if l == nil || l.flags.NoWork {
+	if l == nil {
+		return
+	}
+	l.m.notice("%s", l.invitation())
+	if l.flags.NoWork {
 		return
 	}
 	l.worker.Go(func() {

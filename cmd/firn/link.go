@@ -32,6 +32,7 @@ type queue struct {
 	flags  *flags.Queue
 	token  string
 	told   report.Reporter
+	over   atomic.Bool // the run has ended, and soon its server may
 }
 
 // openQueue connects to the queue that the flags name, and starts its server if that is in this process,
@@ -72,7 +73,7 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 			}
 		},
 		Lost: func(err error) {
-			if there.Load() {
+			if there.Load() && !q.over.Load() {
 				q.told.Event(report.Event{Kind: report.Warning, Text: "the connection to the queue is lost", Err: err})
 			}
 		},

@@ -98,7 +98,8 @@ func between(out io.Writer) string {
 	return "\n"
 }
 
-// once shows the status. It is an error that nobody answers, after what the queue keeps is shown.
+// once shows the status. It is an error that nobody answers, which says all, but for programs and those
+// who watch.
 func (s *statusFlags) once(ctx context.Context, q *queue, keys *encryption.Keys, out *show.Printer) error {
 	if keys != nil {
 		status, err := hosts.AskStatus(ctx, q, keys, versionText())
@@ -114,7 +115,9 @@ func (s *statusFlags) once(ctx context.Context, q *queue, keys *encryption.Keys,
 	if err != nil {
 		return &queueError{fmt.Errorf("looking at the queue %s: %w", q.flags.Name, err)}
 	}
-	out.Glimpse(seen)
+	if seen.Run != "" || s.watch || s.answer.JSON {
+		out.Glimpse(seen)
+	}
 	if seen.Run == "" {
 		return &queueError{fmt.Errorf("the queue %s: %w", q.flags.Name, hosts.ErrNobody)}
 	}

@@ -255,6 +255,9 @@ func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys,
 // work works for one run.
 func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) error {
 	defer member.Leave()
+	defer context.AfterFunc(member.Context(), func() {
+		q.over.Store(errors.Is(context.Cause(member.Context()), hosts.ErrOver))
+	})()
 	s, h, err := w.helper(member)
 	if err != nil {
 		return err

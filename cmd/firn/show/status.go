@@ -213,11 +213,13 @@ func troubleOf(t hosts.Trouble) string {
 
 // Glimpse prints what is seen without the key file.
 func (p *Printer) Glimpse(g hosts.Glimpse) {
-	if p.o.JSON {
+	switch {
+	case p.o.JSON:
 		p.object(jsonGlimpse{"queue", g.Run, g.KeyID, g.Firn, jsonKept(g.Kept)})
 		return
-	}
-	if g.Run != "" && !p.o.Quiet {
+	case g.Run == "":
+		p.line("run      none: no coordinator answers")
+	case !p.o.Quiet:
 		p.line("run      %s, of firn %s: --keyfile shows how it gets on", ui.Quote(g.Run), ui.Plain(g.Firn))
 	}
 	p.line("queue    %s", keptWords(g.Kept))

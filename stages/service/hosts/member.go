@@ -74,11 +74,14 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 	for start, tries := time.Now(), 1; ; tries++ {
 		again := soon
 		soon = min(2*soon, announced)
-		m, err := join(ctx, o)
+		// A link that has no connection waits for one.
+		asking, cancel := context.WithTimeoutCause(ctx, max(o.Wait-time.Since(start), handsBack), ErrNobody)
+		m, err := join(asking, o)
+		cancel()
 		var doubtful *doubtfulError
 		switch {
 		case err == nil:
-			m.start()
+			m.start(ctx)
 			return m, nil
 		case errors.As(err, &doubtful):
 			if tries >= enoughTries {
@@ -139,7 +142,6 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 		return nil, &RefusedError{welcome.Refused}
 	}
 	m.operation, m.settings = welcome.Operation, settings
-	m.ctx, m.end = context.WithCancelCause(ctx)
 	return m, nil
 }
 
@@ -224,7 +226,9 @@ func (s *sealer) other(h header) (*sealer, error) {
 	return newSealer(keys, h.Run, s.firn)
 }
 
-func (m *Member) start() {
+// start begins to take part, until ctx is done.
+func (m *Member) start(ctx context.Context) {
+	m.ctx, m.end = context.WithCancelCause(ctx)
 	m.tasks.Go(m.attend)
 	m.tasks.Go(m.present)
 	_ = m.o.Link.Announced(m.announced)

@@ -93,6 +93,12 @@ func TestWaitForCoordinator(t *testing.T) {
 		if _, err := hosts.Join(t.Context(), o); !errors.Is(err, hosts.ErrNobody) || time.Since(start) < o.Wait {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
+		link.Freeze() // it has no connection
+		start = time.Now()
+		if _, err := hosts.Join(t.Context(), o); !errors.Is(err, hosts.ErrNobody) || time.Since(start) != o.Wait {
+			t.Errorf("without a connection: %v after %v", err, time.Since(start))
+		}
+		link.Thaw()
 		go func() {
 			time.Sleep(5 * time.Minute)
 			s.lead("run-1")

@@ -25,7 +25,7 @@ func (l *Link) Answer(ctx context.Context, body []byte) error {
 	id := nuid.Next()
 	return l.try(ctx, "giving an answer to "+l.o.broker(), func(ctx context.Context) error {
 		_, err := l.js.Publish(ctx, l.subject("answer"), body, jetstream.WithMsgID(id))
-		return err
+		return l.unkept(err)
 	})
 }
 

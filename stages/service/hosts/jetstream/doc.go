@@ -17,8 +17,9 @@
 //	jetstream { sync_interval: always }
 //
 // A client can't ask for that, nor see it. Without it, a power cut at the broker may lose the last two
-// minutes, and a crash of nats-server alone nothing. Replicas, placement and limits are the site's: a
-// stream that exists is used if its other settings are those above.
+// minutes, and a crash of nats-server alone nothing. If its disk was full, it takes nothing more for a
+// stream, and does not say so, until it is started again. Replicas, placement and limits are the site's:
+// a stream that exists is used if its other settings are those above.
 //
 // A user whose permissions are restricted must be able to publish to firn.NAME.>, $JS.API.> and
 // $JS.ACK.>, and to subscribe to firn.NAME.>, _INBOX.> and $JS.EVENT.ADVISORY.CONSUMER.>; without the

@@ -6,7 +6,7 @@ import "time"
 func Quick(o *Options) {
 	o.quick = times{
 		call: 2 * time.Second, pull: time.Second, answer: time.Second, abandoned: 2 * time.Second,
-		look: 200 * time.Millisecond, retry: 200 * time.Millisecond, ping: time.Second,
+		makes: 300 * time.Millisecond, look: 200 * time.Millisecond, retry: 200 * time.Millisecond, ping: time.Second,
 	}
 }
 

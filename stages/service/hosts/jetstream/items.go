@@ -91,7 +91,7 @@ func (l *Link) Offer(ctx context.Context, id string, body []byte) error {
 				}
 			}
 		}
-		return err
+		return l.unkept(err)
 	})
 }
 

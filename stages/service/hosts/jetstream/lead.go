@@ -55,28 +55,32 @@ func (l *Link) claim(ctx context.Context) error {
 	t := l.o.quick
 	wait := t.abandoned + max(t.answer, t.pull) + t.call/2
 	until := time.Now().Add(wait)
-	told := false
-	return l.try(ctx, "leading the queue "+l.o.Name, func(ctx context.Context) error {
-		for {
+	doing := "leading the queue " + l.o.Name
+	for told := false; ; told = true {
+		led := false
+		err := l.try(ctx, doing, func(ctx context.Context) error {
 			err := l.makeAnswers(ctx)
-			if !coded(err, codeLed) {
-				return err
+			if led = coded(err, codeLed); led {
+				return nil
 			}
-			if time.Now().After(until) {
-				return fatal("%w", hosts.ErrLed)
-			}
-			if !told && l.o.Notice != nil {
-				told = true
-				l.o.Notice(fmt.Sprintf("another coordinator uses the queue %s, or was killed a moment ago: waiting up to %v for it to end",
-					l.o.Name, wait.Round(time.Second)))
-			}
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(t.abandoned / 20):
-			}
+			return err
+		})
+		switch {
+		case err != nil || !led:
+			return err
+		case time.Now().After(until):
+			return fatal("%s: %w", doing, hosts.ErrLed)
+		case !told && l.o.Notice != nil:
+			l.o.Notice(fmt.Sprintf("another coordinator uses the queue %s, or was killed a moment ago: waiting up to %v for it to end",
+				l.o.Name, wait.Round(time.Second)))
 		}
-	})
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-l.life.Done(): // the next try says why
+		case <-time.After(t.abandoned / 20):
+		}
+	}
 }
 
 // makeAnswers makes the coordinator's consumer; it is no error if it is there. One answer is under way

@@ -52,6 +52,7 @@ type times struct {
 	pull      time.Duration // until the broker forgets a request for messages
 	answer    time.Duration // until an answer that was not acknowledged comes again
 	abandoned time.Duration // until others may lead after a coordinator that is gone
+	makes     time.Duration // for which a broker may fail to make a stream
 	look      time.Duration // between two looks for what is spent
 	retry     time.Duration // the longest wait before a further try
 	ping      time.Duration // between two signs of life of a connection
@@ -59,7 +60,7 @@ type times struct {
 
 var usual = times{
 	call: 5 * time.Second, pull: 20 * time.Second, answer: 10 * time.Second, abandoned: 30 * time.Second,
-	look: 5 * time.Second, retry: 3 * time.Second, ping: 10 * time.Second,
+	makes: 30 * time.Second, look: 5 * time.Second, retry: 3 * time.Second, ping: 10 * time.Second,
 }
 
 var names = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)

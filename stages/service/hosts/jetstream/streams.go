@@ -35,10 +35,8 @@ func (l *Link) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{items, answers}
 }
 
-// makesFor is how long a broker may fail to make a stream: nothing is lost yet by giving up.
-const makesFor = 30 * time.Second
-
-// ensure makes a stream, or says what differs in the one that is there.
+// ensure makes a stream, or says what differs in the one that is there. A broker that fails to make one
+// for some time is given up: nothing is lost yet.
 func (l *Link) ensure(ctx context.Context, want jetstream.StreamConfig) (s jetstream.Stream, err error) {
 	began := time.Now()
 	err = l.try(ctx, fmt.Sprintf("making the stream %s at %s", want.Name, l.o.broker()), func(ctx context.Context) error {
@@ -52,8 +50,8 @@ func (l *Link) ensure(ctx context.Context, want jetstream.StreamConfig) (s jetst
 		if coded(err, codeSubjects) {
 			return fatal("another stream of the broker has its subjects, %v: choose another name for the queue, or delete that stream", want.Subjects)
 		}
-		if api := new(jetstream.APIError); err != nil && time.Since(began) >= makesFor && errors.As(err, &api) {
-			return fatal("%v: it was tried for %s", plain(l.verdict(err)), makesFor)
+		if api := new(jetstream.APIError); err != nil && time.Since(began) >= l.o.quick.makes && errors.As(err, &api) {
+			return fatal("%v: it was tried for %s", plain(l.verdict(err)), l.o.quick.makes)
 		}
 		if err != nil {
 			return err

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -138,8 +140,11 @@ func (e said) Unwrap() error { return e.err }
 // plain says what the client and the broker say, where their words are of use to nobody.
 func plain(err error) error {
 	var api *jetstream.APIError
+	var socket *net.OpError
 	text := ""
 	switch {
+	case errors.As(err, new(said)):
+		return err
 	case errors.Is(err, nats.ErrAuthorization):
 		text = "it refuses the token or the credentials, or wants some"
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired):
@@ -162,6 +167,8 @@ func plain(err error) error {
 		text = "it can't store the stream: its disk may be full, its log says why"
 	case errors.As(err, &api):
 		text = api.Description
+	case errors.As(err, &socket) && (socket.Op == "dial" || socket.Op == "read" || socket.Op == "write"):
+		text = cause(socket).Error() // who says it names the broker
 	default:
 		text = strings.TrimPrefix(err.Error(), "nats: ")
 		if text == err.Error() {
@@ -169,4 +176,27 @@ func plain(err error) error {
 		}
 	}
 	return said{text, err}
+}
+
+// unkept says more of a broker that does not say that it keeps a message. A nats-server whose disk was
+// full answers nothing to that until it is started again.
+func (l *Link) unkept(err error) error {
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+	if !late || l.o.InProcess != nil || l.disconnectedNow() {
+		return err
+	}
+	return said{"no answer in time: its disk may be full, its log says so; then make room, and start nats-server again", err}
+}
+
+// cause is what the system says of a connection that failed, without its addresses.
+func cause(socket *net.OpError) error {
+	var call *os.SyscallError
+	var name *net.DNSError
+	switch {
+	case errors.As(socket, &call):
+		return call.Err
+	case errors.As(socket, &name):
+		return errors.New(name.Err)
+	}
+	return socket.Err
 }

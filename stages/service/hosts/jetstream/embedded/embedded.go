@@ -1,14 +1,12 @@
 // Package embedded is a broker within the process, for those who have none at hand: nats-server with
-// JetStream, as the driver beside it needs it. It syncs what it keeps before it says so. It takes no
-// signals, and writes no log but to a function.
+// JetStream, as the driver beside it needs it. It syncs what it keeps before it says so, and goes on by
+// itself after its disk was full. It takes no signals, and writes no log but to a function.
 package embedded
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -42,7 +40,13 @@ const ready = 10 * time.Second
 
 // A Server runs until Close.
 type Server struct {
-	*server.Server
+	o       *server.Options
+	log     *logger
+	closing chan struct{}
+	mended  chan struct{} // closed when mend has returned
+
+	mu  sync.Mutex
+	now *server.Server // the one that runs
 }
 
 // Start starts a server, and returns once it listens.
@@ -51,22 +55,31 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
 	}
-	s, err := server.NewServer(opts)
-	if err != nil {
+	s := &Server{o: opts, log: &logger{to: o.Log, full: make(chan struct{}, 1)}, closing: make(chan struct{}), mended: make(chan struct{})}
+	if s.now, err = start(s.o, s.log); err != nil {
 		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
 	}
-	log := &logger{to: o.Log}
+	s.o.Port = s.now.Addr().(*net.TCPAddr).Port
+	go s.mend()
+	return s, nil
+}
+
+// start starts a server of nats, and returns once it listens.
+func start(o *server.Options, log *logger) (*server.Server, error) {
+	s, err := server.NewServer(o.Clone())
+	if err != nil {
+		return nil, err
+	}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	if err := log.fatal(); err != nil || !s.ReadyForConnections(ready) {
-		s.Shutdown()
-		s.WaitForShutdown()
+		stop(s)
 		if err == nil {
 			err = fmt.Errorf("it is not ready after %v", ready)
 		}
-		return nil, fmt.Errorf("starting the broker on %s: %w", o.Addr, err)
+		return nil, err
 	}
-	return &Server{s}, nil
+	return s, nil
 }
 
 // options are those of nats-server. What it would only log is found here.
@@ -116,29 +129,36 @@ func private(dir string) error {
 	if err := fsys.Private(dir); err != nil {
 		return fmt.Errorf("its directory %s: %w", dir, err)
 	}
-	f, err := os.CreateTemp(dir, ".test-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return room(dir)
 }
 
 // Addr is where it listens, host:port.
-func (s *Server) Addr() string { return s.Server.Addr().String() }
+func (s *Server) Addr() string { return net.JoinHostPort(s.o.Host, strconv.Itoa(s.o.Port)) }
+
+// InProcessConn is a connection to it within the process.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.InProcessConn()
+}
 
 // Close stops the server, and waits for its end.
 func (s *Server) Close() error {
-	s.Shutdown()
-	s.WaitForShutdown()
+	close(s.closing)
+	<-s.mended
+	stop(s.now)
 	return nil
 }
 
-// A logger passes on what is a warning or worse, and keeps why the server could not start.
+// A logger passes on what is a warning or worse, and keeps why the server could not start. Of a full disk
+// it only knows.
 type logger struct {
-	to func(text string)
+	to   func(text string)
+	full chan struct{} // has one once the disk is full
 
-	mu  sync.Mutex
-	why error
+	mu     sync.Mutex
+	why    error
+	filled bool // the disk is full: all else follows from that
 }
 
 func (l *logger) tell(format string, args ...any) {
@@ -161,8 +181,33 @@ func (l *logger) Fatalf(format string, args ...any) {
 	}
 }
 
-func (l *logger) Errorf(format string, args ...any) { l.tell(format, args...) }
-func (l *logger) Warnf(format string, args ...any)  { l.tell(format, args...) }
+// clear forgets what was, for another server.
+func (l *logger) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.why, l.filled = nil, false
+}
+
+func (l *logger) Errorf(format string, args ...any) { l.say(format, args) }
+func (l *logger) Warnf(format string, args ...any)  { l.say(format, args) }
 func (l *logger) Noticef(string, ...any)            {}
 func (l *logger) Debugf(string, ...any)             {}
 func (l *logger) Tracef(string, ...any)             {}
+
+// say passes on a line, if it says something new.
+func (l *logger) say(format string, args []any) {
+	l.mu.Lock()
+	filled := l.filled
+	l.filled = filled || isFull(args)
+	known := l.filled
+	l.mu.Unlock()
+	switch {
+	case !known:
+		l.tell(format, args...)
+	case !filled:
+		select {
+		case l.full <- struct{}{}:
+		default:
+		}
+	}
+}
