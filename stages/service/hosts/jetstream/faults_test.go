@@ -155,18 +155,75 @@ func TestDeposed(t *testing.T) {
 	}
 }
 
-// TestStreamDeleted: the coordinator ends when somebody deletes its queue.
-func TestStreamDeleted(t *testing.T) {
-	s := harness.NATS(t)
-	o := options(s.URL)
-	boss := link(t, o)
-	check(t, boss.Lead(t.Context(), lease))
-	raw := connect(t, s.URL)
-	check(t, raw.DeleteStream(t.Context(), "FIRN_"+o.Name+"_items"))
-	err := boss.Offer(t.Context(), "a", nil)
-	if !pipeline.IsFatal(err) || !strings.Contains(fmt.Sprint(err), "somebody deleted the stream FIRN_"+o.Name+"_items") {
-		t.Error(err)
+// TestStreamsLost: a broker that comes back without its disk, or somebody who deletes a stream, takes
+// nothing but what was offered and answered, and what is said late of it is of nothing that follows.
+func TestStreamsLost(t *testing.T) {
+	for name, lost := range map[string][]string{"items": {"items"}, "answers": {"answers"}, "both": {"items", "answers"}} {
+		t.Run(name, func(t *testing.T) {
+			s := harness.NATS(t)
+			o := options(s.URL)
+			boss, worker := link(t, o), link(t, o)
+			check(t, boss.Lead(t.Context(), 30*lease))
+			check(t, boss.Offer(t.Context(), "a", nil))
+			late, err := worker.Take(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := connect(t, s.URL)
+			for _, stream := range lost {
+				check(t, raw.DeleteStream(t.Context(), "FIRN_"+o.Name+"_"+stream))
+			}
+			check(t, boss.Offer(t.Context(), "b", nil))
+			got, err := worker.Take(t.Context())
+			if err != nil || got.ID() != "b" {
+				t.Fatal(got, err)
+			}
+			check(t, late.Done(t.Context()))
+			if k, err := boss.Kept(t.Context()); k != (hosts.Kept{Held: 1}) || err != nil {
+				t.Errorf("%+v is kept, %v", k, err)
+			}
+			var hears sync.WaitGroup
+			hearing, deaf := context.WithCancel(t.Context())
+			hears.Go(func() {
+				_ = boss.Answers(hearing, func(body []byte) error {
+					if string(body) == "done" {
+						deaf()
+					}
+					return nil
+				})
+			})
+			check(t, worker.Answer(t.Context(), []byte("done")))
+			check(t, got.Done(t.Context()))
+			hears.Wait()
+			if hearing.Err() == nil {
+				t.Error("the answer did not come")
+			}
+			deaf()
+			if k, err := boss.Kept(t.Context()); k != (hosts.Kept{}) || err != nil {
+				t.Errorf("%+v is kept, %v", k, err)
+			}
+		})
 	}
+}
+
+// TestStreamsLostBeforeLead: a coordinator that waits for another one to end leads, though the broker
+// came back without its disk.
+func TestStreamsLostBeforeLead(t *testing.T) {
+	s := harness.NATS(t)
+	var n told
+	o := options(s.URL)
+	first, second := link(t, o), link(t, n.options(o))
+	check(t, first.Lead(t.Context(), lease))
+	first.Kill()
+	led := make(chan error)
+	go func() { led <- second.Lead(t.Context(), lease) }()
+	n.has(t, "another coordinator uses the queue")
+	raw := connect(t, s.URL)
+	for _, stream := range []string{"items", "answers"} {
+		check(t, raw.DeleteStream(t.Context(), "FIRN_"+o.Name+"_"+stream))
+	}
+	check(t, <-led)
+	check(t, second.Offer(t.Context(), "a", nil))
 }
 
 // TestBrokerFull: a broker without room is asked again, and the user knows.

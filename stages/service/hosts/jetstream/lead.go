@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 )
 
@@ -24,22 +26,15 @@ const leaderKey = "firn-leader"
 
 // Lead is hosts.Link's.
 func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
-	for _, s := range l.streams() {
-		if _, err := l.ensure(ctx, s); err != nil {
+	l.leading = leading{nuid.Next(), lease}
+	for {
+		err := l.lead(ctx)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errVanished) {
 			return err
 		}
-	}
-	l.leading = leading{nuid.Next(), lease}
-	if err := l.claim(ctx); err != nil {
-		l.leading = leading{}
-		return err
-	}
-	doing := "clearing the queue at " + l.o.broker()
-	if err := l.try(ctx, doing, l.clear); err != nil {
-		return err
-	}
-	if err := l.try(ctx, "making the consumer of items at "+l.o.broker(), l.serveWorkers); err != nil {
-		return err
 	}
 	l.exceeded = make(chan *nats.Msg, 1024) // more is lost
 	if _, err := l.nc.ChanSubscribe(l.exceededSubject(), l.exceeded); err != nil {
@@ -47,6 +42,33 @@ func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 	}
 	l.answers = &pull{l: l, stream: l.answersName(), consumer: l.leading.id, batch: 256}
 	return nil
+}
+
+// errVanished: a stream is gone that was there a moment ago. A broker came back without its disk, for
+// example, while a coordinator waited for another one to end.
+var errVanished = errors.New("the stream is gone")
+
+func vanished(err error) error {
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return pipeline.Fatal(errVanished)
+	}
+	return err
+}
+
+// lead makes what is missing, and takes it.
+func (l *Link) lead(ctx context.Context) error {
+	for _, s := range l.streams() {
+		if _, err := l.ensure(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := l.claim(ctx); err != nil {
+		return err
+	}
+	if err := l.try(ctx, "clearing the queue at "+l.o.broker(), func(ctx context.Context) error { return vanished(l.clear(ctx)) }); err != nil {
+		return err
+	}
+	return l.try(ctx, "making the consumer of items at "+l.o.broker(), func(ctx context.Context) error { return vanished(l.serveWorkers(ctx)) })
 }
 
 // claim makes the one consumer of answers. It waits as long as the broker may keep that of a coordinator
@@ -63,7 +85,7 @@ func (l *Link) claim(ctx context.Context) error {
 			if led = coded(err, codeLed); led {
 				return nil
 			}
-			return err
+			return vanished(err)
 		})
 		switch {
 		case err != nil || !led:
@@ -141,13 +163,10 @@ func (l *Link) regain(ctx context.Context) error {
 			return err
 		}
 		err := l.makeAnswers(ctx)
-		switch {
-		case coded(err, codeLed):
-			return l.deposed(fatal("this process was cut off for too long: %w", hosts.ErrLed))
-		case absent(err):
-			return l.deposed(fatal("somebody deleted the stream %s", l.answersName()))
+		if absent(err) {
+			_, err = l.remake(ctx)
 		}
-		return err
+		return l.overtaken(err)
 	})
 }
 
@@ -157,15 +176,48 @@ func (l *Link) mine(ctx context.Context) (jetstream.Stream, error) {
 	l.doubted = false // it is again if the connection is lost from now on
 	l.mu.Unlock()
 	s, err := l.js.Stream(ctx, l.itemsName())
+	if absent(err) {
+		s, err = l.remake(ctx)
+	}
 	switch {
-	case absent(err):
-		return nil, l.deposed(fatal("somebody deleted the stream %s", l.itemsName()))
 	case err == nil && s.CachedInfo().Config.Metadata[leaderKey] != l.leading.id:
-		return nil, l.deposed(fatal("this process was cut off for too long: %w", hosts.ErrLed))
+		return nil, l.overtaken(hosts.ErrLed)
 	case err != nil:
 		l.doubt()
 	}
 	return s, err
+}
+
+// remake makes the streams again that the broker lost with its disk, or that somebody deleted. What was
+// in them is offered again: the coordinator sees that too little is kept.
+func (l *Link) remake(ctx context.Context) (jetstream.Stream, error) {
+	l.remaking.Lock()
+	defer l.remaking.Unlock()
+	for _, want := range l.streams() {
+		want.Metadata = map[string]string{leaderKey: l.leading.id}
+		if _, err := l.js.CreateStream(ctx, want); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return nil, err
+		}
+	}
+	s, err := l.js.Stream(ctx, l.itemsName())
+	if err != nil || s.CachedInfo().Config.Metadata[leaderKey] != l.leading.id { // another one made it
+		return s, err
+	}
+	if err := l.makeAnswers(ctx); err != nil {
+		return nil, l.overtaken(err)
+	}
+	return s, l.serveWorkers(ctx)
+}
+
+// overtaken ends all that this link does if another coordinator leads: what it would say now would be
+// for the run of that one.
+func (l *Link) overtaken(err error) error {
+	if !errors.Is(err, hosts.ErrLed) && !coded(err, codeLed) {
+		return err
+	}
+	err = fatal("this process was cut off for too long: %w", hosts.ErrLed)
+	l.end(err)
+	return err
 }
 
 // sure fails if another coordinator leads, since the connection was lost.
@@ -184,12 +236,6 @@ func (l *Link) doubt() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doubted = true
-}
-
-// deposed ends all that this link does: what it would say now would be for the run of another.
-func (l *Link) deposed(why error) error {
-	l.end(why)
-	return why
 }
 
 // abdicate lets others lead at once.

@@ -33,6 +33,7 @@ type Link struct {
 	exceeded chan *nats.Msg // what the broker says of items that it hands out no more
 	answers  *pull
 	passed   mark // the last answer that was passed on
+	remaking sync.Mutex
 
 	mu      sync.Mutex
 	closing bool

@@ -22,9 +22,11 @@ func (l *Link) itemsName() string          { return "FIRN_" + l.o.Name + "_items
 func (l *Link) answersName() string        { return "FIRN_" + l.o.Name + "_answers" }
 func (l *Link) subject(kind string) string { return "firn." + l.o.Name + "." + kind }
 
-// streams are those of the queue, as they are made.
+// streams are those of the queue, as they are made. Their numbers begin where those of streams that are
+// gone never were: what a worker says late of an item of those is of none of these.
 func (l *Link) streams() []jetstream.StreamConfig {
 	common := jetstream.StreamConfig{
+		FirstSeq:  uint64(time.Now().UnixMicro()),
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxMsgs: maxKept, MaxBytes: -1, Replicas: 1,
 	}
