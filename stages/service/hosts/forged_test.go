@@ -210,6 +210,57 @@ func TestReplayed(t *testing.T) {
 	})
 }
 
+// TestStolen: an item fails by name as tried too often only if workers told of it. One that somebody with
+// the queue's token takes from it is offered again, and not for ever.
+func TestStolen(t *testing.T) {
+	for name, tt := range map[string]struct {
+		told, rounds int // tries that workers told of, in the first round
+		want         string
+	}{
+		"all of it": {0, 2, "a:saved"},
+		"the rest":  {2, 2, "a:saved"},
+		"for ever":  {1, 3, ":handed out 15 times, to workers of this run only on a: somebody else takes items from the queue, or the item kills workers at once"},
+		"hardly":    {3, 1, ":tried 5 times, on a: none of them ended it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *site) {
+				s.lead("run-1")
+				s.offer("x")
+				for range tt.told {
+					m, link := s.join("a")
+					s.take(m)
+					time.Sleep(time.Second)
+					link.Kill()
+					m.Leave()
+				}
+				evil := s.q.Link()
+				defer evil.Close()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				for try := range tt.rounds*hosts.MaxTries - tt.told {
+					if got, err := evil.Take(ctx); err != nil || got.Try() != (try+tt.told)%hosts.MaxTries+1 {
+						t.Fatal(got, err)
+					} else {
+						must(t, got.Return(t.Context(), 0))
+					}
+				}
+				time.Sleep(10 * time.Second)
+				if strings.HasPrefix(tt.want, "a:") {
+					if s.q.Kept().Waiting != 1 {
+						t.Fatal("it is not offered again")
+					}
+					m, link := s.join("a")
+					defer link.Close()
+					defer m.Leave()
+					must(t, s.take(m).Answer(t.Context(), []byte("saved")))
+				}
+				s.finish(nil)
+				s.want(map[string]string{"x": tt.want})
+			})
+		})
+	}
+}
+
 // TestTwice: an answer that the queue keeps twice counts once.
 func TestTwice(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

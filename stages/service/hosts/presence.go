@@ -86,7 +86,8 @@ func (c *Coordinator) takes(id string, m *member, h held) {
 		return // it holds it no more
 	}
 	c.handed(o, m.host, h.Try)
-	o.holder, o.turn = id, now
+	o.holder = id
+	o.has(now)
 	if o.task == nil {
 		o.task = c.begin(o)
 	}
