@@ -99,6 +99,7 @@ func (w *Work) release() {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
 	delete(w.m.works, w)
+	w.m.ends(w.slot)
 	if w.rests.Load() {
 		w.m.resting--
 	}
