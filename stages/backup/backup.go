@@ -180,6 +180,9 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		}
 	}
 	identical, err := b.identical(ctx, s)
+	if err == nil && !identical && s.mayHave() {
+		identical, err = b.hasNow(ctx, s)
+	}
 	if err != nil {
 		return s.giveUp(err)
 	}
