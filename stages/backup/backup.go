@@ -224,6 +224,9 @@ func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part
 	if s.refused != nil {
 		return b.refused(ctx, s)
 	}
+	if wanted, err := b.wanted(ctx, s); err != nil || !wanted {
+		return err
+	}
 	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)
 	if err != nil {

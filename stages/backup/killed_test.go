@@ -130,7 +130,6 @@ func TestWorkerKilledAgain(t *testing.T) {
 			if n := counts.stored[key]; n != 1 {
 				t.Errorf("it was stored %d times", n)
 			}
-			c.clean()
 			r.CheckArchives()
 			if o := r.Backup(); o.Totals.Saved.Load() != 0 || !o.Complete(&o.Totals) {
 				t.Errorf("saved again: %v", o.Events)

@@ -188,6 +188,23 @@ func (s *subtree) mayHave() bool {
 	return s.hand != nil && !s.hand.order.Other && (s.known.Replaced || s.doubted)
 }
 
+// wanted reports whether an archive is to be stored: one that a worker makes of an item that was done, and
+// that somebody gave it again, would take the place of what the run records. It ends a subtree that is not.
+func (b *backup) wanted(ctx context.Context, s *subtree) (bool, error) {
+	if s.hand == nil {
+		return true, nil
+	}
+	wanted, err := s.hand.work.Wanted(ctx)
+	if err != nil {
+		return false, s.giveUp(err)
+	}
+	if !wanted {
+		s.Drop(nil)
+		b.answers.handOn(s, func(ctx context.Context, w *hosts.Work) error { return w.Dismiss(ctx) })
+	}
+	return wanted, nil
+}
+
 // claimFor takes what this host knows of the upload of a subtree, beside what the coordinator knows.
 func (u *uploads) claimFor(ctx context.Context, s *subtree) {
 	u.mu.Lock()
