@@ -180,6 +180,9 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 		}
 	}
 	identical, err := b.identical(ctx, s)
+	if err == nil && !identical && s.mayHave() {
+		identical, err = b.hasNow(ctx, s)
+	}
 	if err != nil {
 		return s.giveUp(err)
 	}
@@ -220,6 +223,9 @@ func (b *backup) found(ctx context.Context, s *subtree) error {
 func (b *backup) encrypt(ctx context.Context, s *subtree, emit func(*upload.Part) error) error {
 	if s.refused != nil {
 		return b.refused(ctx, s)
+	}
+	if wanted, err := b.wanted(ctx, s); err != nil || !wanted {
+		return err
 	}
 	s.task.Doing(report.StageUpload)
 	j, err := b.job(ctx, s)

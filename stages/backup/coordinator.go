@@ -92,7 +92,7 @@ func (l *lead) offer(ctx context.Context, s *subtree, _ func(struct{}) error) er
 }
 
 func (l *lead) orderOf(s *subtree) order {
-	o := order{Path: []byte(s.Path), Shell: s.Shell, Waited: s.waited, Run: l.b.journal.id}
+	o := order{Path: []byte(s.Path), Shell: s.Shell, Waited: s.waited, Run: l.b.journal.id, Other: s.known.Replaced || s.doubted}
 	if s.seen != nil {
 		seen := *s.seen
 		if !l.b.journal.hasPack(s, seen.List.Pack) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,6 +91,60 @@ func TestWorkerKilled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWorkerKilledAgain: what a worker stored in the place of what the coordinator recorded, before it was
+// killed, another worker finds, and does not store again. What was put there before the run is not believed.
+func TestWorkerKilledAgain(t *testing.T) {
+	for _, tt := range []struct {
+		op, name string
+		found    bool
+	}{{"put", "d1", true}, {"complete", "big", true}, {"put back", "d1", false}} {
+		t.Run(tt.op, func(t *testing.T) {
+			r := stagestest.NewRig(t)
+			small(r)
+			r.Must(r.Backup().Err)
+			key, noise := r.KeyOf(tt.name), filepath.Join(r.Tree, "d1", "noise")
+			before, body := stat(t, noise), r.ReadObject(key)
+			object, err := r.Store.Head(t.Context(), key, "")
+			r.Must(err)
+			stagestest.Noise(t, filepath.Join(r.Tree, "big", "noise"), 3, 6<<20)
+			stagestest.Noise(t, noise, 4, 1000)
+			c := newCrew(r, 2)
+			if tt.op == "put back" { // as the tree and the store were before the last run
+				r.Must(r.Backup().Err)
+				stagestest.Noise(t, filepath.Join(r.Tree, "big", "noise"), 5, 6<<20)
+				stagestest.Noise(t, noise, 2, 1000)
+				r.Must(os.Chtimes(noise, before.ModTime(), before.ModTime()))
+				r.PutObject(key, body, object.Meta)
+			}
+			c.mortals(once(tt.op, key, true))
+			counts := &counting{Store: r.Store}
+			r.Store = counts
+			synctest.Test(t, func(*testing.T) {
+				o := c.backup()
+				if o.Err != nil || !o.Complete(&o.Totals) || slices.Contains(o.Of(report.Identical), filepath.Join(r.Tree, tt.name)) != tt.found {
+					t.Errorf("%v; %v", o.Err, o.Events)
+				}
+			})
+			if n := counts.stored[key]; n != 1 {
+				t.Errorf("it was stored %d times", n)
+			}
+			r.CheckArchives()
+			if o := r.Backup(); o.Totals.Saved.Load() != 0 || !o.Complete(&o.Totals) {
+				t.Errorf("saved again: %v", o.Events)
+			}
+		})
+	}
+}
+
+func stat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 // TestAnswerOfWorkerKilled: what a worker answered counts, though it is killed before its lease is over.

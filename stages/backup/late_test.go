@@ -1,7 +1,11 @@
 package backup_test
 
 import (
+	"bytes"
+	"context"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,6 +13,7 @@ import (
 
 	"firn/bench/stagestest"
 	"firn/stages/backup"
+	"firn/stages/service/hosts/hoststest"
 	"firn/stages/store"
 )
 
@@ -52,4 +57,56 @@ func TestLateAnswer(t *testing.T) {
 	if v := r.Verify(); v.Err != nil || !v.Complete(&v.Totals) {
 		t.Errorf("%v %v", v.Err, v.Events)
 	}
+}
+
+// TestItemSentAgain: whoever may write to the queue keeps an item again that was done, and the tree has
+// changed since. The worker that takes it stores nothing: the catalogue names what is there.
+func TestItemSentAgain(t *testing.T) {
+	r := stagestest.NewRig(t)
+	small(r)
+	key := r.KeyOf("d1")
+	counts := &counting{Store: r.Store}
+	r.Store = counts
+	c := newCrew(r, 2)
+	var mu sync.Mutex
+	var offered []hoststest.Message
+	c.queue.Tap = func(m hoststest.Message) {
+		if m.Kind == hoststest.Offered {
+			mu.Lock()
+			defer mu.Unlock()
+			m.Body = bytes.Clone(m.Body)
+			offered = append(offered, m)
+		}
+	}
+	c.change = func(_ *worker, o *backup.Options) {
+		o.Store = pausing{o.Store, r.KeyOf("big"), func(complete func() (store.Object, error)) (store.Object, error) {
+			time.Sleep(sealed) // all else is answered
+			for _, name := range []string{"more", "and more"} {
+				stagestest.Write(t, filepath.Join(r.Tree, "d1", name), name)
+				evil := c.queue.Link()
+				mu.Lock()
+				again := slices.Clone(offered)
+				mu.Unlock()
+				for _, m := range again {
+					r.Must(evil.Offer(context.Background(), m.ID, m.Body))
+				}
+				time.Sleep(sealed)
+				evil.Close()
+			}
+			return complete()
+		}}
+	}
+	synctest.Test(t, func(*testing.T) {
+		c.check(c.backup())
+	})
+	if n := counts.stored[key]; n != 1 {
+		t.Errorf("it was stored %d times", n)
+	}
+	_, lines := r.Catalogue().Last()
+	for _, l := range lines {
+		if l.Key == key && l.ETag != r.Objects()[key].ETag {
+			t.Errorf("recorded %s, stored %s", l.ETag, r.Objects()[key].ETag)
+		}
+	}
+	c.clean()
 }

@@ -29,6 +29,8 @@ type order struct {
 	Run    string        `json:"run"`              // id of the run that gets its line
 	Seen   []byte        `json:"seen,omitempty"`   // what the state file says of the object; its list can be read
 	Begun  *state.Upload `json:"begun,omitempty"`  // an upload of it that was begun
+	// Other says that the object was not that of Seen when the run began: nothing is believed of it.
+	Other bool `json:"other,omitempty"`
 }
 
 // A remark is what a worker says of an upload before it sends the first part of it.

@@ -161,14 +161,48 @@ const elseStored = "another run stored it while this one made it, and what that 
 
 // refused looks again at a subtree whose archive was not stored, because somebody else had stored
 // something meanwhile. If that is the same archive, nothing is left to do.
-func (b *backup) refused(ctx context.Context, s *subtree) (err error) {
-	if s.known, err = b.asker.AskStore(ctx, s.Key); err != nil {
+func (b *backup) refused(ctx context.Context, s *subtree) error {
+	same, err := b.hasNow(ctx, s)
+	switch {
+	case err != nil:
 		return s.giveUp(err)
-	}
-	if known := &s.known; known.Ours && known.Record.HMAC == s.record.HMAC && check.Identical(*known, s.record) {
+	case same:
 		return b.found(ctx, s)
 	}
 	return s.giveUp(fmt.Errorf("%s: %w", elseStored, s.refused))
+}
+
+// hasNow reports whether the store has the archive that was made, by what it says now.
+func (b *backup) hasNow(ctx context.Context, s *subtree) (bool, error) {
+	known, err := b.asker.AskStore(ctx, s.Key)
+	if err != nil || !known.Ours || known.Record.HMAC != s.record.HMAC || !check.Identical(known, s.record) {
+		return false, err
+	}
+	s.known = known
+	return true, nil
+}
+
+// mayHave reports whether another worker of this run may have stored the archive, and not come to answer:
+// the store has another object than it had when the coordinator looked.
+func (s *subtree) mayHave() bool {
+	return s.hand != nil && !s.hand.order.Other && (s.known.Replaced || s.doubted)
+}
+
+// wanted reports whether an archive is to be stored: one that a worker makes of an item that was done, and
+// that somebody gave it again, would take the place of what the run records. It ends a subtree that is not.
+func (b *backup) wanted(ctx context.Context, s *subtree) (bool, error) {
+	if s.hand == nil {
+		return true, nil
+	}
+	wanted, err := s.hand.work.Wanted(ctx)
+	if err != nil {
+		return false, s.giveUp(err)
+	}
+	if !wanted {
+		s.Drop(nil)
+		b.answers.handOn(s, func(ctx context.Context, w *hosts.Work) error { return w.Dismiss(ctx) })
+	}
+	return wanted, nil
 }
 
 // claimFor takes what this host knows of the upload of a subtree, beside what the coordinator knows.

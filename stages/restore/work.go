@@ -212,6 +212,9 @@ func (w *worker) fault(f pipeline.Fault) {
 		return // it was never held
 	}
 	ctx := w.r.Run.Context()
+	if !errors.Is(f.Err, store.ErrCold) && !errors.Is(f.Err, store.ErrChanged) { // else the lead looks again
+		w.r.Report.Event(report.Event{Kind: report.Failed, Path: a.Line.Path, Key: a.Line.Key, Err: f.Err, Problem: prove.ProblemOf(f.Err)})
+	}
 	if isFinal(f.Err) {
 		_ = w.answer(ctx, a, answer{Err: say(f.Err), Took: a.Task.Took()}) // if not, its lease ends
 		return

@@ -167,6 +167,7 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 	case err != nil:
 		return err
 	case a.held != nil:
+		v.countRead(a)
 		v.settle(a, report.Verified, nil) // the run may be over as soon as it is answered
 		return v.worker.answer(ctx, a, nil)
 	}
@@ -177,11 +178,15 @@ func (v *verify) walk(ctx context.Context, a *item) error {
 // wasRead reports an archive that was read to its end.
 func (v *verify) wasRead(a *item) {
 	if a.unproven == nil {
-		v.Totals.Checks.Read.Add(1)
-		v.Totals.Checks.ReadBytes.Add(a.Object.Size)
+		v.countRead(a)
 		a.proven = true
 	}
 	v.settleSound(a, report.Verified)
+}
+
+func (v *verify) countRead(a *item) {
+	v.Totals.Checks.Read.Add(1)
+	v.Totals.Checks.ReadBytes.Add(a.Object.Size)
 }
 
 // settleSound reports an archive that passed its checks: as kind, unless it is not that of its run,

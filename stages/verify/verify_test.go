@@ -113,11 +113,23 @@ func TestVerifyNamesDamage(t *testing.T) {
 				{"read-data", level(verify.ReadData), c.read},
 				{"read-data on many hosts", nil, c.read},
 			} {
-				verified := r.Verify
+				verified, crew := r.Verify, r.NewCrew(2)
 				if l.change == nil {
-					l.change, verified = level(verify.ReadData), r.NewCrew(2).Verify
+					l.change, verified = level(verify.ReadData), crew.Verify
 				}
 				o := verified(l.change)
+				var read, bytes int64
+				damaged := o.Totals.Checks.Damaged.Load()
+				for _, w := range crew.Worked { // what each of them did
+					if w != nil {
+						read += w.Totals.Checks.Read.Load()
+						bytes += w.Totals.Checks.ReadBytes.Load()
+						damaged -= w.Totals.Checks.Damaged.Load()
+					}
+				}
+				if is := &o.Totals.Checks; crew.Worked != nil && (read != is.Read.Load() || bytes != is.ReadBytes.Load() || l.want == "d1 content" && damaged != 0) {
+					t.Errorf("%s: the workers read %d archives, %d bytes, and %d of the damaged are not theirs; in all %d, %d", l.name, read, bytes, damaged, is.Read.Load(), is.ReadBytes.Load())
+				}
 				got := o.Problems()
 				if l.want == "" && len(got) == 0 {
 					continue

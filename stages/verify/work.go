@@ -106,11 +106,16 @@ func (w *worker) fault(f pipeline.Fault) {
 		return // it was never held
 	}
 	ctx := w.v.Run.Context()
-	if prove.ProblemOf(f.Err) != "" || errors.Is(f.Err, store.ErrCold) || errors.Is(f.Err, store.ErrChanged) {
-		_ = w.answer(ctx, a, f.Err) // if not, its lease ends
+	switch looksAgain := errors.Is(f.Err, store.ErrCold) || errors.Is(f.Err, store.ErrChanged); {
+	case looksAgain: // the lead
+	case prove.ProblemOf(f.Err) != "":
+		w.v.settle(a, report.Damaged, f.Err)
+	default:
+		w.v.settle(a, report.Failed, f.Err)
+		w.hold.GiveUp(ctx, a, f.Err)
 		return
 	}
-	w.hold.GiveUp(ctx, a, f.Err)
+	_ = w.answer(ctx, a, f.Err) // if not, its lease ends
 }
 
 // finish hands back what has not ended.

@@ -167,7 +167,7 @@ func TestReference(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\n<!-- Generated from the code by go generate ./cmd/firn. -->\n\n" +
 		"[Monitoring](../monitoring.md) says how to get them.\n" +
-		"All have the labels `command` (`backup`, `restore` or `verify`), `bucket` and `prefix` (as the flags give them) and\n" +
+		"All have the labels `command` (`backup`, `restore`, `verify` or `worker`), `bucket` and `prefix` (as the flags give them) and\n" +
 		"`path` (the backup path, or the target of a restore) or `level` (`quick` or `read-data`, of a verification).\n" +
 		"Those with `_total` in their names are counters of one run, and begin at 0 with the next one.\n" +
 		"Stages are explained in [the design](../design.md).\n\n" +
@@ -184,7 +184,7 @@ func TestReference(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, kind, labels, f.help)
 	}
 	b.WriteString("\nThe address also has the metrics of the process, as Prometheus's Go client names them: `process_cpu_seconds_total`, `process_resident_memory_bytes`, `go_goroutines` and others.\n")
-	for _, name := range []string{"backup", "restore", "verify"} {
+	for _, name := range []string{"backup", "restore", "verify", "worker"} {
 		fmt.Fprintf(&b, "\n## Results of %s\n\n| `result` | meaning |\n|---|---|\n", name)
 		for _, r := range resultsOf(name) {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", r.name, r.help)

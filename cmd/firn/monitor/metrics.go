@@ -174,35 +174,41 @@ type result struct {
 
 // resultsOf are the results that archives of a command can have.
 func resultsOf(command string) []result {
+	saved := result{"saved", "it was stored", func(t *report.Totals) int64 { return t.Saved.Load() }}
+	identical := result{"identical", "it was read, and the store already holds its content", func(t *report.Totals) int64 { return t.Identical.Load() }}
+	restored := result{"restored", "it was verified and extracted", func(t *report.Totals) int64 { return t.Restored.Load() }}
+	intact := result{"intact", "the target already has it", func(t *report.Totals) int64 { return t.Intact.Load() }}
+	verified := result{"verified", "it is intact, as far as it was checked", func(t *report.Totals) int64 { return t.Checks.Verified.Load() }}
+	damaged := result{"damaged", "it is not what was saved", func(t *report.Totals) int64 { return t.Checks.Damaged.Load() }}
 	unproven := result{"unproven", "nothing proves who made it", func(t *report.Totals) int64 { return t.Unproven.Load() }}
 	failed := result{"failed", "it failed", func(t *report.Totals) int64 { return t.Failed.Load() }}
 	switch command {
 	case "backup":
 		return []result{
-			{"saved", "it was stored", func(t *report.Totals) int64 { return t.Saved.Load() }},
+			saved,
 			{"unchanged", "it was skipped without reading it", func(t *report.Totals) int64 { return t.Unchanged.Load() }},
-			{"identical", "it was read, and the store already holds its content", func(t *report.Totals) int64 { return t.Identical.Load() }},
-			failed,
+			identical, failed,
 		}
 	case "restore":
 		return []result{
-			{"restored", "it was verified and extracted", func(t *report.Totals) int64 { return t.Restored.Load() }},
-			{"intact", "the target already has it", func(t *report.Totals) int64 { return t.Intact.Load() }},
+			restored, intact,
 			{"cold", "it must be thawed first", func(t *report.Totals) int64 { return t.Cold.Load() }},
 			unproven, failed,
 		}
 	case "verify":
 		return []result{
-			{"verified", "it is intact, as far as it was checked", func(t *report.Totals) int64 { return t.Checks.Verified.Load() }},
+			verified,
 			{"not_read", "it is cold, and intact but for its content", func(t *report.Totals) int64 { return t.Checks.NotRead.Load() }},
 			{"adopted", "its own metadata alone vouch for it", func(t *report.Totals) int64 { return t.Adopted.Load() }},
 			{"replaced", "a newer archive took its place", func(t *report.Totals) int64 { return t.Checks.Replaced.Load() }},
 			{"other_key", "it was made with another key file", func(t *report.Totals) int64 { return t.Checks.OtherKey.Load() }},
 			{"unknown", "no run lists it", func(t *report.Totals) int64 { return t.Checks.Unknown.Load() }},
-			{"damaged", "it is not what was saved", func(t *report.Totals) int64 { return t.Checks.Damaged.Load() }},
+			damaged,
 			{"lost", "of the damaged ones, no other version is known", func(t *report.Totals) int64 { return t.Checks.Lost.Load() }},
 			unproven, failed,
 		}
+	case "worker": // of any of them; what becomes of all of it is the coordinator's to say
+		return []result{saved, identical, restored, intact, verified, damaged, failed}
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func workerRows(_ report.Summary, t *report.Totals) (lines []string) {
 		what string
 	}{
 		{t.Saved.Load(), "saved"}, {t.Identical.Load(), "read and found in the store"}, {t.Restored.Load(), "restored"}, {t.Intact.Load(), "in their place already"},
-		{t.Checks.Verified.Load(), "intact"}, {t.Checks.Damaged.Load(), "damaged"},
+		{t.Checks.Verified.Load(), "intact"}, {t.Checks.Damaged.Load(), "damaged"}, {t.Failed.Load(), "failed here"},
 	} {
 		if part.n > 0 {
 			how = append(how, Number(part.n)+" "+part.what)
@@ -95,6 +95,9 @@ func workerRows(_ report.Summary, t *report.Totals) (lines []string) {
 	}
 	if n := t.Stored.Load(); n > 0 {
 		said += "; " + Bytes(n) + " stored"
+	}
+	if n := t.Checks.ReadBytes.Load(); n > 0 {
+		said += "; " + Bytes(n) + " read"
 	}
 	return append([]string{row("done", "%s", said)}, entryRows("done", t)...)
 }

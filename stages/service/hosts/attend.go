@@ -19,12 +19,16 @@ func (m *Member) announced(message []byte) {
 	case err != nil:
 		m.forged.Add(1)
 		return
+	case said.Number <= m.heard: // somebody sends it again
+		return
 	case said.Over && said.Why != "":
 		m.end(&EarlyError{said.Why})
 		return
 	case said.Over:
 		m.end(ErrOver)
 		return
+	default:
+		m.heard = said.Number
 	}
 	select {
 	case signal <- struct{}{}:
@@ -49,11 +53,11 @@ func (m *Member) attend() {
 		case <-m.said:
 			lost.Reset(m.waits())
 		case <-m.doubted:
-			if err := m.alive(m.ctx); errors.Is(err, ErrOtherRun) {
+			if _, err := m.alive(m.ctx, ""); errors.Is(err, ErrOtherRun) {
 				m.end(err)
 			}
 		case <-lost.C:
-			if err := m.alive(m.ctx); err != nil {
+			if _, err := m.alive(m.ctx, ""); err != nil {
 				m.end(err)
 			}
 			lost.Reset(m.waits())
@@ -67,22 +71,43 @@ func (m *Member) attend() {
 func (m *Member) waits() time.Duration { return max(m.o.Wait, silence) }
 
 // alive asks whether the run goes on. A message of another run only makes one doubt, as anybody may
-// have sent it: ErrOtherRun is returned if the reply proves it. Else ErrNobody, or ctx's cause.
-func (m *Member) alive(ctx context.Context) error {
+// have sent it: ErrOtherRun is returned if the reply proves it. Else ErrNobody, or ctx's cause. It says
+// of a slot, if there is one, whether its item is over.
+func (m *Member) alive(ctx context.Context, slot string) (over bool, err error) {
 	for range enoughTries {
 		brief, cancel := context.WithTimeoutCause(ctx, handsBack, ErrNobody)
-		_, err := m.seal.ask(brief, m.o.Link, kindAlive, struct{}{}, kindYes, &struct{}{})
+		var yes yesSaid
+		_, err := m.seal.ask(brief, m.o.Link, kindAlive, aliveSaid{slot}, kindYes, &yes)
 		cancel()
 		if err == nil || errors.Is(err, ErrOtherRun) {
-			return err
+			return yes.Over, err
 		}
 		select {
 		case <-time.After(announced / 2):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
-	return ErrNobody
+	return false, ErrNobody
+}
+
+// mostEnded bounds what a worker remembers of items that it ended.
+const mostEnded = 1 << 15
+
+// ends remembers that the work in a slot ended here. The caller holds mu.
+func (m *Member) ends(slot string) {
+	if len(m.ended) >= mostEnded {
+		m.endedBefore, m.ended = m.ended, map[string]bool{}
+	}
+	m.ended[slot] = true
+}
+
+// again reports whether the work in a slot was ended here: it is wanted again if the queue lost how it
+// ended, and else somebody keeps what he saw there.
+func (m *Member) again(slot string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ended[slot] || m.endedBefore[slot]
 }
 
 // present tells every few seconds how the worker gets on.

@@ -49,6 +49,7 @@ type Member struct {
 	said    chan struct{} // the coordinator announced this run
 	moved   atomic.Int64  // signs of life of all works, as their keepers see them
 	forged  atomic.Int64
+	heard   int64 // number of what was announced last; only announced uses it
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
@@ -57,6 +58,8 @@ type Member struct {
 	outage   func() bool
 	spare    func(InHand) bool // see Spare
 	number   int64             // of what was told last
+	// ended are the slots of works that ended here, those before endedBefore forgotten.
+	ended, endedBefore map[string]bool
 }
 
 // A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
@@ -127,7 +130,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{
-		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{},
+		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{}, ended: map[string]bool{},
 		doubted: make(chan struct{}, 1), fewer: make(chan struct{}, 1), said: make(chan struct{}, 1),
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)
@@ -345,12 +348,21 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 			return nil, err
 		}
 		w, err := m.open(m.seal, lease)
-		if err == nil {
+		over := false
+		switch {
+		case err != nil:
+			over, err = true, m.drop(ctx, lease, err)
+		case m.again(w.slot):
+			if over, err = m.alive(ctx, w.slot); over || err != nil {
+				over, err = true, m.dismiss(ctx, lease, err)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !over {
 			m.begin(w)
 			return w, nil
-		}
-		if err = m.drop(ctx, lease, err); err != nil {
-			return nil, err
 		}
 	}
 }
@@ -379,10 +391,16 @@ func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) erro
 		m.forged.Add(1)
 		return lease.Done(ctx)
 	}
-	switch err := m.alive(ctx); {
-	case err == nil: // an older run left it, or somebody keeps what he saw there
+	_, err := m.alive(ctx, "")
+	return m.dismiss(ctx, lease, err)
+}
+
+// dismiss ends a lease of what is not to be done, as the coordinator says or does not say.
+func (m *Member) dismiss(ctx context.Context, lease pipeline.Lease, said error) error {
+	switch {
+	case said == nil: // an older run left it, or somebody keeps what he saw there
 		return lease.Done(ctx)
-	case errors.Is(err, ErrOtherRun):
+	case errors.Is(said, ErrOtherRun):
 		m.end(ErrOtherRun)
 		return m.handOver(context.WithoutCancel(ctx), lease)
 	}

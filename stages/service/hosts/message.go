@@ -72,6 +72,7 @@ type presence struct {
 // runSaid is what a coordinator announces.
 type runSaid struct {
 	Operation string `json:"operation"`
+	Number    int64  `json:"number"` // grows with each: what was announced before says nothing new
 	Over      bool   `json:"over,omitempty"`
 	Why       string `json:"why,omitempty"` // it is over early; "": it is not
 }
@@ -86,6 +87,15 @@ type helloSaid struct {
 type welcomeSaid struct {
 	Operation string `json:"operation"`
 	Refused   string `json:"refused,omitempty"` // why; "": it is welcome
+}
+
+// aliveSaid asks whether a run goes on, and yesSaid replies.
+type aliveSaid struct {
+	Slot string `json:"slot,omitempty"` // of an item that is asked for, too
+}
+
+type yesSaid struct {
+	Over bool `json:"over,omitempty"` // nobody need do what is in the slot
 }
 
 // Bounds of what a coordinator keeps, whatever is said to it.

@@ -27,6 +27,11 @@ const (
 	leastWindow = 16
 	// enoughGivenUp is how many hosts may give an item up before it fails.
 	enoughGivenUp = 3
+	// enoughKnown is how many of MaxTries tries workers must have told of: what they tell may be lost, and
+	// whoever has the queue's token can take items, and tell nothing.
+	enoughKnown = MaxTries/2 + 1
+	// mostStolen is how often an item is offered again of which fewer are known.
+	mostStolen = 2
 	// patience is how long an item that was given up waits to be offered again, times its tries.
 	patience = 5 * time.Second
 )
@@ -40,7 +45,8 @@ type offering struct {
 	since   time.Time // it was offered last
 	claimed bool      // its result is being passed on
 	again   time.Time // it is to be offered again then; zero: it is offered
-	lost    bool      // it was spent, and no host is known to have had it: it was offered again
+	known   int       // turns of the last slot that workers told of
+	stolen  int       // times that it was spent, and too few of them are known: it was offered again
 
 	holder string // the member that had it last
 	turn   turn   // of the holder
@@ -87,12 +93,20 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	return err
 }
 
+// has notes the last turn that is known. The caller holds mu.
+func (o *offering) has(now turn) {
+	if now != o.turn && now.slot == len(o.slots)-1 {
+		o.known++
+	}
+	o.turn = now
+}
+
 // begin gives an item a slot of its own, which nobody can guess: who may write to the queue can't put
 // something else there before. The caller holds mu.
 func (o *offering) begin(c *Coordinator) {
 	o.slots = append(o.slots, word())
 	c.slots[o.slot()] = o
-	o.since, o.again = time.Now(), time.Time{}
+	o.since, o.again, o.known = time.Now(), time.Time{}, 0
 }
 
 func (o *offering) slot() string { return o.slots[len(o.slots)-1] }
@@ -228,7 +242,7 @@ func (c *Coordinator) missing() {
 		}
 		c.mu.Lock()
 		c.counts.Again++
-		o.turn = turn{} // its tries begin anew
+		o.turn, o.known = turn{}, 0 // its tries begin anew
 		c.mu.Unlock()
 		if err := c.keep(c.ctx, o); err != nil {
 			c.fail(err)

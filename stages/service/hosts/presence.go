@@ -86,7 +86,8 @@ func (c *Coordinator) takes(id string, m *member, h held) {
 		return // it holds it no more
 	}
 	c.handed(o, m.host, h.Try)
-	o.holder, o.turn = id, now
+	o.holder = id
+	o.has(now)
 	if o.task == nil {
 		o.task = c.begin(o)
 	}
@@ -204,8 +205,9 @@ func (c *Coordinator) serve(message []byte) []byte {
 			reply, err = c.welcome(h.Slot, said)
 		}
 	case h.Kind == kindAlive:
-		if _, _, err = c.seal.open(kindAlive, message, &struct{}{}); err == nil {
-			reply, err = c.seal.seal(kindYes, h.Slot, struct{}{}, nil)
+		var said aliveSaid
+		if _, _, err = c.seal.open(kindAlive, message, &said); err == nil {
+			reply, err = c.seal.seal(kindYes, h.Slot, yesSaid{said.Slot != "" && !c.wanted(said.Slot)}, nil)
 		}
 	case h.Kind == kindStatus:
 		if _, _, err = c.seal.open(kindStatus, message, &struct{}{}); err == nil {
@@ -219,6 +221,14 @@ func (c *Coordinator) serve(message []byte) []byte {
 		return nil
 	}
 	return reply
+}
+
+// wanted reports whether the item of a slot is offered there.
+func (c *Coordinator) wanted(slot string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.slots[slot]
+	return o != nil && !o.claimed && slot == o.slot() && o.again.IsZero()
 }
 
 func (c *Coordinator) isOver() bool {

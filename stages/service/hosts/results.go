@@ -124,7 +124,7 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 	now := turn{slices.Index(o.slots, slot), said.Try}
 	overtaken := now.before(o.turn)
 	if !overtaken && said.Outcome != outcomeHanded {
-		o.turn = now
+		o.has(now)
 	}
 	switch said.Outcome {
 	case outcomeDone:
@@ -217,8 +217,9 @@ func (c *Coordinator) handed(o *offering, host string, try int) {
 	}
 }
 
-// spent takes an item that was handed out MaxTries times. If no host of this run is known to have had
-// it, those of an earlier run took it from each other, and it is offered once more.
+// spent takes an item that was handed out MaxTries times. That alone is the queue's word, so workers of
+// this run must have told of most of it: else those of an earlier run took it from each other, or
+// somebody who is no worker took it, and it is offered once more.
 func (c *Coordinator) spent(slot string, pass passing) error {
 	c.mu.Lock()
 	o := c.slots[slot]
@@ -226,18 +227,21 @@ func (c *Coordinator) spent(slot string, pass passing) error {
 		c.mu.Unlock()
 		return nil
 	}
-	if len(o.had) == 0 && !o.lost {
-		o.lost = true
+	if o.known < enoughKnown && o.stolen < mostStolen {
+		o.stolen++
 		c.anew(o, time.Now())
 		c.mu.Unlock()
 		return nil
 	}
 	c.counts.Exhausted++
-	on := "hosts that are not known"
-	if len(o.had) > 0 {
-		on = strings.Join(o.had, ", ")
+	why := fmt.Sprintf("tried %d times, on %s: none of them ended it", MaxTries, strings.Join(o.had, ", "))
+	if o.known < enoughKnown {
+		on := "none to a worker of this run"
+		if len(o.had) > 0 {
+			on = "to workers of this run only on " + strings.Join(o.had, ", ")
+		}
+		why = fmt.Sprintf("handed out %d times, %s: somebody else takes items from the queue, or the item kills workers at once", (o.stolen+1)*MaxTries, on)
 	}
-	why := fmt.Sprintf("tried %d times, on %s: none of them ended it", MaxTries, on)
 	if len(o.tries) > 0 {
 		why += "; before that: " + o.reasons()
 	}

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // A Work is an item that the worker holds. Its lease is renewed as long as the work makes progress, or
-// waits while others of the worker do. One of Answer, Fail, GiveUp and HandBack ends it; what comes
+// waits while others of the worker do. One of Answer, Fail, GiveUp, HandBack and Dismiss ends it; what comes
 // after the first does nothing.
 type Work struct {
 	m     *Member
@@ -99,6 +100,7 @@ func (w *Work) release() {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
 	delete(w.m.works, w)
+	w.m.ends(w.slot)
 	if w.rests.Load() {
 		w.m.resting--
 	}
@@ -119,6 +121,27 @@ func (w *Work) Fail(ctx context.Context, why error) error {
 // GiveUp hands the work to another host, which may do better. After some tries it fails.
 func (w *Work) GiveUp(ctx context.Context, why error) error {
 	return w.finish(ctx, outcomeGaveUp, why.Error(), nil)
+}
+
+// Wanted asks the coordinator whether the item is still to be done, until it answers: somebody may have
+// kept one again that was done, and what another host stored since must stay. The error is ctx's cause, or
+// ErrOtherRun.
+func (w *Work) Wanted(ctx context.Context) (bool, error) {
+	for {
+		over, err := w.m.alive(ctx, w.slot)
+		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
+			return !over, err
+		}
+	}
+}
+
+// Dismiss ends the work without a word, as it is not wanted.
+func (w *Work) Dismiss(ctx context.Context) error {
+	if w.once.Swap(true) {
+		return nil
+	}
+	defer w.release()
+	return w.lease.Done(ctx)
 }
 
 // handsBack is how long HandBack tries.

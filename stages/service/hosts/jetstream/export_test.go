@@ -1,6 +1,9 @@
 package jetstream
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Quick makes what a link waits for short, for tests.
 func Quick(o *Options) {
@@ -17,4 +20,13 @@ func (l *Link) Kill() {
 	l.mu.Unlock()
 	l.end(errClosed)
 	l.nc.Close()
+}
+
+// Look looks once for what is spent, with hints of it.
+func (l *Link) Look(ctx context.Context, hints ...uint64) ([]uint64, error) {
+	all := map[uint64]bool{}
+	for _, seq := range hints {
+		all[seq] = true
+	}
+	return l.look(ctx, all)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -291,4 +292,45 @@ func TestForeignMessage(t *testing.T) {
 	if said := strings.Count(strings.Join(n.notices, "\n"), "no item"); said != 1 {
 		t.Errorf("it was told %d times", said)
 	}
+}
+
+// TestForgedAdvisory: an item is not spent because somebody says so: the broker's numbers must agree.
+func TestForgedAdvisory(t *testing.T) {
+	s := harness.NATS(t)
+	o := options(s.URL)
+	boss, worker := link(t, o), link(t, o)
+	check(t, boss.Lead(t.Context(), 30*lease))
+	take := func(id string) pipeline.Lease {
+		t.Helper()
+		got, err := worker.Take(t.Context())
+		if err != nil || got.ID() != id {
+			t.Fatal(got, err)
+		}
+		return got
+	}
+	found := func(want []uint64, hints ...uint64) {
+		t.Helper()
+		for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // it tells late
+			got, err := boss.Look(t.Context(), hints...)
+			if slices.Equal(got, want) && err == nil {
+				return
+			}
+			if want == nil || time.Now().After(until) {
+				t.Fatalf("%v are spent, not %v; %v", got, want, err)
+			}
+		}
+	}
+	for _, id := range []string{"held", "spent"} {
+		check(t, boss.Offer(t.Context(), id, nil))
+	}
+	held := take("held")
+	found(nil, 1, 2)
+	for range hosts.MaxTries {
+		check(t, take("spent").Return(t.Context(), 0))
+	}
+	check(t, boss.Offer(t.Context(), "waiting", nil))
+	found([]uint64{2}, 2, 3) // what nobody had is no hint
+	found(nil, 1, 2)
+	check(t, held.Done(t.Context()))
+	found([]uint64{2}) // it is at the floor now
 }

@@ -23,6 +23,7 @@ import (
 
 	"firn/bench/harness"
 	"firn/pipeline"
+	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/jetstream"
 )
 
@@ -205,6 +206,27 @@ func TestNoBroker(t *testing.T) {
 	}()
 	check(t, s.Restart(t.Context()))
 	check(t, <-there)
+}
+
+// TestBounded: who may write to a queue can't fill the broker's disk. A broker that has less room than a
+// queue may take is used all the same.
+func TestBounded(t *testing.T) {
+	for name, tt := range map[string]struct{ store, want int64 }{"all": {2 << 30, 512 << 20}, "less": {1 << 20, -1}} {
+		t.Run(name, func(t *testing.T) {
+			s := harness.NATS(t, func(c *harness.NATSConfig) { c.MaxStore = tt.store })
+			o := options(s.URL)
+			check(t, link(t, o).Lead(t.Context(), lease))
+			for _, kind := range []string{"items", "answers"} {
+				have, err := connect(t, s.URL).Stream(t.Context(), "FIRN_"+o.Name+"_"+kind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c := have.CachedInfo().Config; c.MaxBytes != tt.want || c.MaxMsgSize < hosts.MaxMessage || c.MaxMsgSize > 2*hosts.MaxMessage {
+					t.Errorf("%s: %d bytes at most, %d in a message", kind, c.MaxBytes, c.MaxMsgSize)
+				}
+			}
+		})
+	}
 }
 
 // TestOtherSettings: a stream that is there with other settings is not used.

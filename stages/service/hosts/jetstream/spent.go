@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,34 +17,39 @@ func (l *Link) exceededSubject() string {
 	return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + l.itemsName() + "." + workers
 }
 
+// maxHints bounds what is kept of what the broker is said to tell.
+const maxHints = 1024
+
 // Spent is hosts.Link's. The broker finds that an item was handed out too often when somebody asks for
-// one, and tells it once, which may be lost. So it is asked, and its stream is looked at, too: an item
-// at or below the floor of what was acknowledged, and still there, is one that nobody will get.
+// one, and tells it once. That may be lost, and anybody may have said it: so it is a hint. The broker is
+// asked, and its stream is looked at, and what two looks find counts.
 func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error) error {
 	tick := time.NewTicker(l.o.quick.look)
 	defer tick.Stop()
 	var suspects []uint64 // what the last look found: it may have been acknowledged a moment before
+	hints := map[uint64]bool{}
 	for {
-		var spent []uint64
 		select {
 		case m := <-l.exceeded:
 			var e struct {
 				Seq uint64 `json:"stream_seq"`
 			}
-			if json.Unmarshal(m.Data, &e) == nil {
-				spent = []uint64{e.Seq}
+			if json.Unmarshal(m.Data, &e) == nil && len(hints) < maxHints {
+				hints[e.Seq] = true
 			}
 		case <-tick.C:
-			found, err := l.look(ctx)
+			found, err := l.look(ctx, hints)
 			if err != nil {
 				return err
 			}
 			for _, seq := range found {
-				for _, s := range suspects {
-					if s == seq {
-						spent = append(spent, seq)
-					}
+				if !slices.Contains(suspects, seq) {
+					continue
 				}
+				if err := l.spend(ctx, seq, fn); err != nil {
+					return err
+				}
+				delete(hints, seq)
 			}
 			suspects = found
 		case <-l.life.Done():
@@ -50,16 +57,13 @@ func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		for _, seq := range spent {
-			if err := l.spend(ctx, seq, fn); err != nil {
-				return err
-			}
-		}
 	}
 }
 
-// look finds items that are below the floor of the consumer, some at a time.
-func (l *Link) look(ctx context.Context) (found []uint64, err error) {
+// look finds items that nobody will get, some at a time: those at or below the floor of what was
+// acknowledged, and still there. Above it, where others are held, those of which there is a hint, if the
+// broker keeps as many of those that it has handed out, and does not wait for.
+func (l *Link) look(ctx context.Context, hints map[uint64]bool) (found []uint64, err error) {
 	err = l.try(ctx, "looking through the items at "+l.o.broker(), func(ctx context.Context) error {
 		found = nil
 		s, err := l.mine(ctx)
@@ -88,6 +92,11 @@ func (l *Link) look(ctx context.Context) (found []uint64, err error) {
 			if seq = m.Sequence; seq <= floor {
 				found = append(found, seq)
 			}
+		}
+		more := int64(state.Msgs) - int64(info.NumPending) - int64(info.NumAckPending) - int64(len(found))
+		maps.DeleteFunc(hints, func(seq uint64, _ bool) bool { return seq <= floor || seq > info.Delivered.Stream })
+		if int64(len(hints)) <= more { // else some are not true
+			found = slices.AppendSeq(found, maps.Keys(hints))
 		}
 		return nil
 	})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"firn/stages/service/hosts"
 )
 
 const (
@@ -16,6 +18,11 @@ const (
 
 	// maxKept is how many messages a stream keeps: far more than a coordinator offers.
 	maxKept = 1 << 20
+	// maxBytes is how much a stream keeps: 512 of the largest messages, or 100,000 items of 5 KiB. More
+	// waits for room. The broker reserves it.
+	maxBytes = 512 << 20
+	// maxSize is that of a message, with what stands before an item or an answer.
+	maxSize = hosts.MaxMessage + 4<<10
 )
 
 func (l *Link) itemsName() string          { return "FIRN_" + l.o.Name + "_items" }
@@ -28,7 +35,7 @@ func (l *Link) streams() []jetstream.StreamConfig {
 	common := jetstream.StreamConfig{
 		FirstSeq:  uint64(time.Now().UnixMicro()),
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
-		MaxMsgs: maxKept, MaxBytes: -1, Replicas: 1,
+		MaxMsgs: maxKept, MaxBytes: maxBytes, MaxMsgSize: maxSize, Replicas: 1,
 	}
 	items, answers := common, common
 	items.Name, items.Subjects = l.itemsName(), []string{l.subject("item.*")}
@@ -45,6 +52,10 @@ func (l *Link) ensure(ctx context.Context, want jetstream.StreamConfig) (s jetst
 		s, err = l.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			s, err = l.js.CreateStream(ctx, want)
+			if want.MaxBytes > 0 && (coded(err, codeStorage) || coded(err, codeRoom) || coded(err, codeMost) || coded(err, codePeers)) {
+				want.MaxBytes = -1 // the site gives less: its own limit holds
+				s, err = l.js.CreateStream(ctx, want)
+			}
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else makes it, with other settings
 				s, err = l.js.Stream(ctx, want.Name)
 			}

@@ -100,6 +100,8 @@ const (
 	codeStorage  jetstream.ErrorCode = 10047 // no room in the store
 	codeCreate   jetstream.ErrorCode = 10049 // the store of a stream can't be made; why is in the broker's log
 	codeRoom     jetstream.ErrorCode = 10023 // the same, of a broker or an account
+	codeMost     jetstream.ErrorCode = 10122 // an account may not have a stream that large
+	codePeers    jetstream.ErrorCode = 10005 // no broker of a cluster has room
 )
 
 // verdict marks what no further try would change.
