@@ -178,7 +178,7 @@ func (m *Member) presence() *presence {
 	p := &presence{Room: m.o.Room + min(m.resting, mostRoomOf), Forged: m.forged.Load()}
 	m.mu.Unlock()
 	for _, w := range works[:min(len(works), maxHeld)] {
-		p.Held = append(p.Held, held{w.slot, w.try, w.task.Load().Moved()})
+		p.Held = append(p.Held, held{w.slot, w.round, w.try, w.task.Load().Moved()})
 	}
 	if progress == nil {
 		return p

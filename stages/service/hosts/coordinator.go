@@ -85,6 +85,7 @@ type Coordinator struct {
 	tally   tally
 	trouble []*offering // of Status, those that failed or were tried more than once
 	short   int         // looks in a row at which the queue kept too little
+	made    int         // how often the queue was made again, of which what was in it is offered again
 	looked  time.Time   // at what the queue keeps
 	told    rate
 	seer    report.Observer

@@ -385,6 +385,46 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// TestWiped: what a broker that lost its disk kept is offered again at once, but for what workers hold. What
+// one of them says late, of what another one took since, counts for nothing.
+func TestWiped(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		frozen, gone := s.join("b")
+		defer gone.Close()
+		defer frozen.Leave()
+		s.offer("held", "late", "waits")
+		held, late := s.take(m), s.take(frozen)
+		gone.Freeze()
+		time.Sleep(time.Minute) // b counts as gone
+		s.q.Wipe()
+		wiped := time.Now()
+		got := map[string]*hosts.Work{}
+		for range 2 {
+			w := s.take(m)
+			got[w.ID()] = w
+		}
+		if took := time.Since(wiped); took > 3*time.Second || got["late"] == nil || got["waits"] == nil {
+			t.Errorf("taken after %v: %v", took, got)
+		}
+		time.Sleep(time.Second) // the coordinator has heard of it
+		gone.Thaw()
+		must(t, late.Answer(t.Context(), []byte("late")))
+		time.Sleep(time.Second)
+		for _, w := range []*hosts.Work{held, got["late"], got["waits"]} {
+			must(t, w.Answer(t.Context(), []byte("saved")))
+		}
+		s.finish(nil)
+		s.want(map[string]string{"held": "a:saved", "late": "a:saved", "waits": "a:saved"})
+		if c := s.c.Counts(); c.Again != 2 || c.Twice != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 // TestLong: what is longer than a message may be is refused where it is made.
 func TestLong(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

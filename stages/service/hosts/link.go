@@ -53,6 +53,9 @@ type Link interface {
 	// Kept says what the queue keeps, also where no coordinator answers. What is passed on, and not
 	// acknowledged, is kept.
 	Kept(ctx context.Context) (Kept, error)
+	// Made is how often the link that leads found the queue gone, with all that it kept, and made it
+	// again. It does not ask.
+	Made() int
 }
 
 // ErrLed: another coordinator leads the queue.

@@ -379,7 +379,7 @@ func (m *Member) open(seal *sealer, lease pipeline.Lease) (*Work, error) {
 	}
 	term := max(time.Duration(said.Lease), looks)
 	return &Work{
-		m: m, seal: seal, lease: lease, slot: slot, try: lease.Try(), term: term, over: time.Now().Add(term), ended: make(chan struct{}),
+		m: m, seal: seal, lease: lease, slot: slot, round: said.Round, try: lease.Try(), term: term, over: time.Now().Add(term), ended: make(chan struct{}),
 		item: Item{ID: said.ID, Name: said.Name, Bytes: said.Bytes, Second: said.Second, Body: body},
 	}, nil
 }
@@ -433,7 +433,7 @@ func (m *Member) begin(w *Work) {
 	m.works[w] = struct{}{}
 	m.mu.Unlock()
 	m.moved.Add(1)
-	m.tell(toldSaid{Took: &held{Slot: w.slot, Try: w.try, Moved: report.Moved{Total: -1}}})
+	m.tell(toldSaid{Took: &held{Slot: w.slot, Round: w.round, Try: w.try, Moved: report.Moved{Total: -1}}})
 	m.tasks.Go(w.keep)
 }
 

@@ -14,6 +14,7 @@ type itemSaid struct {
 	Bytes  int64  `json:"bytes"`
 	Second int64  `json:"second,omitempty"`
 	Lease  int64  `json:"lease"` // nanoseconds: what carries it says it too, but anybody may have written that
+	Round  int    `json:"round,omitempty"`
 }
 
 // outcome says how a worker ended an item, or that it did not.
@@ -32,6 +33,7 @@ type answerSaid struct {
 	ID      string       `json:"id"`
 	Member  string       `json:"member"`
 	Host    string       `json:"host"`
+	Round   int          `json:"round,omitempty"`
 	Try     int          `json:"try"`
 	Outcome outcome      `json:"outcome"`
 	Why     string       `json:"why,omitempty"`
@@ -51,6 +53,7 @@ type toldSaid struct {
 // held is an item that a worker holds.
 type held struct {
 	Slot  string       `json:"slot"`
+	Round int          `json:"round,omitempty"`
 	Try   int          `json:"try"`
 	Moved report.Moved `json:"moved"`
 }

@@ -45,7 +45,8 @@ type offering struct {
 	since   time.Time // it was offered last
 	claimed bool      // its result is being passed on
 	again   time.Time // it is to be offered again then; zero: it is offered
-	known   int       // turns of the last slot that workers told of
+	round   int       // times that it was offered again in the last slot, as the queue may have lost it
+	known   int       // turns of the last slot and round that workers told of
 	stolen  int       // times that it was spent, and too few of them are known: it was offered again
 
 	holder string // the member that had it last
@@ -59,10 +60,12 @@ type offering struct {
 	failed string // why
 }
 
-// A turn is one lease of an item: those of an earlier slot, or of a lower try, are over.
-type turn struct{ slot, try int }
+// A turn is one lease of an item: those of an earlier slot or round, or of a lower try, are over.
+type turn struct{ slot, round, try int }
 
-func (t turn) before(o turn) bool { return t.slot < o.slot || t.slot == o.slot && t.try < o.try }
+func (t turn) before(o turn) bool {
+	return cmp.Or(cmp.Compare(t.slot, o.slot), cmp.Compare(t.round, o.round), cmp.Compare(t.try, o.try)) < 0
+}
 
 // Offer offers an item once there is room: what is offered and not answered is bounded, by what the
 // workers can hold, so that the largest items that are known go first. With an error the item is the
@@ -95,7 +98,7 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 
 // has notes the last turn that is known. The caller holds mu.
 func (o *offering) has(now turn) {
-	if now != o.turn && now.slot == len(o.slots)-1 {
+	if now != o.turn && now.slot == len(o.slots)-1 && now.round == o.round {
 		o.known++
 	}
 	o.turn = now
@@ -106,7 +109,7 @@ func (o *offering) has(now turn) {
 func (o *offering) begin(c *Coordinator) {
 	o.slots = append(o.slots, word())
 	c.slots[o.slot()] = o
-	o.since, o.again, o.known = time.Now(), time.Time{}, 0
+	o.since, o.again, o.round, o.known = time.Now(), time.Time{}, 0, 0
 }
 
 func (o *offering) slot() string { return o.slots[len(o.slots)-1] }
@@ -114,9 +117,9 @@ func (o *offering) slot() string { return o.slots[len(o.slots)-1] }
 // keep lets the queue keep an item in its slot.
 func (c *Coordinator) keep(ctx context.Context, o *offering) error {
 	c.mu.Lock()
-	slot, item := o.slot(), o.Item
+	slot, item, round := o.slot(), o.Item, o.round
 	c.mu.Unlock()
-	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second, int64(c.o.Lease)}, item.Body)
+	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second, int64(c.o.Lease), round}, item.Body)
 	if err != nil {
 		return fmt.Errorf("offering %s: %w", item.Name, err)
 	}
@@ -217,22 +220,18 @@ const often = 15 * time.Second
 // missing offers again what the queue has lost, as a broker may that comes back after a crash. What it
 // has not lost it does not keep a second time.
 func (c *Coordinator) missing() {
-	if time.Since(c.looked) < often {
+	made := c.o.Link.Made()
+	if made == c.made && time.Since(c.looked) < often {
 		return
 	}
 	c.looked = time.Now()
-	old := c.which(func(o *offering) bool { return o.again.IsZero() && time.Since(o.since) > often })
+	old := c.which(func(o *offering) bool { return o.again.IsZero() && (made != c.made || time.Since(o.since) > often) })
 	ctx, cancel := context.WithTimeout(c.ctx, often)
 	defer cancel()
-	kept, err := c.o.Link.Kept(ctx)
-	if err != nil || kept.Waiting+kept.Held+kept.Answers >= int64(len(old)) {
-		c.short = 0
+	if made == c.made && !c.keepsFewer(ctx, len(old)) {
 		return
 	}
-	if c.short++; c.short < 3 { // what is on its way is nowhere for a moment
-		return
-	}
-	c.short = 0
+	c.made, c.short = made, 0
 	for _, o := range old {
 		if ctx.Err() != nil {
 			return
@@ -242,13 +241,25 @@ func (c *Coordinator) missing() {
 		}
 		c.mu.Lock()
 		c.counts.Again++
-		o.turn, o.known = turn{}, 0 // its tries begin anew
+		o.round, o.known = o.round+1, 0 // its tries begin anew
 		c.mu.Unlock()
 		if err := c.keep(c.ctx, o); err != nil {
 			c.fail(err)
 			return
 		}
 	}
+}
+
+// keepsFewer reports whether the queue keeps fewer items than were offered, as three looks see it: what
+// is on its way is nowhere for a moment.
+func (c *Coordinator) keepsFewer(ctx context.Context, offered int) bool {
+	kept, err := c.o.Link.Kept(ctx)
+	if err != nil || kept.Waiting+kept.Held+kept.Answers >= int64(offered) {
+		c.short = 0
+		return false
+	}
+	c.short++
+	return c.short >= 3
 }
 
 // withdraw takes back what nobody holds, and ends the run once nobody holds anything.

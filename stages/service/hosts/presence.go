@@ -81,7 +81,7 @@ func (c *Coordinator) takes(id string, m *member, h held) {
 	if o == nil || o.claimed {
 		return
 	}
-	now := turn{slices.Index(o.slots, h.Slot), h.Try}
+	now := turn{slices.Index(o.slots, h.Slot), h.Round, h.Try}
 	if now.before(o.turn) || now == o.turn && o.holder != id && o.holder != "" || !o.again.IsZero() {
 		return // it holds it no more
 	}

@@ -121,7 +121,7 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 		c.handed(o, said.Host, said.Try)
 	}
 	late := slot != o.slot()
-	now := turn{slices.Index(o.slots, slot), said.Try}
+	now := turn{slices.Index(o.slots, slot), said.Round, said.Try}
 	overtaken := now.before(o.turn)
 	if !overtaken && said.Outcome != outcomeHanded {
 		o.has(now)

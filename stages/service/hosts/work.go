@@ -19,6 +19,7 @@ type Work struct {
 	seal  *sealer
 	lease pipeline.Lease
 	slot  string
+	round int // see offering
 	try   int
 	term  time.Duration // as the coordinator says it
 	item  Item
@@ -73,7 +74,7 @@ func (w *Work) Note(ctx context.Context, body []byte) error {
 // message is what is said of the item to the coordinator.
 func (w *Work) message(what outcome, why string, body []byte) ([]byte, error) {
 	return w.seal.seal(kindAnswer, w.slot, answerSaid{
-		ID: w.item.ID, Member: w.m.id, Host: w.m.o.Hello.Host, Try: w.try, Outcome: what, Why: brief(why),
+		ID: w.item.ID, Member: w.m.id, Host: w.m.o.Hello.Host, Round: w.round, Try: w.try, Outcome: what, Why: brief(why),
 		Moved: w.task.Load().Moved(),
 	}, body)
 }

@@ -235,6 +235,12 @@ func (l *Link) Kept(ctx context.Context) (k hosts.Kept, err error) {
 	return l.q.Kept(), nil
 }
 
+// Made is hosts.Link's.
+func (l *Link) Made() (n int) {
+	l.q.set(func() { n = l.q.made })
+	return n
+}
+
 // Take is hosts.Link's.
 func (l *Link) Take(ctx context.Context) (pipeline.Lease, error) {
 	q := l.q

@@ -34,6 +34,7 @@ type Queue struct {
 	answers [][]byte
 	spent   []*item
 	links   []*Link
+	made    int // anew, by Wipe
 }
 
 // A Message is what was sent. The body must not be changed.
@@ -178,6 +179,18 @@ func (q *Queue) Lost(lose func(int) bool) (n int) {
 		}
 	}
 	return n
+}
+
+// Wipe forgets all that the queue keeps, as a broker that comes back without its disk.
+func (q *Queue) Wipe() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		q.drop(it)
+	}
+	q.answers, q.spent = nil, nil
+	q.made++
+	q.change()
 }
 
 // Kept is what the queue keeps now.

@@ -323,14 +323,19 @@ func TestForgedAdvisory(t *testing.T) {
 	for _, id := range []string{"held", "spent"} {
 		check(t, boss.Offer(t.Context(), id, nil))
 	}
+	stream, err := connect(t, s.URL).Stream(t.Context(), "FIRN_"+o.Name+"_items")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := stream.CachedInfo().State.FirstSeq
 	held := take("held")
-	found(nil, 1, 2)
+	found(nil, first, first+1)
 	for range hosts.MaxTries {
 		check(t, take("spent").Return(t.Context(), 0))
 	}
 	check(t, boss.Offer(t.Context(), "waiting", nil))
-	found([]uint64{2}, 2, 3) // what nobody had is no hint
-	found(nil, 1, 2)
+	found([]uint64{first + 1}, first+1, first+2) // what nobody had is no hint
+	found(nil, first, first+1)
 	check(t, held.Done(t.Context()))
-	found([]uint64{2}) // it is at the floor now
+	found([]uint64{first + 1}) // it is at the floor now
 }

@@ -195,7 +195,10 @@ func (l *Link) remake(ctx context.Context) (jetstream.Stream, error) {
 	defer l.remaking.Unlock()
 	for _, want := range l.streams() {
 		want.Metadata = map[string]string{leaderKey: l.leading.id}
-		if _, err := l.js.CreateStream(ctx, want); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		switch _, err := l.create(ctx, want); {
+		case err == nil:
+			defer l.made.Add(1) // it can be offered to then
+		case !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
 			return nil, err
 		}
 	}
@@ -208,6 +211,9 @@ func (l *Link) remake(ctx context.Context) (jetstream.Stream, error) {
 	}
 	return s, l.serveWorkers(ctx)
 }
+
+// Made is hosts.Link's.
+func (l *Link) Made() int { return int(l.made.Load()) }
 
 // overtaken ends all that this link does if another coordinator leads: what it would say now would be
 // for the run of that one.

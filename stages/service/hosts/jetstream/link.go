@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +35,7 @@ type Link struct {
 	answers  *pull
 	passed   mark // the last answer that was passed on
 	remaking sync.Mutex
+	made     atomic.Int64
 
 	mu      sync.Mutex
 	closing bool

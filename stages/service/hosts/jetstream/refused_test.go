@@ -211,7 +211,7 @@ func TestNoBroker(t *testing.T) {
 // TestBounded: who may write to a queue can't fill the broker's disk. A broker that has less room than a
 // queue may take is used all the same.
 func TestBounded(t *testing.T) {
-	for name, tt := range map[string]struct{ store, want int64 }{"all": {2 << 30, 512 << 20}, "less": {1 << 20, -1}} {
+	for name, tt := range map[string]struct{ store, want int64 }{"all": {2 << 30, 128 << 20}, "less": {1 << 20, -1}} {
 		t.Run(name, func(t *testing.T) {
 			s := harness.NATS(t, func(c *harness.NATSConfig) { c.MaxStore = tt.store })
 			o := options(s.URL)

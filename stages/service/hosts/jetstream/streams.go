@@ -18,9 +18,9 @@ const (
 
 	// maxKept is how many messages a stream keeps: far more than a coordinator offers.
 	maxKept = 1 << 20
-	// maxBytes is how much a stream keeps: 512 of the largest messages, or 100,000 items of 5 KiB. More
+	// maxBytes is how much a stream keeps: 128 of the largest messages, or 100,000 items of 1 KiB. More
 	// waits for room. The broker reserves it.
-	maxBytes = 512 << 20
+	maxBytes = 128 << 20
 	// maxSize is that of a message, with what stands before an item or an answer.
 	maxSize = hosts.MaxMessage + 4<<10
 )
@@ -51,11 +51,7 @@ func (l *Link) ensure(ctx context.Context, want jetstream.StreamConfig) (s jetst
 	err = l.try(ctx, fmt.Sprintf("making the stream %s at %s", want.Name, l.o.broker()), func(ctx context.Context) error {
 		s, err = l.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s, err = l.js.CreateStream(ctx, want)
-			if want.MaxBytes > 0 && (coded(err, codeStorage) || coded(err, codeRoom) || coded(err, codeMost) || coded(err, codePeers)) {
-				want.MaxBytes = -1 // the site gives less: its own limit holds
-				s, err = l.js.CreateStream(ctx, want)
-			}
+			s, err = l.create(ctx, want)
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else makes it, with other settings
 				s, err = l.js.Stream(ctx, want.Name)
 			}
@@ -74,6 +70,16 @@ func (l *Link) ensure(ctx context.Context, want jetstream.StreamConfig) (s jetst
 		}
 		return nil
 	})
+	return s, err
+}
+
+// create makes a stream.
+func (l *Link) create(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := l.js.CreateStream(ctx, want)
+	if want.MaxBytes > 0 && (coded(err, codeStorage) || coded(err, codeRoom) || coded(err, codeMost) || coded(err, codePeers)) {
+		want.MaxBytes = -1 // the site gives less: its own limit holds
+		s, err = l.js.CreateStream(ctx, want)
+	}
 	return s, err
 }
 
