@@ -52,7 +52,7 @@ func (b *backup) takeLead(ctx context.Context, progress func() report.Progress) 
 	o := *b.options.Hosts
 	l := &lead{b: b, ended: make(chan struct{}), offered: map[string]*subtree{}, turns: map[string]turns{}, vain: map[string]bool{}}
 	o.Keys, o.Run, o.Operation, o.Report = b.Keys, b.journal.id, Operation, b.Report
-	o.Works, o.Begun, o.Note, o.Progress, o.Totals = b.Works, report.StageArchive, l.note, progress, b.Totals
+	o.Works, o.Begun, o.Note, o.More, o.Progress, o.Totals = b.Works, report.StageArchive, l.note, l.more, progress, b.Totals
 	if l.Coordinator, err = hosts.Lead(ctx, o); err == nil {
 		b.lead = l
 	}
@@ -101,14 +101,35 @@ func (l *lead) orderOf(s *subtree) order {
 		o.Seen = seen.Bytes()
 	}
 	if s.begun != nil {
-		begun := *s.begun
-		begun.Spooled = false // not in the spool of a worker
-		if l.b.uploads.salts[begun.Salt] > 1 {
-			begun.Record = state.Upload{}.Record // it fits no archive
-		}
-		o.Begun = &begun
+		o.Begun = l.begunOf(s)
 	}
 	return o
+}
+
+// begunOf is what workers are told of the upload of s that was begun.
+func (l *lead) begunOf(s *subtree) *state.Upload {
+	begun := *s.begun
+	begun.Spooled = false // not in the spool of a worker
+	if l.b.uploads.salts[begun.Salt] > 1 {
+		begun.Record = state.Upload{}.Record // it fits no archive
+	}
+	return &begun
+}
+
+// more is the upload that a worker of this run has begun of a subtree, for another one that has it now. The
+// first may live, and go on: what both send under one salt are the same parts of the same archive.
+func (l *lead) more(key string) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.offered[key]
+	if s == nil || s.begun == nil || l.turns[key].now == "" {
+		return nil
+	}
+	body, err := write(l.begunOf(s))
+	if err != nil {
+		return nil
+	}
+	return body
 }
 
 // take returns the subtree with a key that was offered, nil if it has its result.
@@ -299,6 +320,9 @@ func (l *lead) choose(key, turn string, u *state.Upload) (vain *state.Upload) {
 		}
 	}()
 	s, t := l.offered[key], l.turns[key]
+	if s != nil && s.begun != nil && s.begun.ID == u.ID && t.past[turn] {
+		return nil // another worker has taken it up
+	}
 	if s == nil || t.past[turn] {
 		return u
 	}

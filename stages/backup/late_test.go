@@ -28,7 +28,7 @@ func TestLateAnswer(t *testing.T) {
 	var puts atomic.Int64
 	var late atomic.Bool
 	c.change = func(w *worker, o *backup.Options) {
-		o.Store = pausing{o.Store, key, func(put func() (store.Object, error)) (store.Object, error) {
+		o.Store = pausing{Store: o.Store, key: key, complete: func(put func() (store.Object, error)) (store.Object, error) {
 			o, err := put()
 			if puts.Add(1); first.CompareAndSwap(nil, w) {
 				w.link.Freeze() // it can't answer
@@ -79,7 +79,7 @@ func TestItemSentAgain(t *testing.T) {
 		}
 	}
 	c.change = func(_ *worker, o *backup.Options) {
-		o.Store = pausing{o.Store, r.KeyOf("big"), func(complete func() (store.Object, error)) (store.Object, error) {
+		o.Store = pausing{Store: o.Store, key: r.KeyOf("big"), complete: func(complete func() (store.Object, error)) (store.Object, error) {
 			time.Sleep(sealed) // all else is answered
 			for _, name := range []string{"more", "and more"} {
 				stagestest.Write(t, filepath.Join(r.Tree, "d1", name), name)

@@ -45,7 +45,7 @@ func TestNotesSentAgain(t *testing.T) {
 	}
 	key := r.KeyOf("d1")
 	c.change = func(_ *worker, o *backup.Options) {
-		o.Store = pausing{o.Store, key, func(put func() (store.Object, error)) (store.Object, error) {
+		o.Store = pausing{Store: o.Store, key: key, complete: func(put func() (store.Object, error)) (store.Object, error) {
 			time.Sleep(sealed) // all else is answered
 			mu.Lock()
 			again := sent

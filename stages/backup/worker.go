@@ -194,13 +194,18 @@ func (b *backup) wanted(ctx context.Context, s *subtree) (bool, error) {
 	if s.hand == nil {
 		return true, nil
 	}
-	wanted, err := s.hand.work.Wanted(ctx)
-	if err != nil {
+	wanted, more, err := s.hand.work.Wanted(ctx)
+	switch {
+	case err != nil:
 		return false, s.giveUp(err)
-	}
-	if !wanted {
+	case !wanted:
 		s.Drop(nil)
 		b.answers.handOn(s, func(ctx context.Context, w *hosts.Work) error { return w.Dismiss(ctx) })
+	case len(more) > 0 && s.retakes == 0:
+		var begun state.Upload
+		if read(more, &begun) == nil && begun.ID != "" && begun.PartSize > 0 && (s.begun == nil || s.begun.ID != begun.ID) {
+			s.begun = &begun // by another worker of this run: takeUp goes on with it
+		}
 	}
 	return wanted, nil
 }

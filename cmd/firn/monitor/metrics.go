@@ -82,7 +82,7 @@ func families() []family {
 			func(s *state, value emitter) { value(float64(s.o.Totals.DoneBytes.Load())) }},
 		{"firn_stored_bytes_total", "bytes of the objects that were stored", counter, nil,
 			func(s *state, value emitter) { value(float64(s.o.Totals.Stored.Load())) }},
-		{"firn_resumed_uploads_total", "uploads of an earlier run that were taken up", counter, nil,
+		{"firn_resumed_uploads_total", "uploads of an earlier run, or of another worker, that were taken up", counter, nil,
 			func(s *state, value emitter) { value(float64(s.o.Totals.UploadsResumed.Load())) }},
 		{"firn_resumed_bytes_total", "bytes of them that were not sent again", counter, nil,
 			func(s *state, value emitter) { value(float64(s.o.Totals.SparedBytes.Load())) }},

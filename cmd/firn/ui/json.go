@@ -263,7 +263,7 @@ type jsonMore struct {
 	ColdLeft     int64       `json:"cold_not_asked_for" doc:"of them those whose thaw was not requested"`
 	Waits        *jsonWaits  `json:"waits,omitempty" doc:"while a restore waits: the fields of thaw-waiting"`
 	Checks       *jsonChecks `json:"checks,omitempty" doc:"of verify and catalogue rebuild: see below"`
-	Resumed      int64       `json:"uploads_resumed" doc:"backup: uploads of an earlier run that were taken up"`
+	Resumed      int64       `json:"uploads_resumed" doc:"backup: uploads of an earlier run, or of another worker, that were taken up"`
 	Spared       int64       `json:"spared_bytes" doc:"backup: bytes of them that were not sent again"`
 	UploadsLeft  int64       `json:"uploads_left" doc:"backup: uploads that were not completed, and that the next run takes up"`
 	Outages      int64       `json:"outages" doc:"outages of S3 and DynamoDB"`

@@ -124,6 +124,9 @@ func savedRows(s report.Summary, t *report.Totals) (lines []string) {
 	}
 	if n := t.UploadsResumed.Load(); n > 0 {
 		said := Count(n, "upload") + " of an earlier run"
+		if s.Queue != nil {
+			said += " or another worker"
+		}
 		if spared := t.SparedBytes.Load(); spared > 0 {
 			said += ", " + Bytes(spared) + " not sent again"
 		}

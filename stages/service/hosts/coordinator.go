@@ -32,6 +32,9 @@ type Options struct {
 	// Note is told of what a worker says of an item that it holds, at least once, and also after the
 	// item has its result, if a worker is late; nil: nothing is said.
 	Note func(id, host string, body []byte)
+	// More is what a worker is told of an item beside its body when it asks whether it is wanted; nil:
+	// nothing.
+	More func(id string) []byte
 	// Progress is the coordinator's own, for Status; what the workers say is added. nil: there is none.
 	Progress func() report.Progress
 	Totals   *report.Totals // of the run, for Status; nil: there are none

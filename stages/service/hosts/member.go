@@ -353,7 +353,7 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 		case err != nil:
 			over, err = true, m.drop(ctx, lease, err)
 		case m.again(w.slot):
-			if over, err = m.alive(ctx, w.slot); over || err != nil {
+			if over, _, err = m.alive(ctx, w.slot); over || err != nil {
 				over, err = true, m.dismiss(ctx, lease, err)
 			}
 		}
@@ -391,7 +391,7 @@ func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) erro
 		m.forged.Add(1)
 		return lease.Done(ctx)
 	}
-	_, err := m.alive(ctx, "")
+	_, _, err := m.alive(ctx, "")
 	return m.dismiss(ctx, lease, err)
 }
 

@@ -207,7 +207,8 @@ func (c *Coordinator) serve(message []byte) []byte {
 	case h.Kind == kindAlive:
 		var said aliveSaid
 		if _, _, err = c.seal.open(kindAlive, message, &said); err == nil {
-			reply, err = c.seal.seal(kindYes, h.Slot, yesSaid{said.Slot != "" && !c.wanted(said.Slot)}, nil)
+			over, more := c.wants(said.Slot)
+			reply, err = c.seal.seal(kindYes, h.Slot, yesSaid{over}, more)
 		}
 	case h.Kind == kindStatus:
 		if _, _, err = c.seal.open(kindStatus, message, &struct{}{}); err == nil {
@@ -223,12 +224,19 @@ func (c *Coordinator) serve(message []byte) []byte {
 	return reply
 }
 
-// wanted reports whether the item of a slot is offered there.
-func (c *Coordinator) wanted(slot string) bool {
+// wants says whether the item of a slot is over, and what else there is to say of it.
+func (c *Coordinator) wants(slot string) (over bool, more []byte) {
+	if slot == "" {
+		return false, nil
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	o := c.slots[slot]
-	return o != nil && !o.claimed && slot == o.slot() && o.again.IsZero()
+	over = o == nil || o.claimed || slot != o.slot() || !o.again.IsZero()
+	c.mu.Unlock()
+	if !over && c.o.More != nil {
+		more = c.o.More(o.ID)
+	}
+	return over, more
 }
 
 func (c *Coordinator) isOver() bool {

@@ -125,13 +125,13 @@ func (w *Work) GiveUp(ctx context.Context, why error) error {
 }
 
 // Wanted asks the coordinator whether the item is still to be done, until it answers: somebody may have
-// kept one again that was done, and what another host stored since must stay. The error is ctx's cause, or
-// ErrOtherRun.
-func (w *Work) Wanted(ctx context.Context) (bool, error) {
+// kept one again that was done, and what another host stored since must stay. more is what Options.More
+// says of it. The error is ctx's cause, or ErrOtherRun.
+func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error) {
 	for {
-		over, err := w.m.alive(ctx, w.slot)
+		over, more, err := w.m.alive(ctx, w.slot)
 		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
-			return !over, err
+			return !over, more, err
 		}
 	}
 }

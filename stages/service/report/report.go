@@ -29,7 +29,7 @@ type Totals struct {
 	UnreadBytes                       atomic.Int64 // of SkippedBytes, those of subtrees that were not read
 	Adopted                           atomic.Int64 // archives whose content was never read: their metadata vouch for them
 	UploadsAborted, SpoolFilesRemoved atomic.Int64 // that earlier, killed runs left
-	UploadsResumed, SparedBytes       atomic.Int64 // of earlier runs, that were taken up; bytes that were not sent again
+	UploadsResumed, SparedBytes       atomic.Int64 // of earlier runs or other workers, that were taken up; bytes that were not sent again
 	UploadsLeft                       atomic.Int64 // that this run left for the next one to take up
 	CatalogueFaults                   atomic.Int64
 	Outages                           Outages
