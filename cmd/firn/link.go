@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"firn/cmd/firn/flags"
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/jetstream"
 	"firn/stages/service/hosts/jetstream/embedded"
@@ -53,7 +54,7 @@ func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Durati
 			Log: opened.serverSays(),
 		})
 		if err != nil {
-			return nil, &queueError{err}
+			return nil, &queueError{pipeline.Fatal(err)} // no other server is to be looked for
 		}
 	}
 	if opened.Link, err = opened.connect(ctx, wait); err != nil {
