@@ -173,6 +173,8 @@ var hints = []func(error) string{
 		switch {
 		case errors.Is(e, syscall.EADDRINUSE):
 			return "name another port as --serve-queue"
+		case isOneOf(e, full):
+			return "free some space, or name another --cache-path"
 		case errors.Is(e, jetstream.ErrAccess):
 			return "check --queue-token-file or --queue-creds: they must be those of the server"
 		case errors.Is(e, encryption.ErrOtherKey):

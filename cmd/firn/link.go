@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"firn/cmd/firn/flags"
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/jetstream"
 	"firn/stages/service/hosts/jetstream/embedded"
@@ -31,7 +32,7 @@ type queue struct {
 	server *embedded.Server // nil: it is another's
 	flags  *flags.Queue
 	token  string
-	told   report.Reporter
+	told   atomic.Pointer[report.Reporter]
 	over   atomic.Bool // the run has ended, and soon its server may
 }
 
@@ -39,7 +40,8 @@ type queue struct {
 // with what it keeps below dir. It waits for one that is not reached for so long. Errors: *queueError,
 // *tokenError, ctx's cause.
 func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Duration, to report.Reporter) (_ *queue, err error) {
-	opened := &queue{flags: q, told: to}
+	opened := &queue{flags: q}
+	opened.told.Store(&to)
 	var made bool
 	if opened.token, made, err = queueToken(q); err != nil {
 		return nil, err
@@ -53,7 +55,7 @@ func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Durati
 			Log: opened.serverSays(),
 		})
 		if err != nil {
-			return nil, &queueError{err}
+			return nil, &queueError{pipeline.Fatal(err)} // no other server is to be looked for
 		}
 	}
 	if opened.Link, err = opened.connect(ctx, wait); err != nil {
@@ -74,7 +76,7 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 		},
 		Lost: func(err error) {
 			if there.Load() && !q.over.Load() {
-				q.told.Event(report.Event{Kind: report.Warning, Text: "the connection to the queue is lost", Err: err})
+				q.event(report.Event{Kind: report.Warning, Text: "the connection to the queue is lost", Err: err})
 			}
 		},
 		Again: func() { q.tell(report.Notice, "the connection to the queue is there again") },
@@ -113,8 +115,10 @@ func (q *queue) serverSays() func(text string) {
 }
 
 func (q *queue) tell(kind report.Kind, text string) {
-	q.told.Event(report.Event{Kind: kind, Text: text})
+	q.event(report.Event{Kind: kind, Text: text})
 }
+
+func (q *queue) event(e report.Event) { (*q.told.Load()).Event(e) }
 
 // close ends the connection, and then the server.
 func (q *queue) close() (err error) {

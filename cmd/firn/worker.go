@@ -266,7 +266,8 @@ func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) error {
 	words.Task = h.task()
 	of := &watchedRun{flags: w.watch, command: "worker", labels: h.labels()}
 	return p.operate(words, &w.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
-		q.told = m.Report
+		to := m.Report
+		q.told.Store(&to)
 		return begin(ctx, m, h, member, s)
 	})
 }

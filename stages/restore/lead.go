@@ -89,11 +89,11 @@ func (s *said) err() error {
 	if s.Limit != nil {
 		more = append(more, s.Limit)
 	}
-	err := s.Err(known, more...)
 	if s.Target != "" {
-		return pipeline.Fatal(&extract.TargetError{Target: s.Target, Err: err})
+		more = append(more, &extract.TargetError{Target: s.Target, Err: s.Err(known)})
+		return pipeline.Fatal(s.Err(known, more...))
 	}
-	return err
+	return s.Err(known, more...)
 }
 
 // known are the errors that are asked for after another host said them.

@@ -43,6 +43,43 @@ func TestPoison(t *testing.T) {
 	})
 }
 
+// TestBesidePoison: what a worker has beside an item that kills it at once is saved in the end: what may
+// be such an item is worked on alone.
+func TestBesidePoison(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		s.offer("x", "poison", "y")
+		for n := range hosts.MaxTries {
+			m, link := s.join("a")
+			for killed := false; !killed; {
+				var has []*hosts.Work // as many as it gets
+				for {
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					l, err := m.Take(ctx)
+					cancel()
+					if err != nil {
+						break
+					}
+					has = append(has, l.(*hosts.Work))
+					killed = killed || l.ID() == "poison"
+				}
+				if n < 2 && len(has) > 0 && len(has) < 3 {
+					t.Errorf("at its try %d, a worker got %d items", n+1, len(has))
+				}
+				for _, w := range has {
+					if !killed {
+						must(t, w.Answer(t.Context(), []byte("saved")))
+					}
+				}
+			}
+			link.Kill()
+			m.Leave()
+		}
+		s.finish(nil)
+		s.want(map[string]string{"x": "a:saved", "y": "a:saved", "poison": ":tried 5 times, on a: none of them ended it"})
+	})
+}
+
 // TestProgress: a lease lasts as long as something moves: the work, or others while it waits for them. A
 // work that hangs loses its lease, unless an outage is known.
 func TestProgress(t *testing.T) {

@@ -307,16 +307,16 @@ func (m *Member) Spare(room func(InHand) bool) {
 // looksForRoom is how often Take asks whether there is room.
 const looksForRoom = 100 * time.Millisecond
 
-// wait waits until there is room for one more work. The error is ctx's cause.
+// wait waits until there is room for one more work, and no suspect in work. The error is ctx's cause.
 func (m *Member) wait(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		spare, has := m.spare, InHand{}
+		spare, has, busy := m.spare, InHand{}, m.suspects()
 		if spare != nil {
 			has = m.inHand()
 		}
 		m.mu.Unlock()
-		if spare == nil || has == (InHand{}) || spare(has) {
+		if !busy && (spare == nil || has == (InHand{}) || spare(has)) {
 			return nil
 		}
 		select {
@@ -360,8 +360,10 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !over {
-			m.begin(w)
+		if over {
+			continue
+		}
+		if m.begin(w); m.alone(ctx, w) {
 			return w, nil
 		}
 	}

@@ -129,7 +129,10 @@ func private(dir string) error {
 	if err := fsys.Private(dir); err != nil {
 		return fmt.Errorf("its directory %s: %w", dir, err)
 	}
-	return room(dir)
+	if err := room(dir); err != nil {
+		return fmt.Errorf("its directory %s: %w", dir, err)
+	}
+	return nil
 }
 
 // Addr is where it listens, host:port.

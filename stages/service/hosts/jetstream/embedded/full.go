@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -56,14 +57,17 @@ func stop(s *server.Server) {
 	s.WaitForShutdown()
 }
 
-// room looks whether a directory takes some bytes.
+// room looks whether a directory takes some bytes. The error does not name it.
 func room(dir string) error {
 	f, err := os.CreateTemp(dir, ".test-*")
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = f.Write(make([]byte, needs))
+		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	_, err = f.Write(make([]byte, needs))
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if failed, is := errors.AsType[*fs.PathError](err); is {
+		return failed.Err
+	}
+	return err
 }
 
 // isFull reports whether one of the arguments of a line is the error of a full disk.

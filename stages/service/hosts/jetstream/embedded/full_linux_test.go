@@ -60,6 +60,10 @@ func TestDiskFull(t *testing.T) {
 	if err := os.WriteFile(filler, make([]byte, 4<<20), 0o600); err == nil {
 		t.Fatal("the disk is not full")
 	}
+	if _, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "other")}); err == nil ||
+		err.Error() != "starting the broker on 127.0.0.1:0: its directory "+filepath.Join(dir, "other")+": no space left on device" {
+		t.Errorf("starting one more: %v", err)
+	}
 	if err := publish(strings.Repeat("more", 4000)); err == nil {
 		t.Fatal("it kept what its disk has no room for")
 	}
