@@ -289,8 +289,8 @@ func (c *Coordinator) fits(h Hello) error {
 func (c *Coordinator) Merge(p *report.Progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tally.addTo(p, c.members)
 	now := time.Now()
+	c.tally.addTo(p, c.members, now)
 	for _, m := range c.members {
 		if !m.gone {
 			p.Hosts = append(p.Hosts, m.row(c, now))

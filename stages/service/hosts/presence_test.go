@@ -311,6 +311,47 @@ func TestMerge(t *testing.T) {
 	})
 }
 
+// TestLeft: how long it will take is told as for one host, however often somebody looks.
+func TestLeft(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		begun := time.Now()
+		var totals report.Totals
+		totals.Subtrees.Store(1)
+		totals.Scanned.Store(1)
+		totals.Cut.Store(true)
+		totals.Bytes.Store(100)
+		progress := func() report.Progress { return report.Progress{Elapsed: time.Since(begun), Load: s.works.Load()} }
+		s.lead("run-1", func(o *hosts.Options) { o.Totals, o.Progress = &totals, progress })
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		s.offer("x")
+		w := s.take(m)
+		task := report.NewWorks(report.StageArchive, report.StageUpload).Begin(w, report.StageArchive, 100, 100, 0)
+		task.First(100)
+		task.FirstDone(100 << 20)
+		w.Follow(task)
+		start := time.Now()
+		m.Watch(func() report.Progress {
+			return report.Progress{Stages: []pipeline.Counters{{Stage: report.StageUpload, Workers: 1, InFlight: 1, Active: time.Since(start)}}}
+		})
+		var o report.Observer
+		var out report.Outlook
+		for range 40 * 5 {
+			time.Sleep(200 * time.Millisecond)
+			task.Second(1 << 20 / 5)
+			p := progress()
+			s.c.Merge(&p)
+			out = o.Look(p, &totals, time.Now())
+		}
+		for _, left := range []time.Duration{out.Left, s.c.Status().Left} {
+			if left < 50*time.Second || left > 70*time.Second {
+				t.Errorf("60 s are left, said %v", left)
+			}
+		}
+	})
+}
+
 // TestStatus: who has the key sees how a run gets on, and who has not sees no name.
 func TestStatus(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
