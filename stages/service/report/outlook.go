@@ -17,8 +17,8 @@ type Outlook struct {
 	Thaw  bool          // what is left waits for a thaw, which Left does not count
 }
 
-// A Flow is how the bytes of one stage get on. After a soft stop it counts what is moved since then,
-// of what was in work.
+// A Flow is how the bytes of one stage get on. After a soft stop, Total is what is done and what is in
+// work.
 type Flow struct {
 	Stage       string  // its name
 	Done, Total int64   // bytes; Total 0: it can't be told yet
@@ -34,8 +34,6 @@ type Flow struct {
 type Observer struct {
 	samples samples
 	shares  map[string]float64 // that were told last
-	stopped bool
-	before  map[string]int64 // what each flow had done when the run was stopped
 }
 
 // Look adds a sample, and says how the run gets on.
@@ -43,12 +41,6 @@ func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
 	seen := see(p, t, now)
 	rates := o.samples.add(seen)
 	e := newEstimate(p, t, seen, rates)
-	if p.Stopping && !o.stopped {
-		o.stopped, o.shares, o.before = true, nil, map[string]int64{}
-		for _, f := range e.flows() {
-			o.before[f.Stage] = f.Done
-		}
-	}
 	out := Outlook{Flows: e.flows(), Thaw: seen.idle}
 	out.Left, out.Limit = e.left()
 	for i := range out.Flows {
@@ -59,10 +51,6 @@ func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
 
 // sharing sets the share of a flow.
 func (o *Observer) sharing(f *Flow) {
-	f.Done -= o.before[f.Stage]
-	if f.Total > 0 {
-		f.Total -= o.before[f.Stage]
-	}
 	f.Share = -1
 	told, is := o.shares[f.Stage]
 	if f.Total > 0 {
