@@ -96,6 +96,10 @@ type jsonGlimpse struct {
 	Kept  jsonKept `json:"kept"`
 }
 
+// statusLines are those of a status that do not tell of one host or one trouble: the head, that of the
+// table, how many hosts more there are, and the line of the cursor.
+const statusLines = 7 + 1 + 1 + 1
+
 // Status prints how a run on many hosts gets on.
 func (p *Printer) Status(s hosts.Status) {
 	if p.o.JSON {
@@ -105,7 +109,14 @@ func (p *Printer) Status(s hosts.Status) {
 	if !p.o.Quiet {
 		p.statusHead(s)
 	}
-	p.hostTable(s.Hosts)
+	shown, rest := s.Hosts, 0
+	if most := p.o.Lines - statusLines - len(s.Trouble); p.o.Lines > 0 {
+		shown, rest = ui.Largest(s.Hosts, max(most, 1))
+	}
+	p.hostTable(shown)
+	if rest > 0 {
+		p.line("and %s more", ui.Number(int64(rest)))
+	}
 	for _, t := range s.Trouble {
 		p.line("%s", troubleOf(t))
 	}

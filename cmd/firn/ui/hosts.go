@@ -28,7 +28,7 @@ var hosts = part{rows: func(m *moment, o *Options) (rows []screenRow) {
 		}
 		return " "
 	}
-	shown, rest := largest(m.p.Hosts)
+	shown, rest := Largest(m.p.Hosts, mostHosts)
 	table := hostTable(shown, o.Operation.Task.From)
 	for i, fields := range table {
 		rows = append(rows, screenRow{label: label(), left: fields, gap: narrowGap, rank: 9 + i})
@@ -64,11 +64,11 @@ func hostsStatus(m *moment) string {
 	return said
 }
 
-// largest are the hosts that moved most, by their names, and how many others there are.
-func largest(all []report.Host) (shown []report.Host, rest int) {
+// Largest are as many hosts, those that moved most, by their names, and how many others there are.
+func Largest(all []report.Host, most int) (shown []report.Host, rest int) {
 	shown = slices.Clone(all)
 	slices.SortStableFunc(shown, func(a, b report.Host) int { return cmp.Compare(b.Read+b.Sent, a.Read+a.Sent) })
-	shown = shown[:min(len(shown), mostHosts)]
+	shown = shown[:min(len(shown), most)]
 	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
 	return shown, len(all) - len(shown)
 }
