@@ -154,6 +154,7 @@ func queueRows(q *report.Queue) (lines []string) {
 // A jsonHost is a worker of a run.
 type jsonHost struct {
 	Name     string  `json:"name" doc:"name of the host, with the number of the worker's process"`
+	State    string  `json:"state" doc:"working, left, or lost: it was not heard of any more"`
 	Work     int     `json:"in_work" doc:"archives that it holds"`
 	Done     int64   `json:"done" doc:"archives that it is done with"`
 	Failed   int64   `json:"failed" doc:"of them those that failed"`
@@ -169,7 +170,7 @@ type jsonHost struct {
 func jsonHosts(all []report.Host) (hosts []jsonHost) {
 	for _, h := range all {
 		hosts = append(hosts, jsonHost{
-			Name: h.Name, Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
+			Name: h.Name, State: string(h.State), Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
 			Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
 		})
 	}

@@ -436,5 +436,5 @@ func (m *Member) Outcome(end error) error {
 func (m *Member) Leave() {
 	m.end(ErrOver)
 	m.tasks.Wait()
-	m.tell(toldSaid{Left: true})
+	m.tell(toldSaid{State: m.presence(), Left: true})
 }

@@ -296,7 +296,7 @@ func TestMerge(t *testing.T) {
 		time.Sleep(35 * time.Second)
 		p = report.Progress{}
 		s.c.Merge(&p)
-		if len(p.Hosts) != 1 || p.Sent < before || p.Stages[0].Workers != 2 {
+		if len(p.Hosts) != 1 || p.Hosts[0].State != report.HostWorks || len(p.Gone) != 1 || p.Gone[0].State != report.HostLost || p.Gone[0].Name != "a" || p.Sent < before || p.Stages[0].Workers != 2 {
 			t.Errorf("%+v", p)
 		}
 		if l := s.works.Load(); l.Begun != 100 || l.Waiting != 2 || l.Done != 100 || len(l.Parts) != 1 {
@@ -307,7 +307,13 @@ func TestMerge(t *testing.T) {
 		}
 		all["b"].task.Second(30)
 		must(t, all["b"].w.Answer(t.Context(), nil))
+		s.q.Lose = nil
 		all["b"].m.Leave()
+		time.Sleep(time.Second)
+		p = report.Progress{}
+		if s.c.Merge(&p); len(p.Hosts) != 0 || len(p.Gone) != 2 || p.Gone[1].State != report.HostLeft || p.Gone[1].Done != 3 || p.Gone[1].Sent != all["b"].sum.Sent {
+			t.Errorf("%+v", p)
+		}
 		all["b"].link.Close()
 		s.finish(nil)
 		if l := s.works.Load(); l.Begun != 300 || l.Waiting != 0 || l.Done != 300 || l.Sent != 40 || len(l.Parts) != 0 {
