@@ -15,7 +15,7 @@ const (
 	silence = 30 * time.Second
 	// apart is how far clocks may be apart.
 	apart = 5 * time.Minute
-	// lately is how long ago rates begin.
+	// lately is how long ago rates begin. Who is silent for as long has none.
 	lately = 10 * time.Second
 )
 
@@ -323,7 +323,7 @@ func (m *member) row(c *Coordinator, now time.Time) report.Host {
 		h.Work, h.Spool = 0, 0
 		return h
 	}
-	if len(m.rates) > 1 {
+	if len(m.rates) > 1 && h.Silent < lately {
 		first, last := m.rates[0], m.rates[len(m.rates)-1]
 		if took := last.at.Sub(first.at).Seconds(); took > 0 {
 			h.ReadRate, h.SentRate = float64(last.read-first.read)/took, float64(last.sent-first.sent)/took

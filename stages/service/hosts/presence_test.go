@@ -293,7 +293,12 @@ func TestMerge(t *testing.T) {
 		all["a"].link.Kill()
 		all["a"].m.Leave()
 		all["b"].task.Doing(report.StageUpload) // it moves
-		time.Sleep(35 * time.Second)
+		time.Sleep(15 * time.Second)
+		p = report.Progress{}
+		if s.c.Merge(&p); p.Hosts[0].Silent < 10*time.Second || p.Hosts[0].SentRate+p.Hosts[0].ReadRate != 0 || p.Hosts[1].SentRate == 0 {
+			t.Errorf("%+v", p.Hosts)
+		}
+		time.Sleep(20 * time.Second)
 		p = report.Progress{}
 		s.c.Merge(&p)
 		if len(p.Hosts) != 1 || p.Hosts[0].State != report.HostWorks || len(p.Gone) != 1 || p.Gone[0].State != report.HostLost || p.Gone[0].Name != "a" || p.Sent < before || p.Stages[0].Workers != 2 {
@@ -327,16 +332,16 @@ func TestLeft(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		begun := time.Now()
 		var totals report.Totals
-		totals.Subtrees.Store(1)
-		totals.Scanned.Store(1)
+		totals.Subtrees.Store(2)
+		totals.Scanned.Store(2)
 		totals.Cut.Store(true)
-		totals.Bytes.Store(100)
+		totals.Bytes.Store(200)
 		progress := func() report.Progress { return report.Progress{Elapsed: time.Since(begun), Load: s.works.Load()} }
 		s.lead("run-1", func(o *hosts.Options) { o.Totals, o.Progress = &totals, progress })
 		m, link := s.join("a")
 		defer link.Close()
 		defer m.Leave()
-		s.offer("x")
+		s.offer("x", "y")
 		w := s.take(m)
 		task := report.NewWorks(report.StageArchive, report.StageUpload).Begin(w, report.StageArchive, 100, 100, 0)
 		task.First(100)
@@ -354,6 +359,9 @@ func TestLeft(t *testing.T) {
 			p := progress()
 			s.c.Merge(&p)
 			out = o.Look(p, &totals, time.Now())
+			if left := s.c.Status().Left; left >= 0 && left < 50*time.Second {
+				t.Fatalf("more than a minute is left, said %v", left)
+			}
 		}
 		for _, left := range []time.Duration{out.Left, s.c.Status().Left} {
 			if left < 50*time.Second || left > 70*time.Second {

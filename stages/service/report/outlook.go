@@ -23,7 +23,7 @@ type Flow struct {
 	Stage       string  // its name
 	Done, Total int64   // bytes; Total 0: it can't be told yet
 	About       bool    // Total is estimated
-	Share       float64 // of Total that is done, from 0 to 1: it never falls; -1: it can't be told yet
+	Share       float64 // of Total that is done, from 0 to 1; -1: it can't be told yet. It falls only if a host is lost
 	Rate        float64 // bytes a second in the last minute
 	Busy        float64 // share of the last minute in which the stage's workers worked, from 0 to 1
 	Ratio       float64 // bytes in for each byte out; 0: that is not known, or it makes no sense
@@ -33,7 +33,7 @@ type Flow struct {
 // ready.
 type Observer struct {
 	samples samples
-	shares  map[string]float64 // that were told last
+	told    map[string]Flow // of each stage, last
 }
 
 // Look adds a sample, and says how the run gets on.
@@ -52,18 +52,16 @@ func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
 // sharing sets the share of a flow.
 func (o *Observer) sharing(f *Flow) {
 	f.Share = -1
-	told, is := o.shares[f.Stage]
+	if told, is := o.told[f.Stage]; is && f.Done >= told.Done-told.Done/16 { // else a host is lost with what it had in work
+		f.Share = told.Share
+	}
 	if f.Total > 0 {
-		f.Share = min(max(float64(f.Done)/float64(f.Total), told), 1)
-	} else if is {
-		f.Share = told
+		f.Share = min(max(float64(f.Done)/float64(f.Total), f.Share), 1)
 	}
-	if f.Share >= 0 {
-		if o.shares == nil {
-			o.shares = map[string]float64{}
-		}
-		o.shares[f.Stage] = f.Share
+	if o.told == nil {
+		o.told = map[string]Flow{}
 	}
+	o.told[f.Stage] = *f
 }
 
 // A look is what an Observer saw.

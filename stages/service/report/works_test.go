@@ -84,6 +84,28 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestLostHost: what a lost host had in work is not done any more.
+func TestLostHost(t *testing.T) {
+	works, totals, o := NewWorks(StageArchive, StageUpload), new(Totals), new(Observer)
+	works.Looked(100, 0, true)
+	works.Looked(100, 0, true)
+	look := func() Flow {
+		return o.Look(Progress{Load: works.Load()}, totals, time.Now()).Flows[0]
+	}
+	totals.Cut.Store(true)
+	for range 2 {
+		task := works.Begin(nil, StageArchive, 100, 100, 0)
+		task.First(100)
+		if f := look(); f.Share != 0.5 {
+			t.Errorf("half is read: %+v", f)
+		}
+		task.Back()
+		if f := look(); f.Share != 0 {
+			t.Errorf("nothing is read: %+v", f)
+		}
+	}
+}
+
 // TestFirstLook: one look tells what can be told of a run under way, and none is told what can't.
 func TestFirstLook(t *testing.T) {
 	w := &world{t: t, works: 100, size: even, ratio: 0.5, scan: 1000, read: 100 * mib, compress: 100 * mib, send: 20 * mib, side: 2, spool: unbounded}
