@@ -313,10 +313,5 @@ func begin(ctx context.Context, m *means, h helper, member *hosts.Member, s *set
 		return nil, err
 	}
 	m.Keys = member.Keys()
-	running, err := h.help(ctx, m, member, s)
-	if err != nil {
-		return nil, err
-	}
-	member.Outage(func() bool { return len(m.Totals.Outages.Last()) > 0 })
-	return running, nil
+	return h.help(ctx, m, member, s)
 }

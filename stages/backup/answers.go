@@ -88,15 +88,8 @@ func (a *answers) tell(s *subtree, e report.Event) {
 }
 
 func (a *answers) fault(s *subtree, f archive.Fault) {
-	s.unread.add(f)
-	kind := report.Entry
-	switch f.What {
-	case archive.Changed:
-		kind = report.Changed
-	case archive.Skipped:
-		kind = report.Left
-	}
-	a.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
+	e := s.noted(f)
+	a.Report.Event(e)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	h := s.hand
@@ -109,11 +102,7 @@ func (a *answers) fault(s *subtree, f archive.Fault) {
 }
 
 func (a *answers) count(s *subtree, c counts) {
-	a.Totals.ReadAgain.Add(c.ReadAgain)
-	a.Totals.UploadsResumed.Add(c.Resumed)
-	a.Totals.SparedBytes.Add(c.Spared)
-	a.Totals.UploadsAborted.Add(c.Aborted)
-	a.Totals.UploadsLeft.Add(c.Left)
+	c.addTo(a.Totals)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sum := &s.hand.answer.Counts

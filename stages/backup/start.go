@@ -161,12 +161,7 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.tree.Close())
-			b.Close()
-		}
-	}()
+	defer b.undo(&err)
 	if !o.DryRun {
 		b.Works = report.NewWorks(report.StageArchive, report.StageUpload)
 	}
@@ -214,6 +209,14 @@ func open(o Options) (_ *backup, volume int64, err error) {
 		return nil, 0, errors.Join(err, b.tree.Close())
 	}
 	return b, volume, nil
+}
+
+// undo closes what open opened, if a start failed.
+func (b *backup) undo(err *error) {
+	if *err != nil {
+		*err = errors.Join(*err, b.tree.Close())
+		b.Close()
+	}
 }
 
 // prepare checks that the store still has what earlier runs stored, removes what interrupted runs

@@ -33,12 +33,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.tree.Close())
-			b.Close()
-		}
-	}()
+	defer b.undo(&err)
 	b.member, b.sender, b.Works = m, b.newSender(), report.NewWorks(report.StageArchive, report.StageUpload)
 	if b.uploads, err = b.openUploads(ctx); err != nil {
 		return nil, err
@@ -48,10 +43,8 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 	b.answers = newAnswers(b, volume)
 	b.book = b.answers
 	h := b.Handle(nil, b.leave)
-	m.Watch(h.Own)
 	m.Spare((&spare{backup: b}).room)
-	m.Outage(func() bool { return len(b.Totals.Outages.Last()) > 0 })
-	b.over = context.AfterFunc(m.Context(), func() { b.Run.Fail(context.Cause(m.Context())) })
+	b.over = h.Follow(m)
 	b.help()
 	return h, nil
 }

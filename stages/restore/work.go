@@ -69,9 +69,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) 
 	r.beginBringing()
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Run: m.Run(), Hands: true, Report: w.entry})
 	h := r.Handle(nil, w.finish)
-	m.Watch(h.Own)
-	m.Outage(func() bool { return len(r.Totals.Outages.Last()) > 0 })
-	w.over = context.AfterFunc(m.Context(), func() { r.Run.Fail(context.Cause(m.Context())) })
+	w.over = h.Follow(m)
 	r.bring(pipeline.Taken(r.stages.take, m, w.taken))
 	return h, nil
 }

@@ -47,9 +47,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) 
 	v.Works = report.NewWorks(report.StageFetch, report.StageWalk)
 	v.beginReading()
 	h := v.Handle(nil, w.finish)
-	m.Watch(h.Own)
-	m.Outage(func() bool { return len(v.Totals.Outages.Last()) > 0 })
-	w.over = context.AfterFunc(m.Context(), func() { v.Run.Fail(context.Cause(m.Context())) })
+	w.over = h.Follow(m)
 	v.read(pipeline.Taken(v.stages.take, m, w.taken))
 	return h, nil
 }
