@@ -95,13 +95,12 @@ func Start(ctx context.Context, o Options) (_ *job.Handle, err error) {
 	h := b.Handle(nil, b.finish)
 	b.begin(ctx)
 	if o.Hosts != nil {
-		if err = b.takeLead(ctx, h.Own); err != nil {
+		if err = b.takeLead(ctx, h); err != nil {
 			b.Run.Fail(err)
 			_ = b.Run.Wait() // for what it has begun
 			b.closed()
 			return nil, err
 		}
-		h.Merge(b.lead.Merge)
 	}
 	b.find()
 	b.flow()

@@ -1,12 +1,10 @@
 package job
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
 	"firn/pipeline"
-	"firn/stages/service/hosts"
 	"firn/stages/service/report"
 )
 
@@ -15,7 +13,7 @@ type Handle struct {
 	job    *Job
 	halted atomic.Bool
 	waits  func() *report.Waits
-	merge  func(*report.Progress)
+	merge  func(*report.Progress) // adds what other hosts do
 	finish func(end error, s *report.Summary) error
 }
 
@@ -30,17 +28,6 @@ func (j *Job) Handle(waits func() *report.Waits, finish func(end error, s *repor
 func (h *Handle) Stop() {
 	h.halted.Store(true)
 	h.job.Run.Stop()
-}
-
-// Merge has Progress tell also what merge adds to it: what other hosts do. It is called before others use
-// the handle.
-func (h *Handle) Merge(merge func(*report.Progress)) { h.merge = merge }
-
-// Follow has a worker's operation tell how it gets on, and end when its run is over for it; over ends that.
-func (h *Handle) Follow(m *hosts.Member) (over func() bool) {
-	m.Watch(h.Own)
-	m.Outage(func() bool { return len(h.job.Totals.Outages.Last()) > 0 })
-	return context.AfterFunc(m.Context(), func() { h.job.Run.Fail(context.Cause(m.Context())) })
 }
 
 // Progress may be called at any time.

@@ -11,6 +11,19 @@ import (
 	"firn/stages/service/hosts"
 )
 
+// Lead makes this process the coordinator of an operation on many hosts. Progress tells what they do, too.
+// It is called before others use the handle.
+func (h *Handle) Lead(ctx context.Context, o hosts.Options) (*hosts.Coordinator, error) {
+	j := h.job
+	o.Keys, o.Report, o.Works, o.Totals, o.Progress = j.Keys, j.Report, j.Works, j.Totals, h.Own
+	c, err := hosts.Lead(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	h.merge = c.Merge
+	return c, nil
+}
+
 // A Lead is the coordinator's side of an operation on many hosts: it hands items out, and takes what
 // becomes of them. Make one with NewLead.
 type Lead[T any] struct {

@@ -114,10 +114,8 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 		return errHosts
 	}
 	l := &lead{r: r}
-	o.Operation, o.Keys, o.Report = Operation, r.Keys, r.Report
-	o.Works, o.Begun, o.Note, o.Progress = r.Works, report.StageFetch, l.note, h.Own
-	o.Totals = r.Totals
-	c, err := hosts.Lead(ctx, o)
+	o.Operation, o.Begun, o.Note = Operation, report.StageFetch, l.note
+	c, err := h.Lead(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -125,7 +123,6 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 		c.End(err)
 		return err
 	}
-	h.Merge(c.Merge)
 	l.Lead = job.NewLead[*item](c, r.Run)
 	r.lead = l
 	return nil

@@ -54,13 +54,11 @@ func (v *verify) takeLead(ctx context.Context, h *job.Handle) error {
 	if v.options.Level != ReadData {
 		return errHosts
 	}
-	o.Operation, o.Keys, o.Report, o.Run = Operation, v.Keys, v.Report, ledger.NewID(time.Now())
-	o.Works, o.Begun, o.Progress, o.Totals = v.Works, report.StageFetch, h.Own, v.Totals
-	c, err := hosts.Lead(ctx, o)
+	o.Operation, o.Begun, o.Run = Operation, report.StageFetch, ledger.NewID(time.Now())
+	c, err := h.Lead(ctx, o)
 	if err != nil {
 		return err
 	}
-	h.Merge(c.Merge)
 	v.lead = &lead{job.NewLead[*item](c, v.Run), v}
 	return nil
 }

@@ -151,8 +151,8 @@ func queueRows(q *report.Queue) (lines []string) {
 	return lines
 }
 
-// A jsonHost is a worker of a run.
-type jsonHost struct {
+// A JSONHost is a worker of a run.
+type JSONHost struct {
 	Name     string  `json:"name" doc:"name of the host, with the number of the worker's process"`
 	State    string  `json:"state" doc:"working, left, or lost: it was not heard of any more"`
 	Work     int     `json:"in_work" doc:"archives that it holds"`
@@ -167,12 +167,17 @@ type jsonHost struct {
 	SpoolOf  int64   `json:"spool_limit_bytes" doc:"their limit"`
 }
 
-func jsonHosts(all []report.Host) (hosts []jsonHost) {
+// NewJSONHost returns what is printed of a worker.
+func NewJSONHost(h report.Host) JSONHost {
+	return JSONHost{
+		Name: h.Name, State: string(h.State), Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
+		Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
+	}
+}
+
+func jsonHosts(all []report.Host) (hosts []JSONHost) {
 	for _, h := range all {
-		hosts = append(hosts, jsonHost{
-			Name: h.Name, State: string(h.State), Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
-			Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
-		})
+		hosts = append(hosts, NewJSONHost(h))
 	}
 	return hosts
 }

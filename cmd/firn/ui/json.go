@@ -271,7 +271,7 @@ type jsonMore struct {
 	OutageTime   float64     `json:"outage_seconds" doc:"time during which there was one, or more"`
 	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
 	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
-	Workers      []jsonHost  `json:"host_list,omitempty" doc:"of a run on many hosts: those that work now, and those that did, see below"`
+	Workers      []JSONHost  `json:"host_list,omitempty" doc:"of a run on many hosts: those that work now, and those that did, see below"`
 	Queue        *jsonQueue  `json:"queue,omitempty" doc:"of a run on many hosts: see below"`
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
