@@ -198,20 +198,12 @@ func (l *lead) answered(ctx context.Context, a *item, result hosts.Result) error
 // prove.Again does.
 func (l *lead) again(a *item) {
 	a.again = true
-	l.Hold()
-	l.r.Run.Go(func(ctx context.Context) error {
-		defer l.Release()
-		err := l.r.ask(ctx, a)
-		if err == nil {
-			l.r.Works.Looked(a.planned, a.Line.TarSize, true)
-			err = l.hand(ctx, a)
-		} else {
-			err = l.r.thawer.Fetched(&a.cold, err)
+	l.Again(l.r.stages.publish, a, func(ctx context.Context) error {
+		if err := l.r.ask(ctx, a); err != nil {
+			return l.r.thawer.Fetched(&a.cold, err)
 		}
-		if err != nil {
-			l.r.stages.publish.Fault(a, err)
-		}
-		return nil
+		l.r.Works.Looked(a.planned, a.Line.TarSize, true)
+		return l.hand(ctx, a)
 	})
 }
 

@@ -116,17 +116,11 @@ func (l *lead) answered(_ context.Context, a *item, result hosts.Result) error {
 // prove.Again does.
 func (l *lead) again(a *item) {
 	a.again = true
-	l.Hold()
-	l.v.Run.Go(func(ctx context.Context) error {
-		defer l.Release()
-		err := l.v.ask(ctx, a)
-		if err == nil {
-			l.v.Works.Looked(a.size, a.Line.TarSize, true)
-			err = l.hand(ctx, a)
+	l.Again(l.v.stages.publish, a, func(ctx context.Context) error {
+		if err := l.v.ask(ctx, a); err != nil {
+			return err
 		}
-		if err != nil {
-			l.v.stages.publish.Fault(a, err)
-		}
-		return nil
+		l.v.Works.Looked(a.size, a.Line.TarSize, true)
+		return l.hand(ctx, a)
 	})
 }

@@ -67,7 +67,7 @@ func (m *Member) Run() string { return m.seal.run }
 
 // Settings sets v to the settings of the run. What v has no field for is an error.
 func (m *Member) Settings(v any) error {
-	if err := decode(m.settings, v); err != nil {
+	if err := Decode(m.settings, v); err != nil {
 		return fmt.Errorf("reading the settings of the run: %w", err)
 	}
 	return nil

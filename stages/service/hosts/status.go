@@ -148,7 +148,7 @@ func AskStatus(ctx context.Context, link Link, keys *encryption.Keys, firn strin
 	}
 	body, err := seal.ask(ctx, link, kindStatus, struct{}{}, kindState, &struct{}{})
 	if err == nil {
-		err = decode(body, &s)
+		err = Decode(body, &s)
 	}
 	return s, err
 }
