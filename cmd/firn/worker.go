@@ -313,5 +313,6 @@ func begin(ctx context.Context, m *means, h helper, member *hosts.Member, s *set
 		return nil, err
 	}
 	m.Keys = member.Keys()
+	member.Outage(m.outages.last)
 	return h.help(ctx, m, member, s)
 }

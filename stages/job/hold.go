@@ -12,7 +12,6 @@ import (
 // Follow has a worker's operation tell how it gets on, and end when its run is over for it; over ends that.
 func (h *Handle) Follow(m *hosts.Member) (over func() bool) {
 	m.Watch(h.Own)
-	m.Outage(func() bool { return len(h.job.Totals.Outages.Last()) > 0 })
 	return context.AfterFunc(m.Context(), func() { h.job.Run.Fail(context.Cause(m.Context())) })
 }
 
