@@ -65,11 +65,8 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	for _, v := range server.Env() {
-		name, value, _ := strings.Cut(v, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return 0, err
-		}
+	if err := server.SetEnv(); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }

@@ -25,15 +25,7 @@ type DynamoDBServer struct {
 func DynamoDB(t testing.TB) *DynamoDBServer {
 	t.Helper()
 	s, err := StartDynamoDB(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closed(t, s, err)
 }
 
 // StartDynamoDB installs the DynamoDB server if need be and starts it. ctx is

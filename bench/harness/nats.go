@@ -43,8 +43,8 @@ type NATSServer struct {
 	Dir string // where the server keeps its streams
 
 	*server
-	c     NATSConfig
-	owned bool // Dir is ours to remove
+	c         NATSConfig
+	removeDir func() error // if it is ours
 }
 
 // NATS starts a NATS server for t, changed as the options say.
@@ -55,26 +55,15 @@ func NATS(t testing.TB, options ...func(*NATSConfig)) *NATSServer {
 		o(&c)
 	}
 	s, err := StartNATS(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closed(t, s, err)
 }
 
 // StartNATS builds the NATS server if need be, and starts it. ctx is for the start alone; Close stops
 // the server.
 func StartNATS(ctx context.Context, c NATSConfig) (_ *NATSServer, err error) {
 	s := &NATSServer{Dir: c.Dir, c: c}
-	if s.Dir == "" {
-		if s.Dir, err = os.MkdirTemp("", "firn-nats-"); err != nil {
-			return nil, fmt.Errorf("making a directory for the NATS server: %w", err)
-		}
-		s.owned = true
+	if s.removeDir, err = ownDir(&s.Dir, "the NATS server"); err != nil {
+		return nil, err
 	}
 	if err := s.run(ctx); err != nil {
 		return nil, errors.Join(err, s.removeDir())
@@ -158,13 +147,6 @@ func (c *NATSConfig) text(dir string) string {
 		fmt.Fprintf(&b, "tls { cert_file: %q, key_file: %q }\n", c.Cert, c.Key)
 	}
 	return b.String() + c.More
-}
-
-func (s *NATSServer) removeDir() error {
-	if !s.owned {
-		return nil
-	}
-	return os.RemoveAll(s.Dir)
 }
 
 // Close stops the server, and removes its directory if it was made by StartNATS. It reports a server

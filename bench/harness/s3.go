@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,9 +47,9 @@ type S3Server struct {
 	Dir      string // where the server keeps its buckets
 
 	*server
-	admin string
-	owned bool         // Dir is ours to remove
-	http  *http.Client // of all clients, so that they share connections
+	admin     string
+	removeDir func() error // if it is ours
+	http      *http.Client // of all clients, so that they share connections
 }
 
 // firstBucket is the name of the bucket that a server starts with.
@@ -62,15 +63,7 @@ func S3(t testing.TB, options ...func(*S3Config)) *S3Server {
 		o(&c)
 	}
 	s, err := StartS3(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closed(t, s, err)
 }
 
 // ThawDelay sets how long a RestoreObject takes.
@@ -96,11 +89,8 @@ func StartS3(ctx context.Context, c S3Config) (_ *S3Server, err error) {
 	if s.Region == "" {
 		s.Region = "us-east-1"
 	}
-	if s.Dir == "" {
-		if s.Dir, err = os.MkdirTemp("", "firn-s3server-"); err != nil {
-			return nil, fmt.Errorf("making a directory for the S3 server: %w", err)
-		}
-		s.owned = true
+	if s.removeDir, err = ownDir(&s.Dir, "the S3 server"); err != nil {
+		return nil, err
 	}
 	args := []string{"--dir", s.Dir, "--access", s.Access, "--secret", s.Secret, "--region", s.Region,
 		"--thaw-delay", c.ThawDelay.String()}
@@ -127,13 +117,6 @@ func StartS3(ctx context.Context, c S3Config) (_ *S3Server, err error) {
 	return s, nil
 }
 
-func (s *S3Server) removeDir() error {
-	if !s.owned {
-		return nil
-	}
-	return os.RemoveAll(s.Dir)
-}
-
 // Close stops the server, and removes its directory if it was made by StartS3.
 // It reports a server that had died before.
 func (s *S3Server) Close() error {
@@ -145,6 +128,17 @@ func (s *S3Server) Close() error {
 // server, and to nothing else. The endpoint is named for S3 alone.
 func (s *S3Server) Env() []string {
 	return append(credentialsEnv(s.Access, s.Secret, s.Region), "AWS_ENDPOINT_URL_S3="+s.Endpoint)
+}
+
+// SetEnv sets these variables for this process.
+func (s *S3Server) SetEnv() error {
+	for _, v := range s.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // credentialsEnv keeps the settings of the user who runs the tests out of them.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -32,6 +33,31 @@ type server struct {
 
 	mu      sync.Mutex
 	stopped bool // it was asked to end
+}
+
+// closed is a server that was started for t, which closes it.
+func closed[S io.Closer](t testing.TB, s S, err error) S {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// ownDir makes a directory for a server that has none, and returns what removes it.
+func ownDir(dir *string, name string) (remove func() error, err error) {
+	if *dir != "" {
+		return func() error { return nil }, nil
+	}
+	if *dir, err = os.MkdirTemp("", "firn-server-"); err != nil {
+		return nil, fmt.Errorf("making a directory for %s: %w", name, err)
+	}
+	return func() error { return os.RemoveAll(*dir) }, nil
 }
 
 // start runs cmd and reads its ready line into ready. also, if not nil, gets

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
 
 	"firn/bench/harness"
@@ -51,20 +50,13 @@ func run(ctx context.Context, dir, only string, log bool) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	buckets := filepath.Join(dir, "buckets")
-	if err := os.Mkdir(buckets, 0o700); err != nil {
-		return err
-	}
-	server, err := harness.StartS3(ctx, harness.S3Config{Dir: buckets})
+	server, err := harness.StartS3(ctx, harness.S3Config{Dir: filepath.Join(dir, "buckets")})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	for _, v := range server.Env() {
-		name, value, _ := strings.Cut(v, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+	if err := server.SetEnv(); err != nil {
+		return err
 	}
 	fmt.Print("| run | time | limit | at 25 % | at 50 % | at 75 % |\n|---|--:|---|--:|--:|--:|\n")
 	for i, s := range scenarios {

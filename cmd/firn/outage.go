@@ -42,6 +42,9 @@ func (o *outages) tell(told awsconf.Outage) {
 	}
 }
 
+// last reports whether there is an outage now.
+func (o *outages) last() bool { return len(o.totals.Outages.Last()) > 0 }
+
 // stop makes a run that was stopped wait for no outage for longer than stopFor: then it is cancelled.
 // say is called when it begins to wait.
 func (o *outages) stop(say func(report.Outage), cancel func(cause error)) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -18,6 +19,10 @@ import (
 	"firn/bench/stagestest"
 	"firn/cmd/firn/ui"
 	"firn/pipeline"
+	"firn/stages/format/encryption"
+	"firn/stages/job"
+	"firn/stages/service/hosts"
+	"firn/stages/service/hosts/hoststest"
 	"firn/stages/service/report"
 	"firn/stages/store/awsconf"
 )
@@ -66,6 +71,57 @@ func TestStoppedInOutage(t *testing.T) {
 	if got := stopText(report.Outage{Service: "S3", Cause: "timed out"}, p, ui.Backup()); got != want {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestLeaseInOutage: a worker that knows of an outage keeps what it holds, also one in the process of the
+// coordinator, whose outages are the coordinator's.
+func TestLeaseInOutage(t *testing.T) {
+	keys, err := encryption.NewKeys(encryption.NewPassphrase([]byte("a passphrase that is long enough")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q := hoststest.New()
+		lead, link := q.Link(), q.Link()
+		defer lead.Close()
+		defer link.Close()
+		c, err := hosts.Lead(t.Context(), hosts.Options{
+			Link: lead, Keys: keys, Run: "run", Operation: "backup", Settings: 1, Lease: time.Minute, Works: report.NewWorks("", ""), Report: report.Discard{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.End(nil)
+		member, err := hosts.Join(t.Context(), hosts.JoinOptions{Link: link, Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer member.Leave()
+		m := &means{Means: job.Means{Totals: new(report.Totals)}, outages: &outages{to: report.Discard{}, totals: new(report.Totals)}}
+		if _, err := begin(t.Context(), m, idler{}, member, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Offer(t.Context(), hosts.Item{ID: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := member.Take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.outages.tell(awsconf.Outage{Service: "S3", Since: time.Now(), Next: time.Now().Add(time.Hour)})
+		time.Sleep(10 * time.Minute)
+		if kept := q.Kept(); kept.Held != 1 {
+			t.Errorf("it is not held any more: %+v", kept)
+		}
+	})
+}
+
+// An idler is a helper that does nothing.
+type idler struct{ helper }
+
+func (idler) sees(*settings) error { return nil }
+
+func (idler) help(context.Context, *means, *hosts.Member, *settings) (*job.Handle, error) {
+	return nil, nil
 }
 
 // A watched firn prints events, which are read one by one.

@@ -54,8 +54,9 @@ const watchEvery = 2 * time.Second
 
 func (s *statusFlags) run(p *program) error {
 	ctx := p.signals.ctx
-	out := show.New(show.Options{JSON: s.answer.JSON, Quiet: s.answer.Quiet, Width: ui.Width(p.stdout), Stdout: p.stdout, Stderr: p.stderr})
-	m := &means{Means: job.Means{Report: out}}
+	o := show.Options{JSON: s.answer.JSON, Quiet: s.answer.Quiet, Stdout: p.stdout, Stderr: p.stderr}
+	told := show.New(o)
+	m := &means{Means: job.Means{Report: told}}
 	all, err := m.passphrases(ctx, &s.key)
 	if err != nil {
 		return err
@@ -66,17 +67,26 @@ func (s *statusFlags) run(p *program) error {
 			return err
 		}
 	}
-	q, err := openQueue(ctx, &s.queue, "", brokerWait, out)
+	q, err := openQueue(ctx, &s.queue, "", brokerWait, told)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = q.close() }() // nothing was changed
 	for first := true; ; first = false {
-		if s.watch && !first && !s.answer.JSON {
-			fmt.Fprint(p.stdout, between(p.stdout))
+		print, err := s.ask(ctx, q, keys)
+		if print != nil { // else what was shown stays
+			if o.Width, o.Lines = ui.Size(p.stdout); !s.watch {
+				o.Lines = 0
+			} else if !first && !s.answer.JSON {
+				fmt.Fprint(p.stdout, between(p.stdout))
+			}
+			out := show.New(o)
+			print(out)
+			if err := out.Flush(); err != nil {
+				return err
+			}
 		}
-		err := s.once(ctx, q, keys, out)
-		if err := errors.Join(out.Flush(), context.Cause(ctx)); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		if err != nil && !(s.watch && errors.Is(err, hosts.ErrNobody)) || !s.watch {
@@ -98,28 +108,27 @@ func between(out io.Writer) string {
 	return "\n"
 }
 
-// once shows the status. It is an error that nobody answers, which says all, but for programs and those
-// who watch.
-func (s *statusFlags) once(ctx context.Context, q *queue, keys *encryption.Keys, out *show.Printer) error {
+// ask asks for the status, and returns what prints it. It is an error that nobody answers, which says
+// all, but for programs and those who watch.
+func (s *statusFlags) ask(ctx context.Context, q *queue, keys *encryption.Keys) (func(*show.Printer), error) {
 	if keys != nil {
 		status, err := hosts.AskStatus(ctx, q, keys, versionText())
 		if err == nil {
-			out.Status(status)
-			return nil
+			return func(out *show.Printer) { out.Status(status) }, nil
 		}
 		if !errors.Is(err, hosts.ErrNobody) {
-			return &queueError{fmt.Errorf("asking the coordinator for its status: %w", err)}
+			return nil, &queueError{fmt.Errorf("asking the coordinator for its status: %w", err)}
 		}
 	}
 	seen, err := hosts.Look(ctx, q)
 	if err != nil {
-		return &queueError{fmt.Errorf("looking at the queue %s: %w", q.flags.Name, err)}
-	}
-	if seen.Run != "" || s.watch || s.answer.JSON {
-		out.Glimpse(seen)
+		return nil, &queueError{fmt.Errorf("looking at the queue %s: %w", q.flags.Name, err)}
 	}
 	if seen.Run == "" {
-		return &queueError{fmt.Errorf("the queue %s: %w", q.flags.Name, hosts.ErrNobody)}
+		err = &queueError{fmt.Errorf("the queue %s: %w", q.flags.Name, hosts.ErrNobody)}
+		if !s.watch && !s.answer.JSON {
+			return nil, err
+		}
 	}
-	return nil
+	return func(out *show.Printer) { out.Glimpse(seen) }, err
 }

@@ -197,14 +197,9 @@ func (w *workerFlags) run(p *program) error {
 			return err
 		}
 		err = w.work(p, q, member)
-		end := context.Cause(member.Context())
-		if errors.Is(end, hosts.ErrOtherRun) && ctx.Err() == nil {
-			continue
+		if end := context.Cause(member.Context()); !errors.Is(end, hosts.ErrOtherRun) || ctx.Err() != nil {
+			return err
 		}
-		if early, is := errors.AsType[*hosts.EarlyError](end); is && err == nil { // whoever starts workers starts this one again
-			return early
-		}
-		return err
 	}
 }
 
@@ -319,10 +314,6 @@ func begin(ctx context.Context, m *means, h helper, member *hosts.Member, s *set
 		return nil, err
 	}
 	m.Keys = member.Keys()
-	running, err := h.help(ctx, m, member, s)
-	if err != nil {
-		return nil, err
-	}
-	member.Outage(func() bool { return len(m.Totals.Outages.Last()) > 0 })
-	return running, nil
+	member.Outage(m.outages.last)
+	return h.help(ctx, m, member, s)
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"firn/pipeline"
 	"firn/stages/format/catalogue"
 	"firn/stages/service/hosts"
 	"firn/stages/service/ledger"
@@ -88,15 +87,8 @@ func (a *answers) tell(s *subtree, e report.Event) {
 }
 
 func (a *answers) fault(s *subtree, f archive.Fault) {
-	s.unread.add(f)
-	kind := report.Entry
-	switch f.What {
-	case archive.Changed:
-		kind = report.Changed
-	case archive.Skipped:
-		kind = report.Left
-	}
-	a.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
+	e := s.noted(f)
+	a.Report.Event(e)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	h := s.hand
@@ -109,11 +101,7 @@ func (a *answers) fault(s *subtree, f archive.Fault) {
 }
 
 func (a *answers) count(s *subtree, c counts) {
-	a.Totals.ReadAgain.Add(c.ReadAgain)
-	a.Totals.UploadsResumed.Add(c.Resumed)
-	a.Totals.SparedBytes.Add(c.Spared)
-	a.Totals.UploadsAborted.Add(c.Aborted)
-	a.Totals.UploadsLeft.Add(c.Left)
+	c.addTo(a.Totals)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sum := &s.hand.answer.Counts
@@ -246,100 +234,6 @@ func (a *answers) end(s *subtree, what outcome, pack string) {
 		a.waiting[pack] = append(a.waiting[pack], s)
 	}
 	a.schedule()
-}
-
-// addList adds the list of s to a pack of the run that its line is for. The place is zero if there is
-// none.
-func (a *answers) addList(s *subtree, md5 string) catalogue.Place {
-	place, err := a.backup.addList(s, md5, func(list content) (catalogue.Place, error) { return a.packs(s).AddList(a.ctx, list) })
-	if err != nil {
-		a.noList(s, err)
-		return catalogue.Place{}
-	}
-	return place
-}
-
-// noList reports that a list is in no pack.
-func (a *answers) noList(s *subtree, err error) {
-	switch {
-	case a.ctx.Err() != nil:
-	case pipeline.IsFatal(err):
-		a.Run.Fail(err)
-	default:
-		a.tell(s, report.Event{Kind: report.NoCatalogue, Path: s.String(), Key: s.Key, Err: err})
-	}
-}
-
-// packs returns what is written for the run of s.
-func (a *answers) packs(s *subtree) *ledger.Packs {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	run := s.hand.order.Run
-	if p := a.writing[run]; p != nil {
-		return p
-	}
-	var p *ledger.Packs
-	p = a.Ledger.BeginPacks(run, fmt.Sprint(a.by, len(a.sealed), "w"), a.volume, func(pack string, err error) { a.sealing(run, p, pack, err) })
-	a.writing[run] = p
-	return p
-}
-
-// sealing notes that a pack is stored, or was not, and answers for what waited for it. Packs of which
-// one was not stored take no more.
-func (a *answers) sealing(run string, p *ledger.Packs, pack string, err error) {
-	a.mu.Lock()
-	a.sealed[pack] = err
-	waiting := a.waiting[pack]
-	delete(a.waiting, pack)
-	if err != nil && a.writing[run] == p {
-		delete(a.writing, run)
-		a.sending.Go(func() {
-			_ = p.Seal(a.ctx) // who waits for another pack is told
-			p.Discard()
-		})
-	}
-	a.mu.Unlock()
-	if err != nil && (pipeline.IsFatal(err) || a.ctx.Err() != nil) {
-		a.Run.Fail(err) // close hands back what waits
-		return
-	}
-	for _, s := range waiting {
-		if err != nil {
-			a.noList(s, err)
-		}
-		a.mu.Lock()
-		a.sendAnswer(s, err)
-		a.mu.Unlock()
-	}
-}
-
-// schedule sets when the packs are sealed. The caller holds mu.
-func (a *answers) schedule() {
-	if a.timer != nil {
-		a.timer.Stop()
-		a.timer = nil
-	}
-	if len(a.waiting) == 0 || a.closed {
-		return
-	}
-	wait := time.Until(a.since.Add(sealAfter))
-	if a.busy == 0 {
-		wait = min(wait, sealIdle)
-	}
-	a.timer = time.AfterFunc(wait, a.due)
-}
-
-// due seals the packs.
-func (a *answers) due() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return
-	}
-	a.since = time.Now()
-	for _, p := range a.writing {
-		a.sending.Go(func() { _ = p.Seal(a.ctx) }) // who waits for it is told
-	}
 }
 
 // sendAnswer sends the answer of a subtree whose pack is sealed, or was not stored. The caller holds mu.

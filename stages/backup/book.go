@@ -70,14 +70,7 @@ func (j *journal) tell(_ *subtree, e report.Event) {
 
 // fault reports the entry, and keeps it for the manifest.
 func (j *journal) fault(s *subtree, f archive.Fault) {
-	s.unread.add(f)
-	kind := report.Entry
-	switch f.What {
-	case archive.Changed:
-		kind = report.Changed
-	case archive.Skipped:
-		kind = report.Left
-	}
+	e := s.noted(f)
 	if _, reported := j.backup.cutFaults.Load(f.Path); reported && f.What == archive.Unreadable {
 		return
 	}
@@ -90,14 +83,28 @@ func (j *journal) fault(s *subtree, f archive.Fault) {
 	if len(s.faults) < catalogue.MaxFaults && s.faultSize <= faultBytes {
 		s.faults = append(s.faults, fault)
 	}
-	j.Report.Event(report.Event{Kind: kind, Path: f.Path, Key: s.Key, Err: f.Err})
+	j.Report.Event(e)
+}
+
+// noted notes an entry that is not in the archive of s as it is on disk, and returns what tells of it.
+func (s *subtree) noted(f archive.Fault) report.Event {
+	s.unread.add(f)
+	e := report.Event{Kind: report.Entry, Path: f.Path, Key: s.Key, Err: f.Err}
+	switch f.What {
+	case archive.Changed:
+		e.Kind = report.Changed
+	case archive.Skipped:
+		e.Kind = report.Left
+	}
+	return e
 }
 
 // faultBytes bounds what the faults of one subtree take in a manifest: paths may be long.
 const faultBytes = 1 << 20
 
-func (j *journal) count(_ *subtree, c counts) {
-	t := j.Totals
+func (j *journal) count(_ *subtree, c counts) { c.addTo(j.Totals) }
+
+func (c *counts) addTo(t *report.Totals) {
 	t.ReadAgain.Add(c.ReadAgain)
 	t.UploadsResumed.Add(c.Resumed)
 	t.SparedBytes.Add(c.Spared)

@@ -10,6 +10,7 @@ import (
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
+	"firn/stages/job"
 	"firn/stages/service/hosts"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
@@ -48,12 +49,11 @@ type turns struct {
 }
 
 // takeLead makes this process the coordinator of a run on many hosts.
-func (b *backup) takeLead(ctx context.Context, progress func() report.Progress) (err error) {
+func (b *backup) takeLead(ctx context.Context, h *job.Handle) (err error) {
 	o := *b.options.Hosts
 	l := &lead{b: b, ended: make(chan struct{}), offered: map[string]*subtree{}, turns: map[string]turns{}, vain: map[string]bool{}}
-	o.Keys, o.Run, o.Operation, o.Report = b.Keys, b.journal.id, Operation, b.Report
-	o.Works, o.Begun, o.Note, o.More, o.Progress, o.Totals = b.Works, report.StageArchive, l.note, l.more, progress, b.Totals
-	if l.Coordinator, err = hosts.Lead(ctx, o); err == nil {
+	o.Operation, o.Begun, o.Note, o.More, o.Run = Operation, report.StageArchive, l.note, l.more, b.journal.id
+	if l.Coordinator, err = h.Lead(ctx, o); err == nil {
 		b.lead = l
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"firn/stages/service/hosts"
 	"firn/stages/service/report"
 	"firn/stages/service/state"
 	"firn/stages/stage/archive"
@@ -189,15 +190,11 @@ func read(body []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(io.LimitReader(zip, mostUnsaid))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	text, err := io.ReadAll(io.LimitReader(zip, mostUnsaid))
+	if err != nil {
 		return err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one value")
-	}
-	return nil
+	return hosts.Decode(text, v)
 }
 
 // message returns the answer as it is sent. What has no room is counted alone.

@@ -26,19 +26,14 @@ func (b *backup) help() {
 // Work works for the coordinator of a backup, until its run is over. The options are those of the
 // coordinator, but for the means, the state and the workers, which are this host's own; the keys are
 // those of the run. What is told is of this host alone: the coordinator tells all. The error of the
-// summary is nil if the run is over, or hosts.ErrOtherRun if another one has begun.
+// summary is hosts.Member.Outcome, or hosts.ErrOtherRun if another run has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err error) {
 	o.Keys, o.Hosts, o.DryRun, o.Foresee = m.Keys(), nil, false, nil
 	b, volume, err := open(o)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.tree.Close())
-			b.Close()
-		}
-	}()
+	defer b.undo(&err)
 	b.member, b.sender, b.Works = m, b.newSender(), report.NewWorks(report.StageArchive, report.StageUpload)
 	if b.uploads, err = b.openUploads(ctx); err != nil {
 		return nil, err
@@ -48,10 +43,8 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 	b.answers = newAnswers(b, volume)
 	b.book = b.answers
 	h := b.Handle(nil, b.leave)
-	m.Watch(h.Own)
 	m.Spare((&spare{backup: b}).room)
-	m.Outage(func() bool { return len(b.Totals.Outages.Last()) > 0 })
-	b.over = context.AfterFunc(m.Context(), func() { b.Run.Fail(context.Cause(m.Context())) })
+	b.over = h.Follow(m)
 	b.help()
 	return h, nil
 }
@@ -66,10 +59,7 @@ func (b *backup) leave(end error, _ *report.Summary) error {
 	}
 	b.answers.close(end)
 	b.member.Leave()
-	if errors.Is(end, hosts.ErrOver) {
-		end = nil
-	}
-	return errors.Join(end, b.tree.Close())
+	return errors.Join(b.member.Outcome(end), b.tree.Close())
 }
 
 // take reads what the coordinator says of a subtree. It refuses what this run does not cut: the path may

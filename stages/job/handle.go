@@ -13,7 +13,7 @@ type Handle struct {
 	job    *Job
 	halted atomic.Bool
 	waits  func() *report.Waits
-	merge  func(*report.Progress)
+	merge  func(*report.Progress) // adds what other hosts do
 	finish func(end error, s *report.Summary) error
 }
 
@@ -29,10 +29,6 @@ func (h *Handle) Stop() {
 	h.halted.Store(true)
 	h.job.Run.Stop()
 }
-
-// Merge has Progress tell also what merge adds to it: what other hosts do. It is called before others use
-// the handle.
-func (h *Handle) Merge(merge func(*report.Progress)) { h.merge = merge }
 
 // Progress may be called at any time.
 func (h *Handle) Progress() report.Progress {

@@ -9,6 +9,12 @@ import (
 	"firn/stages/service/hosts"
 )
 
+// Follow has a worker's operation tell how it gets on, and end when its run is over for it; over ends that.
+func (h *Handle) Follow(m *hosts.Member) (over func() bool) {
+	m.Watch(h.Own)
+	return context.AfterFunc(m.Context(), func() { h.job.Run.Fail(context.Cause(m.Context())) })
+}
+
 // A Hold keeps the works of a worker that have not ended, by their items. It is for many goroutines.
 type Hold[T comparable] struct {
 	mu    sync.Mutex

@@ -11,6 +11,19 @@ import (
 	"firn/stages/service/hosts"
 )
 
+// Lead makes this process the coordinator of an operation on many hosts. Progress tells what they do, too.
+// It is called before others use the handle.
+func (h *Handle) Lead(ctx context.Context, o hosts.Options) (*hosts.Coordinator, error) {
+	j := h.job
+	o.Keys, o.Report, o.Works, o.Totals, o.Progress = j.Keys, j.Report, j.Works, j.Totals, h.Own
+	c, err := hosts.Lead(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	h.merge = c.Merge
+	return c, nil
+}
+
 // A Lead is the coordinator's side of an operation on many hosts: it hands items out, and takes what
 // becomes of them. Make one with NewLead.
 type Lead[T any] struct {
@@ -23,7 +36,7 @@ type Lead[T any] struct {
 	open  int          // reasons why something may still be offered
 }
 
-// NewLead returns the lead of a run that has begun. Until Release is called, more may be offered.
+// NewLead returns the lead of a run that has begun. More may be offered until HandOut has handed all out.
 func NewLead[T any](c *hosts.Coordinator, run *pipeline.Run) *Lead[T] {
 	return &Lead[T]{Coordinator: c, run: run, items: map[string]T{}, open: 1}
 }
@@ -42,20 +55,28 @@ func (l *Lead[T]) Hand(ctx context.Context, item T, offer hosts.Item, body any) 
 	l.mu.Unlock()
 	if err = l.Offer(ctx, offer); err != nil {
 		l.take(offer.ID)
-		l.Release()
+		l.release()
 	}
 	return err
 }
 
-// Hold has Results wait for what may still be offered, until Release is called.
-func (l *Lead[T]) Hold() {
+// Again has an item offered again by offer, which asks for it first. It is called while its result is
+// gathered. An error of offer is a fault of the item, in stage.
+func (l *Lead[T]) Again(stage *pipeline.Stage, item T, offer func(context.Context) error) {
 	l.mu.Lock()
 	l.open++
 	l.mu.Unlock()
+	l.run.Go(func(ctx context.Context) error {
+		defer l.release()
+		if err := offer(ctx); err != nil {
+			stage.Fault(item, err)
+		}
+		return nil
+	})
 }
 
-// Release ends one Hold, and what NewLead holds.
-func (l *Lead[T]) Release() {
+// release ends one reason why something may still be offered.
+func (l *Lead[T]) release() {
 	l.mu.Lock()
 	l.open--
 	none := l.open == 0
@@ -73,7 +94,7 @@ func (l *Lead[T]) HandOut(publish *pipeline.Stage, in <-chan T, offer func(conte
 	l.run.Go(func(context.Context) error {
 		for range offered { // ends once nothing more is published
 		}
-		l.Release()
+		l.release()
 		return nil
 	})
 	l.Gather(record, fn)
@@ -106,7 +127,7 @@ func (l *Lead[T]) Gather(stage *pipeline.Stage, fn func(ctx context.Context, ite
 			if !ok {
 				return nil
 			}
-			defer l.Release()
+			defer l.release()
 			return stage.Busy(func() error {
 				if err := fn(ctx, item, r); err != nil {
 					stage.Fault(item, err)

@@ -114,10 +114,8 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 		return errHosts
 	}
 	l := &lead{r: r}
-	o.Operation, o.Keys, o.Report = Operation, r.Keys, r.Report
-	o.Works, o.Begun, o.Note, o.Progress = r.Works, report.StageFetch, l.note, h.Own
-	o.Totals = r.Totals
-	c, err := hosts.Lead(ctx, o)
+	o.Operation, o.Begun, o.Note = Operation, report.StageFetch, l.note
+	c, err := h.Lead(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -125,7 +123,6 @@ func (r *restore) takeLead(ctx context.Context, h *job.Handle) (err error) {
 		c.End(err)
 		return err
 	}
-	h.Merge(c.Merge)
 	l.Lead = job.NewLead[*item](c, r.Run)
 	r.lead = l
 	return nil
@@ -201,20 +198,12 @@ func (l *lead) answered(ctx context.Context, a *item, result hosts.Result) error
 // prove.Again does.
 func (l *lead) again(a *item) {
 	a.again = true
-	l.Hold()
-	l.r.Run.Go(func(ctx context.Context) error {
-		defer l.Release()
-		err := l.r.ask(ctx, a)
-		if err == nil {
-			l.r.Works.Looked(a.planned, a.Line.TarSize, true)
-			err = l.hand(ctx, a)
-		} else {
-			err = l.r.thawer.Fetched(&a.cold, err)
+	l.Again(l.r.stages.publish, a, func(ctx context.Context) error {
+		if err := l.r.ask(ctx, a); err != nil {
+			return l.r.thawer.Fetched(&a.cold, err)
 		}
-		if err != nil {
-			l.r.stages.publish.Fault(a, err)
-		}
-		return nil
+		l.r.Works.Looked(a.planned, a.Line.TarSize, true)
+		return l.hand(ctx, a)
 	})
 }
 

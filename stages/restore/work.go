@@ -45,9 +45,9 @@ type held struct {
 
 // Work works for the coordinator of a restore, until its run is over. The options are those of the
 // coordinator, but for the means, the target as this host sees it, and the workers, which are this
-// host's own; Moment, ExpectRun and Thaw count for nothing.
-// The keys are those of the run. What is told is of this host alone: the coordinator tells all. The error of the summary is nil if the
-// run is over, or hosts.ErrOtherRun if another one has begun.
+// host's own; Moment, ExpectRun and Thaw count for nothing. The keys are those of the run. What is told is
+// of this host alone: the coordinator tells all. The error of the summary is hosts.Member.Outcome, or
+// hosts.ErrOtherRun if another run has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) {
 	o.Keys, o.Hosts = m.Keys(), nil
 	if err := prove.Enough(o.Means); err != nil {
@@ -69,9 +69,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) 
 	r.beginBringing()
 	r.extractor = extract.New(extract.Options{Target: o.Target, Overwrite: o.Overwrite, Owners: o.Owners, Run: m.Run(), Hands: true, Report: w.entry})
 	h := r.Handle(nil, w.finish)
-	m.Watch(h.Own)
-	m.Outage(func() bool { return len(r.Totals.Outages.Last()) > 0 })
-	w.over = context.AfterFunc(m.Context(), func() { r.Run.Fail(context.Cause(m.Context())) })
+	w.over = h.Follow(m)
 	r.bring(pipeline.Taken(r.stages.take, m, w.taken))
 	return h, nil
 }
@@ -289,8 +287,5 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 	}
 	w.r.shelf.Close()
 	w.member.Leave()
-	if errors.Is(end, hosts.ErrOver) {
-		return nil
-	}
-	return end
+	return w.member.Outcome(end)
 }

@@ -54,13 +54,11 @@ func (v *verify) takeLead(ctx context.Context, h *job.Handle) error {
 	if v.options.Level != ReadData {
 		return errHosts
 	}
-	o.Operation, o.Keys, o.Report, o.Run = Operation, v.Keys, v.Report, ledger.NewID(time.Now())
-	o.Works, o.Begun, o.Progress, o.Totals = v.Works, report.StageFetch, h.Own, v.Totals
-	c, err := hosts.Lead(ctx, o)
+	o.Operation, o.Begun, o.Run = Operation, report.StageFetch, ledger.NewID(time.Now())
+	c, err := h.Lead(ctx, o)
 	if err != nil {
 		return err
 	}
-	h.Merge(c.Merge)
 	v.lead = &lead{job.NewLead[*item](c, v.Run), v}
 	return nil
 }
@@ -118,17 +116,11 @@ func (l *lead) answered(_ context.Context, a *item, result hosts.Result) error {
 // prove.Again does.
 func (l *lead) again(a *item) {
 	a.again = true
-	l.Hold()
-	l.v.Run.Go(func(ctx context.Context) error {
-		defer l.Release()
-		err := l.v.ask(ctx, a)
-		if err == nil {
-			l.v.Works.Looked(a.size, a.Line.TarSize, true)
-			err = l.hand(ctx, a)
+	l.Again(l.v.stages.publish, a, func(ctx context.Context) error {
+		if err := l.v.ask(ctx, a); err != nil {
+			return err
 		}
-		if err != nil {
-			l.v.stages.publish.Fault(a, err)
-		}
-		return nil
+		l.v.Works.Looked(a.size, a.Line.TarSize, true)
+		return l.hand(ctx, a)
 	})
 }

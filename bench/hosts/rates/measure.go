@@ -216,20 +216,13 @@ func (m *measuring) send(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	buckets := filepath.Join(m.dir, "buckets")
-	if err := os.Mkdir(buckets, 0o700); err != nil {
-		return err
-	}
-	server, err := harness.StartS3(ctx, harness.S3Config{Dir: buckets})
+	server, err := harness.StartS3(ctx, harness.S3Config{Dir: filepath.Join(m.dir, "buckets")})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	for _, v := range server.Env() {
-		name, value, _ := strings.Cut(v, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+	if err := server.SetEnv(); err != nil {
+		return err
 	}
 	to, err := s3.Open(ctx, s3.Options{Bucket: server.Bucket, Options: awsconf.Options{Endpoint: server.Endpoint, Traffic: new(store.Traffic), RetryFor: time.Minute}})
 	if err != nil {

@@ -45,36 +45,45 @@ type agenda struct {
 func (a *agenda) add(e event) {
 	a.seq++
 	e.seq = a.seq
-	a.heap = append(a.heap, e)
-	h, i := a.heap, len(a.heap)-1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
-			return
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
+	a.heap = push(a.heap, e, (*event).before)
 }
 
 func (a *agenda) next() (e event, ok bool) {
 	if len(a.heap) == 0 {
 		return e, false
 	}
-	e = a.heap[0]
-	last := len(a.heap) - 1
-	a.heap[0] = a.heap[last]
-	a.heap = a.heap[:last]
-	h := a.heap
+	e, a.heap = pop(a.heap, (*event).before)
+	return e, true
+}
+
+// push adds to a heap, of which the first is before all others.
+func push[T any](h []T, v T, before func(a, b *T) bool) []T {
+	h = append(h, v)
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !before(&h[i], &h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+	return h
+}
+
+// pop takes the first of a heap.
+func pop[T any](h []T, before func(a, b *T) bool) (T, []T) {
+	first, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
 	for i := 0; ; {
 		least := i
 		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
+			if before(&h[child], &h[least]) {
 				least = child
 			}
 		}
 		if least == i {
-			return e, true
+			return first, h
 		}
 		h[i], h[least] = h[least], h[i]
 		i = least
@@ -100,41 +109,24 @@ type ranks struct {
 func (r *ranks) len() int { return len(r.all) - r.head }
 
 func (r *ranks) add(n int32) {
-	r.all = append(r.all, n)
-	if !r.sorted {
-		return
-	}
-	h, i := r.all, len(r.all)-1
-	for i > 0 && h[i] < h[(i-1)/2] {
-		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
-		i = (i - 1) / 2
+	if r.sorted {
+		r.all = push(r.all, n, smaller)
+	} else {
+		r.all = append(r.all, n)
 	}
 }
 
+func smaller(a, b *int32) bool { return *a < *b }
+
 func (r *ranks) take() (n int32) {
-	n = r.all[r.head]
-	if !r.sorted {
-		if r.head++; r.head > 1<<12 && r.head > len(r.all)/2 {
-			r.all = append(r.all[:0], r.all[r.head:]...)
-			r.head = 0
-		}
+	if r.sorted {
+		n, r.all = pop(r.all, smaller)
 		return n
 	}
-	last := len(r.all) - 1
-	r.all[0] = r.all[last]
-	r.all = r.all[:last]
-	h := r.all
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child] < h[least] {
-				least = child
-			}
-		}
-		if least == i {
-			return n
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
+	n = r.all[r.head]
+	if r.head++; r.head > 1<<12 && r.head > len(r.all)/2 {
+		r.all = append(r.all[:0], r.all[r.head:]...)
+		r.head = 0
 	}
+	return n
 }

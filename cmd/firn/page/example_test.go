@@ -132,6 +132,20 @@ func exampleBackup(t testing.TB, file string) *simulation {
 	s.outage(83*time.Minute, 8*time.Minute+12*time.Second, "connection reset by peer", false, true)
 	s.outage(40*time.Minute, 90*time.Second, "503 SlowDown", true, false)
 	s.outage(40*time.Minute, 95*time.Second, "503 SlowDown", true, true)
+	for i := range 23 {
+		h := report.Host{Name: fmt.Sprintf("node-%02d.cluster.example.com:%d", i, 4000+i), State: report.HostWorks, Done: 600 - int64(i), Read: gib * int64(500-i), Sent: gib * int64(200-i)}
+		switch i {
+		case 1:
+			h.Name, h.State, h.Failed = nasty[1], report.HostLost, 3
+		case 2:
+			h.State = report.HostLeft
+		}
+		if h.State == report.HostWorks {
+			s.now.Hosts = append(s.now.Hosts, h)
+		} else {
+			s.now.Gone = append(s.now.Gone, h)
+		}
+	}
 	for i := range 40 {
 		size := int64(118*gib) / int64(i+1)
 		s.tee.Event(report.Event{

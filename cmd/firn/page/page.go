@@ -10,6 +10,7 @@
 package page
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,8 @@ type Page struct {
 	series   series
 	lists    lists
 	marks    marks
-	end      *ending // nil: the run is under way
+	hosts    []report.Host // of a run on many hosts, those that are gone too
+	end      *ending       // nil: the run is under way
 
 	measured  *measured // of a benchmark
 	figuresOf []figure  // of it
@@ -128,6 +130,7 @@ func (p *Page) sample() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.series.add(now, p.o.Totals)
+	p.hosts = slices.Concat(now.Hosts, now.Gone)
 	return p.series.next(now.Elapsed)
 }
 
@@ -166,6 +169,7 @@ func (p *Page) finish(e *ending) {
 	p.mu.Lock()
 	if p.progress != nil {
 		p.series.end(e.summary.Progress, p.o.Totals)
+		p.hosts = slices.Concat(e.summary.Hosts, e.summary.Gone)
 	}
 	e.at, p.end = p.o.now(), e
 	p.mu.Unlock()

@@ -184,6 +184,7 @@ func TestSays(t *testing.T) {
 		"firn backup", "/srv/data", "s3://example-archives/hosts/alpha", "done, but not everything is saved whole: see what is named below", "Sun 29 Nov 2026, 12:46:09 UTC on alpha",
 		"2 h 14 min", "901", "and 895 more", "not saved: /srv/data/home/<script>alert(1)</script>: reading the directory: permission denied", `mail/0\x1b[2J"`,
 		"http://…@proxy:3128/", "peak 476 GiB of 500 GiB", "S3 not reached", "8 min 12 s", "/srv/data/lab/run07", "20261129T124609Z-4f1c", "node_modules/",
+		"node-00.cluster.example.com:4000", "and 3 more", "lost 3 failed", "500 GiB", "left",
 	} {
 		if !strings.Contains(texts, want) {
 			t.Errorf("the page does not say %q", want)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"firn/cmd/firn/ui"
+	"firn/stages/service/report"
 )
 
 var (
@@ -50,6 +51,8 @@ type view struct {
 	Budgets    []*chart
 	Tables     []table
 	Outages    []outage
+	Hosts      []host
+	MoreHosts  string    // how many are not in Hosts; "" for none
 	Measured   *measured // of a benchmark
 	Summary    []ui.Row
 	Settings   []Setting
@@ -97,6 +100,7 @@ func (p *Page) view() *view {
 	p.figures(v, now)
 	d := p.drawing(now)
 	v.Short = p.end != nil && p.progress != nil && !d.enough()
+	v.Hosts, v.MoreHosts = hostsOf(p.hosts)
 	v.Throughput, v.Bands, v.Budgets = d.throughput(), d.bands(), d.budgets()
 	return v
 }
@@ -223,6 +227,28 @@ func (l *lists) tables() (all []table) {
 		all = append(all, t)
 	}
 	return all
+}
+
+// A host is a row of the table of those that worked.
+type host struct{ Name, State, Done, Failed, Read, Moved string }
+
+// mostHosts are in the table: those that moved most.
+const mostHosts = 20
+
+// hostsOf are the rows of the table of hosts, and how many more there were.
+func hostsOf(all []report.Host) (rows []host, more string) {
+	shown, rest := ui.Largest(all, mostHosts)
+	for _, h := range shown {
+		row := host{clean(ui.Quote(h.Name)), string(h.State), ui.Number(h.Done), "", ui.Bytes(h.Read), ui.Bytes(h.Sent)}
+		if h.Failed > 0 {
+			row.Failed = ui.Number(h.Failed) + " failed"
+		}
+		rows = append(rows, row)
+	}
+	if rest > 0 {
+		more = ui.Number(int64(rest))
+	}
+	return rows, more
 }
 
 // rows are those of the table of outages.

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -189,8 +190,6 @@ func meanings() map[string]string {
 		"status found": "archives to look at, so far", "found_bytes": "bytes of them, to be read", "scan_complete": "whether that is all", "status done": "archives that are done with: saved, skipped or failed", "done_bytes": "bytes of them", "status failed": "of them those that failed",
 		"open": "archives that were handed out, and are not done with", "left_seconds": "how long all will still take; missing if that is not known", "status limit": "the stage with the most left to do", "status hosts": "the workers", "trouble": "archives that failed, or that were handed out more than once: the last ones",
 		"kept": "what the queue keeps", "status queue": "what became of the work that was shared",
-		"in_work": "archives that it holds", "each of `hosts` of status now": "the largest of them", "each of `hosts` of status read_bytes": "bytes of files that it has read", "moved_bytes": "bytes of objects that have left it for the store, or come from it", "read_bytes_per_second": "how fast it reads, lately", "moved_bytes_per_second": "how fast these move, lately",
-		"each of `hosts` of status name": "name of the host, with the number of the worker's process", "each of `hosts` of status done": "archives that it is done with", "each of `hosts` of status failed": "of them those that failed", "silent_seconds": "since it was heard last", "spool_bytes": "bytes in its cache path", "spool_limit_bytes": "their limit",
 		"each of `now` stage": "the stage that it is in", "source_bytes": "bytes of its files", "stage_bytes": "bytes that have gone through that stage", "stage_total_bytes": "of how many; missing if that is not known",
 		"each of `trouble` hosts": "that had it", "tries": "what they said", "each of `trouble` open": "whether it is not done with", "each of `trouble` error": "why it failed for good", "each of `tries` host": "the host", "each of `tries` why": "what it said; missing if it was not heard of again",
 		"waiting": "archives that no worker holds", "held": "archives that one holds", "answers": "answers that the coordinator has not taken",
@@ -244,11 +243,12 @@ Later versions may add kinds and fields.
 			} else if all[name] == "" {
 				name = field
 			}
-			if all[name] == "" {
+			meaning := cmp.Or(f.Tag.Get("doc"), all[name])
+			if meaning == "" {
 				t.Errorf("field %s of %q has no description", field, o.kind)
 			}
 			used[name] = true
-			fmt.Fprintf(&b, "| `%s` | %s |\n", field, all[name])
+			fmt.Fprintf(&b, "| `%s` | %s |\n", field, meaning)
 		}
 	}
 	for name := range all {

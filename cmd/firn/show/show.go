@@ -25,6 +25,7 @@ type Options struct {
 	Quiet bool               // the answer alone, no headings and no totals
 	Long  bool               // everything that is known
 	Width int                // columns that tables have to fit into, as far as they can; 0: any number
+	Lines int                // that a status has to fit into, as far as it can; 0: any number
 	Hint  func(error) string // what to do about an error; "" if that is unknown; nil: no hints
 
 	Stdout, Stderr io.Writer

@@ -145,7 +145,7 @@ func TestStatus(t *testing.T) {
 		Run: "20261129T163400Z-ab", Operation: "backup", Firn: "1.2", Host: "head", Phase: hosts.PhaseWorking, Elapsed: 2 * time.Hour,
 		Found: 14220, FoundBytes: 20 << 40, All: true, Done: 12852, DoneBytes: 8 << 40, Failed: 1, Open: 52, Left: 3 * time.Hour, Limit: "upload",
 		Hosts: []report.Host{
-			{Name: "node-1:17", Work: 12, Done: 900, ReadRate: 212 << 20, SentRate: 98 << 20, Spool: 3 << 30, Silent: time.Second, Now: []report.Work{{Path: "/srv/data/lab/run7", Doing: report.StageUpload, Source: 1 << 30, Done: 41, Total: 100}}},
+			{Name: "node-1:17", Work: 12, Done: 900, Read: 1 << 40, ReadRate: 212 << 20, SentRate: 98 << 20, Spool: 3 << 30, Silent: time.Second, Now: []report.Work{{Path: "/srv/data/lab/run7", Doing: report.StageUpload, Source: 1 << 30, Done: 41, Total: 100}}},
 			{Name: "node-2:18\x1b[2J"},
 		},
 		Trouble: []hosts.Trouble{
@@ -167,6 +167,7 @@ func TestStatus(t *testing.T) {
 			"failed: /srv/data/a: tried 5 times, on node-1:17: none of them ended it", "again: /srv/data/b; node-2:18: it was not heard of again; node-1:17: reading it: input/output error", `done at last: "/srv/data/c\n"; on node-1:17`,
 		}, "\x1b"},
 		{Options{Width: 60}, []string{"HOST", "MOVED/S"}, "SPOOL"},
+		{Options{Lines: 14}, []string{"node-1:17", "and 1 more", "again: /srv/data/b"}, "node-2:18\\x1b"},
 		{Options{Quiet: true}, []string{"node-1:17"}, "HOST"},
 		{Options{JSON: true}, []string{`"kind":"status"`, `"left_seconds":10800`, `"stage":"upload"`, `"joined":3`, `"waiting":40`, `"name":"node-2:18\u001b[2J"`}, "\x1b"},
 	} {

@@ -35,18 +35,8 @@ type jsonStatus struct {
 }
 
 type jsonHost struct {
-	Name      string     `json:"name"`
-	Work      int        `json:"in_work"`
-	Now       []jsonWork `json:"now"`
-	Read      int64      `json:"read_bytes"`
-	Moved     int64      `json:"moved_bytes"`
-	ReadRate  float64    `json:"read_bytes_per_second"`
-	MovedRate float64    `json:"moved_bytes_per_second"`
-	Done      int64      `json:"done"`
-	Failed    int64      `json:"failed"`
-	Silent    float64    `json:"silent_seconds"`
-	Spool     int64      `json:"spool_bytes"`
-	SpoolOf   int64      `json:"spool_limit_bytes"`
+	ui.JSONHost
+	Now []jsonWork `json:"now" doc:"the largest of what it holds"`
 }
 
 type jsonWork struct {
@@ -96,6 +86,10 @@ type jsonGlimpse struct {
 	Kept  jsonKept `json:"kept"`
 }
 
+// statusLines are those of a status that do not tell of one host or one trouble: the head, that of the
+// table, how many hosts more there are, and the line of the cursor.
+const statusLines = 7 + 1 + 1 + 1
+
 // Status prints how a run on many hosts gets on.
 func (p *Printer) Status(s hosts.Status) {
 	if p.o.JSON {
@@ -105,7 +99,14 @@ func (p *Printer) Status(s hosts.Status) {
 	if !p.o.Quiet {
 		p.statusHead(s)
 	}
-	p.hostTable(s.Hosts)
+	shown, rest := s.Hosts, 0
+	if most := p.o.Lines - statusLines - len(s.Trouble); p.o.Lines > 0 {
+		shown, rest = ui.Largest(s.Hosts, max(most, 1))
+	}
+	p.hostTable(shown)
+	if rest > 0 {
+		p.line("and %s more", ui.Number(int64(rest)))
+	}
 	for _, t := range s.Trouble {
 		p.line("%s", troubleOf(t))
 	}
@@ -236,7 +237,7 @@ func statusObject(s hosts.Status) jsonStatus {
 		j.Left = &left
 	}
 	for _, h := range s.Hosts {
-		host := jsonHost{h.Name, h.Work, []jsonWork{}, h.Read, h.Sent, h.ReadRate, h.SentRate, h.Done, h.Failed, h.Silent.Seconds(), h.Spool, h.SpoolOf}
+		host := jsonHost{ui.NewJSONHost(h), []jsonWork{}}
 		for _, w := range h.Now {
 			host.Now = append(host.Now, jsonWork{textOf(w.Path), w.Doing, w.Source, w.Done, w.Total})
 		}

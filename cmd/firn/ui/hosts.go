@@ -28,7 +28,7 @@ var hosts = part{rows: func(m *moment, o *Options) (rows []screenRow) {
 		}
 		return " "
 	}
-	shown, rest := largest(m.p.Hosts)
+	shown, rest := Largest(m.p.Hosts, mostHosts)
 	table := hostTable(shown, o.Operation.Task.From)
 	for i, fields := range table {
 		rows = append(rows, screenRow{label: label(), left: fields, gap: narrowGap, rank: 9 + i})
@@ -64,11 +64,11 @@ func hostsStatus(m *moment) string {
 	return said
 }
 
-// largest are the hosts that moved most, by their names, and how many others there are.
-func largest(all []report.Host) (shown []report.Host, rest int) {
+// Largest are as many hosts, those that moved most, by their names, and how many others there are.
+func Largest(all []report.Host, most int) (shown []report.Host, rest int) {
 	shown = slices.Clone(all)
 	slices.SortStableFunc(shown, func(a, b report.Host) int { return cmp.Compare(b.Read+b.Sent, a.Read+a.Sent) })
-	shown = shown[:min(len(shown), mostHosts)]
+	shown = shown[:min(len(shown), most)]
 	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
 	return shown, len(all) - len(shown)
 }
@@ -151,9 +151,10 @@ func queueRows(q *report.Queue) (lines []string) {
 	return lines
 }
 
-// A jsonHost is a worker of a run.
-type jsonHost struct {
+// A JSONHost is a worker of a run.
+type JSONHost struct {
 	Name     string  `json:"name" doc:"name of the host, with the number of the worker's process"`
+	State    string  `json:"state" doc:"working, left, or lost: it was not heard of any more"`
 	Work     int     `json:"in_work" doc:"archives that it holds"`
 	Done     int64   `json:"done" doc:"archives that it is done with"`
 	Failed   int64   `json:"failed" doc:"of them those that failed"`
@@ -166,12 +167,17 @@ type jsonHost struct {
 	SpoolOf  int64   `json:"spool_limit_bytes" doc:"their limit"`
 }
 
-func jsonHosts(all []report.Host) (hosts []jsonHost) {
+// NewJSONHost returns what is printed of a worker.
+func NewJSONHost(h report.Host) JSONHost {
+	return JSONHost{
+		Name: h.Name, State: string(h.State), Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
+		Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
+	}
+}
+
+func jsonHosts(all []report.Host) (hosts []JSONHost) {
 	for _, h := range all {
-		hosts = append(hosts, jsonHost{
-			Name: h.Name, Work: h.Work, Done: h.Done, Failed: h.Failed, Read: h.Read, Sent: h.Sent, ReadRate: h.ReadRate, SentRate: h.SentRate,
-			Silent: h.Silent.Seconds(), Spool: h.Spool, SpoolOf: h.SpoolOf,
-		})
+		hosts = append(hosts, NewJSONHost(h))
 	}
 	return hosts
 }

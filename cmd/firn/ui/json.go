@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -270,7 +271,7 @@ type jsonMore struct {
 	OutageTime   float64     `json:"outage_seconds" doc:"time during which there was one, or more"`
 	MemoryLimit  int64       `json:"memory_limit_bytes" doc:"limit of the memory for blocks and parts"`
 	SpoolLimit   int64       `json:"spool_limit_bytes" doc:"limit of the bytes in the cache path"`
-	Workers      []jsonHost  `json:"host_list,omitempty" doc:"of a run on many hosts: those that work now, see below"`
+	Workers      []JSONHost  `json:"host_list,omitempty" doc:"of a run on many hosts: those that work now, and those that did, see below"`
 	Queue        *jsonQueue  `json:"queue,omitempty" doc:"of a run on many hosts: see below"`
 	Stages       []jsonStage `json:"stages" doc:"the stages: see below"`
 }
@@ -286,7 +287,7 @@ func (m *moment) all(o *Options) jsonAll {
 			StoredBytes: t.Stored.Load(), SavedBytes: t.SavedBytes.Load(), SkippedBytes: t.SkippedBytes.Load(),
 			Unproven: t.Unproven.Load(), Cold: t.Cold.Load(), ColdBytes: t.ColdBytes.Load(), ColdLeft: t.Left.Load(), Waits: (*jsonWaits)(m.p.Waits), Checks: o.jsonChecks(t),
 			MemoryLimit: m.p.MemoryLimit, SpoolLimit: m.p.SpoolLimit, Stages: jsonStages(m.p.Stages),
-			Workers: jsonHosts(m.p.Hosts), Queue: (*jsonQueue)(m.p.Queue),
+			Workers: jsonHosts(slices.Concat(m.p.Hosts, m.p.Gone)), Queue: (*jsonQueue)(m.p.Queue),
 		},
 	}
 }

@@ -220,7 +220,7 @@ Later versions may add events and fields.
 	}{})
 	fields(&b, "Fields of each of stages", jsonStage{})
 	fields(&b, "Fields of checks", jsonChecks{})
-	fields(&b, "Fields of each of host_list", jsonHost{})
+	fields(&b, "Fields of each of host_list", JSONHost{})
 	fields(&b, "Fields of queue", jsonQueue{})
 	return b.String()
 }

@@ -32,7 +32,7 @@ type screen struct {
 }
 
 func newScreen(w io.Writer, o *Options) *screen {
-	return &screen{painter: painter{w: w, size: func() (int, int) { return size(w) }}, look: lookOf(os.Getenv), o: o, bars: map[string]*bar{}}
+	return &screen{painter: painter{w: w, size: func() (int, int) { return Size(w) }}, look: lookOf(os.Getenv), o: o, bars: map[string]*bar{}}
 }
 
 func (s *screen) update(m *moment) {

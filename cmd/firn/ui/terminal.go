@@ -20,12 +20,12 @@ func Columns(w io.Writer) int { return cmp.Or(Width(w), 80) }
 
 // Width is the number of columns of the terminal that w is, 0 if it is none.
 func Width(w io.Writer) int {
-	columns, _ := size(w)
+	columns, _ := Size(w)
 	return columns
 }
 
-// size is that of the terminal that w is; 0, 0 if it is none, or does not tell.
-func size(w io.Writer) (columns, lines int) {
+// Size is that of the terminal that w is; 0, 0 if it is none, or does not tell.
+func Size(w io.Writer) (columns, lines int) {
 	if f, ok := w.(*os.File); ok {
 		if columns, lines, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
 			return columns, lines

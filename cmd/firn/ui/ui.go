@@ -100,7 +100,7 @@ func New(o Options, t *report.Totals) Printer {
 	switch o.mode(terminal, os.Getenv("TERM")) {
 	case Bars:
 		s := newScreen(o.Stderr, &p.o)
-		s.size = func() (columns, lines int) { return size(file) }
+		s.size = func() (columns, lines int) { return Size(file) }
 		s.queue = q
 		p.showRows(s)
 	case Lines:

@@ -109,7 +109,8 @@ func Lead(ctx context.Context, o Options) (*Coordinator, error) {
 		o.Report = report.Discard{}
 	}
 	c := &Coordinator{
-		o: o, seal: seal, settings: settings, begun: time.Now(), changed: make(chan struct{}),
+		outlook: report.Outlook{Left: -1},
+		o:       o, seal: seal, settings: settings, begun: time.Now(), changed: make(chan struct{}),
 		slots: map[string]*offering{}, members: map[string]*member{}, warned: map[string]bool{}, window: leastWindow,
 	}
 	if _, err := c.welcome("", helloSaid{}); err != nil {

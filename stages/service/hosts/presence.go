@@ -15,7 +15,7 @@ const (
 	silence = 30 * time.Second
 	// apart is how far clocks may be apart.
 	apart = 5 * time.Minute
-	// lately is how long ago rates begin.
+	// lately is how long ago rates begin. Who is silent for as long has none.
 	lately = 10 * time.Second
 )
 
@@ -24,7 +24,7 @@ type member struct {
 	host         string
 	number       int64 // of what it said last
 	heard        time.Time
-	gone         bool
+	gone, lost   bool // lost: it said no goodbye
 	state        presence
 	done, failed int64
 	rates        []passed // of the last moments, the oldest first
@@ -62,7 +62,7 @@ func (c *Coordinator) heard(message []byte) {
 		return
 	}
 	m.number, m.heard = said.Number, now
-	m.gone = m.gone && said.Left
+	m.gone, m.lost = m.gone && said.Left, false
 	if said.Took != nil {
 		c.takes(said.Member, m, *said.Took)
 	}
@@ -157,6 +157,7 @@ func (c *Coordinator) census() {
 	for id, m := range c.members {
 		switch since := time.Since(m.heard); {
 		case since > silence && !m.gone:
+			m.lost = true
 			c.leaves(id, m)
 			c.change()
 		case since > 10*silence && len(c.members) > maxHosts/2:
@@ -307,14 +308,18 @@ func (c *Coordinator) fits(h Hello) error {
 func (c *Coordinator) Merge(p *report.Progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tally.addTo(p, c.members)
 	now := time.Now()
+	c.tally.addTo(p, c.members, now)
 	for _, m := range c.members {
-		if !m.gone {
-			p.Hosts = append(p.Hosts, m.row(c, now))
+		if h := m.row(c, now); m.gone {
+			p.Gone = append(p.Gone, h)
+		} else {
+			p.Hosts = append(p.Hosts, h)
 		}
 	}
-	slices.SortFunc(p.Hosts, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	for _, all := range [][]report.Host{p.Hosts, p.Gone} {
+		slices.SortFunc(all, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	}
 	n := c.counted()
 	p.Queue = &report.Queue{Joined: n.Hosts, Retried: n.Retried, Twice: n.Twice, Forged: n.Forged, Exhausted: n.Exhausted}
 }
@@ -324,8 +329,19 @@ func (m *member) row(c *Coordinator, now time.Time) report.Host {
 	h := report.Host{
 		Name: m.host, Work: len(m.state.Held), Read: m.state.read(), Sent: m.state.sent(),
 		Done: m.done, Failed: m.failed, Silent: now.Sub(m.heard), Spool: m.state.Spool, SpoolOf: m.state.SpoolOf,
+		State: report.HostWorks,
 	}
-	if len(m.rates) > 1 {
+	switch {
+	case m.lost:
+		h.State = report.HostLost
+	case m.gone:
+		h.State = report.HostLeft
+	}
+	if m.gone { // what it said last is not so any more
+		h.Work, h.Spool = 0, 0
+		return h
+	}
+	if len(m.rates) > 1 && h.Silent < lately {
 		first, last := m.rates[0], m.rates[len(m.rates)-1]
 		if took := last.at.Sub(first.at).Seconds(); took > 0 {
 			h.ReadRate, h.SentRate = float64(last.read-first.read)/took, float64(last.sent-first.sent)/took

@@ -215,6 +215,11 @@ func TestOver(t *testing.T) {
 			t.Error(err)
 		}
 		m.Leave()
+		for _, end := range []error{nil, hosts.ErrOver, context.Cause(m.Context())} {
+			if err := m.Outcome(end); err == nil || err.Error() != "the coordinator says: the disk is full" {
+				t.Errorf("a run that ended with %v ends with %v", end, err)
+			}
+		}
 		if kept := s.q.Kept(); kept.Waiting != 0 {
 			t.Errorf("kept: %+v", kept)
 		}
@@ -288,10 +293,15 @@ func TestMerge(t *testing.T) {
 		all["a"].link.Kill()
 		all["a"].m.Leave()
 		all["b"].task.Doing(report.StageUpload) // it moves
-		time.Sleep(35 * time.Second)
+		time.Sleep(15 * time.Second)
+		p = report.Progress{}
+		if s.c.Merge(&p); p.Hosts[0].Silent < 10*time.Second || p.Hosts[0].SentRate+p.Hosts[0].ReadRate != 0 || p.Hosts[1].SentRate == 0 {
+			t.Errorf("%+v", p.Hosts)
+		}
+		time.Sleep(20 * time.Second)
 		p = report.Progress{}
 		s.c.Merge(&p)
-		if len(p.Hosts) != 1 || p.Sent < before || p.Stages[0].Workers != 2 {
+		if len(p.Hosts) != 1 || p.Hosts[0].State != report.HostWorks || len(p.Gone) != 1 || p.Gone[0].State != report.HostLost || p.Gone[0].Name != "a" || p.Sent < before || p.Stages[0].Workers != 2 {
 			t.Errorf("%+v", p)
 		}
 		if l := s.works.Load(); l.Begun != 100 || l.Waiting != 2 || l.Done != 100 || len(l.Parts) != 1 {
@@ -302,11 +312,61 @@ func TestMerge(t *testing.T) {
 		}
 		all["b"].task.Second(30)
 		must(t, all["b"].w.Answer(t.Context(), nil))
+		s.q.Lose = nil
 		all["b"].m.Leave()
+		time.Sleep(time.Second)
+		p = report.Progress{}
+		if s.c.Merge(&p); len(p.Hosts) != 0 || len(p.Gone) != 2 || p.Gone[1].State != report.HostLeft || p.Gone[1].Done != 3 || p.Gone[1].Sent != all["b"].sum.Sent {
+			t.Errorf("%+v", p)
+		}
 		all["b"].link.Close()
 		s.finish(nil)
 		if l := s.works.Load(); l.Begun != 300 || l.Waiting != 0 || l.Done != 300 || l.Sent != 40 || len(l.Parts) != 0 {
 			t.Errorf("%+v", l)
+		}
+	})
+}
+
+// TestLeft: how long it will take is told as for one host, however often somebody looks.
+func TestLeft(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		begun := time.Now()
+		var totals report.Totals
+		totals.Subtrees.Store(2)
+		totals.Scanned.Store(2)
+		totals.Cut.Store(true)
+		totals.Bytes.Store(200)
+		progress := func() report.Progress { return report.Progress{Elapsed: time.Since(begun), Load: s.works.Load()} }
+		s.lead("run-1", func(o *hosts.Options) { o.Totals, o.Progress = &totals, progress })
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		s.offer("x", "y")
+		w := s.take(m)
+		task := report.NewWorks(report.StageArchive, report.StageUpload).Begin(w, report.StageArchive, 100, 100, 0)
+		task.First(100)
+		task.FirstDone(100 << 20)
+		w.Follow(task)
+		start := time.Now()
+		m.Watch(func() report.Progress {
+			return report.Progress{Stages: []pipeline.Counters{{Stage: report.StageUpload, Workers: 1, InFlight: 1, Active: time.Since(start)}}}
+		})
+		var o report.Observer
+		var out report.Outlook
+		for range 40 * 5 {
+			time.Sleep(200 * time.Millisecond)
+			task.Second(1 << 20 / 5)
+			p := progress()
+			s.c.Merge(&p)
+			out = o.Look(p, &totals, time.Now())
+			if left := s.c.Status().Left; left >= 0 && left < 50*time.Second {
+				t.Fatalf("more than a minute is left, said %v", left)
+			}
+		}
+		for _, left := range []time.Duration{out.Left, s.c.Status().Left} {
+			if left < 50*time.Second || left > 70*time.Second {
+				t.Errorf("60 s are left, said %v", left)
+			}
 		}
 	})
 }

@@ -143,14 +143,14 @@ func (s *sealer) open(k kind, message []byte, v any) (slot string, body []byte, 
 	if width <= 0 || n > uint64(len(plain)-width) {
 		return h.Slot, nil, errForged
 	}
-	if err := decode(plain[width:width+int(n)], v); err != nil {
+	if err := Decode(plain[width:width+int(n)], v); err != nil {
 		return h.Slot, nil, fmt.Errorf("reading a message: %w", err)
 	}
 	return h.Slot, plain[width+int(n):], nil
 }
 
-// decode reads JSON that is one value, and has no field that v lacks.
-func decode(text []byte, v any) error {
+// Decode reads JSON that is one value, and has no field that v lacks.
+func Decode(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

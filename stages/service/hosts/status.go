@@ -95,14 +95,11 @@ func (c *Coordinator) Status() Status {
 	defer c.mu.Unlock()
 	s := Status{
 		Run: c.o.Run, Operation: c.o.Operation, Firn: c.o.Firn, Host: c.o.Host, Phase: c.phase(), Begun: c.begun,
-		Elapsed: time.Since(c.begun), Open: c.open, Left: -1, Hosts: p.Hosts, Kept: kept, Counts: counts,
+		Elapsed: time.Since(c.begun), Open: c.open, Left: c.outlook.Left, Limit: c.outlook.Limit, Hosts: p.Hosts, Kept: kept, Counts: counts,
 	}
 	if t := c.o.Totals; t != nil {
 		s.Found, s.FoundBytes, s.All = t.Subtrees.Load(), t.Bytes.Load(), t.Final()
 		s.Done, s.DoneBytes, s.Failed = t.DoneSubtrees.Load(), t.DoneBytes.Load(), t.Failed.Load()
-		if c.o.Progress != nil {
-			s.Left, s.Limit = c.outlook.Left, c.outlook.Limit
-		}
 	}
 	for _, o := range c.trouble {
 		s.Trouble = append(s.Trouble, Trouble{
@@ -151,7 +148,7 @@ func AskStatus(ctx context.Context, link Link, keys *encryption.Keys, firn strin
 	}
 	body, err := seal.ask(ctx, link, kindStatus, struct{}{}, kindState, &struct{}{})
 	if err == nil {
-		err = decode(body, &s)
+		err = Decode(body, &s)
 	}
 	return s, err
 }

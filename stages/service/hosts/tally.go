@@ -14,6 +14,9 @@ type tally struct {
 	sent, received int64
 	ticked         time.Time
 	before         map[string]map[string]time.Duration // Active by member and stage, at the last tick
+	// spread is what the last tick found of Active, by stage. It is told bit by bit over the next span:
+	// who looks more often than that must not see a stage that rests, and then jumps.
+	spread map[string]time.Duration
 }
 
 // span is how long the times are in which stages are compared: longer than workers are silent, mostly.
@@ -77,15 +80,18 @@ func (t *tally) tick(members map[string]*member, now time.Time) {
 			most[s.Stage] = max(most[s.Stage], s.Active-t.before[id][s.Stage])
 		}
 	}
+	spread := map[string]time.Duration{}
 	for i := range t.stages {
 		s := &t.stages[i]
-		s.Active += min(most[s.Stage], took)
+		s.Active += t.spread[s.Stage]
+		spread[s.Stage] = min(most[s.Stage], took)
 	}
-	t.ticked, t.before = now, at
+	t.ticked, t.before, t.spread = now, at, spread
 }
 
 // addTo adds the tally, and what the workers do now, to a progress.
-func (t *tally) addTo(p *report.Progress, members map[string]*member) {
+func (t *tally) addTo(p *report.Progress, members map[string]*member, now time.Time) {
+	told := min(now.Sub(t.ticked).Seconds()/span.Seconds(), 1) // of spread
 	p.Sent += t.sent
 	p.Received += t.received
 	for _, sum := range t.stages {
@@ -95,7 +101,7 @@ func (t *tally) addTo(p *report.Progress, members map[string]*member) {
 			s = &p.Stages[len(p.Stages)-1]
 		}
 		add(s, &sum, &pipeline.Counters{})
-		s.Active = max(s.Active, sum.Active)
+		s.Active = max(s.Active, sum.Active+time.Duration(told*float64(t.spread[sum.Stage])))
 	}
 	for _, m := range members {
 		if m.gone {

@@ -216,7 +216,8 @@ func (e *estimate) tandem(first, speed float64) float64 {
 		return first
 	}
 	if speed <= 0 { // nothing has come so far
-		if e.first > 0 && e.Load.Waiting+int64(len(e.Load.Parts)) > 1 {
+		sends := slices.ContainsFunc(e.Load.Parts, func(p Part) bool { return p.Made && p.Second > 0 })
+		if e.first > 0 && !sends && e.Load.Waiting+int64(len(e.Load.Parts)) > 1 {
 			return first
 		}
 		return math.Inf(1)

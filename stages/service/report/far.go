@@ -69,17 +69,8 @@ func (t *Task) Set(m Moved) {
 
 // Back puts t back, as if it had not been begun: it is to be begun again, or left by Works.Leave.
 func (t *Task) Back() {
-	if t == nil {
-		return
-	}
-	w := t.works
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, going := w.tasks[t]; !going {
-		return
-	}
-	delete(w.tasks, t)
-	t.waits.Add(1)
-	w.load.Begun -= t.first.total.Load()
-	w.load.Waiting++
+	t.leave(func(l *Load) {
+		l.Begun -= t.first.total.Load()
+		l.Waiting++
+	})
 }

@@ -17,13 +17,13 @@ type Outlook struct {
 	Thaw  bool          // what is left waits for a thaw, which Left does not count
 }
 
-// A Flow is how the bytes of one stage get on. After a soft stop it counts what is moved since then,
-// of what was in work.
+// A Flow is how the bytes of one stage get on. After a soft stop, Total is what is done and what is in
+// work.
 type Flow struct {
 	Stage       string  // its name
 	Done, Total int64   // bytes; Total 0: it can't be told yet
 	About       bool    // Total is estimated
-	Share       float64 // of Total that is done, from 0 to 1: it never falls; -1: it can't be told yet
+	Share       float64 // of Total that is done, from 0 to 1; -1: it can't be told yet. It falls only if a host is lost
 	Rate        float64 // bytes a second in the last minute
 	Busy        float64 // share of the last minute in which the stage's workers worked, from 0 to 1
 	Ratio       float64 // bytes in for each byte out; 0: that is not known, or it makes no sense
@@ -33,9 +33,7 @@ type Flow struct {
 // ready.
 type Observer struct {
 	samples samples
-	shares  map[string]float64 // that were told last
-	stopped bool
-	before  map[string]int64 // what each flow had done when the run was stopped
+	told    map[string]Flow // of each stage, last
 }
 
 // Look adds a sample, and says how the run gets on.
@@ -43,12 +41,6 @@ func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
 	seen := see(p, t, now)
 	rates := o.samples.add(seen)
 	e := newEstimate(p, t, seen, rates)
-	if p.Stopping && !o.stopped {
-		o.stopped, o.shares, o.before = true, nil, map[string]int64{}
-		for _, f := range e.flows() {
-			o.before[f.Stage] = f.Done
-		}
-	}
 	out := Outlook{Flows: e.flows(), Thaw: seen.idle}
 	out.Left, out.Limit = e.left()
 	for i := range out.Flows {
@@ -59,23 +51,17 @@ func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
 
 // sharing sets the share of a flow.
 func (o *Observer) sharing(f *Flow) {
-	f.Done -= o.before[f.Stage]
-	if f.Total > 0 {
-		f.Total -= o.before[f.Stage]
-	}
 	f.Share = -1
-	told, is := o.shares[f.Stage]
+	if told, is := o.told[f.Stage]; is && f.Done >= told.Done-told.Done/16 { // else a host is lost with what it had in work
+		f.Share = told.Share
+	}
 	if f.Total > 0 {
-		f.Share = min(max(float64(f.Done)/float64(f.Total), told), 1)
-	} else if is {
-		f.Share = told
+		f.Share = min(max(float64(f.Done)/float64(f.Total), f.Share), 1)
 	}
-	if f.Share >= 0 {
-		if o.shares == nil {
-			o.shares = map[string]float64{}
-		}
-		o.shares[f.Stage] = f.Share
+	if o.told == nil {
+		o.told = map[string]Flow{}
 	}
+	o.told[f.Stage] = *f
 }
 
 // A look is what an Observer saw.

@@ -66,6 +66,7 @@ type Progress struct {
 	Now            []Work // what is in work, the largest first, MostWork at most
 	Last           *Past  // the last run of this kind that ended well; nil if none is known
 	Hosts          []Host // of a run on many hosts, those that work now, by their names
+	Gone           []Host // and those that do no more
 	Queue          *Queue // of a run on many hosts; nil: it is none
 }
 
@@ -89,7 +90,18 @@ type Host struct {
 	Done, Failed   int64         // items
 	Silent         time.Duration // since it was heard last
 	Spool, SpoolOf int64         // bytes of its spool that are in use, and its limit
+	State          HostState
 }
+
+// A HostState is whether a host works.
+type HostState string
+
+// States of hosts.
+const (
+	HostWorks HostState = "working"
+	HostLeft  HostState = "left"
+	HostLost  HostState = "lost" // it was not heard of any more, and what it held went to others
+)
 
 // A Summary is the end of a run.
 type Summary struct {

@@ -136,6 +136,17 @@ func (w *Works) Begin(name fmt.Stringer, doing string, source, first, second int
 
 // End ends a work, well or not. It may be called more than once.
 func (t *Task) End() {
+	t.leave(func(l *Load) {
+		t.add(l)
+		_, first := t.first.now()
+		if !t.made.Load() { // what it lacks is not done by anybody
+			l.Done += first - t.passed()
+		}
+	})
+}
+
+// leave ends a work that is going, and has fn count what was done of it.
+func (t *Task) leave(fn func(*Load)) {
 	if t == nil {
 		return
 	}
@@ -147,11 +158,7 @@ func (t *Task) End() {
 	}
 	delete(w.tasks, t)
 	t.waits.Add(1) // for good: nothing moves any more
-	t.add(&w.load)
-	_, first := t.first.now()
-	if !t.made.Load() { // what it lacks is not done by anybody
-		w.load.Done += first - t.passed()
-	}
+	fn(&w.load)
 }
 
 // Took is the time since the work was begun.
