@@ -88,7 +88,7 @@ func outcomes(command string) []meaning {
 		return []meaning{{exitDone, done}, {exitFailed, "it could not be printed"}, {exitUsage, "wrong usage"}}
 	case "worker":
 		return []meaning{
-			{exitDone, "the run is over; how it ended is told by the coordinator"}, {exitFailed, "refused, or it failed; others do what it held"}, {exitUsage, "wrong usage"},
+			{exitDone, "the run is over; how it ended is told by the coordinator"}, {exitFailed, "refused, or it failed: others do what it held; or the run did not reach its end"}, {exitUsage, "wrong usage"},
 			{exitInterrupted, "interrupted: the first ^C finishes work in flight, the second hands it back"},
 		}
 	case "status":

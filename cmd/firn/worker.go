@@ -197,14 +197,9 @@ func (w *workerFlags) run(p *program) error {
 			return err
 		}
 		err = w.work(p, q, member)
-		end := context.Cause(member.Context())
-		if errors.Is(end, hosts.ErrOtherRun) && ctx.Err() == nil {
-			continue
+		if end := context.Cause(member.Context()); !errors.Is(end, hosts.ErrOtherRun) || ctx.Err() != nil {
+			return err
 		}
-		if early, is := errors.AsType[*hosts.EarlyError](end); is && err == nil { // whoever starts workers starts this one again
-			return early
-		}
-		return err
 	}
 }
 

@@ -26,7 +26,7 @@ func (b *backup) help() {
 // Work works for the coordinator of a backup, until its run is over. The options are those of the
 // coordinator, but for the means, the state and the workers, which are this host's own; the keys are
 // those of the run. What is told is of this host alone: the coordinator tells all. The error of the
-// summary is nil if the run is over, or hosts.ErrOtherRun if another one has begun.
+// summary is hosts.Member.Outcome, or hosts.ErrOtherRun if another run has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err error) {
 	o.Keys, o.Hosts, o.DryRun, o.Foresee = m.Keys(), nil, false, nil
 	b, volume, err := open(o)
@@ -66,10 +66,7 @@ func (b *backup) leave(end error, _ *report.Summary) error {
 	}
 	b.answers.close(end)
 	b.member.Leave()
-	if errors.Is(end, hosts.ErrOver) {
-		end = nil
-	}
-	return errors.Join(end, b.tree.Close())
+	return errors.Join(b.member.Outcome(end), b.tree.Close())
 }
 
 // take reads what the coordinator says of a subtree. It refuses what this run does not cut: the path may

@@ -45,9 +45,9 @@ type held struct {
 
 // Work works for the coordinator of a restore, until its run is over. The options are those of the
 // coordinator, but for the means, the target as this host sees it, and the workers, which are this
-// host's own; Moment, ExpectRun and Thaw count for nothing.
-// The keys are those of the run. What is told is of this host alone: the coordinator tells all. The error of the summary is nil if the
-// run is over, or hosts.ErrOtherRun if another one has begun.
+// host's own; Moment, ExpectRun and Thaw count for nothing. The keys are those of the run. What is told is
+// of this host alone: the coordinator tells all. The error of the summary is hosts.Member.Outcome, or
+// hosts.ErrOtherRun if another run has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) {
 	o.Keys, o.Hosts = m.Keys(), nil
 	if err := prove.Enough(o.Means); err != nil {
@@ -289,8 +289,5 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 	}
 	w.r.shelf.Close()
 	w.member.Leave()
-	if errors.Is(end, hosts.ErrOver) {
-		return nil
-	}
-	return end
+	return w.member.Outcome(end)
 }

@@ -28,8 +28,8 @@ type held struct {
 
 // Work works for the coordinator of a verification, until its run is over. The options are those of the
 // coordinator, but for the means and the workers, which are this host's own; the keys are those of the
-// run. What is told is of this host alone: the coordinator tells all. The error of the summary is nil if
-// the run is over, or hosts.ErrOtherRun if another one has begun.
+// run. What is told is of this host alone: the coordinator tells all. The error of the summary is
+// hosts.Member.Outcome, or hosts.ErrOtherRun if another run has begun.
 func Work(ctx context.Context, m *hosts.Member, o Options) (*job.Handle, error) {
 	o.Keys, o.Hosts, o.State = m.Keys(), nil, nil
 	if err := prove.Enough(o.Means); err != nil {
@@ -124,8 +124,5 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 	w.hold.HandBack()
 	w.v.shelf.Close()
 	w.member.Leave()
-	if errors.Is(end, hosts.ErrOver) {
-		return nil
-	}
-	return end
+	return w.member.Outcome(end)
 }

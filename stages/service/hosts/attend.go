@@ -39,7 +39,7 @@ func (m *Member) announced(message []byte) {
 // An EarlyError is ErrOver of a run that did not reach its end.
 type EarlyError struct{ Why string }
 
-func (e *EarlyError) Error() string { return "the run is over before its end: " + e.Why }
+func (e *EarlyError) Error() string { return "the coordinator says: " + e.Why }
 
 // Unwrap returns ErrOver.
 func (e *EarlyError) Unwrap() error { return ErrOver }

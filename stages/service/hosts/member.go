@@ -439,6 +439,18 @@ func (m *Member) begin(w *Work) {
 	m.tasks.Go(w.keep)
 }
 
+// Outcome is the error of a worker whose run here ended with end: nil if the run is over, an *EarlyError if
+// it did not reach its end.
+func (m *Member) Outcome(end error) error {
+	if early, is := errors.AsType[*EarlyError](context.Cause(m.ctx)); is && (end == nil || errors.Is(end, ErrOver)) {
+		return early
+	}
+	if errors.Is(end, ErrOver) {
+		return nil
+	}
+	return end
+}
+
 // Leave says goodbye, once all is answered. What is still in hand is handed out again when its leases
 // end.
 func (m *Member) Leave() {

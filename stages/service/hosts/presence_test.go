@@ -215,6 +215,11 @@ func TestOver(t *testing.T) {
 			t.Error(err)
 		}
 		m.Leave()
+		for _, end := range []error{nil, hosts.ErrOver, context.Cause(m.Context())} {
+			if err := m.Outcome(end); err == nil || err.Error() != "the coordinator says: the disk is full" {
+				t.Errorf("a run that ended with %v ends with %v", end, err)
+			}
+		}
 		if kept := s.q.Kept(); kept.Waiting != 0 {
 			t.Errorf("kept: %+v", kept)
 		}
