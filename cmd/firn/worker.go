@@ -193,6 +193,10 @@ func (w *workerFlags) run(p *program) error {
 	defer func() { err = errors.Join(err, q.close()) }()
 	for {
 		member, err := w.join(ctx, q, keys, hello, told)
+		if err == hosts.ErrOver { // and well
+			told.Event(report.Event{Kind: report.Notice, Text: "the run was over before this worker had joined it"})
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -241,10 +245,10 @@ func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys,
 	if refused, ok := errors.AsType[*hosts.RefusedError](err); ok {
 		err = fmt.Errorf("this worker is refused: %w", refused)
 	}
-	if err != nil {
-		return nil, &queueError{err}
+	if err != nil && err != hosts.ErrOver {
+		err = &queueError{err}
 	}
-	return member, nil
+	return member, err
 }
 
 // work works for one run.

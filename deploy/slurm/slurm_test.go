@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	subtrees = 24
+	subtrees = 72
 	seed     = 13
 )
 

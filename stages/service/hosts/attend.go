@@ -21,11 +21,8 @@ func (m *Member) announced(message []byte) {
 		return
 	case said.Number <= m.heard: // somebody sends it again
 		return
-	case said.Over && said.Why != "":
-		m.end(&EarlyError{said.Why})
-		return
 	case said.Over:
-		m.end(ErrOver)
+		m.end(said.end())
 		return
 	default:
 		m.heard = said.Number
@@ -34,6 +31,17 @@ func (m *Member) announced(message []byte) {
 	case signal <- struct{}{}:
 	default:
 	}
+}
+
+// end is how the run ended, nil if it goes on.
+func (s runSaid) end() error {
+	switch {
+	case !s.Over:
+		return nil
+	case s.Why != "":
+		return &EarlyError{s.Why}
+	}
+	return ErrOver
 }
 
 // An EarlyError is ErrOver of a run that did not reach its end.

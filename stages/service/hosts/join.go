@@ -26,14 +26,27 @@ type RefusedError struct{ Why string }
 func (e *RefusedError) Error() string { return e.Why }
 
 // Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
-// error is a *RefusedError, which says why the worker must not work, ErrNobody, or ctx's cause.
+// error is a *RefusedError, which says why the worker must not work, ErrNobody, ErrOver if a run that it
+// heard of ended meanwhile, or ctx's cause.
 func Join(ctx context.Context, o JoinOptions) (*Member, error) {
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	heard := "" // run that goes on
+	_ = o.Link.Announced(func(message []byte) {
+		switch run, said := o.announced(message); {
+		case run == "":
+		case !said.Over:
+			heard = run
+		case run == heard: // it is over before this worker has joined it
+			stop(said.end())
+		}
+	})
 	soon := announced / 32 // a coordinator that starts now leads in a moment
 	for start, tries := time.Now(), 1; ; tries++ {
 		again := soon
 		soon = min(2*soon, announced)
 		// A link that has no connection waits for one.
-		asking, cancel := context.WithTimeoutCause(ctx, max(o.Wait-time.Since(start), handsBack), ErrNobody)
+		asking, cancel := context.WithTimeoutCause(waiting, max(o.Wait-time.Since(start), handsBack), ErrNobody)
 		m, err := join(asking, o)
 		cancel()
 		var doubtful *doubtfulError
@@ -41,6 +54,8 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 		case err == nil:
 			m.start(ctx)
 			return m, nil
+		case waiting.Err() != nil:
+			return nil, context.Cause(waiting)
 		case errors.As(err, &doubtful):
 			if tries >= enoughTries {
 				return nil, doubtful.error
@@ -56,10 +71,27 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 		}
 		select {
 		case <-time.After(again):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		case <-waiting.Done():
+			return nil, context.Cause(waiting)
 		}
 	}
+}
+
+// announced opens what the coordinator of a run of this key file announces; run is "" if it is something
+// else.
+func (o *JoinOptions) announced(message []byte) (run string, said runSaid) {
+	h, _, _, err := readHeader(message)
+	if err != nil {
+		return "", said
+	}
+	seal, err := (&sealer{keys: o.Keys, firn: o.Hello.Firn}).other(h)
+	if err != nil {
+		return "", said
+	}
+	if _, _, err := seal.open(kindSaid, message, &said); err != nil {
+		return "", runSaid{}
+	}
+	return h.Run, said
 }
 
 // A doubtfulError is one that nothing proves: somebody else may have replied, who has no say.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"firn/pipeline"
@@ -435,4 +436,29 @@ func TestJoinAtTheEnd(t *testing.T) {
 			t.Error(m.Run())
 		}
 	})
+}
+
+// TestOverBeforeJoin: who waits while a run begins and ends leaves with it.
+func TestOverBeforeJoin(t *testing.T) {
+	for _, why := range []error{nil, errors.New("interrupted")} {
+		bubble(t, func(t *testing.T, s *site) {
+			link := s.q.Link()
+			defer link.Close()
+			joined := make(chan error, 1)
+			go func() {
+				_, err := hosts.Join(t.Context(), hosts.JoinOptions{Link: link, Keys: keys(), Hello: hosts.Hello{Host: "a", Firn: "1.0"}, Wait: time.Hour})
+				joined <- err
+			}()
+			synctest.Wait()
+			time.Sleep(time.Minute) // it asks every 2 seconds, and has asked a moment ago
+			s.lead("run-1")
+			s.c.End(why)
+			err := <-joined
+			early, is := errors.AsType[*hosts.EarlyError](err)
+			if !errors.Is(err, hosts.ErrOver) || is != (why != nil) || is && early.Why != why.Error() {
+				t.Error(err)
+			}
+			<-s.ended
+		})
+	}
 }
