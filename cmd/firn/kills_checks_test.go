@@ -251,7 +251,8 @@ func (s step) begins() bool { return s.op == "PutObject" || s.op == "CreateMulti
 
 // sentAgain looks at each archive that was begun to be sent more than once, and counts why: by the
 // last blow between the moment at which the first host took it (when it asks for what is stored) and
-// the next beginning that hit this host, or all, or changed the archive. slack is how long a blow goes
+// the next beginning that hit this host, or all, or changed the archive; or by one that hit the host which
+// begins it next, between its own taking and that. slack is how long a blow goes
 // on to tell: what a host took up to then may be taken from it. unexplained has those without one.
 func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplained []string) {
 	type begun struct {
@@ -275,7 +276,11 @@ func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplain
 			continue
 		}
 		if b, again := before[s.key]; again {
-			if cause := causeOf(steps[:i], s.key, b.host, b.took.Add(-slack)); cause != "" {
+			cause := causeOf(steps[:i], s.key, b.host, b.took.Add(-slack))
+			if took, had := asked[s.key][s.host]; had && cause == "" { // it was hit after it had taken it, and goes on
+				cause = causeOf(steps[:i], s.key, s.host, took)
+			}
+			if cause != "" {
 				why[cause]++
 			} else {
 				unexplained = append(unexplained, fmt.Sprintf("%s was begun by host %d at %s and by host %d at %s", s.key,
