@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"firn/stages/format/encryption"
@@ -73,7 +74,7 @@ type Coordinator struct {
 	changed chan struct{} // closed at each change that somebody may wait for, and made anew
 	failed  error         // of the run
 	over    *runSaid      // the run is over
-	said    int64         // number of what was announced last; announce has it, and then End
+	said    atomic.Int64  // number of what was announced last
 
 	slots    map[string]*offering // by all that an item is or was kept under
 	open     int                  // items without a result
@@ -191,8 +192,7 @@ func (c *Coordinator) announce() {
 }
 
 func (c *Coordinator) say(s runSaid) {
-	c.said++
-	s.Number = c.said
+	s.Number = c.said.Add(1)
 	if message, err := c.seal.seal(kindSaid, "", s, nil); err == nil {
 		_ = c.o.Link.Announce(message) // it is said again
 	}

@@ -214,6 +214,21 @@ func (c *Coordinator) which(match func(*offering) bool) (all []*offering) {
 	return all
 }
 
+// wants says whether the item of a slot is over, and what else there is to say of it.
+func (c *Coordinator) wants(slot string) (over bool, more []byte) {
+	if slot == "" {
+		return false, nil
+	}
+	c.mu.Lock()
+	o := c.slots[slot]
+	over = o == nil || o.claimed || slot != o.slot() || !o.again.IsZero()
+	c.mu.Unlock()
+	if !over && c.o.More != nil {
+		more = c.o.More(o.ID)
+	}
+	return over, more
+}
+
 // often is how often a coordinator looks whether the queue still keeps what it should.
 const often = 15 * time.Second
 

@@ -225,21 +225,6 @@ func (c *Coordinator) serve(message []byte) []byte {
 	return reply
 }
 
-// wants says whether the item of a slot is over, and what else there is to say of it.
-func (c *Coordinator) wants(slot string) (over bool, more []byte) {
-	if slot == "" {
-		return false, nil
-	}
-	c.mu.Lock()
-	o := c.slots[slot]
-	over = o == nil || o.claimed || slot != o.slot() || !o.again.IsZero()
-	c.mu.Unlock()
-	if !over && c.o.More != nil {
-		more = c.o.More(o.ID)
-	}
-	return over, more
-}
-
 func (c *Coordinator) isOver() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

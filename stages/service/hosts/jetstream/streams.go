@@ -37,6 +37,9 @@ func (l *Link) streams() []jetstream.StreamConfig {
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxMsgs: maxKept, MaxBytes: maxBytes, MaxMsgSize: maxSize, Replicas: 1,
 	}
+	if l.o.InProcess != nil {
+		common.MaxBytes = -1 // it has a limit of its own, which an old queue's reservation must not use up
+	}
 	items, answers := common, common
 	items.Name, items.Subjects = l.itemsName(), []string{l.subject("item.*")}
 	items.MaxMsgsPerSubject, items.DiscardNewPerSubject = 1, true

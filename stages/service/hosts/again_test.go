@@ -1,0 +1,137 @@
+package hosts_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"firn/stages/service/hosts"
+	"firn/stages/service/hosts/hoststest"
+)
+
+// TestItemSentAgain: an item that a worker ended is not begun again because somebody keeps it again: the
+// coordinator must say so.
+func TestItemSentAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		var seen tap
+		s.q.Tap = seen.see
+		s.lead("run-1")
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		s.offer("done", "failed", "gaveup", "back")
+		for range 4 {
+			switch w := s.take(m); w.ID() {
+			case "failed":
+				must(t, w.Fail(t.Context(), errors.New("it is odd")))
+			case "gaveup":
+				must(t, w.GiveUp(t.Context(), errors.New("no memory")))
+			case "back":
+				w.HandBack()
+			default:
+				must(t, w.Answer(t.Context(), []byte("saved")))
+			}
+		}
+		time.Sleep(10 * time.Second) // two are offered again
+		evil := s.q.Link()
+		defer evil.Close()
+		for _, o := range seen.of(hoststest.Offered)[:4] {
+			send(t, evil, hoststest.Offered, o.ID, o.Body)
+		}
+		for range 2 {
+			w := s.take(m)
+			if w.ID() != "gaveup" && w.ID() != "back" || w.Try() != 1 {
+				t.Errorf("took %s, try %d", w.ID(), w.Try())
+			}
+			must(t, w.Answer(t.Context(), []byte("saved")))
+		}
+		s.offer("y")
+		if w := s.take(m); w.ID() != "y" {
+			t.Errorf("took %s again", w.ID())
+		} else {
+			must(t, w.Answer(t.Context(), []byte("saved")))
+		}
+		s.finish(nil)
+		if k, c := s.q.Kept(), s.c.Counts(); k != (hosts.Kept{}) || c.Twice != 0 {
+			t.Errorf("%+v is kept; %+v", k, c)
+		}
+	})
+}
+
+// TestAnnouncedAgain: a coordinator that is gone is not there because somebody announces its run again.
+func TestAnnouncedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		var seen tap
+		s.q.Tap = seen.see
+		s.lead("run-1")
+		m, link := s.join("a", func(o *hosts.JoinOptions) { o.Wait = time.Minute })
+		defer link.Close()
+		defer m.Leave()
+		time.Sleep(time.Minute)
+		s.link.Kill()
+		evil := s.q.Link()
+		defer evil.Close()
+		for _, o := range seen.of(hoststest.Announced) {
+			for range 10 {
+				send(t, evil, hoststest.Announced, "", o.Body)
+				time.Sleep(time.Second)
+			}
+		}
+		if err := context.Cause(m.Context()); !errors.Is(err, hosts.ErrNobody) {
+			t.Errorf("the worker waits for nobody: %v", err)
+		}
+	})
+}
+
+// TestStolen: an item fails by name as tried too often only if workers told of it. One that somebody with
+// the queue's token takes from it is offered again, and not for ever.
+func TestStolen(t *testing.T) {
+	for name, tt := range map[string]struct {
+		told, rounds int // tries that workers told of, in the first round
+		want         string
+	}{
+		"all of it": {0, 2, "a:saved"},
+		"the rest":  {2, 2, "a:saved"},
+		"for ever":  {1, 3, ":handed out 15 times, to workers of this run only on a: somebody else takes items from the queue, or the item kills workers at once"},
+		"hardly":    {3, 1, ":tried 5 times, on a: none of them ended it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *site) {
+				s.lead("run-1")
+				s.offer("x")
+				for range tt.told {
+					m, link := s.join("a")
+					s.take(m)
+					time.Sleep(time.Second)
+					link.Kill()
+					m.Leave()
+				}
+				evil := s.q.Link()
+				defer evil.Close()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				for try := range tt.rounds*hosts.MaxTries - tt.told {
+					if got, err := evil.Take(ctx); err != nil || got.Try() != (try+tt.told)%hosts.MaxTries+1 {
+						t.Fatal(got, err)
+					} else {
+						must(t, got.Return(t.Context(), 0))
+					}
+				}
+				time.Sleep(10 * time.Second)
+				if strings.HasPrefix(tt.want, "a:") {
+					if s.q.Kept().Waiting != 1 {
+						t.Fatal("it is not offered again")
+					}
+					m, link := s.join("a")
+					defer link.Close()
+					defer m.Leave()
+					must(t, s.take(m).Answer(t.Context(), []byte("saved")))
+				}
+				s.finish(nil)
+				s.want(map[string]string{"x": tt.want})
+			})
+		})
+	}
+}
