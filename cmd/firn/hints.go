@@ -79,6 +79,8 @@ func eventHint(e report.Event) string {
 		return "once it is thawed, 'firn catalogue rebuild --read-data' finds the path"
 	case report.ProblemPutBack:
 		return "to have that older state, name the older run as --run"
+	case report.ProblemNoWorker:
+		return "start 'firn worker' on other hosts, with the queue and the key file of this run"
 	case report.ProblemUnfinishedRun:
 		return "the next backup shows it, and so does 'firn verify --read-data' once it can be read"
 	}

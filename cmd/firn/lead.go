@@ -177,7 +177,7 @@ func (l *leading) help(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer member.Leave()
+	defer func() { member.LeaveFor(err) }()
 	m := &means{Means: job.Means{Totals: new(report.Totals), Traffic: new(store.Traffic), Report: report.Discard{}}, outages: l.m.outages}
 	defer func() { err = errors.Join(err, m.close()) }()
 	running, err := begin(ctx, m, h, member, &l.settings)

@@ -252,8 +252,8 @@ func (w *workerFlags) join(ctx context.Context, q *queue, keys *encryption.Keys,
 }
 
 // work works for one run.
-func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) error {
-	defer member.Leave()
+func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) (err error) {
+	defer func() { member.LeaveFor(err) }()
 	defer context.AfterFunc(member.Context(), func() {
 		q.over.Store(errors.Is(context.Cause(member.Context()), hosts.ErrOver))
 	})()

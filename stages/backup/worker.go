@@ -58,7 +58,7 @@ func (b *backup) leave(end error, _ *report.Summary) error {
 		b.uploads.end(b.answers.ctx)
 	}
 	b.answers.close(end)
-	b.member.Leave()
+	b.member.LeaveFor(end)
 	return errors.Join(b.member.Outcome(end), b.tree.Close())
 }
 

@@ -286,6 +286,6 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 		end = errors.Join(end, fmt.Errorf("finishing files: %w", err))
 	}
 	w.r.shelf.Close()
-	w.member.Leave()
+	w.member.LeaveFor(end)
 	return w.member.Outcome(end)
 }

@@ -121,6 +121,6 @@ func (w *worker) finish(end error, _ *report.Summary) error {
 	w.over()
 	w.hold.HandBack()
 	w.v.shelf.Close()
-	w.member.Leave()
+	w.member.LeaveFor(end)
 	return w.member.Outcome(end)
 }

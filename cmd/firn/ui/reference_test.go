@@ -170,6 +170,7 @@ func problems() []struct {
 		{report.ProblemNotRecorded, "warning: the object with this key is not the one that was recorded; it is stored again"},
 		{report.ProblemMD5Alone, "warning: an archive is taken over that only its MD5 vouches for, as the old script stored them"},
 		{report.ProblemNoList, "warning: the spool has no room for the list of an archive"},
+		{report.ProblemNoWorker, "notice: no worker has joined the run yet"},
 		{report.ProblemRunGone, "a run is not in the catalogue any more"},
 		{report.ProblemRunReplaced, "a run is not the one that was in the catalogue before"},
 		{report.ProblemFork, "the run and another one come after the same run"},

@@ -92,6 +92,9 @@ type Coordinator struct {
 	made    int         // how often the queue was made again, of which what was in it is offered again
 	looked  time.Time   // at what the queue keeps
 	told    rate
+	faults  faults // of workers
+	blamed  rate   // they were told
+	lonely  bool   // it was told that nobody has joined
 	seer    report.Observer
 	outlook report.Outlook
 }

@@ -278,8 +278,17 @@ func (m *Member) Outcome(end error) error {
 
 // Leave says goodbye, once all is answered. What is still in hand is handed out again when its leases
 // end.
-func (m *Member) Leave() {
+func (m *Member) Leave() { m.LeaveFor(nil) }
+
+// LeaveFor is Leave of a worker that ends for a reason. The coordinator is told of an error of its own:
+// not of one that follows from the end of the run, or of a stop.
+func (m *Member) LeaveFor(end error) {
+	left := toldSaid{Left: true}
+	if end != nil && m.ctx.Err() == nil && !errors.Is(end, pipeline.ErrStopped) {
+		left.Why = brief(end.Error())
+	}
 	m.end(ErrOver)
 	m.tasks.Wait()
-	m.tell(toldSaid{State: m.presence(), Left: true})
+	left.State = m.presence()
+	m.tell(left)
 }

@@ -48,6 +48,7 @@ type toldSaid struct {
 	Took   *held     `json:"took,omitempty"` // an item that it has just taken
 	State  *presence `json:"state,omitempty"`
 	Left   bool      `json:"left,omitempty"`
+	Why    string    `json:"why,omitempty"` // it left: the error of its own that it ended with; "": none
 }
 
 // held is an item that a worker holds.

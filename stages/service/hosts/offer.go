@@ -179,6 +179,7 @@ func (c *Coordinator) look() {
 		}
 		c.offerAgain()
 		c.missing()
+		c.blame()
 	}
 }
 

@@ -70,6 +70,9 @@ func (c *Coordinator) heard(message []byte) {
 		c.states(said.Member, m, *said.State, now)
 	}
 	if said.Left {
+		if said.Why != "" && !m.gone {
+			c.faults.add(m.host, said.Why)
+		}
 		c.leaves(said.Member, m)
 	}
 	c.change()

@@ -167,6 +167,7 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 // settled claims an item for its result. why it failed is "" if it did not. The caller holds mu.
 func (c *Coordinator) settled(o *offering, said answerSaid, why string) {
 	o.claimed, o.failed = true, why
+	c.faults = faults{}
 	if o.task == nil {
 		o.task = c.begin(o)
 	}

@@ -89,6 +89,7 @@ const (
 	ProblemOtherOrigin  Problem = "other-origin"      // of a warning: the object with Key, which an archive may replace, is none that firn made
 	ProblemIdlePattern  Problem = "idle-pattern"      // of a warning: an exclude pattern matched nothing
 	ProblemRecovery     Problem = "recovery-file"     // of a warning, and of Catalogue: the object is not RECOVER.txt or restore.sh as firn stores it
+	ProblemNoWorker     Problem = "no-worker"         // of a notice: no other host has come to do the work
 
 	ProblemRunGone     Problem = "run-gone"       // Run is not in the catalogue any more
 	ProblemRunReplaced Problem = "run-replaced"   // Run is not the one that was in the catalogue before
