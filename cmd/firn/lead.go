@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func (l *leading) begin(ctx context.Context, running *job.Handle) {
 		err := l.help(ctx)
 		switch {
 		case err == nil, ctx.Err() != nil, errors.Is(err, hosts.ErrOver), errors.Is(err, pipeline.ErrStopped):
-		case len(running.Progress().Hosts) > 0:
+		case slices.ContainsFunc(running.Progress().Hosts, func(h report.Host) bool { return h.Name != thisWorker() }):
 			l.m.Report.Event(report.Event{Kind: report.Warning, Text: "this host does no more of the work, the others go on", Err: err})
 		default:
 			l.cancel(fmt.Errorf("the worker in this process, and no other is there: %w", err))
