@@ -32,6 +32,7 @@ type Rig struct {
 	Keyfile string
 	Store   store.Store
 	Change  func(*backup.Options) // applied to every backup; may be nil
+	Began   func(*job.Handle)     // called with the handle of every backup; may be nil
 	hours   int                   // of the clock of rebuilds
 }
 
@@ -184,6 +185,9 @@ func (r *Rig) TryBackup(ctx context.Context, options ...func(*backup.Options)) (
 	h, err := backup.Start(ctx, b)
 	if err != nil {
 		return nil, err
+	}
+	if r.Began != nil {
+		r.Began(h)
 	}
 	o.Summary = h.Wait()
 	r.CheckNothingHeld(o)

@@ -42,10 +42,12 @@ type crew struct {
 // A worker is one of a crew.
 type worker struct {
 	*stagestest.Outcome
-	name  string
-	cache string
-	link  *hoststest.Link
-	err   error
+	name   string
+	cache  string
+	ctx    context.Context // nil: nobody cancels it
+	link   *hoststest.Link
+	member *hosts.Member
+	err    error
 }
 
 func newCrew(r *stagestest.Rig, workers int) *crew {
@@ -68,13 +70,21 @@ func (c *crew) tryBackup(ctx context.Context, options ...func(*backup.Options)) 
 	c.T.Helper()
 	link := c.queue.Link()
 	c.boss = link
+	var its backup.Options
 	lead := func(o *backup.Options) {
 		o.Hosts = &hosts.Options{Link: link, Lease: c.lease, Host: "boss", Firn: "test"}
+		its = *o
+	}
+	boss := *c.Rig
+	boss.Began = func(h *job.Handle) {
+		if c.Began != nil {
+			c.Began(h)
+		}
 		for _, w := range c.workers {
-			c.join(w, *o)
+			c.join(w, its)
 		}
 	}
-	o, err := c.TryBackup(ctx, append(slices.Clip(options), lead)...)
+	o, err := boss.TryBackup(ctx, append(slices.Clip(options), lead)...)
 	c.joined.Wait()
 	_ = link.Close()
 	return o, err
@@ -103,19 +113,24 @@ func (c *crew) work(w *worker, o backup.Options) error {
 	if err != nil {
 		return err
 	}
+	ctx := w.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	o.Hosts, o.State, o.Cache, o.Report, o.Totals = nil, db, w.cache, w.Outcome, &w.Totals
-	m, err := hosts.Join(context.Background(), hosts.JoinOptions{
+	m, err := hosts.Join(ctx, hosts.JoinOptions{
 		Link: w.link, Keys: keys, Hello: hosts.Hello{Host: w.name, Firn: "test"}, Room: 4, Wait: c.wait,
 	})
 	if err != nil {
 		return err
 	}
+	w.member = m
 	if c.change != nil {
 		c.change(w, &o)
 	}
-	h, err := backup.Work(context.Background(), m, o)
+	h, err := backup.Work(ctx, m, o)
 	if err != nil {
-		m.Leave()
+		m.LeaveFor(err)
 		return err
 	}
 	if c.began != nil {
@@ -179,6 +194,20 @@ func plain(t *testing.T, r *stagestest.Rig) *stagestest.Rig {
 func (c *crew) sameAs(o *stagestest.Outcome, p *stagestest.Rig, plain *stagestest.Outcome) {
 	c.T.Helper()
 	mine, theirs := linesOf(c.Rig), linesOf(p)
+	names := func(r *stagestest.Rig) func(string) string { // ids of runs are others, and the store
+		pairs := []string{r.Store.URL(), "store"}
+		for i, run := range r.Catalogue().Runs {
+			pairs = append(pairs, run.ID, fmt.Sprint("run ", i))
+		}
+		return strings.NewReplacer(pairs...).Replace
+	}
+	my, their := names(c.Rig), names(p)
+	for i := range mine {
+		mine[i].Error, mine[i].Better = my(mine[i].Error), my(mine[i].Better)
+	}
+	for i := range theirs {
+		theirs[i].Error, theirs[i].Better = their(theirs[i].Error), their(theirs[i].Better)
+	}
 	if len(mine) != len(theirs) {
 		c.T.Errorf("%d lines, want %d", len(mine), len(theirs))
 		return
@@ -188,17 +217,20 @@ func (c *crew) sameAs(o *stagestest.Outcome, p *stagestest.Rig, plain *stagestes
 			c.T.Errorf("line %+v\nwant %+v", mine[i], theirs[i])
 		}
 	}
+	if o.Complete(&o.Totals) != plain.Complete(&plain.Totals) || fmt.Sprint(o.Err) != fmt.Sprint(plain.Err) {
+		c.T.Errorf("complete: %v %v, want %v %v", o.Complete(&o.Totals), o.Err, plain.Complete(&plain.Totals), plain.Err)
+	}
 	if got, want := totals(&o.Totals), totals(&plain.Totals); !reflect.DeepEqual(got, want) {
 		c.T.Errorf("totals %v\nwant   %v", got, want)
 	}
-	events := func(o *stagestest.Outcome) (all []string) {
+	events := func(o *stagestest.Outcome, named func(string) string) (all []string) {
 		for _, e := range o.Events {
-			all = append(all, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Problem, " ", e.Path, " ", e.Text, " ", e.Err)))
+			all = append(all, named(strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Problem, " ", e.Path, " ", e.Text, " ", e.Err))))
 		}
 		slices.Sort(all)
 		return all
 	}
-	if got, want := events(o), events(plain); !slices.Equal(got, want) {
+	if got, want := events(o, my), events(plain, their); !slices.Equal(got, want) {
 		c.T.Errorf("events\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
