@@ -1,0 +1,51 @@
+package backup
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"firn/stages/job"
+	"firn/stages/service/hosts"
+	"firn/stages/store"
+)
+
+// TestSpare: a worker takes some archives ahead, many if they are tiny, and none while what it has made
+// is more than a part and than what its link sends in some seconds.
+func TestSpare(t *testing.T) {
+	const archives, part = 4, 8 << 20
+	synctest.Test(t, func(t *testing.T) {
+		traffic := new(store.Traffic)
+		p := &spare{backup: &backup{Job: &job.Job{Means: job.Means{PartSize: part, Traffic: traffic}}, options: Options{Workers: Workers{Archive: archives}}}}
+		check := func(want bool, has hosts.InHand) {
+			t.Helper()
+			if got := p.room(has); got != want {
+				t.Errorf("room for one more beside %+v: %v", has, got)
+			}
+		}
+		few, tiny := archives+spareArchives, int64(1000)
+		check(true, hosts.InHand{})
+		check(true, hosts.InHand{Make: few - 1, MakeBytes: 1 << 40})
+		check(false, hosts.InHand{Make: few, MakeBytes: spareBytes})
+		check(true, hosts.InHand{Make: few, MakeBytes: spareBytes - 1})
+		check(true, hosts.InHand{Make: spareTiny - 1, MakeBytes: tiny})
+		check(false, hosts.InHand{Make: spareTiny, MakeBytes: tiny})
+		check(true, hosts.InHand{Send: part})
+		check(false, hosts.InHand{Send: part + 1})
+		check(false, hosts.InHand{Make: few, MakeBytes: spareBytes, Send: part})
+
+		const rate = 10 << 20 // bytes a second
+		send := func(seconds int) {
+			for range seconds {
+				time.Sleep(time.Second)
+				traffic.Try(t.Context()).Sent(rate)
+				p.room(hosts.InHand{})
+			}
+		}
+		send(4)
+		check(true, hosts.InHand{Send: 3 * rate})
+		check(false, hosts.InHand{Send: 3*rate + 1})
+		time.Sleep(4 * time.Second) // the link is slow now
+		check(false, hosts.InHand{Send: part + 1})
+	})
+}
