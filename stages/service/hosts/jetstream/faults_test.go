@@ -300,10 +300,6 @@ func TestForgedAdvisory(t *testing.T) {
 	o := options(s.URL)
 	boss, worker := link(t, o), link(t, o)
 	check(t, boss.Lead(t.Context(), 30*lease))
-	first := uint64(0)
-	if items, err := connect(t, s.URL).Stream(t.Context(), "FIRN_"+o.Name+"_items"); err == nil {
-		first = items.CachedInfo().State.FirstSeq
-	}
 	take := func(id string) pipeline.Lease {
 		t.Helper()
 		got, err := worker.Take(t.Context())

@@ -59,7 +59,7 @@ func TestLink(t *testing.T) {
 }
 
 func TestLinkEmbedded(t *testing.T) {
-	s, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: filepath.Join(t.TempDir(), "queue"), Token: []byte("t"), MaxStore: 1 << 40})
+	s, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: filepath.Join(t.TempDir(), "queue"), Token: []byte("t")})
 	if err != nil {
 		t.Fatal(err)
 	}
