@@ -203,4 +203,5 @@ func (s *siege) stop(b blow, h *host, call step) {
 		s.t.Logf("host %d was stopped in %s of %s, and nobody took it over within %v", h.number, call.op, call.key, most*s.lease)
 	}
 	s.signal(h, syscall.SIGCONT)
+	s.journal.note(step{host: h.number, op: b.kind}) // it goes on with what it had
 }

@@ -124,15 +124,17 @@ func (w *Work) GiveUp(ctx context.Context, why error) error {
 	return w.finish(ctx, outcomeGaveUp, why.Error(), nil)
 }
 
-// Wanted asks the coordinator whether the item is still to be done: somebody may have kept one again that
-// was done, and what another host stored since must stay. more is what Options.More says of it. If nobody
-// answers, it is: a worker goes on with what it has. The error is ctx's cause, or ErrOtherRun.
+// Wanted asks the coordinator, until it answers, whether the item is still to be done: somebody may have
+// kept one again that was done, and what another host stored since must stay. And what is stored while no
+// coordinator is there, no run records: the next one would store it again. more is what Options.More says
+// of the item. The error is ctx's cause, or ErrOtherRun.
 func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error) {
-	over, more, err := w.m.alive(ctx, w.slot)
-	if errors.Is(err, ErrNobody) && ctx.Err() == nil {
-		return true, nil, nil
+	for {
+		over, more, err := w.m.alive(ctx, w.slot)
+		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
+			return !over, more, err
+		}
 	}
-	return !over, more, err
 }
 
 // Dismiss ends the work without a word, as it is not wanted.
