@@ -31,7 +31,7 @@ func small(r *stagestest.Rig) {
 // worker.
 func (c *crew) mortals(at func(op, key string, done bool) bool) {
 	c.change = func(w *worker, o *backup.Options) {
-		o.Store = &mortal{o.Store, new(atomic.Bool), at, w.link.Kill}
+		o.Store = &mortal{Store: o.Store, dead: new(atomic.Bool), at: at, kill: w.link.Kill, fresh: map[*mortalUpload]bool{}}
 	}
 }
 
@@ -132,6 +132,7 @@ func TestWorkerKilledAgain(t *testing.T) {
 			if n := counts.stored[key]; n != 1 {
 				t.Errorf("it was stored %d times", n)
 			}
+			c.clean()
 			r.CheckArchives()
 			if o := r.Backup(); o.Totals.Saved.Load() != 0 || !o.Complete(&o.Totals) {
 				t.Errorf("saved again: %v", o.Events)
@@ -210,7 +211,7 @@ func TestCoordinatorKilled(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			killed := once("complete", r.KeyOf("big"), false)
 			c.change = func(w *worker, o *backup.Options) {
-				o.Store = &mortal{o.Store, new(atomic.Bool), killed, func() {
+				o.Store = &mortal{Store: o.Store, dead: new(atomic.Bool), at: killed, fresh: map[*mortalUpload]bool{}, kill: func() {
 					cancel(errKilled)
 					for _, w := range c.workers {
 						go w.link.Kill()

@@ -21,6 +21,20 @@ type mortal struct {
 	at func(op, key string, done bool) bool
 	// kill is called then.
 	kill func()
+
+	mu    sync.Mutex
+	fresh map[*mortalUpload]bool // uploads without a part: they may not be noted yet
+}
+
+// die kills the process. What it began, and did not come to note, it did not begin: after a true kill such
+// an upload is left, because nobody knows of it.
+func (m *mortal) die() {
+	m.kill()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for u := range m.fresh {
+		_ = u.Upload.Abort(context.Background())
+	}
 }
 
 // do does a request, if the process lives.
@@ -28,7 +42,7 @@ func (m *mortal) do(op, key string, request func() error) error {
 	for _, done := range []bool{false, true} {
 		if m.dead.Load() || m.at(op, key, done) {
 			if !m.dead.Swap(true) {
-				m.kill()
+				m.die()
 			}
 			return pipeline.Fatal(errKilled)
 		}
@@ -55,8 +69,18 @@ func (m *mortal) AbortUpload(ctx context.Context, key, id string) error {
 }
 
 func (m *mortal) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
-	u, err := m.Store.CreateUpload(ctx, key, o)
-	return &mortalUpload{u, m, key}, err
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead.Load() {
+		return nil, pipeline.Fatal(errKilled)
+	}
+	made, err := m.Store.CreateUpload(ctx, key, o)
+	if err != nil {
+		return nil, err
+	}
+	u := &mortalUpload{made, m, key}
+	m.fresh[u] = true
+	return u, nil
 }
 
 func (m *mortal) ResumeUpload(ctx context.Context, key, id string, o store.PutOptions) (store.Upload, []store.Part, error) {
@@ -71,6 +95,9 @@ type mortalUpload struct {
 }
 
 func (u *mortalUpload) Part(ctx context.Context, number int, body []byte, crc uint32) (p store.Part, err error) {
+	u.m.mu.Lock()
+	delete(u.m.fresh, u)
+	u.m.mu.Unlock()
 	err = u.m.do("part", u.key, func() error { p, err = u.Upload.Part(ctx, number, body, crc); return err })
 	return p, err
 }
