@@ -25,14 +25,20 @@ func TestSpare(t *testing.T) {
 		}
 		few, tiny := archives+spareArchives, int64(1000)
 		check(true, hosts.InHand{})
+		for n := 1; n < few; n++ { // one more at once every half second
+			check(false, hosts.InHand{Make: n, MakeBytes: part})
+			check(true, hosts.InHand{Make: n, MakeBytes: part - 1})
+			time.Sleep(slowly)
+			check(true, hosts.InHand{Make: n, MakeBytes: part})
+		}
 		check(true, hosts.InHand{Make: few - 1, MakeBytes: 1 << 40})
-		check(false, hosts.InHand{Make: few, MakeBytes: spareBytes})
-		check(true, hosts.InHand{Make: few, MakeBytes: spareBytes - 1})
+		check(false, hosts.InHand{Make: few, MakeBytes: part})
+		check(true, hosts.InHand{Make: few, MakeBytes: part - 1})
 		check(true, hosts.InHand{Make: spareTiny - 1, MakeBytes: tiny})
 		check(false, hosts.InHand{Make: spareTiny, MakeBytes: tiny})
 		check(true, hosts.InHand{Send: part})
 		check(false, hosts.InHand{Send: part + 1})
-		check(false, hosts.InHand{Make: few, MakeBytes: spareBytes, Send: part})
+		check(false, hosts.InHand{Make: few, MakeBytes: part, Send: part})
 
 		const rate = 10 << 20 // bytes a second
 		send := func(seconds int) {
@@ -44,6 +50,9 @@ func TestSpare(t *testing.T) {
 		}
 		send(4)
 		check(true, hosts.InHand{Send: 3 * rate})
+		check(true, hosts.InHand{Make: few, MakeBytes: 3*rate - 1})
+		check(false, hosts.InHand{Make: few, MakeBytes: 3 * rate})
+		check(false, hosts.InHand{Make: few, MakeBytes: rate, Send: 2 * rate})
 		check(false, hosts.InHand{Send: 3*rate + 1})
 		time.Sleep(4 * time.Second) // the link is slow now
 		check(false, hosts.InHand{Send: part + 1})
