@@ -66,7 +66,7 @@ func TestExpiredInMidRun(t *testing.T) {
 		o := r.thaw(restore.Thaw{Wait: true})
 		r.cold(o, 1)
 		r.asked(0)
-		if o.count(report.Cold) != 1 || o.Totals.Restored.Load() != stagestest.Planted-1 {
+		if o.count(report.Cold) != 1 || there(&o.Totals) != stagestest.Planted-1 {
 			t.Errorf("%v", o.Events)
 		}
 	})
@@ -207,7 +207,7 @@ func TestLooksThatFail(t *testing.T) {
 	bubble(t, "one for good", func(r *thawRig) {
 		failing(r, time.Hour, 1000*time.Hour, "/d1.tar.gz")
 		o := r.thaw(restore.Thaw{Tier: store.TierStandard, Wait: true})
-		if failed := o.Of(report.Failed); o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "d1" || o.Totals.Restored.Load() != stagestest.Planted-1 || o.Totals.Cold.Load() != 0 {
+		if failed := o.Of(report.Failed); o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "d1" || there(&o.Totals) != stagestest.Planted-1 || o.Totals.Cold.Load() != 0 {
 			t.Errorf("%v: %v", o.Err, o.Events)
 		}
 	})
@@ -232,7 +232,7 @@ func TestLooksThatFail(t *testing.T) {
 			}
 		}
 		o := r.thaw(restore.Thaw{Tier: store.TierStandard, Wait: true})
-		if o.Err != nil || o.count(report.Failed) != 1 || o.Totals.Restored.Load() != stagestest.Planted-1 || o.Totals.Cold.Load() != 0 {
+		if o.Err != nil || o.count(report.Failed) != 1 || there(&o.Totals) != stagestest.Planted-1 || o.Totals.Cold.Load() != 0 {
 			t.Errorf("%v, %d cold: %v", o.Err, o.Totals.Cold.Load(), o.Events)
 		}
 	})
@@ -376,7 +376,7 @@ func TestBombOfAnUnknown(t *testing.T) {
 	rig := &thawRig{Rig: r, g: g, target: t.TempDir()}
 	o := rig.thaw(restore.Thaw{}, func(b *restore.Options) { b.Unproven, b.Limits.Bytes = true, 7<<20 })
 	failed := o.Of(report.Failed)
-	if o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "bomb" || o.Totals.Restored.Load() != stagestest.Planted {
+	if o.Err != nil || len(failed) != 1 || filepath.Base(failed[0]) != "bomb" || there(&o.Totals) != stagestest.Planted {
 		t.Fatalf("%v: %v", o.Err, o.Events)
 	}
 	for _, e := range o.Events {

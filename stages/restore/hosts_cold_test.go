@@ -34,7 +34,7 @@ func TestExpiredBeforeAWorkerReads(t *testing.T) {
 	})
 	bubble(t, "not waited for", func(r *thawRig) {
 		o := run(r, false)
-		if o.Err != nil || !o.OnlyCold(&o.Totals) || o.Totals.Cold.Load() != 1 || o.Totals.Restored.Load() != stagestest.Planted-1 {
+		if o.Err != nil || !o.OnlyCold(&o.Totals) || o.Totals.Cold.Load() != 1 || there(&o.Totals) != stagestest.Planted-1 {
 			t.Errorf("%v, %d cold: %v", o.Err, o.Totals.Cold.Load(), o.Events)
 		}
 		if named := o.Of(report.Cold); len(named) != 1 || filepath.Base(named[0]) != "big" {

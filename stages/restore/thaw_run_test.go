@@ -256,6 +256,10 @@ func (r *thawRig) whole(o *timed) {
 	r.Diff(r.Tree, filepath.Join(r.target, r.Tree), tree.DiffOptions{})
 }
 
+// there counts the archives that are in their place. The one of a directory alone is intact before it is
+// fetched, if those of its entries were faster.
+func there(t *report.Totals) int64 { return t.Restored.Load() + t.Intact.Load() }
+
 // cold makes sure that nothing is missing but n cold archives.
 func (r *thawRig) cold(o *timed, n int64) {
 	r.T.Helper()
