@@ -29,17 +29,25 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules := 0
+	modules := map[string]string{} // by path: of one that another takes the place of, that one's
+	last := ""
 	for line := range strings.Lines(string(listed)) {
-		if f := strings.Fields(line); f[0] == "dep" {
-			modules++
-			if !strings.Contains(string(text), `"purl":"pkg:golang/`+f[1]+"@"+f[2]+`"`) {
-				t.Errorf("%s is missing", f[1])
-			}
+		switch f := strings.Fields(line); {
+		case len(f) < 3:
+		case f[0] == "dep":
+			last = f[1]
+			modules[last] = f[1] + "@" + f[2]
+		case f[0] == "=>":
+			modules[last] = f[1] + "@" + f[2]
 		}
 	}
-	if modules < 10 || len(b.Components) != modules+1 {
-		t.Errorf("%d components of %d modules", len(b.Components), modules)
+	for _, m := range modules {
+		if !strings.Contains(string(text), `"purl":"pkg:golang/`+m+`"`) {
+			t.Errorf("%s is missing", m)
+		}
+	}
+	if len(modules) < 10 || len(b.Components) != len(modules)+1 {
+		t.Errorf("%d components of %d modules", len(b.Components), len(modules))
 	}
 	sum, err := exec.Command("sha256sum", binary).Output()
 	if err != nil {

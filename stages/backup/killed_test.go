@@ -212,6 +212,7 @@ func TestCoordinatorKilled(t *testing.T) {
 			killed := once("complete", r.KeyOf("big"), false)
 			c.change = func(w *worker, o *backup.Options) {
 				o.Store = &mortal{Store: o.Store, dead: new(atomic.Bool), at: killed, fresh: map[*mortalUpload]bool{}, kill: func() {
+					time.Sleep(time.Second) // the coordinator has heard of the upload
 					cancel(errKilled)
 					for _, w := range c.workers {
 						go w.link.Kill()
