@@ -5,11 +5,11 @@
 //	FIRN_NAME_items    firn.NAME.item.SHA256   an item each, until a worker has done it
 //	FIRN_NAME_answers  firn.NAME.answer        what workers answer, until the coordinator has it
 //
-// Both have the retention of a work queue, lie in files, and are bounded. An id is kept once, because a subject holds
-// one message. The items have one consumer, "workers", which all workers pull from: a lease is the time
-// for which the broker waits for an acknowledgement. The answers have one too, the coordinator's: a work
-// queue takes no second one, so that a second coordinator is refused. What may be lost goes without a
-// stream, by firn.NAME.tell, .announce and .ask.
+// Both have the retention of a work queue, lie in files, and are bounded. An id is kept once, because
+// a subject holds one message. The items have one consumer, "workers", which all workers pull from: a
+// lease is the time for which the broker waits for an acknowledgement. The answers have one too, the
+// coordinator's: a work queue takes no second one, so that a second coordinator is refused. What may
+// be lost goes without a stream, by firn.NAME.tell, .announce and .ask.
 //
 // The broker must be nats-server 2.10 or newer. It says that it keeps a message before the disk has it,
 // unless its configuration has
