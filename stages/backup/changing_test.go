@@ -37,18 +37,21 @@ func (c *changingCut) Scan(p []byte) (int, bool) {
 	return n, full
 }
 
+// changes are those of a file while it is read.
+var changes = map[string]struct {
+	times, again, changed int64 // how often it changes; what is counted
+	spool                 int64
+}{
+	"once":                  {1, 1, 0, 256 << 20},
+	"always":                {9, 1, 1, 256 << 20},
+	"larger than the spool": {1, 0, 1, 1 << 20},
+}
+
 // TestReadAgain: a subtree with entries that change while they are read is read once more, and then
 // stored as read.
 func TestReadAgain(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		times, again, changed int64 // how often it changes; what is counted
-		spool                 int64
-	}{
-		"once":                  {1, 1, 0, 256 << 20},
-		"always":                {9, 1, 1, 256 << 20},
-		"larger than the spool": {1, 0, 1, 1 << 20},
-	} {
+	for name, tt := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := stagestest.NewRig(t)

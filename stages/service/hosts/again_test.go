@@ -22,18 +22,7 @@ func TestItemSentAgain(t *testing.T) {
 		defer link.Close()
 		defer m.Leave()
 		s.offer("done", "failed", "gaveup", "back")
-		for range 4 {
-			switch w := s.take(m); w.ID() {
-			case "failed":
-				must(t, w.Fail(t.Context(), errors.New("it is odd")))
-			case "gaveup":
-				must(t, w.GiveUp(t.Context(), errors.New("no memory")))
-			case "back":
-				w.HandBack()
-			default:
-				must(t, w.Answer(t.Context(), []byte("saved")))
-			}
-		}
+		s.end(m, 4)
 		time.Sleep(10 * time.Second) // two are offered again
 		evil := s.q.Link()
 		defer evil.Close()

@@ -160,16 +160,7 @@ func TestReplayed(t *testing.T) {
 		defer link.Close()
 		defer m.Leave()
 		s.offer("gaveup", "back", "done", "open")
-		for range 3 {
-			switch w := s.take(m); w.ID() {
-			case "gaveup":
-				must(t, w.GiveUp(t.Context(), errors.New("no memory")))
-			case "back":
-				w.HandBack()
-			case "done":
-				must(t, w.Answer(t.Context(), []byte("saved")))
-			}
-		}
+		s.end(m, 3)
 		var sent atomic.Int64
 		m.Watch(func() report.Progress { return report.Progress{Sent: sent.Add(1)} })
 		time.Sleep(10 * time.Second) // all is offered again

@@ -149,6 +149,23 @@ func (s *site) take(m *hosts.Member) *hosts.Work {
 	return l.(*hosts.Work)
 }
 
+// end takes the next n items, and ends each as its id says.
+func (s *site) end(m *hosts.Member, n int) {
+	s.t.Helper()
+	for range n {
+		switch w := s.take(m); w.ID() {
+		case "failed":
+			must(s.t, w.Fail(s.t.Context(), errors.New("it is odd")))
+		case "gaveup":
+			must(s.t, w.GiveUp(s.t.Context(), errors.New("no memory")))
+		case "back":
+			w.HandBack()
+		default:
+			must(s.t, w.Answer(s.t.Context(), []byte("saved")))
+		}
+	}
+}
+
 // want compares the results: host and outcome by item.
 func (s *site) want(want map[string]string) {
 	s.t.Helper()

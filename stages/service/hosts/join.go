@@ -81,7 +81,7 @@ func Join(ctx context.Context, o JoinOptions) (*Member, error) {
 // else.
 func (o *JoinOptions) announced(message []byte) (run string, said runSaid) {
 	h, _, _, err := readHeader(message)
-	if err != nil {
+	if err != nil || h.Kind != kindSaid { // before a key is made for it
 		return "", said
 	}
 	seal, err := (&sealer{keys: o.Keys, firn: o.Hello.Firn}).other(h)

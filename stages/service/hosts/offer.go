@@ -242,14 +242,12 @@ func (c *Coordinator) missing() {
 	}
 	c.looked = time.Now()
 	old := c.which(func(o *offering) bool { return o.again.IsZero() && (made != c.made || time.Since(o.since) > often) })
-	ctx, cancel := context.WithTimeout(c.ctx, often)
-	defer cancel()
-	if made == c.made && !c.keepsFewer(ctx, len(old)) {
+	if made == c.made && !c.keepsFewer(len(old)) {
 		return
 	}
 	c.made, c.short = made, 0
 	for _, o := range old {
-		if ctx.Err() != nil {
+		if c.ctx.Err() != nil {
 			return
 		}
 		if c.listed(o) {
@@ -268,7 +266,9 @@ func (c *Coordinator) missing() {
 
 // keepsFewer reports whether the queue keeps fewer items than were offered, as three looks see it: what
 // is on its way is nowhere for a moment.
-func (c *Coordinator) keepsFewer(ctx context.Context, offered int) bool {
+func (c *Coordinator) keepsFewer(offered int) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, often)
+	defer cancel()
 	kept, err := c.o.Link.Kept(ctx)
 	if err != nil || kept.Waiting+kept.Held+kept.Answers >= int64(offered) {
 		c.short = 0
