@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -167,11 +168,7 @@ func TestCancelledRunsAreNoted(t *testing.T) {
 	r.Change = inSmallParts
 	sound := r.Store
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r.Store = cancelling{sound, func(op fault.Op) {
-		if op == fault.CreateUpload {
-			cancel(errors.New("second signal"))
-		}
-	}}
+	r.Store = &cancelsAfterOne{Store: sound, stored: make(chan struct{}), cancel: func() { cancel(errors.New("second signal")) }}
 	if _, err := r.TryBackup(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +188,28 @@ func TestCancelledRunsAreNoted(t *testing.T) {
 	if run, _ := r.Catalogue().Last(); !run.Complete {
 		t.Errorf("the next run: %+v", run)
 	}
+}
+
+// cancelsAfterOne cancels a run when an upload is to begin, and an archive is stored by then.
+type cancelsAfterOne struct {
+	store.Store
+	cancel func()
+	once   sync.Once
+	stored chan struct{}
+}
+
+func (c *cancelsAfterOne) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	done, err := c.Store.Put(ctx, key, body, o)
+	if err == nil && strings.HasSuffix(key, ".tar.gz") {
+		c.once.Do(func() { close(c.stored) })
+	}
+	return done, err
+}
+
+func (c *cancelsAfterOne) CreateUpload(ctx context.Context, key string, o store.PutOptions) (store.Upload, error) {
+	<-c.stored
+	c.cancel()
+	return c.Store.CreateUpload(ctx, key, o)
 }
 
 // refusing is a store that takes nothing below a prefix.
