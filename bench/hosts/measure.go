@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"firn/bench/harness"
+	"firn/bench/link"
 	"firn/bench/links"
 	"firn/bench/stat"
 	"firn/bench/tree"
@@ -24,7 +25,8 @@ import (
 type measurement struct {
 	firn, dir, workers, skews, file string
 	subtrees, rounds, tiny          int
-	bytes, limit                    int64
+	bytes                           int64
+	link                            link.Options
 	own, dry                        bool
 }
 
@@ -61,7 +63,9 @@ func measure(ctx context.Context, args []string) error {
 	f.StringVar(&m.skews, "skew", "0.8,1.2", "of the sizes of subtrees")
 	f.IntVar(&m.subtrees, "subtrees", 400, "of the tree")
 	f.Int64Var(&m.bytes, "bytes", 800e6, "of the tree, which do not compress")
-	f.Int64Var(&m.limit, "link", 4e6, "bytes a second of each worker")
+	f.Int64Var(&m.link.Bandwidth, "link", 4e6, "bytes a second of each worker")
+	f.DurationVar(&m.link.Latency, "latency", 0, "of its link, each way")
+	f.IntVar(&m.link.Window, "window", link.DefaultWindow, "bytes of a connection on their way")
 	f.IntVar(&m.rounds, "n", 1, "interleaved rounds")
 	f.BoolVar(&m.own, "own", true, "measure a coordinator that works, too")
 	f.IntVar(&m.tiny, "tiny", 0, "measure so many tiny archives with and without a queue instead, into a directory")
@@ -76,7 +80,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
-	r := &rig{dir: m.dir, key: filepath.Join(m.dir, "key"), limit: m.limit, dry: m.dry}
+	r := &rig{dir: m.dir, key: filepath.Join(m.dir, "key"), link: m.link, dry: m.dry}
 	if r.firn, err = filepath.Abs(m.firn); err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (m *measurement) scale(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	now := record{Date: time.Now().Format(time.DateOnly), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Link: m.limit, Rounds: m.rounds, Subtrees: m.subtrees, Bytes: m.bytes}
+	now := record{Date: time.Now().Format(time.DateOnly), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Link: m.link.Bandwidth, Rounds: m.rounds, Subtrees: m.subtrees, Bytes: m.bytes}
 	for i, skew := range skews {
 		dir := filepath.Join(m.dir, fmt.Sprintf("tree-%d", i))
 		if _, err := tree.Zipf(dir, 1, m.subtrees, m.bytes, skew); err != nil {

@@ -24,7 +24,7 @@ import (
 type rig struct {
 	dir, firn, key string
 	server         *harness.S3Server // nil: what is stored goes into a directory
-	limit          int64             // bytes a second of each link, each way
+	link           link.Options      // of each process that moves archives
 	dry            bool              // print what would be run
 	n              int               // runs
 }
@@ -92,7 +92,7 @@ func (r *rig) run(ctx context.Context, t trial) (o outcome, err error) {
 			return err
 		}
 		if limited {
-			l, err := link.Start(to.Host, link.Options{Bandwidth: r.limit})
+			l, err := link.Start(to.Host, r.link)
 			if err != nil {
 				return err
 			}

@@ -148,6 +148,9 @@ func (l *Link) accept() {
 
 func (l *Link) serve(client net.Conn) {
 	defer client.Close()
+	if tcp, ok := client.(*net.TCPConn); ok { // or else the kernel takes many bytes before their way begins
+		_ = tcp.SetReadBuffer(chunk)
+	}
 	if l.sleep(2*l.options.Latency) != nil { // the handshake
 		return
 	}

@@ -253,7 +253,8 @@ func (s step) begins() bool { return s.op == "PutObject" || s.op == "CreateMulti
 // last blow between the moment at which the first host took it (when it asks for what is stored) and
 // the next beginning that hit this host, or all, or changed the archive; or by one that hit the host which
 // begins it next, between its own taking and that. slack is how long a blow goes
-// on to tell: what a host took up to then may be taken from it. unexplained has those without one.
+// on to tell: what a host took up to then may be taken from it, and one that was stopped may have had it from
+// the queue before it asks for what is stored. unexplained has those without one.
 func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplained []string) {
 	type begun struct {
 		host int
@@ -278,7 +279,9 @@ func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplain
 		if b, again := before[s.key]; again {
 			cause := causeOf(steps[:i], s.key, b.host, b.took.Add(-slack))
 			if took, had := asked[s.key][s.host]; had && cause == "" { // it was hit after it had taken it, and goes on
-				cause = causeOf(steps[:i], s.key, s.host, took)
+				if cause = causeOf(steps[:i], s.key, s.host, took); cause == "" && causeOf(steps[:i], s.key, s.host, took.Add(-slack)) == stopsHost {
+					cause = stopsHost
+				}
 			}
 			if cause != "" {
 				why[cause]++

@@ -109,7 +109,8 @@ func TestKillsExplained(t *testing.T) {
 		"another was changed":          {[]step{{at: at(25), op: changesFile, key: "other"}}, ""},
 		"another call is no cause":     {[]step{call(25, 1, "UploadPart")}, ""},
 		"another had it and was hit":   {[]step{call(15, 2, "HeadObject"), hit(16, 2, stopsHost)}, stopsHost},
-		"another was hit and took it":  {[]step{hit(15, 2, stopsHost), call(16, 2, "HeadObject")}, ""},
+		"another was hit and took it":  {[]step{hit(15, 2, killsWorker), call(16, 2, "HeadObject")}, ""},
+		"another had it from before":   {[]step{hit(15, 2, stopsHost), call(16, 2, "HeadObject")}, stopsHost},
 		"an upload that is taken over": {[]step{call(25, 3, "UploadPart"), hit(26, 1, quitsWorker)}, quitsWorker},
 	} {
 		steps := append(slices.Clone(again), test.more...)

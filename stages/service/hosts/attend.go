@@ -61,11 +61,11 @@ func (m *Member) attend() {
 		case <-m.said:
 			lost.Reset(m.waits())
 		case <-m.doubted:
-			if _, _, err := m.alive(m.ctx, ""); errors.Is(err, ErrOtherRun) {
+			if _, _, err := m.alive(m.ctx, aliveSaid{}); errors.Is(err, ErrOtherRun) {
 				m.end(err)
 			}
 		case <-lost.C:
-			if _, _, err := m.alive(m.ctx, ""); err != nil {
+			if _, _, err := m.alive(m.ctx, aliveSaid{}); err != nil {
 				m.end(err)
 			}
 			lost.Reset(m.waits())
@@ -81,22 +81,21 @@ func (m *Member) waits() time.Duration { return max(m.o.Wait, silence) }
 // alive asks whether the run goes on. A message of another run only makes one doubt, as anybody may
 // have sent it: ErrOtherRun is returned if the reply proves it. Else ErrNobody, or ctx's cause. It says
 // of a slot, if there is one, whether its item is over, and what the coordinator says of it.
-func (m *Member) alive(ctx context.Context, slot string) (over bool, more []byte, err error) {
+func (m *Member) alive(ctx context.Context, asked aliveSaid) (yes yesSaid, more []byte, err error) {
 	for range enoughTries {
 		brief, cancel := context.WithTimeoutCause(ctx, handsBack, ErrNobody)
-		var yes yesSaid
-		more, err := m.seal.ask(brief, m.o.Link, kindAlive, aliveSaid{slot}, kindYes, &yes)
+		more, err := m.seal.ask(brief, m.o.Link, kindAlive, asked, kindYes, &yes)
 		cancel()
 		if err == nil || errors.Is(err, ErrOtherRun) {
-			return yes.Over, more, err
+			return yes, more, err
 		}
 		select {
 		case <-time.After(announced / 2):
 		case <-ctx.Done():
-			return false, nil, context.Cause(ctx)
+			return yesSaid{}, nil, context.Cause(ctx)
 		}
 	}
-	return false, nil, ErrNobody
+	return yesSaid{}, nil, ErrNobody
 }
 
 // mostEnded bounds what a worker remembers of items that it ended.

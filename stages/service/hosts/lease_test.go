@@ -186,6 +186,12 @@ func TestZombie(t *testing.T) {
 	fail := func(ctx context.Context, w *hosts.Work) error { return w.Fail(ctx, errors.New("late")) }
 	giveUp := func(ctx context.Context, w *hosts.Work) error { return w.GiveUp(ctx, errors.New("late")) }
 	back := func(_ context.Context, w *hosts.Work) error { w.HandBack(); return nil }
+	ask := func(ctx context.Context, w *hosts.Work) error {
+		if wanted, _, err := w.Wanted(ctx); wanted || err != nil {
+			return fmt.Errorf("wanted: %v, %w", wanted, err)
+		}
+		return w.Dismiss(ctx)
+	}
 	for name, tt := range map[string]struct {
 		late  way
 		after bool // the other host has answered before
@@ -198,6 +204,7 @@ func TestZombie(t *testing.T) {
 		"fails first":     {fail, false, "b:saved", 0},
 		"gives up first":  {giveUp, false, "b:saved", 0},
 		"hands back last": {back, false, "b:saved", 0},
+		"asks first":      {ask, false, "b:saved", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *site) {
@@ -229,6 +236,9 @@ func TestZombie(t *testing.T) {
 				if !tt.after {
 					must(t, tt.late(t.Context(), w))
 					time.Sleep(time.Second)
+				}
+				if wanted, _, err := w2.Wanted(t.Context()); !wanted || err != nil || name == "asks first" && s.q.Kept().Held != 1 {
+					t.Errorf("wanted of who has it: %v, %v; %+v", wanted, err, s.q.Kept())
 				}
 				must(t, w2.Answer(t.Context(), []byte("saved")))
 				synctest.Wait()

@@ -178,7 +178,8 @@ func (m *Member) Take(ctx context.Context) (pipeline.Lease, error) {
 		case err != nil:
 			over, err = true, m.drop(ctx, lease, err)
 		case m.again(w.slot):
-			if over, _, err = m.alive(ctx, w.slot); over || err != nil {
+			var yes yesSaid
+			if yes, _, err = m.alive(ctx, aliveSaid{Slot: w.slot}); yes.Over || err != nil {
 				over, err = true, m.dismiss(ctx, lease, err)
 			}
 		}
@@ -218,7 +219,7 @@ func (m *Member) drop(ctx context.Context, lease pipeline.Lease, why error) erro
 		m.forged.Add(1)
 		return lease.Done(ctx)
 	}
-	_, _, err := m.alive(ctx, "")
+	_, _, err := m.alive(ctx, aliveSaid{})
 	return m.dismiss(ctx, lease, err)
 }
 

@@ -95,11 +95,14 @@ type welcomeSaid struct {
 
 // aliveSaid asks whether a run goes on, and yesSaid replies.
 type aliveSaid struct {
-	Slot string `json:"slot,omitempty"` // of an item that is asked for, too
+	Slot  string `json:"slot,omitempty"` // of an item that is asked for, too
+	Round int    `json:"round,omitempty"`
+	Try   int    `json:"try,omitempty"` // by which it has it; 0: nobody has taken it yet
 }
 
 type yesSaid struct {
-	Over bool `json:"over,omitempty"` // nobody need do what is in the slot
+	Over  bool `json:"over,omitempty"`  // nobody need do what is in the slot
+	Taken bool `json:"taken,omitempty"` // another worker has taken it since
 }
 
 // Bounds of what a coordinator keeps, whatever is said to it.

@@ -215,19 +215,20 @@ func (c *Coordinator) which(match func(*offering) bool) (all []*offering) {
 	return all
 }
 
-// wants says whether the item of a slot is over, and what else there is to say of it.
-func (c *Coordinator) wants(slot string) (over bool, more []byte) {
-	if slot == "" {
-		return false, nil
+// wants says whether who asks need do the item of a slot, and what else there is to say of it.
+func (c *Coordinator) wants(asked aliveSaid) (yes yesSaid, more []byte) {
+	if asked.Slot == "" {
+		return yes, nil
 	}
 	c.mu.Lock()
-	o := c.slots[slot]
-	over = o == nil || o.claimed || slot != o.slot() || !o.again.IsZero()
+	o := c.slots[asked.Slot]
+	yes.Over = o == nil || o.claimed || asked.Slot != o.slot() || !o.again.IsZero()
+	yes.Taken = !yes.Over && asked.Try > 0 && turn{len(o.slots) - 1, asked.Round, asked.Try}.before(o.turn)
 	c.mu.Unlock()
-	if !over && c.o.More != nil {
+	if yes == (yesSaid{}) && c.o.More != nil {
 		more = c.o.More(o.ID)
 	}
-	return over, more
+	return yes, more
 }
 
 // often is how often a coordinator looks whether the queue still keeps what it should.

@@ -23,8 +23,8 @@ func (c *Coordinator) serve(message []byte) []byte {
 	case h.Kind == kindAlive:
 		var said aliveSaid
 		if _, _, err = c.seal.open(kindAlive, message, &said); err == nil {
-			over, more := c.wants(said.Slot)
-			reply, err = c.seal.seal(kindYes, h.Slot, yesSaid{over}, more)
+			yes, more := c.wants(said)
+			reply, err = c.seal.seal(kindYes, h.Slot, yes, more)
 		}
 	case h.Kind == kindStatus:
 		if _, _, err = c.seal.open(kindStatus, message, &struct{}{}); err == nil {

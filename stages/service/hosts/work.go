@@ -26,6 +26,7 @@ type Work struct {
 	task  atomic.Pointer[report.Task]
 
 	rests atomic.Bool   // nothing is left to do but to answer
+	taken atomic.Bool   // another worker has the item since
 	once  atomic.Bool   // something has ended it
 	ended chan struct{} // its lease need not be renewed any more
 
@@ -124,25 +125,30 @@ func (w *Work) GiveUp(ctx context.Context, why error) error {
 	return w.finish(ctx, outcomeGaveUp, why.Error(), nil)
 }
 
-// Wanted asks the coordinator, until it answers, whether the item is still to be done: somebody may have
-// kept one again that was done, and what another host stored since must stay. And what is stored while no
-// coordinator is there, no run records: the next one would store it again. more is what Options.More says
-// of the item. The error is ctx's cause, or ErrOtherRun.
+// Wanted asks the coordinator, until it answers, whether the item is still to be done here: somebody may
+// have kept one again that was done, and what another host stored since must stay; after a lease that has
+// ended, another worker may be at it. And what is stored while no coordinator is there, no run records: the
+// next one would store it again. more is what Options.More says of the item. The error is ctx's cause, or
+// ErrOtherRun.
 func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error) {
 	for {
-		over, more, err := w.m.alive(ctx, w.slot)
+		yes, more, err := w.m.alive(ctx, aliveSaid{w.slot, w.round, w.try})
 		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
-			return !over, more, err
+			w.taken.Store(yes.Taken)
+			return !yes.Over && !yes.Taken, more, err
 		}
 	}
 }
 
-// Dismiss ends the work without a word, as it is not wanted.
+// Dismiss ends the work without a word, as it is not wanted. The lease of another worker lasts.
 func (w *Work) Dismiss(ctx context.Context) error {
 	if w.once.Swap(true) {
 		return nil
 	}
 	defer w.release()
+	if w.taken.Load() {
+		return nil
+	}
 	return w.lease.Done(ctx)
 }
 
