@@ -257,6 +257,31 @@ func TestCompleteAnswerLost(t *testing.T) {
 			})
 		}
 	})
+	t.Run("made by another", func(t *testing.T) {
+		body := storetest.Bytes("twice", 5*mib+100)
+		o := store.PutOptions{Meta: map[string]string{"md5": "x"}, New: true, PartSize: 5 * mib}
+		storetest.Upload(t, st, "twice", body, 5*mib, o)
+		u, err := st.CreateUpload(t.Context(), "twice", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var parts []store.Part
+		for i, b := range [][]byte{body[:5*mib], body[5*mib:]} {
+			p, err := u.Part(t.Context(), i+1, b, store.CRC32C(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, p)
+		}
+		if _, err := u.Complete(t.Context(), parts, store.CRC32C(body)); err != nil {
+			t.Errorf("the object is there: %v", err)
+		}
+		err = st.Uploads(t.Context(), "twice", func(left store.PendingUpload) error { return fmt.Errorf("%s is left", left.ID) })
+		if err != nil {
+			t.Error(err)
+		}
+		storetest.MustHold(t, st, "twice", body, o)
+	})
 	t.Run("link lost for good", func(t *testing.T) {
 		st := s.open(t, s.faulty)
 		p := storetest.Bytes("gone", 100)

@@ -120,10 +120,12 @@ func result(o store.Object, crc uint32) store.Object {
 }
 
 // unanswered finds out whether the object was made although the answer got lost. A server that has
-// made it answers the next try that it knows no such upload, or that the condition does not hold.
+// made it answers the next try that it knows no such upload, or that the condition does not hold. That
+// may be another's doing: then this upload is still there, or is there again for a part that came late.
 func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, size int64, crc uint32) (store.Object, error) {
 	fault := u.s.fault(ctx, completing.under(u.options), u.key, err)
-	lost := errors.Is(fault, store.ErrNoUpload) || errors.Is(fault, store.ErrExists) || errors.Is(fault, store.ErrReplaced) || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
+	refused := errors.Is(fault, store.ErrNoUpload) || errors.Is(fault, store.ErrExists) || errors.Is(fault, store.ErrReplaced)
+	lost := refused || awsconf.Status(err) == 0 || awsconf.Status(err) >= 500
 	if !lost || ctx.Err() != nil {
 		return store.Object{}, fault
 	}
@@ -133,6 +135,9 @@ func (u *upload) unanswered(ctx context.Context, err error, parts []store.Part, 
 	}
 	if headErr != nil || !u.made(o, parts, size, crc) {
 		return store.Object{}, fault
+	}
+	if refused {
+		_ = u.Abort(ctx) // the object is there: what is left of the upload takes room, and no more
 	}
 	return result(o, crc), nil
 }
