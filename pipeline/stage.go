@@ -59,6 +59,19 @@ func (s *Stage) TakesNew() *Stage { s.stop = s.run.stopping; return s }
 // Name of the stage.
 func (s *Stage) Name() string { return s.name }
 
+// Idle is how many more workers could work now.
+func (s *Stage) Idle() int {
+	n := s.workers
+	if g := s.gate; g != nil {
+		g.mu.Lock()
+		n = g.tuner.n
+		g.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(n-int(s.work.running), 0)
+}
+
 // Workers is the number of workers; of a tuned stage, the most there may be.
 func (s *Stage) Workers() int { return s.workers }
 

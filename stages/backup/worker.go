@@ -43,7 +43,7 @@ func Work(ctx context.Context, m *hosts.Member, o Options) (_ *job.Handle, err e
 	b.answers = newAnswers(b, volume)
 	b.book = b.answers
 	h := b.Handle(nil, b.leave)
-	m.Spare((&spare{backup: b}).room)
+	m.Spare(newSpare(b).room)
 	b.over = h.Follow(m)
 	b.help()
 	return h, nil

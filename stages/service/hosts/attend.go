@@ -26,6 +26,7 @@ func (m *Member) announced(message []byte) {
 		return
 	default:
 		m.heard = said.Number
+		m.left.Store(said.Left)
 	}
 	select {
 	case signal <- struct{}{}:

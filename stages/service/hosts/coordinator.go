@@ -185,7 +185,7 @@ func (c *Coordinator) announce() {
 	every := time.NewTicker(announced)
 	defer every.Stop()
 	for {
-		c.say(runSaid{Operation: c.o.Operation})
+		c.say(runSaid{Operation: c.o.Operation, Left: int64(c.left())})
 		select {
 		case <-every.C:
 		case <-c.ctx.Done():

@@ -121,6 +121,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 		doubted: make(chan struct{}, 1), fewer: make(chan struct{}, 1), said: make(chan struct{}, 1),
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)
+	m.left.Store(-1)
 	hello := helloSaid{o.Hello, m.id}
 	hello.Time = cmp.Or(hello.Time, time.Now())
 	var welcome welcomeSaid

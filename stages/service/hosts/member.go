@@ -39,15 +39,16 @@ type Member struct {
 	said    chan struct{} // the coordinator announced this run
 	moved   atomic.Int64  // signs of life of all works, as their keepers see them
 	forged  atomic.Int64
-	heard   int64 // number of what was announced last; only announced uses it
+	heard   int64        // number of what was announced last; only announced uses it
+	left    atomic.Int64 // as it says, in nanoseconds
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
 	resting  int // of them
 	progress func() report.Progress
 	outage   func() bool
-	spare    func(InHand) bool // see Spare
-	number   int64             // of what was told last
+	spare    func(InHand, time.Duration) bool // see Spare
+	number   int64                            // of what was told last
 	// ended are the slots of works that ended here, those before endedBefore forgotten.
 	ended, endedBefore map[string]bool
 }
@@ -122,8 +123,9 @@ func (m *Member) inHand() (h InHand) {
 }
 
 // Spare sets what says whether there is room for one more work: what a worker takes, no other one can
-// have. One that has nothing to do takes one in any case. Without it, whatever asks gets one.
-func (m *Member) Spare(room func(InHand) bool) {
+// have. left is how long all workers need, at least, for what none of them has; -1: that is not known. One
+// that has nothing to do takes one in any case. Without it, whatever asks gets one.
+func (m *Member) Spare(room func(has InHand, left time.Duration) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.spare = room
@@ -141,7 +143,7 @@ func (m *Member) wait(ctx context.Context) error {
 			has = m.inHand()
 		}
 		m.mu.Unlock()
-		if !busy && (spare == nil || has == (InHand{}) || spare(has)) {
+		if !busy && (spare == nil || has == (InHand{}) || spare(has, time.Duration(m.left.Load()))) {
 			return nil
 		}
 		select {

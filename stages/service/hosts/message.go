@@ -79,6 +79,9 @@ type runSaid struct {
 	Number    int64  `json:"number"` // grows with each: what was announced before says nothing new
 	Over      bool   `json:"over,omitempty"`
 	Why       string `json:"why,omitempty"` // it is over early; "": it is not
+	// Left is how long all workers need, at least, for what none of them has, in nanoseconds; -1: that is
+	// not known.
+	Left int64 `json:"left"`
 }
 
 // helloSaid asks to work.

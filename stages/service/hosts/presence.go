@@ -16,6 +16,8 @@ const (
 	apart = 5 * time.Minute
 	// lately is how long ago rates begin. Who is silent for as long has none.
 	lately = 10 * time.Second
+	// mostLeft bounds how long all is said to take.
+	mostLeft = 1000 * time.Hour
 )
 
 // A member is what a coordinator knows of a worker. Its fields are guarded by Coordinator.mu.
@@ -212,6 +214,41 @@ func (c *Coordinator) Merge(p *report.Progress) {
 	p.Queue = &report.Queue{Joined: n.Hosts, Retried: n.Retried, Twice: n.Twice, Forged: n.Forged, Exhausted: n.Exhausted}
 }
 
+// left is how long the workers need for what is offered and none of them has; there may be more to come.
+// -1: that is not known.
+func (c *Coordinator) left() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var bytes int64
+	for slot, o := range c.slots {
+		if slot == o.slot() && o.holder == "" && !o.claimed {
+			bytes += o.Bytes
+		}
+	}
+	all, now := 0.0, time.Now()
+	for _, m := range c.members {
+		read, _ := m.rate(now)
+		all += read
+	}
+	if all <= 0 {
+		return -1
+	}
+	return time.Duration(min(float64(bytes)/all, mostLeft.Seconds()) * float64(time.Second))
+}
+
+// rate is how many bytes of files the worker read lately, and how many of objects it moved, each second.
+func (m *member) rate(now time.Time) (read, sent float64) {
+	if m.gone || len(m.rates) < 2 || now.Sub(m.heard) >= lately {
+		return 0, 0
+	}
+	first, last := m.rates[0], m.rates[len(m.rates)-1]
+	took := last.at.Sub(first.at).Seconds()
+	if took <= 0 {
+		return 0, 0
+	}
+	return float64(last.read-first.read) / took, float64(last.sent-first.sent) / took
+}
+
 // row is how a worker is shown. The caller holds Coordinator.mu.
 func (m *member) row(c *Coordinator, now time.Time) report.Host {
 	h := report.Host{
@@ -229,12 +266,7 @@ func (m *member) row(c *Coordinator, now time.Time) report.Host {
 		h.Work, h.Spool = 0, 0
 		return h
 	}
-	if len(m.rates) > 1 && h.Silent < lately {
-		first, last := m.rates[0], m.rates[len(m.rates)-1]
-		if took := last.at.Sub(first.at).Seconds(); took > 0 {
-			h.ReadRate, h.SentRate = float64(last.read-first.read)/took, float64(last.sent-first.sent)/took
-		}
-	}
+	h.ReadRate, h.SentRate = m.rate(now)
 	for _, held := range m.state.Held {
 		if o := c.slots[held.Slot]; o != nil {
 			h.Now = append(h.Now, workOf(o, held.Moved))

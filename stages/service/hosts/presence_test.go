@@ -290,6 +290,14 @@ func TestMerge(t *testing.T) {
 		if l := s.works.Load(); l.Begun != 200 || l.Waiting != 1 || l.Done != 160 || l.Sent != 10 || len(l.Parts) != 2 {
 			t.Errorf("%+v", l)
 		}
+		left := time.Duration(-1)
+		all["b"].m.Spare(func(_ hosts.InHand, l time.Duration) bool { left = l; return false })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if _, err := all["b"].m.Take(ctx); err == nil || left < 800*time.Millisecond || left > 1250*time.Millisecond {
+			t.Errorf("%v; what nobody has is said to take %v", err, left)
+		}
+		cancel()
+		all["b"].m.Spare(nil)
 		before := p.Sent
 		all["a"].link.Kill()
 		all["a"].m.Leave()
