@@ -18,6 +18,7 @@ import (
 	"math/rand"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,6 +39,8 @@ const DefaultWindow = 4 << 20
 const (
 	// chunk is how many bytes are forwarded at once.
 	chunk = 64 << 10
+	// segment is the most that a TCP segment has, in bytes.
+	segment = 1460
 	// mostLate is the part of a second by which a busy machine may wake the link too late without a
 	// loss of bandwidth.
 	mostLate = 50
@@ -75,7 +78,7 @@ func (p *pair) reset() {
 
 // Start starts a link to target, host:port.
 func Start(target string, o Options) (*Link, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{Control: asEthernet}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,17 @@ func Start(target string, o Options) (*Link, error) {
 		l.all.Go(l.lose)
 	}
 	return l, nil
+}
+
+// asEthernet gives connections segments as small as Ethernet has, and a small buffer. With those of a
+// loopback device the kernel takes some MiB of each connection at once, which only seem to be on their way.
+func asEthernet(_, _ string, c syscall.RawConn) error {
+	var errs [2]error
+	err := c.Control(func(fd uintptr) {
+		errs[0] = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
+		errs[1] = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, chunk)
+	})
+	return errors.Join(err, errs[0], errs[1])
 }
 
 // Close resets all connections and waits until they have ended.
@@ -148,9 +162,6 @@ func (l *Link) accept() {
 
 func (l *Link) serve(client net.Conn) {
 	defer client.Close()
-	if tcp, ok := client.(*net.TCPConn); ok { // or else the kernel takes many bytes before their way begins
-		_ = tcp.SetReadBuffer(chunk)
-	}
 	if l.sleep(2*l.options.Latency) != nil { // the handshake
 		return
 	}

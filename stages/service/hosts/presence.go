@@ -225,15 +225,24 @@ func (c *Coordinator) left() time.Duration {
 			bytes += o.Bytes
 		}
 	}
-	all, now := 0.0, time.Now()
+	var all passed
+	var readRate, sentRate float64
 	for _, m := range c.members {
-		read, _ := m.rate(now)
-		all += read
+		if m.gone {
+			continue
+		}
+		read, sent := m.rate(time.Now())
+		readRate, sentRate = readRate+read, sentRate+sent
+		all.read, all.sent = all.read+m.state.read(), all.sent+m.state.sent()
 	}
-	if all <= 0 {
+	rest, rate := float64(bytes), readRate
+	if sentRate > 0 && all.read > 0 { // a worker may read faster than it sends
+		rest, rate = rest*float64(all.sent)/float64(all.read), sentRate
+	}
+	if rate <= 0 {
 		return -1
 	}
-	return time.Duration(min(float64(bytes)/all, mostLeft.Seconds()) * float64(time.Second))
+	return time.Duration(min(rest/rate, mostLeft.Seconds()) * float64(time.Second))
 }
 
 // rate is how many bytes of files the worker read lately, and how many of objects it moved, each second.
