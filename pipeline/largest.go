@@ -3,11 +3,15 @@ package pipeline
 import (
 	"container/heap"
 	"context"
+	"time"
 )
 
 // Largest passes items on, the largest first of those that wait for who takes them: most at a time. Items
-// of one size keep their order. A soft stop drops nothing here.
-func Largest[T any](r *Run, in <-chan T, most int, size func(T) int64) <-chan T {
+// of one size keep their order. Those that come within first wait for each other, until there are as many as
+// may wait, or none came for a tenth of that time: or else who waits already would get the first that comes,
+// however small.
+// A soft stop drops nothing here.
+func Largest[T any](r *Run, in <-chan T, most int, first time.Duration, size func(T) int64) <-chan T {
 	out := make(chan T)
 	r.Go(func(ctx context.Context) error {
 		defer close(out)
@@ -20,13 +24,16 @@ func Largest[T any](r *Run, in <-chan T, most int, size func(T) int64) <-chan T 
 				drop(item, causeOr(ctx, errPanicked))
 			}
 		}()
-		for open, n := true, 0; open || held.Len() > 0; {
+		begins, quiet := time.NewTimer(first), time.NewTimer(first)
+		defer begins.Stop()
+		defer quiet.Stop()
+		for open, begun, n := true, first <= 0, 0; open || held.Len() > 0; {
 			from, to := in, out
 			var next T
 			if held.Len() >= max(most, 1) || !open {
-				from = nil
+				from, begun = nil, true
 			}
-			if held.Len() == 0 {
+			if held.Len() == 0 || !begun {
 				to = nil
 			} else {
 				next = held.items[0].item
@@ -36,9 +43,14 @@ func Largest[T any](r *Run, in <-chan T, most int, size func(T) int64) <-chan T 
 				if open = ok; ok {
 					heap.Push(held, sized[T]{item, size(item), n})
 					n++
+					quiet.Reset(first / 10)
 				}
 			case to <- next:
 				heap.Pop(held)
+			case <-begins.C:
+				begun = true
+			case <-quiet.C:
+				begun = true
 			case <-ctx.Done():
 				return nil
 			}

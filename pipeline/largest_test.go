@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"firn/pipeline"
 )
@@ -48,7 +49,7 @@ func TestLargest(t *testing.T) {
 					}
 					return nil
 				})
-				out := pipeline.Largest(run, in, tt.most, func(h heavy) int64 { return h.size })
+				out := pipeline.Largest(run, in, tt.most, 0, func(h heavy) int64 { return h.size })
 				synctest.Wait()
 				if n := emitted.Load(); n != tt.passed {
 					t.Errorf("%d items were taken, want %d", n, tt.passed)
@@ -70,6 +71,49 @@ func TestLargest(t *testing.T) {
 				}
 				if held := int64(len(tt.sizes)) - emitted.Load(); tt.taken > 0 && drops.Load()+int64(len(got))+held < int64(len(tt.sizes)) {
 					t.Errorf("%d items were dropped, of %d that came and %d that were passed on", drops.Load(), emitted.Load(), len(got))
+				}
+			})
+		})
+	}
+}
+
+// TestLargestAtFirst: who waits gets the largest of those that come at first: within a time, or until
+// there are as many as may wait, or no more, or none for a while.
+func TestLargestAtFirst(t *testing.T) {
+	const every, items = 100 * time.Millisecond, 20
+	for name, tt := range map[string]struct {
+		most  int
+		first time.Duration
+		want  int64
+		after time.Duration // of the first
+	}{
+		"no time":       {100, 0, 1, 0},
+		"a time":        {100, 12*every + every/2, 13, 12*every + every/2},
+		"a while":       {100, 9 * every, 1, 9 * every / 10},
+		"many":          {4, time.Hour, 4, 3 * every},
+		"all that come": {100, time.Hour, items, items * every},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				run := pipeline.New(t.Context(), pipeline.Options{})
+				in := pipeline.Source(run.Stage("source", 1), func(_ context.Context, emit func(heavy) error) error {
+					for n := range items {
+						if err := emit(heavy{int64(n + 1), new(atomic.Int64)}); err != nil {
+							return err
+						}
+						time.Sleep(every)
+					}
+					return nil
+				})
+				begun := time.Now()
+				var got []int64
+				for h := range pipeline.Largest(run, in, tt.most, tt.first, func(h heavy) int64 { return h.size }) {
+					if got = append(got, h.size); len(got) == 1 && (h.size != tt.want || time.Since(begun) != tt.after) {
+						t.Errorf("the first is %d after %v, not %d after %v", h.size, time.Since(begun), tt.want, tt.after)
+					}
+				}
+				if err := run.Wait(); err != nil || len(got) != items {
+					t.Errorf("%v, %v", got, err)
 				}
 			})
 		})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"firn/pipeline"
 	"firn/stages/format/catalogue"
@@ -21,12 +22,16 @@ import (
 // share is what comes after lookup in the run of a coordinator: workers save the subtrees, and what they
 // answer is recorded as what this process did.
 func (b *backup) share(ordered <-chan *subtree) {
-	largest := pipeline.Largest(b.Run, ordered, ahead, (*subtree).size) // the largest of those that wait first
-	offered := pipeline.Map(b.stages.publish, largest, b.lead.offer)    // into the queue, as many as workers can hold
-	answers := b.lead.gather()                                          // out of it
-	pipeline.Sink(b.stages.record, answers, b.lead.record)              // record and report them
+	largest := pipeline.Largest(b.Run, ordered, ahead, atFirst, (*subtree).size) // the largest of those that wait first
+	offered := pipeline.Map(b.stages.publish, largest, b.lead.offer)             // into the queue, as many as workers can hold
+	answers := b.lead.gather()                                                   // out of it
+	pipeline.Sink(b.stages.record, answers, b.lead.record)                       // record and report them
 	b.lead.follow(offered)
 }
+
+// atFirst is how long subtrees are gathered before the first is offered: the largest is rarely the first that
+// is found, and whoever had others before it would be the last to end.
+const atFirst = time.Second
 
 func (s *subtree) size() int64 { return s.scan.Bytes }
 
