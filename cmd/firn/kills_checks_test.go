@@ -271,7 +271,9 @@ func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplain
 			if asked[s.key] == nil {
 				asked[s.key] = map[int]time.Time{}
 			}
-			asked[s.key][s.host] = s.at
+			if at, had := asked[s.key][s.host]; !had || s.at.Sub(at) > time.Minute { // it may have it twice, from a lost queue
+				asked[s.key][s.host] = s.at
+			}
 			continue
 		case !s.begins():
 			continue
@@ -293,6 +295,7 @@ func sentAgain(steps []step, slack time.Duration) (why map[string]int, unexplain
 		took := s.at
 		if at, ok := asked[s.key][s.host]; ok {
 			took = at
+			delete(asked[s.key], s.host)
 		}
 		before[s.key] = begun{s.host, took}
 	}

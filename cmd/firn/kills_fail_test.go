@@ -110,6 +110,7 @@ func TestKillsExplained(t *testing.T) {
 		"another call is no cause":     {[]step{call(25, 1, "UploadPart")}, ""},
 		"another had it and was hit":   {[]step{call(15, 2, "HeadObject"), hit(16, 2, stopsHost)}, stopsHost},
 		"another was hit and took it":  {[]step{hit(15, 2, killsWorker), call(16, 2, "HeadObject")}, ""},
+		"it had it twice":              {[]step{call(5, 1, "HeadObject"), hit(4, everyone, wipesBroker)}, wipesBroker},
 		"another had it from before":   {[]step{hit(15, 2, stopsHost), call(16, 2, "HeadObject")}, stopsHost},
 		"an upload that is taken over": {[]step{call(25, 3, "UploadPart"), hit(26, 1, quitsWorker)}, quitsWorker},
 	} {

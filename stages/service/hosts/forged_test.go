@@ -291,6 +291,34 @@ func TestWiped(t *testing.T) {
 	})
 }
 
+// TestTakenTwice: a worker that takes an item again, as the queue had lost it, does it once, though nobody
+// has heard of it.
+func TestTakenTwice(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.q.Lose = func(m hoststest.Message) bool { return m.Kind == hoststest.Told }
+		s.lead("run-1")
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		s.offer("x")
+		first := s.take(m)
+		if wanted, _, err := first.Wanted(t.Context()); !wanted || err != nil {
+			t.Errorf("wanted: %v, %v", wanted, err)
+		}
+		s.q.Wipe()
+		second := s.take(m)
+		for w, want := range map[*hosts.Work]bool{first: false, second: true} {
+			if wanted, _, err := w.Wanted(t.Context()); wanted != want || err != nil {
+				t.Errorf("wanted: %v, %v, not %v", wanted, err, want)
+			}
+		}
+		must(t, first.Dismiss(t.Context()))
+		must(t, second.Answer(t.Context(), []byte("saved")))
+		s.finish(nil)
+		s.want(map[string]string{"x": "a:saved"})
+	})
+}
+
 // TestLong: what is longer than a message may be is refused where it is made.
 func TestLong(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

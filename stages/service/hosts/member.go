@@ -267,6 +267,18 @@ func (m *Member) begin(w *Work) {
 	m.tasks.Go(w.keep)
 }
 
+// holdsLater reports whether the item of a work was taken here again: the queue had lost it.
+func (m *Member) holdsLater(w *Work) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for o := range m.works {
+		if o.slot == w.slot && (turn{0, w.round, w.try}).before(turn{0, o.round, o.try}) {
+			return true
+		}
+	}
+	return false
+}
+
 // Outcome is the error of a worker whose run here ended with end: nil if the run is over, an *EarlyError if
 // it did not reach its end.
 func (m *Member) Outcome(end error) error {

@@ -134,8 +134,8 @@ func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error)
 	for {
 		yes, more, err := w.m.alive(ctx, aliveSaid{w.slot, w.round, w.try})
 		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
-			w.taken.Store(yes.Taken)
-			return !yes.Over && !yes.Taken, more, err
+			w.taken.Store(yes.Taken || w.m.holdsLater(w))
+			return !yes.Over && !w.taken.Load(), more, err
 		}
 	}
 }
