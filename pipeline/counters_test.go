@@ -245,3 +245,38 @@ func TestCountersWhileRunning(t *testing.T) {
 	}
 	settled(t, r)
 }
+
+// TestIdle: of a tuned stage, only as many workers could work as may be active.
+func TestIdle(t *testing.T) {
+	for name, stage := range map[string]func(*pipeline.Run) *pipeline.Stage{
+		"plain": func(r *pipeline.Run) *pipeline.Stage { return r.Stage("sink", 3) },
+		"tuned": func(r *pipeline.Run) *pipeline.Stage {
+			return r.TunedStage("sink", pipeline.Tuning{First: 3, Most: 100})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := pipeline.New(t.Context(), pipeline.Options{})
+				s, in := stage(r), make(chan int)
+				pipeline.Sink(s, in, func(context.Context, int) error {
+					time.Sleep(second)
+					return nil
+				})
+				for want := 3; want > 0; want-- {
+					if got := s.Idle(); got != want {
+						t.Errorf("%d workers are idle, want %d", got, want)
+					}
+					in <- 1
+					synctest.Wait()
+				}
+				if got := s.Idle(); got != 0 {
+					t.Errorf("%d workers are idle, and all work", got)
+				}
+				close(in)
+				if err := r.Wait(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -9,8 +9,7 @@ import (
 // Largest passes items on, the largest first of those that wait for who takes them: most at a time. Items
 // of one size keep their order. Those that come within first wait for each other, until there are as many as
 // may wait, or none came for a tenth of that time: or else who waits already would get the first that comes,
-// however small.
-// A soft stop drops nothing here.
+// however small. A soft stop drops nothing here.
 func Largest[T any](r *Run, in <-chan T, most int, first time.Duration, size func(T) int64) <-chan T {
 	out := make(chan T)
 	r.Go(func(ctx context.Context) error {
@@ -24,9 +23,8 @@ func Largest[T any](r *Run, in <-chan T, most int, first time.Duration, size fun
 				drop(item, causeOr(ctx, errPanicked))
 			}
 		}()
-		begins, quiet := time.NewTimer(first), time.NewTimer(first)
+		start, begins := time.Now(), time.NewTimer(first)
 		defer begins.Stop()
-		defer quiet.Stop()
 		for open, begun, n := true, first <= 0, 0; open || held.Len() > 0; {
 			from, to := in, out
 			var next T
@@ -43,13 +41,13 @@ func Largest[T any](r *Run, in <-chan T, most int, first time.Duration, size fun
 				if open = ok; ok {
 					heap.Push(held, sized[T]{item, size(item), n})
 					n++
-					quiet.Reset(first / 10)
+				}
+				if !begun {
+					begins.Reset(min(first/10, first-time.Since(start)))
 				}
 			case to <- next:
 				heap.Pop(held)
 			case <-begins.C:
-				begun = true
-			case <-quiet.C:
 				begun = true
 			case <-ctx.Done():
 				return nil

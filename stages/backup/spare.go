@@ -59,8 +59,9 @@ func newSpare(b *backup) *spare {
 // room reports whether there is room for one more subtree. left is how long all workers need for what none
 // of them has; -1: that is not known.
 func (p *spare) room(has hosts.InHand, left time.Duration) bool {
-	rate, since, hungry := p.late()
-	ahead, most := p.ahead(rate, left), p.options.Workers.Archive
+	rate, since, asAlone := p.late()
+	idle, ahead, most := p.idle(), p.ahead(rate, left), p.options.Workers.Archive
+	hungry := idle && asAlone // more connections would send more, as over a long way, where all of them fill a link
 	switch {
 	case has.Send > ahead && !hungry:
 		return false
@@ -68,7 +69,7 @@ func (p *spare) room(has hosts.InHand, left time.Duration) bool {
 		return false
 	case has.Make >= most+spareArchives:
 		return has.Make < spareTiny && has.MakeBytes+has.Send < min(spareBytes, ahead)
-	case has.Make > 0 && !p.idle(), has.Make >= most && left < spareShare*spareTime && !hungry:
+	case has.Make > 0 && !idle, has.Make >= most && left < spareShare*spareTime && !hungry:
 		return has.MakeBytes+has.Send <= ahead // what is made would wait, or not much is left
 	}
 	return true
@@ -82,10 +83,9 @@ func (p *spare) ahead(rate float64, left time.Duration) int64 {
 	return max(p.PartSize, int64(rate*spareTime.Seconds()))
 }
 
-// late is at what rate bytes were sent lately, and the time since the first call. It reports whether more
-// connections would send more: they are idle, and those that work are no slower than one alone, as over a
-// long way, where all of them are needed to fill a link.
-func (p *spare) late() (rate float64, since time.Duration, hungry bool) {
+// late is at what rate bytes were sent lately, and the time since the first call. It reports whether the
+// connections that work are known to be no slower than one alone.
+func (p *spare) late() (rate float64, since time.Duration, asAlone bool) {
 	sent, _ := p.Traffic.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,5 +104,5 @@ func (p *spare) late() (rate float64, since time.Duration, hungry bool) {
 		}
 		p.rate, p.at, p.sent, p.worked = now, time.Now(), sent, busy
 	}
-	return p.rate, time.Since(p.began), p.most > 0 && !p.slowed && p.idle()
+	return p.rate, time.Since(p.began), p.most > 0 && !p.slowed
 }

@@ -74,6 +74,51 @@ func TestAnnouncedAgain(t *testing.T) {
 	})
 }
 
+// parrot is a link that repeats a reply, once, in place of asking.
+type parrot struct {
+	hosts.Link
+	last   []byte
+	repeat bool
+}
+
+func (p *parrot) Ask(ctx context.Context, body []byte) (reply []byte, err error) {
+	if p.repeat {
+		p.repeat = false
+		return p.last, nil
+	}
+	p.last, err = p.Link.Ask(ctx, body)
+	return p.last, err
+}
+
+// TestReplyAgain: a reply to another question proves nothing, and nothing of it stays.
+func TestReplyAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		p := &parrot{}
+		m, link := s.join("a", func(o *hosts.JoinOptions) {
+			p.Link = o.Link
+			o.Link = p
+		})
+		defer link.Close()
+		defer m.Leave()
+		s.offer("x", "y")
+		x, y := s.take(m), s.take(m)
+		must(t, x.Answer(t.Context(), []byte("saved")))
+		time.Sleep(time.Second)
+		for _, w := range []*hosts.Work{x, y} { // what is said of x is said of y, too
+			wanted, _, err := w.Wanted(t.Context())
+			if wanted != (w == y) || err != nil || p.repeat {
+				t.Errorf("%s is wanted: %v, %v", w.ID(), wanted, err)
+			}
+			p.repeat = true
+		}
+		must(t, y.Answer(t.Context(), []byte("saved")))
+		p.repeat = false
+		s.finish(nil)
+		s.want(map[string]string{"x": "a:saved", "y": "a:saved"})
+	})
+}
+
 // TestStolen: an item fails by name as tried too often only if workers told of it. One that somebody with
 // the queue's token takes from it is offered again, and not for ever.
 func TestStolen(t *testing.T) {

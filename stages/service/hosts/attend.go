@@ -81,10 +81,11 @@ func (m *Member) waits() time.Duration { return max(m.o.Wait, silence) }
 
 // alive asks whether the run goes on. A message of another run only makes one doubt, as anybody may
 // have sent it: ErrOtherRun is returned if the reply proves it. Else ErrNobody, or ctx's cause. It says
-// of a slot, if there is one, whether its item is over, and what the coordinator says of it.
-func (m *Member) alive(ctx context.Context, asked aliveSaid) (yes yesSaid, more []byte, err error) {
+// of a slot, if there is one, whether its item is over or another worker's, and what the coordinator says of it.
+func (m *Member) alive(ctx context.Context, asked aliveSaid) (_ yesSaid, more []byte, err error) {
 	for range enoughTries {
 		brief, cancel := context.WithTimeoutCause(ctx, handsBack, ErrNobody)
+		var yes yesSaid // of this try: nothing of a reply that proves nothing stays
 		more, err := m.seal.ask(brief, m.o.Link, kindAlive, asked, kindYes, &yes)
 		cancel()
 		if err == nil || errors.Is(err, ErrOtherRun) {

@@ -44,7 +44,8 @@ type Member struct {
 
 	mu       sync.Mutex
 	works    map[*Work]struct{}
-	resting  int // of them
+	last     map[string]*Work // of works, the one that was taken last, by slot
+	resting  int              // of them
 	progress func() report.Progress
 	outage   func() bool
 	spare    func(InHand, time.Duration) bool // see Spare
@@ -260,23 +261,18 @@ func (m *Member) handOver(ctx context.Context, lease pipeline.Lease) error {
 // begin holds an item.
 func (m *Member) begin(w *Work) {
 	m.mu.Lock()
-	m.works[w] = struct{}{}
+	m.works[w], m.last[w.slot] = struct{}{}, w
 	m.mu.Unlock()
 	m.moved.Add(1)
 	m.tell(toldSaid{Took: &held{Slot: w.slot, Round: w.round, Try: w.try, Moved: report.Moved{Total: -1}}})
 	m.tasks.Go(w.keep)
 }
 
-// holdsLater reports whether the item of a work was taken here again: the queue had lost it.
-func (m *Member) holdsLater(w *Work) bool {
+// isLast reports whether the item of a work was not taken here again since, as the queue had lost it.
+func (m *Member) isLast(w *Work) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for o := range m.works {
-		if o.slot == w.slot && (turn{0, w.round, w.try}).before(turn{0, o.round, o.try}) {
-			return true
-		}
-	}
-	return false
+	return m.last[w.slot] == w
 }
 
 // Outcome is the error of a worker whose run here ended with end: nil if the run is over, an *EarlyError if

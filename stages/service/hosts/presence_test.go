@@ -337,6 +337,31 @@ func TestMerge(t *testing.T) {
 	})
 }
 
+// TestReadAhead: what is left is told from what is sent, also of a worker that has read all that it has.
+func TestReadAhead(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		s.offer("x", "y", "z")
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		p := report.Progress{Stages: []pipeline.Counters{{Stage: report.StageArchive, BytesOut: 1000}}}
+		m.Watch(func() report.Progress { p.Sent += 20; return p })
+		works := []*hosts.Work{s.take(m)}
+		time.Sleep(41 * time.Second) // 10 bytes a second: 400 of 1000 are sent
+		left := time.Duration(-1)
+		m.Spare(func(_ hosts.InHand, l time.Duration) bool { left = l; return true })
+		works = append(works, s.take(m))
+		if want := 8 * time.Second; left < want*8/10 || left > want*12/10 { // of 200 bytes
+			t.Errorf("what nobody has is said to take %v, not %v", left, want)
+		}
+		for _, w := range append(works, s.take(m)) {
+			must(t, w.Answer(t.Context(), nil))
+		}
+		s.finish(nil)
+	})
+}
+
 // TestLeft: how long it will take is told as for one host, however often somebody looks.
 func TestLeft(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

@@ -102,6 +102,9 @@ func (w *Work) release() {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
 	delete(w.m.works, w)
+	if w.m.last[w.slot] == w {
+		delete(w.m.last, w.slot)
+	}
 	w.m.ends(w.slot)
 	if w.rests.Load() {
 		w.m.resting--
@@ -134,7 +137,7 @@ func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error)
 	for {
 		yes, more, err := w.m.alive(ctx, aliveSaid{w.slot, w.round, w.try})
 		if !errors.Is(err, ErrNobody) || ctx.Err() != nil {
-			w.taken.Store(yes.Taken || w.m.holdsLater(w))
+			w.taken.Store(yes.Taken || !w.m.isLast(w))
 			return !yes.Over && !w.taken.Load(), more, err
 		}
 	}

@@ -265,15 +265,7 @@ func TestCompleteAnswerLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var parts []store.Part
-		for i, b := range [][]byte{body[:5*mib], body[5*mib:]} {
-			p, err := u.Part(t.Context(), i+1, b, store.CRC32C(b))
-			if err != nil {
-				t.Fatal(err)
-			}
-			parts = append(parts, p)
-		}
-		if _, err := u.Complete(t.Context(), parts, store.CRC32C(body)); err != nil {
+		if _, err := u.Complete(t.Context(), twoParts(t, u, body), store.CRC32C(body)); err != nil {
 			t.Errorf("the object is there: %v", err)
 		}
 		err = st.Uploads(t.Context(), "twice", func(left store.PendingUpload) error { return fmt.Errorf("%s is left", left.ID) })
@@ -346,14 +338,9 @@ func TestPutAnswerLost(t *testing.T) {
 	}
 }
 
-// completeAborted completes an upload that somebody has aborted.
-func completeAborted(t *testing.T, st store.Store, key string, body []byte, meta map[string]string) error {
+// twoParts sends a body of more than 5 MiB.
+func twoParts(t *testing.T, u store.Upload, body []byte) (parts []store.Part) {
 	t.Helper()
-	u, err := st.CreateUpload(t.Context(), key, store.PutOptions{PartSize: 5 * mib, Meta: meta})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parts []store.Part
 	for i, b := range [][]byte{body[:5*mib], body[5*mib:]} {
 		p, err := u.Part(t.Context(), i+1, b, store.CRC32C(b))
 		if err != nil {
@@ -361,6 +348,17 @@ func completeAborted(t *testing.T, st store.Store, key string, body []byte, meta
 		}
 		parts = append(parts, p)
 	}
+	return parts
+}
+
+// completeAborted completes an upload that somebody has aborted.
+func completeAborted(t *testing.T, st store.Store, key string, body []byte, meta map[string]string) error {
+	t.Helper()
+	u, err := st.CreateUpload(t.Context(), key, store.PutOptions{PartSize: 5 * mib, Meta: meta})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := twoParts(t, u, body)
 	if err := st.AbortUpload(t.Context(), key, u.ID()); err != nil {
 		t.Fatal(err)
 	}
