@@ -51,16 +51,17 @@ func TestWhatTheBucketShows(t *testing.T) {
 	})
 }
 
-// TestDepthZeroShowsNoName below the backup path.
+// TestDepthZeroShowsNoName below the backup path. (No name here is one that hexadecimal digits can have.)
 func TestDepthZeroShowsNoName(t *testing.T) {
 	h := newHost(t, "file")
+	for _, name := range []string{"d1", "d2"} {
+		h.must(os.Rename(filepath.Join(h.tree, name), filepath.Join(h.tree, "hidden-"+name)))
+	}
 	h.write("tree/hidden-name", "text")
 	h.backup("--depth", "0").exits(0)
 	for key, seen := range h.seen() {
-		for _, secret := range []string{"hidden-name", "d1", "d2"} {
-			if bytes.Contains([]byte(key), []byte(secret)) || secret == "hidden-name" && bytes.Contains(seen, []byte(secret)) {
-				h.Errorf("%s shows %q", key, secret)
-			}
+		if bytes.Contains(seen, []byte("hidden-")) {
+			h.Errorf("%s shows a name", key)
 		}
 	}
 }
