@@ -3,35 +3,18 @@ package pipeline_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"firn/pipeline"
 	"pgregory.net/rapid"
-)
 
-// TestMain fixes rapid's seed (-rapid.seed=N sets another) and keeps it from
-// writing into the source tree.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.seed" })
-	if !given {
-		if err := flag.Set("rapid.seed", "20261123"); err != nil {
-			panic(err)
-		}
-	}
-	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
+	_ "firn/bench/seed"
+	"firn/pipeline"
+)
 
 func used(b *pipeline.Budget) int64 { now, _ := b.Used(); return now }
 

@@ -59,6 +59,7 @@ func TestSoftStopAtAnIntakeStage(t *testing.T) {
 				r := f.start(t.Context())
 				for r.counters("sink").InFlight == 0 {
 					time.Sleep(100 * time.Millisecond)
+					synctest.Wait() // all that happens at this moment has happened
 				}
 				begun := make([]pipeline.Counters, 0, 2)
 				begun = append(begun, r.counters(f.name(i)))

@@ -21,7 +21,8 @@ type NATSConfig struct {
 	// Dir holds the streams, perhaps of a server that is gone. Empty takes a new directory, removed by
 	// Close.
 	Dir string
-	// Listen is the address, host:port. Empty takes a free loopback port.
+	// Listen is the address, host:port. Empty takes a free loopback port, which NATS keeps for a server
+	// that is killed.
 	Listen string
 	// Token that clients must have; empty: none.
 	Token string
@@ -53,6 +54,9 @@ func NATS(t testing.TB, options ...func(*NATSConfig)) *NATSServer {
 	c := NATSConfig{Dir: t.TempDir()}
 	for _, o := range options {
 		o(&c)
+	}
+	if c.Listen == "" {
+		c.Listen = Port(t)
 	}
 	s, err := StartNATS(t.Context(), c)
 	return closed(t, s, err)

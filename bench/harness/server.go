@@ -19,7 +19,7 @@ import (
 )
 
 // stopTime is how long a server may take to stop before it is killed.
-const stopTime = 10 * time.Second
+const stopTime = time.Minute
 
 // server is a child process that prints a line of JSON when it is ready and
 // ends when its standard input does.

@@ -74,7 +74,7 @@ func (c *Crew) work(i int, work func(m *hosts.Member, means job.Means) (*job.Han
 	c.Worked[i] = o
 	means := c.means(c.Keyfile, o)
 	means.Cache = c.T.TempDir()
-	m, err := hosts.Join(context.Background(), hosts.JoinOptions{Link: link, Keys: means.Keys, Hello: hosts.Hello{Host: fmt.Sprint("host", i), Firn: "test"}, Room: 4, Wait: 2 * time.Second})
+	m, err := hosts.Join(context.Background(), hosts.JoinOptions{Link: link, Keys: means.Keys, Hello: hosts.Hello{Host: fmt.Sprint("host", i), Firn: "test"}, Room: 4, Wait: 30 * time.Second})
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"firn/bench/harness"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
+
+	"firn/bench/harness"
 )
 
 // The blows that hosts of a run get, by what a report calls them.

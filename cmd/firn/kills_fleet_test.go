@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,17 +220,6 @@ func (f *fleet) log(name string) io.Writer {
 	}
 	f.t.Cleanup(func() { file.Close() })
 	return file
-}
-
-// freeURL is that of a NATS server where nobody listens.
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "nats://" + l.Addr().String()
 }
 
 // same checks that a tree was restored as it is.

@@ -53,7 +53,7 @@ func TestKills(t *testing.T) {
 			t.Fatalf("after %d rounds: %v", round, s.struck)
 		}
 		if s.broker, s.queue = nats, nats.URL; round%2 == 1 {
-			s.broker, s.queue = nil, freeURL(t)
+			s.broker, s.queue = nil, "nats://"+harness.Port(t)
 		}
 		if round > 0 {
 			calls = s.again(subtrees / 2)

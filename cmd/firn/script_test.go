@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, s.tables.Env()...)
 			e.Vars = append(e.Vars, s.s3.Env()...)
-			e.Vars = append(e.Vars, "CLOSED="+closedPort(t), "NATS="+s.nats.URL, "BARE_NATS="+s.bare.URL, "TOKEN="+token, "NEWLINE=\n", "GORACE="+os.Getenv("GORACE"))
+			e.Vars = append(e.Vars, "CLOSED=http://"+harness.Port(t), "NATS="+s.nats.URL, "BARE_NATS="+s.bare.URL, "TOKEN="+token, "NEWLINE=\n", "GORACE="+os.Getenv("GORACE"))
 			return os.Chmod(e.WorkDir, 0o777)
 		},
 		Condition: func(name string) (bool, error) {
@@ -129,16 +128,6 @@ func openDirectory(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-// closedPort is an address on which nobody listens.
-func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 func mountFlags() string {

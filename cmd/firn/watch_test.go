@@ -22,9 +22,6 @@ import (
 	"firn/bench/stagestest"
 )
 
-// freeAddress is an address on which nobody listens.
-func freeAddress(t *testing.T) string { return strings.TrimPrefix(closedPort(t), "http://") }
-
 // scraper is a Prometheus that scrapes an address as often as it can.
 type scraper struct {
 	t   *testing.T
@@ -33,7 +30,7 @@ type scraper struct {
 
 func prometheus(t *testing.T, target string) *scraper {
 	t.Helper()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), harness.Port(t)
 	stagestest.Write(t, filepath.Join(dir, "prometheus.yml"), `
 global: {scrape_interval: 100ms}
 scrape_configs:
@@ -101,7 +98,7 @@ func TestScraped(t *testing.T) {
 		}
 		return harness.Fault{}
 	})
-	address := freeAddress(t)
+	address := harness.Port(t)
 	p := s.start("--metrics-address", address, "--upload-workers", "1")
 	seen := prometheus(t, address)
 	const sent = `sum(firn_requests_total{service="S3",operation="UploadPart",status="200"})`
@@ -221,7 +218,7 @@ func TestNobodyToTell(t *testing.T) {
 	}
 	defer taken.Close()
 	file := filepath.Join(s.dir, "gone", "firn.prom")
-	said := s.run(exitDone, "--quiet", "--metrics-file", file, "--metrics-address", taken.Addr().String(), "--ping-url", closedPort(t)+"/the-uuid")
+	said := s.run(exitDone, "--quiet", "--metrics-file", file, "--metrics-address", taken.Addr().String(), "--ping-url", "http://"+harness.Port(t)+"/the-uuid")
 	says(t, said,
 		`firn: warning: metrics are not written to "`+file+`": no such file or directory; make that directory, or name another --metrics-file`+"\n",
 		"firn: warning: metrics are not served at "+taken.Addr().String()+": bind: address already in use; another run of firn may use it: name another --metrics-address\n",

@@ -74,11 +74,8 @@ func TestRun(t *testing.T) {
 	d, dir := all(t), t.TempDir()
 	n := &node{dirs: map[string]string{}, secrets: map[string]string{"firn-queue token": "0123456789abcdef"}, ports: map[string]string{}}
 	conf := get[*corev1.ConfigMap](t, d, "ConfigMap firn-nats").Data["nats.conf"]
-	for name, port := range map[string]string{"client": "4222", "monitor": "8222"} {
-		n.ports[name] = freePort(t)
-		conf = strings.ReplaceAll(conf, port, n.ports[name])
-	}
-	conf = strings.ReplaceAll(conf, "store_dir: /data", "store_dir: "+dir+"/data")
+	n.ports["client"], n.ports["monitor"] = freePorts(t)
+	conf = strings.NewReplacer("4222", n.ports["client"], "8222", n.ports["monitor"], "store_dir: /data", "store_dir: "+dir+"/data").Replace(conf)
 	write := func(path, text string) {
 		path = filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -184,12 +181,15 @@ func lag(port string, s natsJetStream) error {
 	return fmt.Errorf("KEDA finds no work for the consumer %s of the stream %s: %s", s.Consumer, s.Stream, text)
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePorts are two, on which nobody listens.
+func freePorts(t *testing.T) (first, second string) {
+	for _, port := range []*string{&first, &second} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, *port, _ = net.SplitHostPort(l.Addr().String())
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return first, second
 }

@@ -17,6 +17,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/pick"

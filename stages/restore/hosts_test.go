@@ -230,9 +230,11 @@ func TestKilledWorkerOfARestore(t *testing.T) {
 	c.Lease = 3 * time.Second
 	reads, killed := make(chan struct{}), make(chan struct{})
 	c.Change = func(i int, m *job.Means) {
+		first := &firstRead{Store: m.Store, reads: make(chan struct{}), goOn: killed} // so that there is something for each
 		if i == 0 {
-			m.Store = &firstRead{Store: m.Store, reads: reads, goOn: killed}
+			first.reads = reads
 		}
+		m.Store = first
 	}
 	c.Began = func(i int, _ *job.Handle, link *hoststest.Link) {
 		if i == 0 {

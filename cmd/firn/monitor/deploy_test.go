@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"firn/bench/harness"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -128,14 +129,7 @@ func TestNodeExporter(t *testing.T) {
 		m.Watch(busy)
 		defer m.Finish(0)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := harness.Port(t)
 	exporter := exec.Command("prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+dir, "--web.listen-address="+address)
 	said, err := exporter.StderrPipe()
 	if err != nil {

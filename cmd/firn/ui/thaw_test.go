@@ -19,7 +19,7 @@ func bulk() *thaw.Estimate {
 // What each printer says of thaws.
 func TestThawEvents(t *testing.T) {
 	now := time.Now()
-	waits := &report.Waits{Archives: 1, Bytes: 1 << 30, Since: now.Add(-2 * time.Hour), Next: now.Add(10*time.Minute + time.Second)}
+	waits := &report.Waits{Archives: 1, Bytes: 1 << 30, Since: now.Add(-2 * time.Hour), Next: now.Add(2*time.Hour + 20*time.Second)}
 	expedited := &thaw.Estimate{Class: "ARCHIVE_ACCESS", Tier: "Expedited", Objects: 1, Bytes: 1 << 20, Dollars: 0.001, From: time.Minute, To: 5 * time.Minute}
 	unknown := &thaw.Estimate{Class: "FROZEN", Objects: 1, Bytes: 1 << 20}
 	for _, tt := range []struct {
@@ -34,7 +34,7 @@ func TestThawEvents(t *testing.T) {
 		{e: report.Event{Kind: report.Estimate, Estimate: unknown}, plain: "firn: 1 archive, 1.00 MiB, in FROZEN: firn does not know what a thaw takes there"},
 		{e: report.Event{Kind: report.AskedSum, Tier: "Bulk", Estimate: bulk()}, plain: "firn: asked for the thaw of 2 archives, 3.00 GiB, in GLACIER, in the tier bulk: it takes 5 to 12 h and costs about $1.23"},
 		{e: report.Event{Kind: report.AskedSum, Tier: "Bulk", Estimate: unknown}, plain: "firn: asked for the thaw of 1 archive, 1.00 MiB, in FROZEN, in the tier bulk"},
-		{e: report.Event{Kind: report.Waiting, Waits: waits}, plain: "firn: waiting for the thaw of 1 archive, 1.00 GiB, for 2 h 00 min; next look in 10 min 00 s"},
+		{e: report.Event{Kind: report.Waiting, Waits: waits}, plain: "firn: waiting for the thaw of 1 archive, 1.00 GiB, for 2 h 00 min; next look in 2 h 00 min"},
 		{e: report.Event{Kind: report.ThawAsked, Path: "a", Stored: 1}, plain: "asked for the thaw of a (1 B)", loud: true},
 		{e: report.Event{Kind: report.Thawing, Path: "a", Stored: 1}, plain: "thawing a (1 B)", loud: true},
 		{e: report.Event{Kind: report.Thawed, Path: "a"}, plain: "thawed a", loud: true},

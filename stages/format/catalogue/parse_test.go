@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	_ "firn/bench/seed"
 )
 
 // TestParse reads back what append writes; only strings with JSON's escapes are left to

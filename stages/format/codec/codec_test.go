@@ -18,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/codec"
 )
 

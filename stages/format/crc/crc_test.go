@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/crc"
 )
 

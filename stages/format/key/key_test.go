@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	_ "firn/bench/seed"
 )
 
 func TestFor(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "firn/bench/seed"
 )
 
 func TestNames(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	_ "firn/bench/seed"
 )
 
 // roundTrip encodes h and compares what Go's archive/tar makes of it.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,23 +13,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
 	"firn/stages/service/report"
 )
 
-// TestMain fixes rapid's seed (-rapid.seed=N sets another), bounds its checks, and keeps it from writing
-// into the tree.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	for name, value := range map[string]string{"rapid.seed": "1", "rapid.nofailfile": "true", "rapid.checks": "30"} {
-		set := false
-		flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
-		if !set {
-			_ = flag.Set(name, value)
-		}
-	}
-	os.Exit(m.Run())
+func init() {
+	_ = flag.Set("rapid.checks", "30")
 }
 
 // TestRandom: whatever workers, links and messages come to, each item has one result, the sums are

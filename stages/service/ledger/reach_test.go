@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/catalogue"
 	"firn/stages/format/treepath"
 	"firn/stages/service/ledger"

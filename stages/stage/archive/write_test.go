@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/tarfmt"
 	"firn/stages/stage/walk"
 )

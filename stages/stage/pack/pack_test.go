@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/pipeline"
 	"firn/stages/format/codec"
 	"firn/stages/stage/pack"

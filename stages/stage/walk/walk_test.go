@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/bench/tree"
 	"firn/stages/format/key"
 )

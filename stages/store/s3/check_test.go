@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 		{name: "expired", fault: harness.ExpiredToken(), want: "expired"},
 		{name: "clock", fault: refuse(403, "RequestTimeTooSkewed"), want: "clock"},
 		{name: "throttled", fault: harness.SlowDown(), want: "SlowDown"},
-		{name: "no server", change: func(o *s3.Options) { o.Endpoint = gone(t) }, want: "can't be reached"},
+		{name: "no server", change: func(o *s3.Options) { o.Endpoint = "http://" + harness.Port(t) }, want: "can't be reached"},
 		{name: "no such host", change: func(o *s3.Options) { o.Endpoint = "http://host.invalid" }, want: "host.invalid"},
 		{name: "https to a server of http", change: func(o *s3.Options) { o.Endpoint = strings.Replace(s.Endpoint, "http:", "https:", 1) }, want: "http or https"},
 	} {
@@ -79,14 +79,6 @@ func TestCheck(t *testing.T) {
 			mustSay(t, err, true, tt.want)
 		})
 	}
-}
-
-// gone is the address of a server that has ended.
-func gone(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	return server.URL
 }
 
 // localEnv is an environment with credentials and nothing else.

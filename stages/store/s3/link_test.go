@@ -31,11 +31,13 @@ func TestBandwidth(t *testing.T) {
 // through later is taken.
 func TestSilentServer(t *testing.T) {
 	s := serve(t)
-	st := s.open(t, s.faulty, func(o *s3.Options) { o.Silence, o.Attempts = 100*time.Millisecond, 3 })
+	open := func(tries int) *s3.Store {
+		return s.open(t, s.faulty, func(o *s3.Options) { o.Silence, o.Attempts, o.RetryFor = 100*time.Millisecond, tries, -1 })
+	}
 	silent := harness.Fault{Hold: make(chan struct{})}
 	s.rule(once("PutObject", 1000, silent))
-	_, err := st.Put(t.Context(), "k", []byte("x"), store.PutOptions{CRC32C: store.CRC32C([]byte("x"))})
+	_, err := open(3).Put(t.Context(), "k", []byte("x"), store.PutOptions{CRC32C: store.CRC32C([]byte("x"))})
 	mustSay(t, err, false, "check the network")
 	s.rule(once("PutObject", 2, silent))
-	storetest.Put(t, st, "k", []byte("x"), store.PutOptions{})
+	storetest.Put(t, open(1000), "k", []byte("x"), store.PutOptions{})
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "firn/bench/seed"
 )
 
 // runny draws input that is full of runs, of lengths about those that matter.

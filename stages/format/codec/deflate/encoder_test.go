@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/pgzip"
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/codec/gzip"
 )
 

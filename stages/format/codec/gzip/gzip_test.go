@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/pgzip"
 	"pgregory.net/rapid"
 
+	_ "firn/bench/seed"
 	"firn/stages/format/codec/gzip"
 )
 

@@ -83,11 +83,12 @@ func testItems(r *rig) {
 // testLease: what is not ended in time is handed out again, to whoever waits.
 func testLease(r *rig) {
 	boss, dead, other := r.lead(), r.link(), r.link()
-	r.offer(boss, "a", "b")
+	r.offer(boss, "b", "a")
+	done := r.take(other, "b", 1)
 	start := time.Now()
 	r.take(dead, "a", 1)
 	r.kill(dead)
-	r.ok(r.take(other, "b", 1).Done(r.ctx))
+	r.ok(done.Done(r.ctx))
 	again := r.take(other, "a", 2)
 	if took := time.Since(start); took < r.lease*9/10 {
 		r.t.Errorf("a lease of %v ended after %v", r.lease, took)
@@ -140,14 +141,17 @@ func testRenew(r *rig) {
 
 // testReturn: what is handed back is handed out again, after a time, or at once.
 func testReturn(r *rig) {
+	r.lease *= 20 // none is over here
+	const after = time.Second / 2
 	boss, worker := r.lead(), r.link()
 	r.offer(boss, "a", "b")
+	first, second := r.take(worker, "a", 1), r.take(worker, "b", 1)
 	start := time.Now()
-	r.ok(r.take(worker, "a", 1).Return(r.ctx, r.lease/2))
-	r.ok(r.take(worker, "b", 1).Done(r.ctx))
+	r.ok(first.Return(r.ctx, after))
+	r.ok(second.Done(r.ctx))
 	again := r.take(worker, "a", 2)
-	if took := time.Since(start); took < r.lease/2 {
-		r.t.Errorf("it came again after %v, not %v", took, r.lease/2)
+	if took := time.Since(start); took < after {
+		r.t.Errorf("it came again after %v, not %v", took, after)
 	}
 	r.ok(again.Return(r.ctx, 0))
 	r.ok(r.take(worker, "a", 3).Done(r.ctx))
@@ -238,6 +242,7 @@ func testWithdraw(r *rig) {
 
 // testCancel: who does not wait any more gets nothing, and so holds nothing.
 func testCancel(r *rig) {
+	r.lease *= 20 // what comes late has waited for the end of one
 	boss, worker, other := r.lead(), r.link(), r.link()
 	why := errors.New("why")
 	for i := range 20 {

@@ -53,7 +53,7 @@ func TestDiskFull(t *testing.T) {
 		_, err := js.Publish(ctx, "s", []byte(text))
 		return err
 	}
-	if err := publish("before"); err != nil {
+	if _, err := js.Publish(t.Context(), "s", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
 	filler := filepath.Join(dir, "filler")
