@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,4 +169,49 @@ func TestStolen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A busy link does something before it offers the next item.
+type busy struct {
+	hosts.Link
+	before atomic.Pointer[func()]
+}
+
+func (b *busy) Offer(ctx context.Context, id string, body []byte) error {
+	if fn := b.before.Swap(nil); fn != nil {
+		(*fn)()
+	}
+	return b.Link.Offer(ctx, id, body)
+}
+
+// TestAnsweredMeanwhile: an item that gets its result while others are offered again is not offered again.
+func TestAnsweredMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		b := &busy{}
+		s.lead("run-1", func(o *hosts.Options) {
+			b.Link = o.Link
+			o.Link = b
+		})
+		m, link := s.join("a")
+		defer link.Close()
+		defer m.Leave()
+		s.offer("x", "y")
+		x, y := s.take(m), s.take(m)
+		link.Freeze()
+		time.Sleep(45 * time.Second) // a counts as gone
+		answer := func() {           // x is about to be offered again
+			link.Thaw()
+			must(t, y.Answer(t.Context(), []byte("saved")))
+			time.Sleep(time.Second)
+		}
+		b.before.Store(&answer)
+		s.q.Wipe()
+		time.Sleep(5 * time.Second)
+		must(t, x.Answer(t.Context(), []byte("saved")))
+		if k, c := s.q.Kept(), s.c.Counts(); k.Waiting != 1 || c.Again != 1 {
+			t.Errorf("%+v is kept; %+v", k, c)
+		}
+		s.finish(nil)
+		s.want(map[string]string{"x": "a:saved", "y": "a:saved"})
+	})
 }

@@ -79,7 +79,6 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 			return stopped
 		}
 		c.open++
-		o.begin(c)
 		return true
 	})
 	switch {
@@ -88,10 +87,12 @@ func (c *Coordinator) Offer(ctx context.Context, item Item) error {
 	case stopped:
 		return pipeline.ErrStopped
 	}
-	if err = c.keep(ctx, o); err != nil {
+	if err = c.keep(ctx, o, o.begin); err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.forget(o)
+		if !o.claimed {
+			c.forget(o)
+		}
 	}
 	return err
 }
@@ -106,17 +107,23 @@ func (o *offering) has(now turn) {
 
 // begin gives an item a slot of its own, which nobody can guess: who may write to the queue can't put
 // something else there before. The caller holds mu.
-func (o *offering) begin(c *Coordinator) {
+func (o *offering) begin(c *Coordinator) bool {
 	o.slots = append(o.slots, word())
 	c.slots[o.slot()] = o
 	o.since, o.again, o.round, o.known = time.Now(), time.Time{}, 0, 0
+	return true
 }
 
 func (o *offering) slot() string { return o.slots[len(o.slots)-1] }
 
-// keep lets the queue keep an item in its slot.
-func (c *Coordinator) keep(ctx context.Context, o *offering) error {
+// keep lets the queue keep an item in its slot, if begin, which holds mu, says so, and it has no result
+// yet.
+func (c *Coordinator) keep(ctx context.Context, o *offering, begin func(*Coordinator) bool) error {
 	c.mu.Lock()
+	if o.claimed || !begin(c) {
+		c.mu.Unlock()
+		return nil
+	}
 	slot, item, round := o.slot(), o.Item, o.round
 	c.mu.Unlock()
 	message, err := c.seal.seal(kindItem, slot, itemSaid{item.ID, item.Name, item.Bytes, item.Second, int64(c.o.Lease), round}, item.Body)
@@ -192,10 +199,7 @@ func (c *Coordinator) isStopping() bool {
 // offerAgain offers what was given up or handed back, when its time has come.
 func (c *Coordinator) offerAgain() {
 	for _, o := range c.which(func(o *offering) bool { return !o.again.IsZero() && !o.again.After(time.Now()) }) {
-		c.mu.Lock()
-		o.begin(c)
-		c.mu.Unlock()
-		if err := c.keep(c.ctx, o); err != nil {
+		if err := c.keep(c.ctx, o, o.begin); err != nil {
 			c.fail(err)
 			return
 		}
@@ -248,17 +252,15 @@ func (c *Coordinator) missing() {
 	}
 	c.made, c.short = made, 0
 	for _, o := range old {
-		if c.ctx.Err() != nil {
-			return
-		}
-		if c.listed(o) {
-			continue
-		}
-		c.mu.Lock()
-		c.counts.Again++
-		o.round, o.known = o.round+1, 0 // its tries begin anew
-		c.mu.Unlock()
-		if err := c.keep(c.ctx, o); err != nil {
+		err := c.keep(c.ctx, o, func(*Coordinator) bool {
+			if c.listed(func(listed *offering) bool { return listed == o }) {
+				return false
+			}
+			c.counts.Again++
+			o.round, o.known = o.round+1, 0 // its tries begin anew
+			return true
+		})
+		if err != nil {
 			c.fail(err)
 			return
 		}
@@ -297,7 +299,7 @@ func (c *Coordinator) withdraw(ctx context.Context) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if kept.Held > 0 && (time.Since(c.stopping) < silence || c.anyListed()) {
+	if kept.Held > 0 && (time.Since(c.stopping) < silence || c.listed(func(o *offering) bool { return o != nil })) {
 		return
 	}
 	for slot, o := range c.slots {

@@ -172,22 +172,11 @@ func (c *Coordinator) census() {
 	c.tally.tick(c.members, time.Now())
 }
 
-// listed reports whether a worker says that it holds an item.
-func (c *Coordinator) listed(o *offering) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// listed reports whether a worker says that it holds such an item; nil is one that has its result. The
+// caller holds mu.
+func (c *Coordinator) listed(such func(*offering) bool) bool {
 	for _, m := range c.members {
-		if !m.gone && slices.ContainsFunc(m.state.Held, func(h held) bool { return c.slots[h.Slot] == o }) {
-			return true
-		}
-	}
-	return false
-}
-
-// anyListed reports whether a worker says that it holds anything. The caller holds mu.
-func (c *Coordinator) anyListed() bool {
-	for _, m := range c.members {
-		if !m.gone && slices.ContainsFunc(m.state.Held, func(h held) bool { return c.slots[h.Slot] != nil }) {
+		if !m.gone && slices.ContainsFunc(m.state.Held, func(h held) bool { return such(c.slots[h.Slot]) }) {
 			return true
 		}
 	}
