@@ -255,6 +255,43 @@ func TestZombie(t *testing.T) {
 	}
 }
 
+// TestSaidLate: what a worker said in time of an item that it did not end, and the queue kept late, counts
+// for nothing if another one has it since.
+func TestSaidLate(t *testing.T) {
+	for name, said := range map[string]func(context.Context, *hosts.Work) error{
+		"fails":    func(ctx context.Context, w *hosts.Work) error { return w.Fail(ctx, errors.New("it is odd")) },
+		"gives up": func(ctx context.Context, w *hosts.Work) error { return w.GiveUp(ctx, errors.New("no memory")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *site) {
+				s.lead("run-1")
+				m, link := s.join("a")
+				defer link.Close()
+				defer m.Leave()
+				other, far := s.join("b")
+				defer far.Close()
+				defer other.Leave()
+				s.offer("x")
+				w := s.take(m)
+				link.Freeze()
+				kept := make(chan error)
+				go func() { kept <- said(t.Context(), w) }()
+				w2 := s.take(other)
+				time.Sleep(time.Second)
+				link.Thaw()
+				must(t, <-kept)
+				time.Sleep(10 * time.Second)
+				if k := s.q.Kept(); k != (hosts.Kept{}) {
+					t.Errorf("%+v is kept", k)
+				}
+				must(t, w2.Answer(t.Context(), []byte("saved")))
+				s.finish(nil)
+				s.want(map[string]string{"x": "b:saved"})
+			})
+		})
+	}
+}
+
 // TestSlowResult: an item whose result is being passed on has it, whatever the queue says meanwhile.
 func TestSlowResult(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

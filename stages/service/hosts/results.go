@@ -120,30 +120,22 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 	if said.Outcome != outcomeHanded {
 		c.handed(o, said.Host, said.Try)
 	}
-	late := slot != o.slot()
 	now := turn{slices.Index(o.slots, slot), said.Round, said.Try}
-	overtaken := now.before(o.turn)
+	overtaken := now.before(o.turn)       // another host has it now, or had: what that one made may be in the place
+	late := overtaken || slot != o.slot() // or the next one will
 	if !overtaken && said.Outcome != outcomeHanded {
 		o.has(now)
 	}
+	if overtaken && said.Outcome == outcomeDone || late && (said.Outcome == outcomeFailed || said.Outcome == outcomeGaveUp) {
+		c.counts.Twice++
+		return nil, Result{}
+	}
 	switch said.Outcome {
 	case outcomeDone:
-		if overtaken { // what another host made since then may be in the place of what this one made
-			c.counts.Twice++
-			return nil, Result{}
-		}
 		c.settled(o, said, "")
 	case outcomeFailed:
-		if late { // another host has it now
-			c.counts.Twice++
-			return nil, Result{}
-		}
 		c.settled(o, said, brief(said.Why))
 	case outcomeGaveUp:
-		if late {
-			c.counts.Twice++
-			return nil, Result{}
-		}
 		o.note(Try{said.Host, brief(said.Why)})
 		c.troubled(o)
 		if o.gaveUp++; o.gaveUp < enoughGivenUp {
