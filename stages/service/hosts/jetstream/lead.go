@@ -7,7 +7,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -36,9 +35,9 @@ func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 			return err
 		}
 	}
-	l.exceeded = make(chan *nats.Msg, 1024) // more is lost
-	if _, err := l.nc.ChanSubscribe(l.exceededSubject(), l.exceeded); err != nil {
-		return l.verdict(err)
+	l.exceeded = make(chan uint64, maxHints) // more is lost
+	if err := l.hear(l.exceededSubject(), l.hint); err != nil {
+		return err
 	}
 	l.answers = &pull{l: l, stream: l.answersName(), consumer: l.leading.id, batch: 256}
 	return nil

@@ -31,7 +31,7 @@ type Link struct {
 	foreign bool // what is no item was told of; guarded like items
 
 	leading  leading
-	exceeded chan *nats.Msg // what the broker says of items that it hands out no more
+	exceeded chan uint64 // numbers of items of which the broker is said to tell that it hands them out no more
 	answers  *pull
 	passed   mark // the last answer that was passed on
 	remaking sync.Mutex

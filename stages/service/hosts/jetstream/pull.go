@@ -25,6 +25,10 @@ type pull struct {
 	left int // of what was asked for, and has not come; 0: nothing is asked for
 }
 
+// unread is how many messages may lie here: one that is under way, what the broker says of a request, and
+// no more, as anybody may send large ones. What finds no room comes again when its lease ends.
+const unread = 16
+
 // next waits for a message. After an error, the next call goes on. There is no subscription after
 // errAbsent, and before the first call.
 func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
@@ -80,7 +84,7 @@ func (p *pull) ask() error {
 		return nil
 	}
 	if p.sub == nil {
-		p.got = make(chan *nats.Msg, 2*p.batch+16)
+		p.got = make(chan *nats.Msg, unread)
 		sub, err := p.l.nc.ChanSubscribe(p.l.nc.NewInbox(), p.got)
 		if err != nil {
 			return err

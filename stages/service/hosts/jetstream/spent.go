@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"firn/stages/service/hosts"
@@ -20,6 +21,20 @@ func (l *Link) exceededSubject() string {
 // maxHints bounds what is kept of what the broker is said to tell.
 const maxHints = 1024
 
+// hint keeps which item a message names, and nothing else: anybody may have sent it, and many large ones.
+func (l *Link) hint(m *nats.Msg) {
+	var e struct {
+		Seq uint64 `json:"stream_seq"`
+	}
+	if json.Unmarshal(m.Data, &e) != nil {
+		return
+	}
+	select {
+	case l.exceeded <- e.Seq:
+	default:
+	}
+}
+
 // Spent is hosts.Link's. The broker finds that an item was handed out too often when somebody asks for
 // one, and tells it once. That may be lost, and anybody may have said it: so it is a hint. The broker is
 // asked, and its stream is looked at, and what two looks find counts.
@@ -30,12 +45,9 @@ func (l *Link) Spent(ctx context.Context, fn func(id string, body []byte) error)
 	hints := map[uint64]bool{}
 	for {
 		select {
-		case m := <-l.exceeded:
-			var e struct {
-				Seq uint64 `json:"stream_seq"`
-			}
-			if json.Unmarshal(m.Data, &e) == nil && len(hints) < maxHints {
-				hints[e.Seq] = true
+		case seq := <-l.exceeded:
+			if len(hints) < maxHints {
+				hints[seq] = true
 			}
 		case <-tick.C:
 			found, err := l.look(ctx, hints)

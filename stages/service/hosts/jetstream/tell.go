@@ -17,12 +17,12 @@ func (l *Link) Announce(body []byte) error { return l.say("announce", body) }
 
 // Heard is hosts.Link's.
 func (l *Link) Heard(fn func(body []byte)) error {
-	return l.hear("tell", func(m *nats.Msg) { fn(m.Data) })
+	return l.hear(l.subject("tell"), func(m *nats.Msg) { fn(m.Data) })
 }
 
 // Announced is hosts.Link's.
 func (l *Link) Announced(fn func(body []byte)) error {
-	return l.hear("announce", func(m *nats.Msg) { fn(m.Data) })
+	return l.hear(l.subject("announce"), func(m *nats.Msg) { fn(m.Data) })
 }
 
 // say sends what may be lost: it is while there is no connection.
@@ -36,14 +36,14 @@ func (l *Link) say(kind string, body []byte) error {
 }
 
 // hear calls fn with what is said, in place of what was called before.
-func (l *Link) hear(kind string, fn func(m *nats.Msg)) error {
-	sub, err := l.nc.Subscribe(l.subject(kind), fn)
+func (l *Link) hear(subject string, fn func(m *nats.Msg)) error {
+	sub, err := l.nc.Subscribe(subject, fn)
 	if err != nil {
 		return l.verdict(err)
 	}
 	l.mu.Lock()
-	before := l.hearing[kind]
-	l.hearing[kind] = sub
+	before := l.hearing[subject]
+	l.hearing[subject] = sub
 	l.mu.Unlock()
 	if before != nil {
 		_ = before.Unsubscribe()
@@ -73,7 +73,7 @@ func (l *Link) Ask(ctx context.Context, body []byte) (reply []byte, err error) {
 
 // Serve is hosts.Link's.
 func (l *Link) Serve(fn func(body []byte) []byte) error {
-	return l.hear("ask", func(m *nats.Msg) {
+	return l.hear(l.subject("ask"), func(m *nats.Msg) {
 		if reply := fn(m.Data); reply != nil {
 			_ = m.Respond(reply)
 		}
