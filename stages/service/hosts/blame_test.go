@@ -1,12 +1,16 @@
 package hosts_test
 
 import (
+	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"firn/pipeline"
+	"firn/stages/service/hosts"
 )
 
 var errRefused = errors.New("access denied")
@@ -112,4 +116,33 @@ func TestNoWorkerYet(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFaultOfTheRun: that a run has no worker any more is not the fault of each item that waits to be offered.
+func TestFaultOfTheRun(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		var faults atomic.Int64
+		r := pipeline.New(t.Context(), pipeline.Options{OnFault: func(pipeline.Fault) { faults.Add(1) }})
+		ids := pipeline.Source(r.Stage("find", 1), func(_ context.Context, emit func(string) error) error {
+			for i := range 1000 {
+				if err := emit(strconv.Itoa(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		pipeline.Sink(r.Stage("publish", 1), ids, func(ctx context.Context, id string) error {
+			return s.c.Offer(ctx, hosts.Item{ID: id, Name: id})
+		})
+		r.Go(func(context.Context) error {
+			defer time.Sleep(time.Second) // as a link takes to end
+			return <-s.ended
+		})
+		time.Sleep(time.Second)
+		s.ends("a", errRefused)
+		if err := r.Wait(); err == nil || !strings.Contains(err.Error(), "no worker was there for 10m0s") || faults.Load() > 0 {
+			t.Errorf("%v; %d items failed", err, faults.Load())
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/format/encryption"
 	"firn/stages/service/report"
 )
@@ -175,7 +176,7 @@ func (c *Coordinator) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == nil && c.ctx.Err() == nil {
-		c.failed = err
+		c.failed = pipeline.Fatal(err) // and not of each item that waits to be offered
 		c.change()
 	}
 }
