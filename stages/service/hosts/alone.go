@@ -34,7 +34,7 @@ func (m *Member) alone(ctx context.Context, w *Work) bool {
 		case <-time.After(looksForRoom):
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil || w.late() {
+		if ctx.Err() != nil || w.Late() {
 			w.HandBack()
 			return false
 		}

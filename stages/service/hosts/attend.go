@@ -228,7 +228,7 @@ func (w *Work) keep() {
 			return
 		}
 		alive = w.lives(&seen) || alive
-		if alive && time.Since(renewed) >= term/renewals && !w.late() && w.renew(term) {
+		if alive && time.Since(renewed) >= term/renewals && !w.Late() && w.renew(term) {
 			renewed, alive = time.Now(), false
 		}
 	}

@@ -384,7 +384,7 @@ func TestGiveUp(t *testing.T) {
 		s.want(map[string]string{
 			"x": "c:3 tries failed: a: no permission on a; b: no permission on b; c: no permission on c", "y": "b:saved",
 		})
-		if r := s.results["y"][0]; len(r.Tries) != 1 || r.Tries[0] != (hosts.Try{Host: "a", Why: "no memory"}) {
+		if r := s.c.Status().Trouble[1]; r.Name != "/data/y" || len(r.Tries) != 1 || r.Tries[0] != (hosts.Try{Host: "a", Why: "no memory"}) {
 			t.Errorf("%+v", r)
 		}
 		if c := s.c.Counts(); c.Retried != 2 || c.Exhausted != 0 {

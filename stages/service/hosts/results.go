@@ -19,8 +19,6 @@ type Result struct {
 	Host string // that answered; "": no worker did
 	Body []byte // the operation's own; nil if Err is not ""
 	Err  string // why the item failed for good
-	// Tries are what hosts said that gave it up before.
-	Tries []Try
 }
 
 // A Try is a host that had an item, and did not end it.
@@ -153,7 +151,7 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 		c.counts.Forged++
 		return nil, Result{}
 	}
-	return o, Result{ID: o.ID, Host: said.Host, Err: o.failed, Tries: o.tries}
+	return o, Result{ID: o.ID, Host: said.Host, Err: o.failed}
 }
 
 // settled claims an item for its result. why it failed is "" if it did not. The caller holds mu.
@@ -239,7 +237,7 @@ func (c *Coordinator) spent(slot string, pass passing) error {
 		why += "; before that: " + o.reasons()
 	}
 	c.settled(o, answerSaid{}, why)
-	r := Result{ID: o.ID, Err: o.failed, Tries: o.tries}
+	r := Result{ID: o.ID, Err: o.failed}
 	c.mu.Unlock()
 	return pass(o, r)
 }

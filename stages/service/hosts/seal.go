@@ -18,9 +18,8 @@ import (
 const MaxMessage = 1 << 20
 
 const (
-	magic     = "firn queue 1" // the protocol: what differs has another number
-	maxHeader = 1 << 10
-	maxField  = 256 // of the header
+	magic    = "firn queue 1" // the protocol: what differs has another number
+	maxField = 256            // of the header
 )
 
 // kind says what a message is. It is part of what is sealed, so that none can be used as another.
@@ -71,13 +70,12 @@ func readHeader(message []byte) (h header, clear, sealed []byte, err error) {
 	fields := make([]string, 0, 6)
 	rest := message
 	for range cap(fields) {
-		field, after, found := bytes.Cut(rest[:min(len(rest), maxField+1)], []byte("\n"))
+		field, _, found := bytes.Cut(rest[:min(len(rest), maxField+1)], []byte("\n"))
 		if !found {
 			return h, nil, nil, errForged
 		}
 		fields = append(fields, string(field))
 		rest = rest[len(field)+1:]
-		_ = after
 	}
 	h = header{Firn: fields[1], Kind: kind(fields[2]), KeyID: fields[3], Run: fields[4], Slot: fields[5]}
 	if fields[0] != magic {

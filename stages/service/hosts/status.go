@@ -63,8 +63,7 @@ func (c *Coordinator) troubled(o *offering) {
 		return
 	}
 	if len(c.trouble) >= maxTroubled {
-		worth := func(o *offering) bool { return o.failed != "" } // those are told longest
-		i := max(slices.IndexFunc(c.trouble, func(o *offering) bool { return !worth(o) }), 0)
+		i := max(slices.IndexFunc(c.trouble, func(o *offering) bool { return o.failed == "" }), 0) // failed ones stay longest
 		c.trouble = slices.Delete(c.trouble, i, i+1)
 	}
 	c.trouble = append(c.trouble, o)
@@ -90,12 +89,11 @@ func (c *Coordinator) Status() Status {
 	cancel()
 	var p report.Progress
 	c.Merge(&p)
-	counts := c.Counts()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := Status{
 		Run: c.o.Run, Operation: c.o.Operation, Firn: c.o.Firn, Host: c.o.Host, Phase: c.phase(), Begun: c.begun,
-		Elapsed: time.Since(c.begun), Open: c.open, Left: c.outlook.Left, Limit: c.outlook.Limit, Hosts: p.Hosts, Kept: kept, Counts: counts,
+		Elapsed: time.Since(c.begun), Open: c.open, Left: c.outlook.Left, Limit: c.outlook.Limit, Hosts: p.Hosts, Kept: kept, Counts: c.counted(),
 	}
 	if t := c.o.Totals; t != nil {
 		s.Found, s.FoundBytes, s.All = t.Subtrees.Load(), t.Bytes.Load(), t.Final()

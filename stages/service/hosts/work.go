@@ -53,15 +53,12 @@ func (w *Work) Rest() {
 	}
 }
 
-// late reports whether the lease is over: the item is handed out again, or was.
-func (w *Work) late() bool {
+// Late reports whether the lease is over, as far as is known here: another host may have the item.
+func (w *Work) Late() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return !time.Now().Before(w.over)
 }
-
-// Late reports whether the lease is over, as far as is known here: another host may have the item.
-func (w *Work) Late() bool { return w.late() }
 
 // Note tells the coordinator something of the item, and returns once that is kept.
 func (w *Work) Note(ctx context.Context, body []byte) error {
@@ -87,7 +84,7 @@ func (w *Work) finish(ctx context.Context, what outcome, why string, body []byte
 		return err
 	}
 	defer w.release()
-	if what != outcomeDone && w.late() {
+	if what != outcomeDone && w.Late() {
 		return nil // another host has it, and says how it ended
 	}
 	if err := w.m.o.Link.Answer(ctx, message); err != nil {

@@ -108,15 +108,15 @@ func (l *Link) do(ctx context.Context, fn func()) error {
 // Lead is hosts.Link's.
 func (l *Link) Lead(ctx context.Context, lease time.Duration) error {
 	q := l.q
-	brief, cancel := context.WithTimeoutCause(ctx, Abandoned+time.Second, hosts.ErrLed)
+	brief, cancel := context.WithTimeoutCause(ctx, abandoned+time.Second, hosts.ErrLed)
 	defer cancel()
-	tick := time.AfterFunc(Abandoned, func() { q.set(func() {}) })
+	tick := time.AfterFunc(abandoned, func() { q.set(func() {}) })
 	defer tick.Stop()
 	return l.wait(brief, func() bool {
-		if led := q.leader; led != nil && led.frozen && time.Since(led.since) >= Abandoned {
+		if led := q.leader; led != nil && led.frozen && time.Since(led.since) >= abandoned {
 			q.leader = nil
 		}
-		if q.leader != nil || time.Since(q.gone) < Abandoned {
+		if q.leader != nil || time.Since(q.gone) < abandoned {
 			return false
 		}
 		q.leader, q.lease, q.answers, q.spent = l, lease, nil, nil

@@ -9,8 +9,8 @@ import (
 	"firn/stages/service/hosts"
 )
 
-// Abandoned is for how long a coordinator that is gone keeps others from leading.
-const Abandoned = 30 * time.Second
+// abandoned is for how long a coordinator that is gone keeps others from leading.
+const abandoned = 30 * time.Second
 
 // A Queue is a broker in memory. Make links to it with Link. Its fields may be set before the first
 // link is made; their functions are called one at a time, and must not call the queue.
@@ -151,20 +151,6 @@ func (q *Queue) drop(it *item) {
 	it.turn++
 	delete(q.items, it.id)
 	q.order = slices.DeleteFunc(q.order, func(o *item) bool { return o == it })
-}
-
-// Expire ends the lease of an item at once, as if its time were over. It reports whether it was held.
-func (q *Queue) Expire(id string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	it := q.items[id]
-	if it == nil || !it.held {
-		return false
-	}
-	it.ends.Stop()
-	it.turn++
-	q.over(it)
-	return true
 }
 
 // Lost forgets items that wait, as a broker that comes back after a crash: those of which lose, which is

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/pipeline"
 	"firn/stages/service/hosts"
 )
 
@@ -60,7 +61,7 @@ func (r *rig) lead() hosts.Link {
 }
 
 // take takes an item, which must be that one.
-func (r *rig) take(l hosts.Link, id string, try int) lent {
+func (r *rig) take(l hosts.Link, id string, try int) pipeline.Lease {
 	r.t.Helper()
 	got, err := l.Take(r.ctx)
 	r.ok(err)
@@ -69,12 +70,6 @@ func (r *rig) take(l hosts.Link, id string, try int) lent {
 			got.ID(), got.Try(), got.Body(), got.Term(), id, try, r.lease)
 	}
 	return got
-}
-
-type lent interface {
-	Renew(context.Context) error
-	Done(context.Context) error
-	Return(context.Context, time.Duration) error
 }
 
 func (r *rig) offer(l hosts.Link, ids ...string) {

@@ -8,8 +8,8 @@ import (
 	"firn/stages/service/hosts"
 )
 
-// Replies is how long Ask waits for a reply.
-const Replies = 2 * time.Second
+// replyWait is how long Ask waits for a reply.
+const replyWait = 2 * time.Second
 
 // send calls the function that pick names of each other link, later. What is frozen hears nothing.
 func (l *Link) send(kind Kind, body []byte, pick func(*Link) func([]byte)) error {
@@ -73,7 +73,7 @@ func (l *Link) Ask(ctx context.Context, body []byte) ([]byte, error) {
 	if to == nil {
 		return nil, hosts.ErrNobody
 	}
-	brief, cancel := context.WithTimeoutCause(ctx, Replies, hosts.ErrNobody)
+	brief, cancel := context.WithTimeoutCause(ctx, replyWait, hosts.ErrNobody)
 	defer cancel()
 	var serve func([]byte) []byte
 	if err := to.wait(brief, func() bool { serve = to.serve; return !lost }); err != nil {
