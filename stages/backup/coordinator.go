@@ -38,8 +38,7 @@ func (s *subtree) size() int64 { return s.scan.Bytes }
 // A lead is the coordinator's side of a queue.
 type lead struct {
 	*hosts.Coordinator
-	b     *backup
-	ended chan struct{} // closed once each subtree that was offered has its result
+	b *backup
 
 	mu      sync.Mutex          // guards what follows, and begun of those that were offered
 	offered map[string]*subtree // by key; those that have no result
@@ -56,7 +55,7 @@ type turns struct {
 // takeLead makes this process the coordinator of a run on many hosts.
 func (b *backup) takeLead(ctx context.Context, h *job.Handle) (err error) {
 	o := *b.options.Hosts
-	l := &lead{b: b, ended: make(chan struct{}), offered: map[string]*subtree{}, turns: map[string]turns{}, vain: map[string]bool{}}
+	l := &lead{b: b, offered: map[string]*subtree{}, turns: map[string]turns{}, vain: map[string]bool{}}
 	o.Operation, o.Begun, o.Note, o.More, o.Run = Operation, report.StageArchive, l.note, l.more, b.journal.id
 	if l.Coordinator, err = h.Lead(ctx, o); err == nil {
 		b.lead = l
@@ -147,23 +146,12 @@ func (l *lead) take(key string) *subtree {
 	return s
 }
 
-// follow tells the queue when all is offered, and when the run is stopped.
+// follow tells the queue when all is offered.
 func (l *lead) follow(offered <-chan struct{}) {
-	all := make(chan struct{})
 	l.b.Run.Go(func(context.Context) error {
-		defer close(all)
-		for range offered {
+		for range offered { // ends once nothing more is published
 		}
 		l.Offered()
-		return nil
-	})
-	l.b.Run.Go(func(ctx context.Context) error {
-		select {
-		case <-l.b.Run.Stopping():
-			l.Stop(ctx)
-		case <-l.b.Run.Context().Done():
-		case <-l.ended:
-		}
 		return nil
 	})
 }
@@ -173,7 +161,6 @@ func (l *lead) gather() <-chan result {
 	out := make(chan result)
 	l.b.Run.Go(func(ctx context.Context) error {
 		defer close(out)
-		defer close(l.ended)
 		return l.Results(ctx, func(ctx context.Context, r hosts.Result) error {
 			s := l.take(r.ID)
 			if s == nil {

@@ -15,7 +15,7 @@ import (
 // It is called before others use the handle.
 func (h *Handle) Lead(ctx context.Context, o hosts.Options) (*hosts.Coordinator, error) {
 	j := h.job
-	o.Keys, o.Report, o.Works, o.Totals, o.Progress = j.Keys, j.Report, j.Works, j.Totals, h.Own
+	o.Keys, o.Report, o.Works, o.Totals, o.Progress, o.Stopping = j.Keys, j.Report, j.Works, j.Totals, h.Own, j.Run.Stopping()
 	c, err := hosts.Lead(ctx, o)
 	if err != nil {
 		return nil, err
@@ -109,19 +109,9 @@ func (l *Lead[T]) take(id string) (item T, ok bool) {
 }
 
 // Gather calls fn with each item and its result, one at a time, in a goroutine of the run. An error of
-// fn is a fault of the item, in stage. After a soft stop of the run, what no worker holds is withdrawn.
+// fn is a fault of the item, in stage.
 func (l *Lead[T]) Gather(stage *pipeline.Stage, fn func(ctx context.Context, item T, r hosts.Result) error) {
 	l.run.Go(func(ctx context.Context) error {
-		gathered := make(chan struct{})
-		defer close(gathered)
-		l.run.Go(func(ctx context.Context) error {
-			select {
-			case <-l.run.Stopping():
-				l.Stop(ctx)
-			case <-gathered:
-			}
-			return nil
-		})
 		return l.Results(ctx, func(ctx context.Context, r hosts.Result) error {
 			item, ok := l.take(r.ID)
 			if !ok {

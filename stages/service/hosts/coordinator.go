@@ -40,6 +40,8 @@ type Options struct {
 	// Progress is the coordinator's own, for Status; what the workers say is added. nil: there is none.
 	Progress func() report.Progress
 	Totals   *report.Totals // of the run, for Status; nil: there are none
+	// Stopping is closed by a soft stop of the run: Results calls Stop then. nil: it never is.
+	Stopping <-chan struct{}
 
 	taken bool
 }

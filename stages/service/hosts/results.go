@@ -50,9 +50,9 @@ func (c *Coordinator) Results(ctx context.Context, fn func(ctx context.Context, 
 		c.forget(o)
 		return nil
 	}
-	var both sync.WaitGroup
+	var all sync.WaitGroup
 	listen := func(to func() error) {
-		both.Go(func() {
+		all.Go(func() {
 			if err := to(); ctx.Err() == nil {
 				stop(err)
 			}
@@ -64,12 +64,19 @@ func (c *Coordinator) Results(ctx context.Context, fn func(ctx context.Context, 
 	listen(func() error {
 		return c.o.Link.Spent(ctx, func(slot string, _ []byte) error { return c.spent(slot, pass) })
 	})
+	all.Go(func() {
+		select {
+		case <-c.o.Stopping:
+			c.Stop(ctx)
+		case <-ctx.Done():
+		}
+	})
 	err := c.until(ctx, func() bool { return c.open == 0 && (c.offered || !c.stopping.IsZero()) })
 	if err == nil {
 		err = errAllThere
 	}
 	stop(err)
-	both.Wait()
+	all.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch err = context.Cause(ctx); {
