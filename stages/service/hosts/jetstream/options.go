@@ -65,14 +65,6 @@ var usual = times{
 
 var names = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// CheckName says what is wrong with the name of a queue.
-func CheckName(name string) error {
-	if !names.MatchString(name) {
-		return fmt.Errorf("the queue's name %q is not 1 to 64 letters, digits, \"-\" and \"_\"", name)
-	}
-	return nil
-}
-
 // broker names the servers for people, without what a URL may hold of secrets.
 func (o *Options) broker() string {
 	if o.InProcess != nil {
@@ -89,8 +81,8 @@ func (o *Options) broker() string {
 }
 
 func (o *Options) check() error {
-	if err := CheckName(o.Name); err != nil {
-		return err
+	if !names.MatchString(o.Name) {
+		return fmt.Errorf("the queue's name %q is not 1 to 64 letters, digits, \"-\" and \"_\"", o.Name)
 	}
 	if o.InProcess != nil {
 		return nil

@@ -47,11 +47,8 @@ func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
 			}
 			continue
 		}
-		// The broker says when it forgets what was asked for; if not, it does not know of it.
-		late := time.NewTimer(p.l.o.quick.pull + p.l.o.quick.call)
 		select {
 		case m := <-p.got:
-			late.Stop()
 			switch status := m.Header.Get("Status"); {
 			case status == "" || len(m.Data) > 0:
 				p.left--
@@ -66,13 +63,13 @@ func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
 		case <-again: // the broker may have what was asked for, or not
 			p.leave()
 			return nil, errAbsent
-		case <-late.C:
+		// The broker says when it forgets what was asked for; if not, it does not know of it.
+		case <-time.After(p.l.o.quick.pull + p.l.o.quick.call):
 			p.leave()
 			return nil, errAbsent
 		case <-p.l.life.Done():
 			return nil, context.Cause(p.l.life)
 		case <-ctx.Done():
-			late.Stop()
 			return nil, context.Cause(ctx)
 		}
 	}
