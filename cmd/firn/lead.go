@@ -15,7 +15,6 @@ import (
 	"firn/pipeline"
 	"firn/stages/job"
 	"firn/stages/service/hosts"
-	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/store"
 	"firn/stages/store/dir"
@@ -101,8 +100,7 @@ func (l *leading) options(path string) *hosts.Options {
 		return nil
 	}
 	return &hosts.Options{
-		Run:  ledger.NewID(time.Now()), // a backup has one of its own
-		Link: l.queue, Operation: l.operation, Settings: l.settings, Lease: l.flags.Lease, Host: hostname(), Firn: versionText(), Report: l.m.Report,
+		Link: l.queue, Settings: l.settings, Lease: l.flags.Lease, Host: hostname(), Firn: versionText(),
 		Fits: fits(path, l.m.Store.URL()),
 	}
 }

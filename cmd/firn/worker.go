@@ -190,7 +190,7 @@ func (w *workerFlags) run(p *program) error {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, q.close()) }()
+	defer func() { _ = q.close() }() // what counts was acknowledged
 	for {
 		member, err := w.join(ctx, q, keys, hello, told)
 		if err == hosts.ErrOver { // and well
@@ -201,6 +201,7 @@ func (w *workerFlags) run(p *program) error {
 			return err
 		}
 		err = w.work(p, q, member)
+		q.told.Store(&told) // of the run, nothing more is printed
 		if end := context.Cause(member.Context()); !errors.Is(end, hosts.ErrOtherRun) || ctx.Err() != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (p *Printer) Status(s hosts.Status) {
 
 // statusHead prints how the whole of it gets on.
 func (p *Printer) statusHead(s hosts.Status) {
-	row := func(what, format string, a ...any) { p.line("%-9s%s", what, fmt.Sprintf(format, a...)) }
+	row := func(what, text string) { p.line("%-9s%s", what, text) }
 	phase := s.Phase
 	if phase == hosts.PhaseFinding && s.All {
 		phase = hosts.PhaseWorking // what is found waits for its turn to be offered
@@ -124,14 +124,14 @@ func (p *Printer) statusHead(s hosts.Status) {
 	if !s.All {
 		found += " so far"
 	}
-	row("run", "%s", ui.Quote(s.Run))
-	row("found", "%s", found)
+	row("run", ui.Quote(s.Run))
+	row("found", found)
 	done := fmt.Sprintf("%s, %s", ui.Count(s.Done, "archive"), ui.Bytes(s.DoneBytes))
 	if s.Failed > 0 {
 		done += fmt.Sprintf("; %s failed", ui.Number(s.Failed))
 	}
-	row("done", "%s", done)
-	row("queue", "%s", keptWords(s.Kept))
+	row("done", done)
+	row("queue", keptWords(s.Kept))
 	counts := ui.Count(s.Counts.Hosts, "worker") + " joined"
 	for _, part := range []struct {
 		n    int64
@@ -146,14 +146,14 @@ func (p *Printer) statusHead(s hosts.Status) {
 	if s.Counts.Forged > 0 {
 		counts += ", " + ui.Count(s.Counts.Forged, "forged message")
 	}
-	row("hosts", "%s", counts)
+	row("hosts", counts)
 	left := "not known yet"
 	if s.Left >= 0 {
 		if left = ui.Duration(s.Left.Round(time.Second)); s.Limit != "" {
 			left += ", limited by " + ui.Plain(s.Limit)
 		}
 	}
-	row("left", "%s", left)
+	row("left", left)
 }
 
 // phases are what a run does, by the names of its phases.
