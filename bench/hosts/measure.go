@@ -177,31 +177,36 @@ func (m *measurement) set(ctx context.Context, r *rig, dir string, skew float64,
 	if m.own {
 		trials = append(trials, trial{tree: dir, workers: 1, works: true})
 	}
+	set.Skew = skew
+	set.Outcomes, err = m.all(ctx, r, trials, m.subtrees)
+	return set, err
+}
+
+// all runs trials in interleaved rounds, each of which must store so many archives, and returns the medians.
+func (m *measurement) all(ctx context.Context, r *rig, trials []trial, archives int) (outcomes []outcome, err error) {
 	all := make([][]outcome, len(trials))
 	for round := range m.rounds {
 		for i, t := range trials {
 			o, err := r.run(ctx, t)
 			if err != nil {
-				return set, fmt.Errorf("%d workers: %w", t.workers, err)
+				return nil, fmt.Errorf("%d workers: %w", t.workers, err)
 			}
 			if m.dry {
 				continue
 			}
-			if o.Archives < int64(m.subtrees) {
-				return set, fmt.Errorf("%d workers stored %d archives, want %d", t.workers, o.Archives, m.subtrees)
+			if o.Archives < int64(archives) {
+				return nil, fmt.Errorf("%d workers stored %d archives, want %d", t.workers, o.Archives, archives)
 			}
-			fmt.Fprintf(os.Stderr, "round %d, skew %g: %+v\n", round+1, skew, o)
+			fmt.Fprintf(os.Stderr, "round %d: %+v\n", round+1, o)
 			all[i] = append(all[i], o)
 		}
 	}
-	set.Skew = skew
 	for _, runs := range all {
-		if m.dry {
-			break
+		if !m.dry {
+			outcomes = append(outcomes, medians(runs))
 		}
-		set.Outcomes = append(set.Outcomes, medians(runs))
 	}
-	return set, nil
+	return outcomes, nil
 }
 
 // medians of each figure, which need not be of the same round.
@@ -224,30 +229,11 @@ func (m *measurement) overhead(ctx context.Context, r *rig) error {
 		return err
 	}
 	trials := []trial{{tree: dir, plain: true}, {tree: dir, workers: 1}, {tree: dir, workers: 2}}
-	all := make([][]outcome, len(trials))
-	for range m.rounds {
-		for i, t := range trials {
-			o, err := r.run(ctx, t)
-			if err != nil {
-				return err
-			}
-			if m.dry {
-				continue
-			}
-			if o.Archives < int64(m.tiny) {
-				return fmt.Errorf("%d archives, want %d", o.Archives, m.tiny)
-			}
-			fmt.Fprintf(os.Stderr, "%+v\n", o)
-			all[i] = append(all[i], o)
-		}
+	outcomes, err := m.all(ctx, r, trials, m.tiny)
+	if err != nil || m.dry {
+		return err
 	}
-	if m.dry {
-		return nil
-	}
-	set := &tinySet{Date: time.Now().Format(time.DateOnly), Items: m.tiny, Rounds: m.rounds}
-	for _, runs := range all {
-		set.Outcomes = append(set.Outcomes, medians(runs))
-	}
+	set := &tinySet{Date: time.Now().Format(time.DateOnly), Items: m.tiny, Rounds: m.rounds, Outcomes: outcomes}
 	set.print(os.Stdout)
 	return m.keep(func(r *record) { r.Tiny = set })
 }

@@ -36,7 +36,6 @@ type trial struct {
 	workers int
 	plain   bool // without a queue: workers is 0
 	works   bool // the coordinator works, too, behind a link
-	args    []string
 }
 
 // An outcome is what was measured of a trial.
@@ -135,8 +134,8 @@ func (r *rig) run(ctx context.Context, t trial) (o outcome, err error) {
 
 // commands are the coordinator's and the workers'.
 func (r *rig) commands(ctx context.Context, t trial, work, bucket string) (lead *exec.Cmd, joined []*exec.Cmd, err error) {
-	args := append([]string{"backup", "--quiet", "--backup-path", t.tree, "--depth", "1", "--cache-path", filepath.Join(work, "lead"),
-		"--bucket-name", bucket, "--keyfile", r.key, "--compression-algorithm", "zstd"}, t.args...)
+	args := []string{"backup", "--quiet", "--backup-path", t.tree, "--depth", "1", "--cache-path", filepath.Join(work, "lead"),
+		"--bucket-name", bucket, "--keyfile", r.key, "--compression-algorithm", "zstd"}
 	if r.server != nil {
 		args = append(args, "--storage-class", "STANDARD")
 	}

@@ -90,12 +90,10 @@ func (s *site) rates() (r sim.Rates, err error) {
 }
 
 func (s *site) at(hosts int, skew float64) (sim.Case, error) {
-	r, err := s.rates()
-	load := s.load
-	load.Skew = skew
 	at := *s
-	at.load = load
-	return sim.Case{Load: load, Hosts: hosts, Rates: r, Policy: at.policy(), Seed: s.seed}, err
+	at.load.Skew = skew
+	r, err := at.rates()
+	return sim.Case{Load: at.load, Hosts: hosts, Rates: r, Policy: at.policy(), Seed: s.seed}, err
 }
 
 // A study runs cases, each once, as many at a time as there are processors.

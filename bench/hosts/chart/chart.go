@@ -31,10 +31,10 @@ type Line struct {
 
 // A Plot is a picture of lines.
 type Plot struct {
-	Title, X, Y  string // what is drawn, and the units of the axes
-	Xs, Ys       []float64
-	XText, YText func(float64) string // nil: as a number
-	Lines        []Line
+	Title, X, Y string // what is drawn, and the units of the axes
+	Xs, Ys      []float64
+	YText       func(float64) string // nil: as a number
+	Lines       []Line
 }
 
 // styles hold for light and dark pages.
@@ -88,12 +88,16 @@ func (p *Plot) Write(to io.Writer) error {
 	for _, v := range p.Xs {
 		x := p.x(v)
 		fmt.Fprintf(w, "<path class=\"grid\" d=\"M%s %d V%d\"/>\n", pixel(x), top, height-bottom)
-		text(w, "mid", x, height-bottom+18, words(p.XText, v))
+		text(w, "mid", x, height-bottom+18, Number(v))
+	}
+	number := p.YText
+	if number == nil {
+		number = Number
 	}
 	for _, v := range p.Ys {
 		y := p.y(v)
 		fmt.Fprintf(w, "<path class=\"grid\" d=\"M%d %s H%d\"/>\n", left, pixel(y), width-right)
-		text(w, "end", left-6, y+4, words(p.YText, v))
+		text(w, "end", left-6, y+4, number(v))
 	}
 	text(w, "mid", (left+width-right)/2, height-10, p.X)
 	text(w, "", left, top-8, p.Y)
@@ -104,13 +108,6 @@ func (p *Plot) Write(to io.Writer) error {
 	}
 	fmt.Fprintln(w, "</svg>")
 	return w.Flush()
-}
-
-func words(f func(float64) string, v float64) string {
-	if f == nil {
-		f = Number
-	}
-	return f(v)
 }
 
 // place is where a value is between the first and the last tick: 0 to 1.

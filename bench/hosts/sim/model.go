@@ -55,7 +55,6 @@ type Policy struct {
 	Ahead        int     // items that the coordinator holds, to choose from
 	LargestFirst bool    // of those that it holds
 	Hold         int     // items that a host has taken and not yet sent, at most
-	HoldSeconds  float64 // a host that has two takes no more while they keep it busy for longer; 0: it does
 	Spool        float64 // bytes of archives that wait on a host
 	Pack         int     // lists in a pack that is full
 	Seal         float64 // seconds after which a pack that is not full is stored

@@ -65,8 +65,7 @@ type simulation struct {
 type host struct {
 	life    uint32
 	alive   bool
-	pulls   bool    // it is in pulling
-	owes    float64 // seconds of work in items
+	pulls   bool // it is in pulling
 	scan    server
 	cpu     server
 	link    server
@@ -145,7 +144,7 @@ func (s *simulation) offer(now float64) {
 // pull has a host wait for an item, if it may hold one more.
 func (s *simulation) pull(n int32, now float64) {
 	h, p := &s.hosts[n], &s.Policy
-	if h.pulls || !h.alive || len(h.items) >= p.Hold || p.HoldSeconds > 0 && len(h.items) > 1 && h.owes > p.HoldSeconds {
+	if h.pulls || !h.alive || len(h.items) >= p.Hold {
 		return
 	}
 	h.pulls = true
@@ -176,14 +175,10 @@ func (s *simulation) deliver(now float64) {
 		if it.stored {
 			s.result.Twice++
 		}
-		h.owes += s.Rates.owes(it)
 		h.items = append(h.items, i)
 		s.agenda.add(event{at: at, kind: taken, item: i, host: n, life: h.life})
 	}
 }
-
-// owes is how long an item keeps a host busy.
-func (r *Rates) owes(it *item) float64 { return max(r.work(it)/r.Cores, r.object(it)/r.Link) }
 
 func (s *simulation) scanned(e *event) {
 	h := &s.hosts[e.host]
@@ -244,7 +239,6 @@ func (s *simulation) complete(e *event) {
 		h.spool = 0
 	}
 	h.items = slices.DeleteFunc(h.items, func(i int32) bool { return i == e.item })
-	h.owes -= r.owes(it)
 	h.listed = append(h.listed, e.item)
 	s.archive(e.host, e.at)
 	s.pull(e.host, e.at)

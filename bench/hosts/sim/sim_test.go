@@ -70,7 +70,7 @@ func random(dice *rand.Rand) Case {
 			PerItem: 0.01, Serial: rate(1e8), Link: rate(1e6), Encrypt: rate(1e8), Ratio: 1 + dice.Float64(), PartSize: 8e6, Latency: 0.05,
 		},
 		Policy: Policy{
-			Ahead: 1 + dice.IntN(3000), LargestFirst: dice.IntN(2) == 0, Hold: 1 + dice.IntN(8), HoldSeconds: float64(dice.IntN(2) * 30), Spool: rate(1e8),
+			Ahead: 1 + dice.IntN(3000), LargestFirst: dice.IntN(2) == 0, Hold: 1 + dice.IntN(8), Spool: rate(1e8),
 			Pack: 1 + dice.IntN(100), Seal: 15, Lease: 120, MaxTries: 5,
 		},
 		Seed: dice.Uint64(),
