@@ -7,9 +7,9 @@ import (
 )
 
 // Largest passes items on, the largest first of those that wait for who takes them: most at a time. Items
-// of one size keep their order. Those that come within first wait for each other, until there are as many as
-// may wait, or none came for a tenth of that time: or else who waits already would get the first that comes,
-// however small. A soft stop drops nothing here.
+// of one size keep their order. During the first moments (first) nothing is passed on, so that the first
+// taker gets a large item and not just the first one found. This ends early when most items wait, or when
+// none has come for a tenth of first. A soft stop drops nothing here.
 func Largest[T any](r *Run, in <-chan T, most int, first time.Duration, size func(T) int64) <-chan T {
 	out := make(chan T)
 	r.Go(func(ctx context.Context) error {

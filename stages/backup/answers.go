@@ -57,9 +57,11 @@ type hand struct {
 const (
 	sealAfter = 15 * time.Second       // the first list of a pack waits at most so long
 	sealIdle  = 250 * time.Millisecond // or so long, if nothing else is under way
-	restBytes = 16 << 10               // of faults and events of a subtree that waits while others are taken in its place
-	mostHeard = 4 << 20                // bytes of faults and events that are kept of one subtree
-	mostTold  = 10_000                 // faults, and events
+	// restBytes: a subtree that waits for its pack gives up its place only if its faults and events have at
+	// most this many bytes.
+	restBytes = 16 << 10
+	mostHeard = 4 << 20 // bytes of faults and events that are kept of one subtree
+	mostTold  = 10_000  // faults, and events
 )
 
 func newAnswers(b *backup, volume int64) *answers {

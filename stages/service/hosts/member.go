@@ -50,7 +50,8 @@ type Member struct {
 	outage   func() bool
 	spare    func(InHand, time.Duration) bool // see Spare
 	number   int64                            // of what was told last
-	// ended are the slots of works that ended here, those before endedBefore forgotten.
+	// ended are the slots of works that ended here. There are two generations: when ended is full, it becomes
+	// endedBefore, and what was in endedBefore is forgotten.
 	ended, endedBefore map[string]bool
 }
 

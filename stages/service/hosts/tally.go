@@ -14,8 +14,8 @@ type tally struct {
 	sent, received int64
 	ticked         time.Time
 	before         map[string]map[string]time.Duration // Active by member and stage, at the last tick
-	// spread is what the last tick found of Active, by stage. It is told bit by bit over the next span:
-	// who looks more often than that must not see a stage that rests, and then jumps.
+	// spread is the active time that the last tick found, by stage. It is shown gradually over the next span;
+	// otherwise a stage would seem to rest, and then to jump.
 	spread map[string]time.Duration
 }
 

@@ -125,11 +125,10 @@ func (w *Work) GiveUp(ctx context.Context, why error) error {
 	return w.finish(ctx, outcomeGaveUp, why.Error(), nil)
 }
 
-// Wanted asks the coordinator, until it answers, whether the item is still to be done here: somebody may
-// have kept one again that was done, and what another host stored since must stay; after a lease that has
-// ended, another worker may be at it. And what is stored while no coordinator is there, no run records: the
-// next one would store it again. more is what Options.More says of the item. The error is ctx's cause, or
-// ErrOtherRun.
+// Wanted asks the coordinator whether this worker should still store the item, and waits until it answers.
+// It should not if the item has its result (somebody may have put it back into the queue), or if another
+// worker has taken it since. Without a coordinator nothing is stored, as no run would record it. more is what
+// Options.More says of the item. The error is ctx's cause, or ErrOtherRun.
 func (w *Work) Wanted(ctx context.Context) (wanted bool, more []byte, err error) {
 	for {
 		yes, more, err := w.m.alive(ctx, aliveSaid{w.slot, w.round, w.try})
