@@ -104,7 +104,7 @@ func families() []family {
 			}},
 
 		ofQueue("firn_hosts", "of a run on many hosts: workers that work now", gauge, func(s *state) int64 { return int64(len(s.Hosts)) }),
-		ofQueue("firn_hosts_joined_total", "workers that have joined", counter, func(s *state) int64 { return s.Queue.Joined }),
+		ofQueue("firn_hosts_joined_total", "workers that took part, without those that were refused or failed their own checks", counter, func(s *state) int64 { return s.Queue.Joined }),
 		ofQueue("firn_queue_retried_total", "archives that were handed out more than once", counter, func(s *state) int64 { return s.Queue.Retried }),
 		ofQueue("firn_queue_twice_total", "archives that were done more than once; one answer counts", counter, func(s *state) int64 { return s.Queue.Twice }),
 		ofQueue("firn_queue_exhausted_total", "archives that no host ended", counter, func(s *state) int64 { return s.Queue.Exhausted }),

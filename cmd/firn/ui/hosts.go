@@ -184,7 +184,7 @@ func jsonHosts(all []report.Host) (hosts []JSONHost) {
 
 // jsonQueue has the fields of report.Queue, so that one can be converted to the other.
 type jsonQueue struct {
-	Joined    int64 `json:"joined" doc:"workers that have joined, in all"`
+	Joined    int64 `json:"joined" doc:"workers that took part, in all, without those that were refused or failed their own checks"`
 	Retried   int64 `json:"retried" doc:"archives that were handed out more than once"`
 	Twice     int64 `json:"twice" doc:"archives that were done more than once; one answer counts"`
 	Forged    int64 `json:"forged" doc:"messages that nobody with the key file has sent"`

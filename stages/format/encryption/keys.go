@@ -41,7 +41,10 @@ var (
 )
 
 // An OtherKeyError names a key id that was made from none of the passphrases. It is ErrOtherKey.
-type OtherKeyError struct{ KeyID string }
+type OtherKeyError struct {
+	KeyID string
+	Own   string // what the first passphrase gives at the same salt
+}
 
 func (e *OtherKeyError) Error() string { return fmt.Sprintf("key id %s: %v", e.KeyID, ErrOtherKey) }
 
@@ -168,7 +171,11 @@ func (k *Keys) ForID(keyID string) (*Keys, error) {
 			return &Keys{d: d, ring: k.ring}, nil
 		}
 	}
-	return nil, &OtherKeyError{keyID}
+	own, err := k.ring[0].at(salt)
+	if err != nil {
+		return nil, err
+	}
+	return nil, &OtherKeyError{keyID, own.id}
 }
 
 // at derives the keys for a salt, once for concurrent callers.

@@ -192,6 +192,7 @@ func (m *Member) presence() *presence {
 	if progress == nil {
 		return p
 	}
+	p.Ready = true
 	is := progress()
 	p.Stages, p.Sent, p.Received = is.Stages, is.Sent, is.Received
 	p.Memory, p.MemoryOf, p.Spool, p.SpoolOf = is.MemoryUsed, is.MemoryLimit, is.SpoolUsed, is.SpoolLimit

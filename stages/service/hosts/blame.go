@@ -43,7 +43,7 @@ func (c *Coordinator) blame() {
 	now := time.Now()
 	c.mu.Lock()
 	f, nobody := &c.faults, c.present() == 0 && c.open > 0
-	lonely := !c.lonely && c.counts.Hosts == 0 && nobody && now.Sub(c.begun) >= silence
+	lonely := !c.lonely && len(c.members) == 0 && nobody && now.Sub(c.begun) >= silence
 	c.lonely = c.lonely || lonely
 	switch {
 	case !nobody || f.n == 0:

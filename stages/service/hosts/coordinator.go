@@ -86,7 +86,8 @@ type Coordinator struct {
 	withdrew bool                 // something was withdrawn
 
 	members map[string]*member
-	warned  map[string]bool // of what, with the host; only serve uses it
+	warned  map[string]bool // of what, with the host; only serve uses it, and others
+	others  int             // key ids of other key files that were told of
 	window  int
 	counts  Counts
 	tally   tally
@@ -256,7 +257,7 @@ var errEnded = errors.New("the run has ended")
 
 // Counts are what a summary says of the queue.
 type Counts struct {
-	Hosts     int64 // workers that have joined
+	Hosts     int64 // workers that took part: they passed their own checks, or took an item
 	Retried   int64 // items that were handed out more than once
 	Returned  int64 // times that a worker handed an item back, which it had not begun or not ended
 	Twice     int64 // answers for items that were answered before

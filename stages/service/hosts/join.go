@@ -19,11 +19,17 @@ type JoinOptions struct {
 	Wait  time.Duration // how long it waits for a coordinator that does not answer; 0: it does not
 }
 
-// A RefusedError is a coordinator's answer to a worker that does not fit, with what differs.
-type RefusedError struct{ Why string }
+// A RefusedError is a coordinator's answer to a worker that does not fit, with what differs. It is
+// encryption.ErrOtherKey if that is the key file.
+type RefusedError struct {
+	Why string
+	err error
+}
 
 // Error is why.
 func (e *RefusedError) Error() string { return e.Why }
+
+func (e *RefusedError) Unwrap() error { return e.err }
 
 // Join asks the coordinator for work, and waits for one to answer. The Member is done with ctx. The
 // error is a *RefusedError, which says why the worker must not work, ErrNobody, ErrOver if a run that it
@@ -112,7 +118,9 @@ const enoughTries = 3
 func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	seal, keys, err := seek(ctx, o.Link, o.Keys, o.Hello.Firn)
 	if other, is := errors.AsType[*encryption.OtherKeyError](err); is {
-		return nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator has another key file: its key id is %s", other.KeyID)}}
+		tellOther(ctx, o, other.Own)
+		why := fmt.Sprintf("the coordinator has another key file: its key id is %s, and that of this worker is %s", other.KeyID, other.Own)
+		return nil, &doubtfulError{&RefusedError{why, other}}
 	} else if err != nil {
 		return nil, err
 	}
@@ -130,10 +138,16 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 	case err != nil:
 		return nil, err
 	case welcome.Refused != "":
-		return nil, &RefusedError{welcome.Refused}
+		return nil, &RefusedError{Why: welcome.Refused}
 	}
 	m.operation, m.settings = welcome.Operation, settings
 	return m, nil
+}
+
+// tellOther tells the coordinator that this worker has another key file, with this id. It may be lost.
+func tellOther(ctx context.Context, o JoinOptions, keyID string) {
+	h := header{Kind: kindOther, Firn: o.Hello.Firn, KeyID: keyID}
+	_, _ = o.Link.Ask(ctx, append(h.write(), o.Hello.Host...))
 }
 
 // find asks which run there is. Nothing proves the reply.
@@ -148,7 +162,7 @@ func find(ctx context.Context, link Link) (h header, message []byte, err error) 
 	case errors.Is(err, errForged):
 		return h, nil, err
 	case err != nil:
-		return h, nil, &doubtfulError{&RefusedError{fmt.Sprintf("the coordinator is another version of firn: %v", err)}}
+		return h, nil, &doubtfulError{&RefusedError{Why: fmt.Sprintf("the coordinator is another version of firn: %v", err)}}
 	case h.Kind != kindRun || h.Slot != nonce:
 		return h, nil, errForged
 	}

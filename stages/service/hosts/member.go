@@ -87,7 +87,7 @@ func (m *Member) Keys() *encryption.Keys { return m.keys }
 func (m *Member) Context() context.Context { return m.ctx }
 
 // Watch says what the worker tells of itself every few seconds: its progress, without its paths, which
-// the works in hand have.
+// the works in hand have. It is called once this host is known to fit: the worker counts from then on.
 func (m *Member) Watch(progress func() report.Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

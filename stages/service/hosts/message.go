@@ -61,6 +61,7 @@ type held struct {
 
 // presence is how a worker gets on.
 type presence struct {
+	Ready    bool                `json:"ready,omitempty"` // it has passed its own checks
 	Held     []held              `json:"held,omitempty"`
 	Room     int                 `json:"room"` // items that it can hold
 	Stages   []pipeline.Counters `json:"stages,omitempty"`
@@ -112,6 +113,7 @@ type yesSaid struct {
 const (
 	maxHosts    = 4096    // members, gone ones too
 	maxWarned   = 1024    // hosts that a warning names
+	maxOthers   = 4       // key ids of other key files that a warning names
 	maxRoom     = 4096    // items that a worker says it can hold
 	maxHeld     = maxRoom // items in a presence
 	maxWindow   = 100_000 // items that are offered and not answered

@@ -26,6 +26,7 @@ type member struct {
 	number       int64 // of what it said last
 	heard        time.Time
 	gone, lost   bool // lost: it said no goodbye
+	counted      bool // it took part: see Counts.Hosts
 	state        presence
 	done, failed int64
 	rates        []passed // of the last moments, the oldest first
@@ -64,6 +65,10 @@ func (c *Coordinator) heard(message []byte) {
 	}
 	m.number, m.heard = said.Number, now
 	m.gone, m.lost = m.gone && said.Left, false
+	if !m.counted && (said.Took != nil || said.State != nil && (said.State.Ready || len(said.State.Held) > 0)) {
+		m.counted = true
+		c.counts.Hosts++
+	}
 	if said.Took != nil {
 		c.takes(said.Member, m, *said.Took)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"firn/pipeline"
+	"firn/stages/format/encryption"
 	"firn/stages/service/hosts"
 	"firn/stages/service/hosts/hoststest"
 	"firn/stages/service/report"
@@ -36,14 +37,14 @@ func TestRefused(t *testing.T) {
 		}{
 			{func(o *hosts.JoinOptions) { o.Hello.Firn = "1.1" }, "it is firn 1.1, and the coordinator is firn 1.0", true},
 			{func(o *hosts.JoinOptions) { o.Hello.Path = "/else" }, "its backup path is /else, and the run's is /data", true},
-			{func(o *hosts.JoinOptions) { o.Keys = other }, "the coordinator has another key file: its key id is " + keys().ID(), false},
+			{func(o *hosts.JoinOptions) { o.Keys = other }, "the coordinator has another key file: its key id is " + keys().ID() + ", and that of this worker is " + theirs(t, other), false},
 		} {
 			for range 2 {
 				link := s.q.Link()
 				o := hosts.JoinOptions{Link: link, Keys: keys(), Hello: hosts.Hello{Host: "a: " + tt.want, Firn: "1.0"}, Wait: time.Hour}
 				tt.change(&o)
 				_, err := hosts.Join(t.Context(), o)
-				if refused, is := errors.AsType[*hosts.RefusedError](err); !is || refused.Why != tt.want {
+				if refused, is := errors.AsType[*hosts.RefusedError](err); !is || refused.Why != tt.want || errors.Is(err, encryption.ErrOtherKey) == tt.warns {
 					t.Errorf("joined with %v, not %q", err, tt.want)
 				}
 				link.Close()
@@ -57,6 +58,87 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	})
+}
+
+// theirs is the key id of other keys at the salt of the run's.
+func theirs(t *testing.T, other *encryption.Keys) string {
+	t.Helper()
+	_, err := other.ForID(keys().ID())
+	is, ok := errors.AsType[*encryption.OtherKeyError](err)
+	if !ok || is.KeyID != keys().ID() || is.Own == is.KeyID {
+		t.Fatal(err)
+	}
+	return is.Own
+}
+
+// TestOtherKeyFile: the coordinator tells of workers with another key file, as far as it can: each key id
+// once, and a few of them, for anybody may say so.
+func TestOtherKeyFile(t *testing.T) {
+	other := newKeys("another passphrase, as long")
+	bubble(t, func(t *testing.T, s *site) {
+		s.lead("run-1")
+		for range 2 {
+			link := s.q.Link()
+			_, err := hosts.Join(t.Context(), hosts.JoinOptions{Link: link, Keys: other, Hello: hosts.Hello{Host: "node\n1", Firn: "1.0"}, Wait: time.Hour})
+			if !errors.Is(err, encryption.ErrOtherKey) {
+				t.Error(err)
+			}
+			link.Close()
+		}
+		own := keys().ID()
+		want := `a worker that calls itself "node\n1" was refused: it has another key file, whose key id is ` + theirs(t, other) + ", and that of the run is " + own
+		if got := s.events.all(); got != want {
+			t.Errorf("told %q, not %q", got, want)
+		}
+		evil := s.q.Link()
+		defer evil.Close()
+		digest := strings.LastIndexByte(own, '-') + 1
+		say := func(keyID, host string) {
+			send(t, evil, hoststest.Asked, "", []byte("firn queue 1\n1.0\nother\n"+keyID+"\n\n\n"+host))
+		}
+		for _, keyID := range []string{own, "", "nonsense", own[:digest], own[:len(own)-1] + "z", "2" + own[1:], own + "00"} {
+			say(keyID, "evil")
+		}
+		say(own[:digest]+strings.Repeat("0", len(own)-digest), strings.Repeat("x", 1000))
+		if got := s.events.all(); got != want {
+			t.Errorf("told %q", got)
+		}
+		for i := range 20 {
+			say(own[:digest]+fmt.Sprintf("%0*x", len(own)-digest, i), "evil")
+		}
+		if n := strings.Count(s.events.all(), "has another key file"); n != 4 {
+			t.Errorf("%d warnings: %s", n, s.events.all())
+		}
+	})
+}
+
+// TestTookPart: a worker counts once it has passed its own checks, or has an item.
+func TestTookPart(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(*site, *hosts.Member)
+		want int64
+	}{
+		{"refused by itself", func(*site, *hosts.Member) {}, 0},
+		{"ready", func(_ *site, m *hosts.Member) { m.Watch(func() report.Progress { return report.Progress{} }) }, 1},
+		{"busy", func(s *site, m *hosts.Member) { must(s.t, s.take(m).Answer(s.t.Context(), nil)) }, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *site) {
+				s.lead("run-1")
+				s.offer("x")
+				m, link := s.join("a")
+				defer link.Close()
+				tt.do(s, m)
+				time.Sleep(5 * time.Second)
+				m.Leave()
+				synctest.Wait()
+				if n := s.c.Counts().Hosts; n != tt.want {
+					t.Errorf("%d took part, not %d", n, tt.want)
+				}
+			})
+		})
+	}
 }
 
 // TestClock: a host whose clock is wrong may work, and the user is told.

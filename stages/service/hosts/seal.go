@@ -31,7 +31,8 @@ const (
 	kindTold    kind = "told"    // worker → coordinator
 	kindSaid    kind = "said"    // coordinator → all workers
 	kindSeek    kind = "seek"    // asks which run there is; not sealed
-	kindRun     kind = "run"     // replies
+	kindOther   kind = "other"   // tells of another key file, with the name of its host; not sealed
+	kindRun     kind = "run"     // replies to both
 	kindHello   kind = "hello"   // asks to work
 	kindWelcome kind = "welcome" // replies
 	kindAlive   kind = "alive"   // asks whether a run goes on

@@ -1,18 +1,23 @@
 package hosts
 
 import (
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // serve answers what is asked. Who asks for another run, or which one there is, is told this one.
 func (c *Coordinator) serve(message []byte) []byte {
-	h, _, _, err := readHeader(message)
+	h, _, rest, err := readHeader(message)
 	var reply []byte
 	switch {
 	case err != nil:
 	case c.isOver() && h.Kind != kindStatus: // who wants to join waits for the next run
 		return nil
+	case h.Kind == kindOther:
+		c.other(h.KeyID, rest)
+		reply, err = c.seal.seal(kindRun, h.Slot, struct{}{}, nil)
 	case h.Kind == kindSeek || h.Run != c.seal.run:
 		reply, err = c.seal.seal(kindRun, h.Slot, struct{}{}, nil)
 	case h.Kind == kindHello:
@@ -81,9 +86,26 @@ func (c *Coordinator) enter(said helloSaid) error {
 	defer c.mu.Unlock()
 	m = &member{host: said.Host, heard: now}
 	c.members[said.Member] = m
-	c.counts.Hosts++
 	c.change()
 	return nil
+}
+
+// other warns of a worker that says it has another key file. It can't seal that, so nothing proves it, and
+// somebody else may say it: a few key ids are told, each once.
+func (c *Coordinator) other(keyID string, host []byte) {
+	own := c.seal.keyID
+	digest := strings.LastIndexByte(own, '-') + 1
+	if len(keyID) != len(own) || keyID[:digest] != own[:digest] || keyID == own || len(host) > maxField {
+		return
+	}
+	if _, err := hex.DecodeString(keyID[digest:]); err != nil {
+		return
+	}
+	of := "other " + keyID
+	if !c.warned[of] && c.others < maxOthers {
+		c.others++
+		c.warnOnce(of, fmt.Sprintf("a worker that calls itself %q was refused: it has another key file, whose key id is %s, and that of the run is %s", host, keyID, own))
+	}
 }
 
 // warnOnce warns once of something. Only serve calls it.

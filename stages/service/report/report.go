@@ -72,7 +72,7 @@ type Progress struct {
 
 // A Queue counts what became of the work that was shared by a run on many hosts.
 type Queue struct {
-	Joined    int64 // workers, in all
+	Joined    int64 // workers that took part, in all
 	Retried   int64 // items that were handed out more than once
 	Twice     int64 // items that were done more than once: one answer counts
 	Forged    int64 // messages that did not open
