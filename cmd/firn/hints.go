@@ -14,7 +14,6 @@ import (
 	"firn/cmd/firn/monitor"
 	"firn/cmd/firn/page"
 	"firn/cmd/firn/ui"
-	"firn/pipeline"
 	"firn/stages/backup"
 	"firn/stages/browse"
 	"firn/stages/format/encryption"
@@ -23,7 +22,6 @@ import (
 	"firn/stages/restore"
 	"firn/stages/service/fsys"
 	"firn/stages/service/hosts"
-	"firn/stages/service/hosts/jetstream"
 	"firn/stages/service/ledger"
 	"firn/stages/service/report"
 	"firn/stages/service/spool"
@@ -164,28 +162,11 @@ var hints = []func(error) string{
 	as(always[*page.FileError]("free some space, or name another --report"), full...),
 	as(always[*page.FileError]("let this user write there, or name another --report"), fs.ErrPermission, syscall.EROFS),
 
-	as(always[*tokenError]("copy it from the host that runs --serve-queue, which makes it"), fs.ErrNotExist),
-	as(func(e *tokenError) string {
-		return "chmod 600 " + ui.Word(e.path) + ", and put a new token into it if others have used this machine"
-	}, errOpenToken),
-	as(always[*tokenError]("name another --queue-token-file")),
+	as(secretHint),
 	is(hosts.ErrLed, "wait for it to end, or give this run a --queue-name of its own"),
 	is(hosts.ErrNobody, "start the coordinator, or check --queue and --queue-name"),
-	as(func(e *queueError) string {
-		switch {
-		case errors.Is(e, syscall.EADDRINUSE):
-			return "name another port as --serve-queue"
-		case isOneOf(e, full):
-			return "free some space, or name another --cache-path"
-		case errors.Is(e, jetstream.ErrAccess):
-			return "check --queue-token-file or --queue-creds: they must be those of the server"
-		case errors.Is(e, encryption.ErrOtherKey):
-			return "name the key file of the run as --keyfile"
-		case !pipeline.IsFatal(e) && !errors.As(e, new(*hosts.RefusedError)):
-			return "check --queue, and that the server runs"
-		}
-		return ""
-	}),
+	as(queueHint),
+	as(clientHint),
 	as(always[*unseenError]("mount it, or start the worker on a host that sees it")),
 
 	is(errTree, "check --backup-path for a typo, or mount the disk that it is on", fs.ErrNotExist),

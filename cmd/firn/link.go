@@ -38,16 +38,13 @@ type queue struct {
 
 // openQueue connects to the queue that the flags name, and starts its server if that is in this process,
 // with what it keeps below dir. It waits for one that is not reached for so long. Errors: *queueError,
-// *tokenError, ctx's cause.
+// *secretError, ctx's cause.
 func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Duration, to report.Reporter) (_ *queue, err error) {
 	opened := &queue{flags: q}
 	opened.told.Store(&to)
-	var made bool
-	if opened.token, made, err = queueToken(q); err != nil {
+	var isNew bool
+	if opened.token, isNew, err = queueToken(q); err != nil {
 		return nil, err
-	}
-	if made {
-		opened.tell(report.Warning, fmt.Sprintf("made a token file, %s: copy it to the hosts of the workers", q.TokenFile))
 	}
 	if q.Serve != "" {
 		opened.server, err = embedded.Start(embedded.Options{
@@ -57,6 +54,12 @@ func openQueue(ctx context.Context, q *flags.Queue, dir string, wait time.Durati
 		if err != nil {
 			return nil, &queueError{pipeline.Fatal(err)} // no other server is to be looked for
 		}
+	}
+	if isNew { // only now: what keeps the server from its start leaves nothing behind
+		if err = keepToken(q, opened.token); err != nil {
+			return nil, errors.Join(err, opened.close())
+		}
+		opened.tell(report.Warning, fmt.Sprintf("made a token file, %s: copy it to the hosts of the workers", q.TokenFile))
 	}
 	if opened.Link, err = opened.connect(ctx, wait); err != nil {
 		return nil, errors.Join(err, opened.close())
@@ -102,12 +105,12 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 const mostOfServer = 20
 
 // serverSays passes on what the embedded server says.
-func (q *queue) serverSays() func(text string) {
+func (q *queue) serverSays() func(error) {
 	var lines atomic.Int64
-	return func(text string) {
+	return func(err error) {
 		switch n := lines.Add(1); {
 		case n <= mostOfServer:
-			q.tell(report.Warning, "the server of the queue: "+text)
+			q.event(report.Event{Kind: report.Warning, Text: "the server of the queue", Err: err})
 		case n == mostOfServer+1:
 			q.tell(report.Warning, "the server of the queue says more, which is not shown")
 		}

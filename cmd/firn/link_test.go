@@ -22,7 +22,11 @@ type lines struct {
 func (l *lines) Event(e report.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = append(l.all, e.Text)
+	text := e.Text
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	l.all = append(l.all, text)
 }
 
 // TestServerSaysLittle: whoever reaches the port of the embedded server makes it write as many lines as
@@ -44,7 +48,7 @@ func TestServerSaysLittle(t *testing.T) {
 	}
 	of := 0
 	for _, text := range said.all {
-		if strings.HasPrefix(text, "the server of the queue: ") && strings.Contains(text, "authentication error") {
+		if strings.HasPrefix(text, "the server of the queue: a connection from 127.0.0.1:") && strings.Contains(text, "it has no token, or a wrong one") {
 			of++
 		}
 	}

@@ -18,51 +18,106 @@ import (
 // mostToken is how many bytes a token has at most.
 const mostToken = 1024
 
-// queueToken is the token that the flags name, "" if they name none. A server's token file is made if it
-// is missing; made says so. Error: *tokenError.
-func queueToken(q *flags.Queue) (token string, made bool, err error) {
+// A secret is a file that only its user may read, by a flag.
+type secret struct {
+	path, flag string
+	what       string // the file is in messages
+	anew       string // takes its place once others may have read it
+	made       bool   // by firn, if it is missing
+}
+
+func tokenFile(q *flags.Queue) secret {
+	return secret{q.TokenFile, "--queue-token-file", "the token file", "put a new token into it", q.Serve != ""}
+}
+
+// queueToken is the token that the flags name, "" if they name none. If the file of a server's token is
+// missing, it is a new one, which keepToken keeps. The other files with secrets of a queue are only looked
+// at: what reads them is told where they are. Error: *secretError.
+func queueToken(q *flags.Queue) (token string, isNew bool, err error) {
+	for _, s := range []secret{
+		{q.Creds, "--queue-creds", "the file of credentials", "put new ones into it", false},
+		{q.Key, "--queue-cert-key", "the key of the certificate,", "make a new key and certificate", false},
+	} {
+		if s.path == "" {
+			continue
+		}
+		f, err := s.open()
+		if err != nil {
+			return "", false, s.failed(err)
+		}
+		_ = f.Close() // nothing was done to it
+	}
 	if q.TokenFile == "" {
 		return "", false, nil
 	}
-	token, err = readToken(q.TokenFile)
-	if errors.Is(err, fs.ErrNotExist) && q.Serve != "" {
-		if err = makeToken(q.TokenFile); err == nil || errors.Is(err, fs.ErrExist) { // another one made it just now
-			made = err == nil
-			token, err = readToken(q.TokenFile)
-		}
+	s := tokenFile(q)
+	token, err = s.readToken()
+	switch {
+	case err == nil:
+		return token, false, nil
+	case s.made && errors.Is(err, fs.ErrNotExist):
+		return rand.Text(), true, nil
+	}
+	return "", false, s.failed(err)
+}
+
+// keepToken makes the file of a token, with mode 0600. It appears whole, or not at all; what is there
+// already stays. Error: *secretError.
+func keepToken(q *flags.Queue, token string) error {
+	s := tokenFile(q)
+	if err := s.make(token); err != nil {
+		return s.failed(err)
+	}
+	return nil
+}
+
+// A secretError says that a file with a secret can't be used.
+type secretError struct {
+	secret
+	err error
+}
+
+func (e *secretError) Error() string {
+	cause := e.err
+	if p, ok := errors.AsType[*fs.PathError](cause); ok {
+		cause = p.Err // it names the file too, or another one beside it
+	} else if l, ok := errors.AsType[*os.LinkError](cause); ok {
+		cause = l.Err
+	}
+	return fmt.Sprintf("%s %s: %v", e.what, e.path, cause)
+}
+
+func (e *secretError) Unwrap() error { return e.err }
+
+func (s secret) failed(err error) error { return ofPath(&secretError{s, err}) }
+
+// errOpen: others can read a file with a secret, or change it.
+var errOpen = errors.New("other users of this machine can read or change it")
+
+// open opens the file. The group may read it, as it must where a secret is mounted for a user of another id.
+func (s secret) open() (*os.File, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o026 != 0 {
+		err = errOpen
 	}
 	if err != nil {
-		return "", false, ofPath(&tokenError{q.TokenFile, err})
+		_ = f.Close() // nothing was done to it
+		return nil, err
 	}
-	return token, made, nil
+	return f, nil
 }
-
-// A tokenError says that a token file can't be used.
-type tokenError struct {
-	path string
-	err  error
-}
-
-func (e *tokenError) Error() string { return fmt.Sprintf("the token file %s: %v", e.path, e.err) }
-func (e *tokenError) Unwrap() error { return e.err }
-
-// errOpenToken: others can read a token, or change it.
-var errOpenToken = errors.New("other users of this machine can read or change it")
 
 // readToken reads a token: what is in the file, without the white space around it.
-func readToken(path string) (token string, err error) {
-	f, err := os.Open(path)
+func (s secret) readToken() (token string, err error) {
+	f, err := s.open()
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if perm := info.Mode().Perm(); info.Mode().IsRegular() && perm&0o026 != 0 {
-		return "", errOpenToken
-	}
 	text, err := io.ReadAll(io.LimitReader(f, mostToken+1))
 	defer clear(text)
 	if err != nil {
@@ -80,17 +135,16 @@ func readToken(path string) (token string, err error) {
 	return token, nil
 }
 
-// makeToken makes a token file with mode 0600. It appears whole, or not at all; what is there already
-// stays.
-func makeToken(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".firn-token-") // O_EXCL, 0600
+// make makes the file, if there is none.
+func (s secret) make(token string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(s.path), ".firn-token-") // O_EXCL, 0600
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(rand.Text() + "\n")
+	_, err = f.WriteString(token + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Link(f.Name(), path)
+	return os.Link(f.Name(), s.path)
 }

@@ -137,11 +137,11 @@ func (o *Options) options(l *Link) ([]nats.Option, error) {
 	if o.CA != "" {
 		text, err := os.ReadFile(o.CA)
 		if err != nil {
-			return nil, fmt.Errorf("reading the CA of the broker: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrCA, err)
 		}
 		secure.RootCAs = x509.NewCertPool()
 		if !secure.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("reading the CA of the broker: %s holds no certificate in PEM", o.CA)
+			return nil, fmt.Errorf("%w: %s holds no certificate in PEM", ErrCA, o.CA)
 		}
 		opts = append(opts, nats.Secure(secure))
 	} else {
@@ -151,16 +151,23 @@ func (o *Options) options(l *Link) ([]nats.Option, error) {
 	return opts, nil
 }
 
+var (
+	// ErrCA: the file of Options.CA can't be used.
+	ErrCA = errors.New("reading the CA of the broker")
+	// ErrCreds: the file of Options.Creds can't be used.
+	ErrCreds = errors.New("reading the credentials for the broker")
+)
+
 // credentials reads a .creds file, or one that holds the seed of an nkey. Neither stays in memory.
 func credentials(name string) (nats.Option, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for the broker: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrCreds, err)
 	}
 	defer clear(text)
 	key, err := nkeys.ParseDecoratedNKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for the broker: %s is neither a .creds file nor the seed of an nkey", name)
+		return nil, fmt.Errorf("%w: %s is neither a .creds file nor the seed of an nkey", ErrCreds, name)
 	}
 	key.Wipe()
 	// It gives back the text itself if there is no token in it: then that is a seed.
@@ -169,7 +176,7 @@ func credentials(name string) (nats.Option, error) {
 	}
 	seed, err := nats.NkeyOptionFromSeed(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for the broker: %s: the seed is not a user's", name)
+		return nil, fmt.Errorf("%w: %s: the seed is not a user's", ErrCreds, name)
 	}
 	return seed, nil
 }

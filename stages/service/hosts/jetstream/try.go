@@ -90,8 +90,12 @@ func (l *Link) works(doing string) {
 	}
 }
 
-// ErrAccess: the broker refuses the token or the credentials, or wants some.
-var ErrAccess = nats.ErrAuthorization
+var (
+	// ErrAccess: the broker refuses the token or the credentials, or wants some.
+	ErrAccess = nats.ErrAuthorization
+	// ErrNoTLS: the broker has no certificate, and the connection was to be encrypted.
+	ErrNoTLS = nats.ErrSecureConnWanted
+)
 
 // Codes of errors of the broker that the client does not name.
 const (
@@ -143,6 +147,7 @@ func (e said) Unwrap() error { return e.err }
 func plain(err error) error {
 	var api *jetstream.APIError
 	var socket *net.OpError
+	var unverified *tls.CertificateVerificationError
 	text := ""
 	switch {
 	case errors.As(err, new(said)):
@@ -154,7 +159,9 @@ func plain(err error) error {
 	case errors.Is(err, nats.ErrAuthRevoked):
 		text = "the credentials were revoked"
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		text = "it offers no TLS, and its certificate was to be verified"
+		text = "it offers no TLS, and the connection was to be encrypted"
+	case errors.As(err, &unverified):
+		text = "its certificate can't be verified: " + strings.TrimPrefix(unverified.Err.Error(), "x509: ")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		text = "JetStream is not enabled for the account of this user"
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected):

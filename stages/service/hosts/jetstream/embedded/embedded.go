@@ -5,9 +5,12 @@ package embedded
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,8 +31,9 @@ type Options struct {
 	Cert, Key string
 	// MaxStore is how many bytes the streams may have; 0: 1 GiB.
 	MaxStore int64
-	// Log gets what the server warns of. It may be called from many goroutines. nil: nobody does.
-	Log func(text string)
+	// Log gets what the server warns of, *ClientError if that is about somebody who has connected to it. It
+	// may be called from many goroutines. nil: nobody does.
+	Log func(error)
 }
 
 // MaxPayload is the largest message, in bytes.
@@ -86,14 +90,14 @@ func start(o *server.Options, log *logger) (*server.Server, error) {
 func (o *Options) options() (*server.Options, error) {
 	host, port, err := net.SplitHostPort(o.Addr)
 	if err != nil {
-		return nil, err
+		return nil, &AddressError{err}
 	}
 	if host == "" {
 		host = "0.0.0.0"
 	}
 	listening, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, err
+		return nil, &AddressError{err}
 	}
 	listening.Close()
 	number := listening.Addr().(*net.TCPAddr).Port
@@ -114,15 +118,55 @@ func (o *Options) options() (*server.Options, error) {
 		s.JetStreamMaxStore = 1 << 30
 	}
 	if o.Cert != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		pair, err := o.certificate()
 		if err != nil {
-			return nil, fmt.Errorf("reading its certificate %s and key %s: %w", o.Cert, o.Key, err)
+			return nil, fmt.Errorf("%w: %w", ErrCert, err)
 		}
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		s.TLSTimeout = ready.Seconds()
 	}
 	return s, nil
 }
+
+// ErrCert: Options.Cert or Options.Key can't be used.
+var ErrCert = errors.New("reading its certificate")
+
+// certificate reads Cert and Key.
+func (o *Options) certificate() (pair tls.Certificate, err error) {
+	cert, err := os.ReadFile(o.Cert)
+	if err != nil {
+		return pair, err
+	}
+	key, err := os.ReadFile(o.Key)
+	if err != nil {
+		return pair, err
+	}
+	defer clear(key)
+	if pair, err = tls.X509KeyPair(cert, key); err != nil {
+		err = fmt.Errorf("%s and its key %s: %s", o.Cert, o.Key, strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return pair, err
+}
+
+// An AddressError says why Options.Addr can't be listened on. It does not name it.
+type AddressError struct{ Err error }
+
+func (e *AddressError) Error() string {
+	var call *os.SyscallError
+	var name *net.DNSError
+	var address *net.AddrError
+	switch {
+	case errors.As(e.Err, &address):
+		return address.Err
+	case errors.As(e.Err, &call):
+		return call.Err.Error()
+	case errors.As(e.Err, &name):
+		return name.Err
+	}
+	return e.Err.Error()
+}
+
+func (e *AddressError) Unwrap() error { return e.Err }
 
 // private makes a directory that only the user may enter, if need be, and writes to it.
 func private(dir string) error {
@@ -156,7 +200,7 @@ func (s *Server) Close() error {
 // A logger passes on what is a warning or worse, and keeps why the server could not start. Of a full disk
 // it only knows.
 type logger struct {
-	to   func(text string)
+	to   func(error)
 	full chan struct{} // has one once the disk is full
 
 	mu     sync.Mutex
@@ -164,9 +208,9 @@ type logger struct {
 	filled bool // the disk is full: all else follows from that
 }
 
-func (l *logger) tell(format string, args ...any) {
+func (l *logger) tell(err error) {
 	if l.to != nil {
-		l.to(fmt.Sprintf(format, args...))
+		l.to(err)
 	}
 }
 
@@ -206,7 +250,7 @@ func (l *logger) say(format string, args []any) {
 	l.mu.Unlock()
 	switch {
 	case !known:
-		l.tell(format, args...)
+		l.tell(said(fmt.Sprintf(format, args...)))
 	case !filled:
 		select {
 		case l.full <- struct{}{}:

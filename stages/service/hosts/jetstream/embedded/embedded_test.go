@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -54,7 +55,7 @@ func TestRefused(t *testing.T) {
 	defer busy.Close()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := os.WriteFile(in("file"), nil, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(in("file"), nil, 0o600), os.WriteFile(in("key"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(in("shared"), 0o700); err != nil {
@@ -74,8 +75,11 @@ func TestRefused(t *testing.T) {
 		"a file":    {embedded.Options{Addr: free, Dir: in("file")}, "not a directory"},
 		"beneath":   {embedded.Options{Addr: free, Dir: in("file/queue")}, "not a directory"},
 		"shared":    {embedded.Options{Addr: free, Dir: in("shared")}, "other users may write to it"},
-		"no cert":   {embedded.Options{Addr: free, Dir: in("a"), Cert: in("none"), Key: in("none")}, "reading its certificate " + in("none")},
-		"cert only": {embedded.Options{Addr: free, Dir: in("a"), Cert: in("file")}, "reading its certificate"},
+		"no name":   {embedded.Options{Addr: "nowhere.invalid:0", Dir: in("a")}, "starting the broker on nowhere.invalid:0: "},
+		"no cert":   {embedded.Options{Addr: free, Dir: in("a"), Cert: in("none"), Key: in("file")}, "reading its certificate: open " + in("none") + ": no such file"},
+		"no key":    {embedded.Options{Addr: free, Dir: in("a"), Cert: in("file"), Key: in("none")}, "reading its certificate: open " + in("none") + ": no such file"},
+		"cert only": {embedded.Options{Addr: free, Dir: in("a"), Cert: in("file")}, "reading its certificate: "},
+		"bad cert":  {embedded.Options{Addr: free, Dir: in("a"), Cert: in("file"), Key: in("key")}, "reading its certificate: " + in("file") + " and its key " + in("key") + ": failed to find any PEM data"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := embedded.Start(c.o)
@@ -85,6 +89,11 @@ func TestRefused(t *testing.T) {
 			}
 			if !strings.HasPrefix(err.Error(), "starting the broker on "+c.o.Addr+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v, not %q", err, c.want)
+			}
+			for _, named := range []string{c.o.Addr, c.o.Cert, c.o.Key} {
+				if named != "" && strings.Count(err.Error(), named) > 1 {
+					t.Errorf("%s is named more than once: %v", named, err)
+				}
 			}
 		})
 	}

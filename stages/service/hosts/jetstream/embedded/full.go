@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -25,7 +26,7 @@ func (s *Server) mend() {
 		case <-s.closing:
 			return
 		}
-		s.log.tell("the disk of its directory %s is full: it waits for room", s.o.StoreDir)
+		s.log.tell(fmt.Errorf("the disk of its directory %s is full: it waits for room", s.o.StoreDir))
 		for again := false; !again; {
 			select {
 			case <-time.After(looks):
@@ -34,7 +35,7 @@ func (s *Server) mend() {
 			}
 			again = room(s.o.StoreDir) == nil && s.restart() == nil
 		}
-		s.log.tell("there is room in its directory again: it goes on")
+		s.log.tell(errors.New("there is room in its directory again: it goes on"))
 	}
 }
 

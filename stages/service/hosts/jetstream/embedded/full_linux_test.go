@@ -27,10 +27,10 @@ func TestDiskFull(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	var mu sync.Mutex
 	var said []string
-	s, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "queue"), Log: func(text string) {
+	s, err := embedded.Start(embedded.Options{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "queue"), Log: func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		said = append(said, text)
+		said = append(said, err.Error())
 	}})
 	if err != nil {
 		t.Fatal(err)
