@@ -20,6 +20,7 @@ type watchedRun struct {
 	flags   flags.Monitor
 	command string
 	labels  map[string]string // that tell its metrics from those of other runs; nil: it has none
+	server  *monitor.Server   // serves metrics already; nil: none does
 	dryRun  bool              // nobody is told: it does not do what is watched
 
 	report *flags.Report // nil: it has no page
@@ -54,7 +55,7 @@ func newWatch(of *watchedRun, words ui.Operation, printer ui.Printer, m *means) 
 		w.page = w.startPage(words, m)
 	}
 	w.monitor = monitor.Start(monitor.Options{
-		File: of.flags.File, Address: of.flags.Address, Ping: of.flags.Ping,
+		File: of.flags.File, Address: of.flags.Address, Server: of.server, Ping: of.flags.Ping,
 		Command: of.command, Labels: of.labels, Version: versionText(), Totals: m.Totals, Tally: &m.tally,
 		Warn: w.warn, Said: w.last.all,
 	})

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -282,4 +284,40 @@ func TestReported(t *testing.T) {
 
 	s.run(exitDone, "--report", file)
 	page(`class="verdict good"`, "done: everything is saved")
+}
+
+// A worker is scraped while it waits: for a broker, and for a coordinator.
+func TestWaitingWorkerScraped(t *testing.T) {
+	dir, broker := t.TempDir(), harness.NATS(t)
+	stagestest.Write(t, filepath.Join(dir, "key"), "0123456789abcdef0123")
+	if err := os.Chmod(filepath.Join(dir, "key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, queue := range map[string]string{"a broker": "nats://" + harness.Port(t), "a coordinator": broker.URL} {
+		address := harness.Port(t)
+		cmd := exec.Command("firn", "worker", "--queue", queue, "--cache-path", filepath.Join(dir, "cache"), "--keyfile", filepath.Join(dir, "key"), "--metrics-address", address)
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := bufio.NewReader(stderr).ReadString('\n'); err != nil || !strings.Contains(said, "waiting") && !strings.Contains(said, "trying again") {
+			t.Errorf("it does not wait for %s: %s%v", what, said, err)
+		}
+		answer, err := http.Get("http://" + address + "/metrics")
+		if err != nil {
+			t.Errorf("while it waits for %s: %v", what, err)
+		} else {
+			text, err := io.ReadAll(answer.Body)
+			if err = errors.Join(err, answer.Body.Close()); err != nil || !strings.Contains(string(text), `firn_run_active{command="worker"} 0`) {
+				t.Errorf("while it waits for %s: %s%v", what, text, err)
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // it was killed
+	}
 }

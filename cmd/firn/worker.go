@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"firn/cmd/firn/flags"
+	"firn/cmd/firn/monitor"
 	"firn/cmd/firn/ui"
 	"firn/stages/format/encryption"
 	"firn/stages/job"
@@ -57,6 +58,7 @@ type workerFlags struct {
 	output flags.Output
 	watch  flags.Monitor
 	given  *pflag.FlagSet
+	server *monitor.Server // of metrics, for as long as the worker is there; nil: none
 }
 
 func newWorkerFlags() *workerFlags {
@@ -173,6 +175,8 @@ func newHelper(operation string) (helper, error) {
 func (w *workerFlags) run(p *program) error {
 	ctx := p.signals.ctx
 	told := w.teller(p)
+	w.serve(told)
+	defer w.server.Close()
 	m := &means{Means: job.Means{Report: told}}
 	all, err := m.passphrases(ctx, &w.key)
 	if err != nil {
@@ -206,6 +210,18 @@ func (w *workerFlags) run(p *program) error {
 			return err
 		}
 	}
+}
+
+// serve serves metrics from now on, if it is to: also while there is no run.
+func (w *workerFlags) serve(told report.Reporter) {
+	if w.watch.Address == "" {
+		return
+	}
+	var err error
+	if w.server, err = monitor.Serve(w.watch.Address, "worker", versionText()); err != nil {
+		told.Event(report.Event{Kind: report.Warning, Err: err})
+	}
+	w.watch.Address = "" // no run serves it
 }
 
 // teller prints what is told while there is no run.
@@ -264,7 +280,7 @@ func (w *workerFlags) work(p *program, q *queue, member *hosts.Member) (err erro
 	}
 	words := ui.Worker(member.Operation())
 	words.Task = h.task()
-	of := &watchedRun{flags: w.watch, command: "worker", labels: h.labels()}
+	of := &watchedRun{flags: w.watch, command: "worker", labels: h.labels(), server: w.server}
 	return p.operate(words, &w.output, of, func(ctx context.Context, m *means) (*job.Handle, error) {
 		to := m.Report
 		q.told.Store(&to)

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,12 @@ type state struct {
 	report.Progress
 }
 
+// Names that are told without a run, too.
+const (
+	buildName  = "firn_build_info"
+	activeName = "firn_run_active"
+)
+
 // Names that are read again from the file by the next run.
 const (
 	successName  = "firn_last_success_timestamp_seconds"
@@ -50,9 +57,9 @@ func families() []family {
 		{codeName, "exit code of the last run that ended", gauge, nil, ofLast(func(p past) float64 { return float64(p.code) })},
 		{endName, "when it ended", gauge, nil, ofLast(func(p past) float64 { return seconds(p.end) })},
 		{durationName, "how long it took", gauge, nil, ofLast(func(p past) float64 { return p.duration.Seconds() })},
-		{"firn_build_info", "1; the label has the version of firn", gauge, []string{"version"},
+		{buildName, "1; the label has the version of firn", gauge, []string{"version"},
 			func(s *state, value emitter) { value(1, s.o.Version) }},
-		{"firn_run_active", "1 while a run is under way, 0 once it has ended; a run that was killed leaves 1", gauge, nil,
+		{activeName, "1 while a run is under way, 0 once it has ended; a run that was killed leaves 1", gauge, nil,
 			func(s *state, value emitter) { value(float(s.active)) }},
 		{"firn_run_start_timestamp_seconds", "when the run began", gauge, nil, func(s *state, value emitter) { value(seconds(s.began)) }},
 		{"firn_updated_timestamp_seconds", "when these metrics were read; a file is written every minute while a run is under way", gauge, nil,
@@ -270,8 +277,8 @@ type collector struct {
 	descs []*prometheus.Desc
 }
 
-func newCollector(m *Monitor) *collector {
-	c := &collector{m: m, all: families()}
+func newCollector(m *Monitor, chosen func(family) bool) *collector {
+	c := &collector{m: m, all: slices.DeleteFunc(families(), func(f family) bool { return !chosen(f) })}
 	for _, f := range c.all {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels, m.labels()))
 	}

@@ -19,11 +19,12 @@ import (
 	"firn/stages/store/awsconf"
 )
 
-// Options say of which run is told, and whom. Without File, Address and Ping nobody is.
+// Options say of which run is told, and whom. Without File, Address, Server and Ping nobody is.
 type Options struct {
-	File    string // for node_exporter's textfile collector
-	Address string // HOST:PORT where metrics are served
-	Ping    string // URL, as healthchecks.io gives it
+	File    string  // for node_exporter's textfile collector
+	Address string  // HOST:PORT where metrics are served
+	Server  *Server // serves them already, in place of Address, and goes on after this run; nil: none does
+	Ping    string  // URL, as healthchecks.io gives it
 
 	Command string            // "backup"
 	Labels  map[string]string // that tell this run's series from those of others
@@ -46,7 +47,7 @@ type Monitor struct {
 	o        Options
 	registry *prometheus.Registry
 	file     *textfile // nil: none
-	server   *server   // nil: none
+	server   *Server   // of this run alone; nil: none
 	ping     *ping     // nil: none
 
 	progress atomic.Pointer[func() report.Progress]
@@ -72,15 +73,14 @@ type past struct {
 
 // Start begins to tell of a run that begins now.
 func Start(o Options) *Monitor {
-	if o.File == "" && o.Address == "" && o.Ping == "" {
+	if o.File == "" && o.Address == "" && o.Server == nil && o.Ping == "" {
 		return nil
 	}
 	if o.now == nil {
 		o.now = time.Now
 	}
 	m := &Monitor{o: o, began: o.now(), end: make(chan struct{})}
-	m.registry = prometheus.NewRegistry()
-	m.registry.MustRegister(newCollector(m))
+	m.registry = m.register(func(family) bool { return true })
 	if o.Ping != "" {
 		m.ping = newPing(o.Ping, o.Version)
 		m.ping.begin()
@@ -91,13 +91,22 @@ func Start(o Options) *Monitor {
 		m.write()
 		m.writing.Go(m.keepWriting)
 	}
-	if o.Address != "" {
+	if o.Server != nil {
+		o.Server.run.Store(m.registry)
+	} else if o.Address != "" {
 		var err error
 		if m.server, err = serve(o.Address, m.registry); err != nil {
 			m.warn(err)
 		}
 	}
 	return m
+}
+
+// register has those families told that are chosen.
+func (m *Monitor) register(chosen func(family) bool) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollector(m, chosen))
+	return r
 }
 
 // labels are those of all series of the run.
@@ -157,7 +166,7 @@ func (m *Monitor) Finish(code int) {
 		m.write()
 	}
 	if m.server != nil {
-		m.server.close()
+		m.server.Close()
 	}
 	if m.ping != nil {
 		for _, err := range m.ping.finish(code, m.o.Said()) {

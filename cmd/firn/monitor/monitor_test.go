@@ -210,6 +210,49 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// A Server goes on between runs, and before the first: it tells of the last one.
+func TestServer(t *testing.T) {
+	var warned []error
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := taken.Addr().String()
+	if _, err := Serve(address, "backup", "1.2.3"); err == nil || err.Error() != "metrics are not served at "+address+": bind: address already in use" {
+		t.Error(err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Serve(address, "worker", "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := get(t, "http://"+address+"/metrics")
+	if strings.Count(text, "\nfirn_") != 2 || !strings.Contains(text, `firn_run_active{command="worker"} 0`) || !strings.Contains(text, `firn_build_info{command="worker",version="1.2.3"} 1`) ||
+		!strings.Contains(text, "\nprocess_cpu_seconds_total ") {
+		t.Errorf("without a run:\n%s", text)
+	}
+	o := newOptions("backup", &warned)
+	o.Server = s
+	for range 2 {
+		m := Start(o)
+		m.Watch(busy)
+		wants(t, series(t, get(t, "http://"+address+"/metrics")), map[string]string{activeName: "1", codeName: "", `firn_stage_output_bytes_total{stage="upload"}`: "5.24288e+06"})
+		m.Finish(3)
+		wants(t, series(t, get(t, "http://"+address+"/metrics")), map[string]string{activeName: "0", codeName: "3"})
+	}
+	s.Close()
+	if answer, err := http.Get("http://" + address + "/metrics"); err == nil {
+		answer.Body.Close()
+		t.Error("it is served after the end")
+	}
+	if len(warned) != 0 {
+		t.Error(warned)
+	}
+	(*Server)(nil).Close()
+}
+
 func get(t *testing.T, url string) string {
 	t.Helper()
 	answer, err := http.Get(url)
