@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,25 +75,62 @@ func (m *means) openLead(ctx context.Context, q *flags.Queue, operation string) 
 	return ctx, l, nil
 }
 
+// address is the URL of the queue for others, and whether only this host reaches it.
+func (l *leading) address() (server string, local bool) {
+	if l.server == nil {
+		server = l.flags.Servers[0]
+		u, err := url.Parse(server)
+		return strings.Join(l.flags.Servers, ","), err == nil && flags.IsLoopback(net.JoinHostPort(u.Hostname(), "0"))
+	}
+	host, port, err := net.SplitHostPort(l.server.Addr())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = hostname()
+	}
+	scheme := "nats://"
+	if l.flags.Cert != "" {
+		scheme = "tls://"
+	}
+	return scheme + net.JoinHostPort(host, port), flags.IsLoopback(l.server.Addr())
+}
+
 // invitation says how others join.
 func (l *leading) invitation() string {
-	url := l.flags.Servers
-	if l.server != nil {
-		host, port, err := net.SplitHostPort(l.server.Addr())
-		if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-			host = hostname()
+	server, local := l.address()
+	said := "'firn worker --queue " + server
+	add := func(name, value string) {
+		if value != "" {
+			said += " --" + name + " " + value
 		}
-		scheme := "nats://"
-		if l.flags.Cert != "" {
-			scheme = "tls://"
-		}
-		url = []string{scheme + net.JoinHostPort(host, port)}
 	}
-	said := "'firn worker --queue " + url[0]
+	file := func(name, path string) {
+		if path != "" {
+			if abs, err := filepath.Abs(path); err == nil {
+				path = abs
+			}
+			add(name, ui.Word(path))
+		}
+	}
 	if l.flags.Name != "firn" {
-		said += " --queue-name " + l.flags.Name
+		add("queue-name", l.flags.Name)
 	}
-	return said + "' on other hosts takes a share of the work"
+	file("queue-token-file", l.flags.TokenFile)
+	file("queue-creds", l.flags.Creds)
+	file("queue-ca", l.flags.CA)
+	if keys := l.own["keyfile"]; len(keys) > 0 {
+		file("keyfile", keys[0])
+	} else {
+		add("keyfile", "KEYFILE")
+	}
+	said += " --cache-path DIR' "
+	if local {
+		said += "on this host takes a share of the work; DIR is a directory that only this worker uses"
+	} else {
+		said += "on other hosts takes a share of the work; copy the files that it names there; DIR is a directory on a disk of that host"
+	}
+	if l.flags.Cert != "" {
+		said += "; add --queue-ca with the certificate of the CA that signed --queue-cert, if the system does not know it"
+	}
+	return said
 }
 
 // options are those of a coordinator that its operation does not know.

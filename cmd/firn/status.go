@@ -54,6 +54,10 @@ const watchEvery = 2 * time.Second
 
 func (s *statusFlags) run(p *program) error {
 	ctx := p.signals.ctx
+	if s.watch { // ^C is how it ends: nothing is to be said of it
+		end := func() { p.signals.cancel(printedError(errInterrupted)) }
+		p.signals.soft.Store(&end)
+	}
 	o := show.Options{JSON: s.answer.JSON, Quiet: s.answer.Quiet, Stdout: p.stdout, Stderr: p.stderr}
 	told := show.New(o)
 	m := &means{Means: job.Means{Report: told}}

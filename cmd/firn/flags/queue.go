@@ -170,7 +170,7 @@ func (q *Queue) serves() error {
 		return errors.New("--queue-cert and --queue-cert-key belong together: give both or none")
 	case q.plaintext && q.Cert != "":
 		return errors.New("--queue-plaintext contradicts --queue-cert: give one of them")
-	case isLoopback(q.Serve):
+	case IsLoopback(q.Serve):
 		return nil
 	case q.TokenFile == "":
 		return fmt.Errorf("--serve-queue %s can be reached from other hosts: name a --queue-token-file, which is made if it is missing", q.Serve)
@@ -180,9 +180,9 @@ func (q *Queue) serves() error {
 	return nil
 }
 
-// isLoopback reports whether an address, HOST:PORT, is reached from this machine only. A name other
+// IsLoopback reports whether an address, HOST:PORT, is reached from this machine only. A name other
 // than localhost may be anything.
-func isLoopback(address string) bool {
+func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || host == "localhost" {
 		return err == nil
