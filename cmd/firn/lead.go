@@ -123,9 +123,9 @@ func (l *leading) invitation() string {
 	}
 	said += " --cache-path DIR' "
 	if local {
-		said += "on this host takes a share of the work; DIR is a directory that only this worker uses"
+		said += "on this host takes a share of the work: name a directory of its own as DIR"
 	} else {
-		said += "on other hosts takes a share of the work; copy the files that it names there; DIR is a directory on a disk of that host"
+		said += "on other hosts takes a share of the work: copy its files to each, and name a directory on a local disk as DIR"
 	}
 	if l.flags.Cert != "" {
 		said += "; add --queue-ca with the certificate of the CA that signed --queue-cert, if the system does not know it"
