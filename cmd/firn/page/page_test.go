@@ -276,3 +276,20 @@ func TestDidNotStart(t *testing.T) {
 		t.Errorf("the page says %q", texts)
 	}
 }
+
+// What hosts read is shown of a run in which they read a tree.
+func TestHostsRead(t *testing.T) {
+	for _, read := range []int64{0, 5} {
+		rows, _ := hostsOf([]report.Host{{Name: "a", Sent: 7}, {Name: "b", Read: read}})
+		if rows[0].Moved != "7 B" || rows[0].Read != map[int64]string{5: "0 B"}[read] {
+			t.Errorf("%d read: %+v", read, rows)
+		}
+		var out strings.Builder
+		if err := pageTemplate().Execute(&out, view{Hosts: rows}); err != nil {
+			t.Fatal(err)
+		}
+		if column := strings.Contains(out.String(), ">read</th>"); column != (read > 0) {
+			t.Errorf("%d read: a column: %v", read, column)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"html/template"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -229,7 +231,7 @@ func (l *lists) tables() (all []table) {
 	return all
 }
 
-// A host is a row of the table of those that worked.
+// A host is a row of the table of those that worked. Read is "" in a run that reads no tree.
 type host struct{ Name, State, Done, Failed, Read, Moved string }
 
 // mostHosts are in the table: those that moved most.
@@ -237,9 +239,13 @@ const mostHosts = 20
 
 // hostsOf are the rows of the table of hosts, and how many more there were.
 func hostsOf(all []report.Host) (rows []host, more string) {
-	shown, rest := ui.Largest(all, mostHosts)
+	shown, rest := largest(all)
+	reads := slices.ContainsFunc(shown, func(h report.Host) bool { return h.Read > 0 })
 	for _, h := range shown {
-		row := host{clean(ui.Quote(h.Name)), string(h.State), ui.Number(h.Done), "", ui.Bytes(h.Read), ui.Bytes(h.Sent)}
+		row := host{Name: clean(ui.Quote(h.Name)), State: string(h.State), Done: ui.Number(h.Done), Moved: ui.Bytes(h.Sent)}
+		if reads {
+			row.Read = ui.Bytes(h.Read)
+		}
 		if h.Failed > 0 {
 			row.Failed = ui.Number(h.Failed) + " failed"
 		}
@@ -249,6 +255,15 @@ func hostsOf(all []report.Host) (rows []host, more string) {
 		more = ui.Number(int64(rest))
 	}
 	return rows, more
+}
+
+// largest are the hosts of the table, by their names, and how many others there are.
+func largest(all []report.Host) (shown []report.Host, rest int) {
+	shown = slices.Clone(all)
+	slices.SortStableFunc(shown, func(a, b report.Host) int { return cmp.Compare(b.Read+b.Sent, a.Read+a.Sent) })
+	shown = shown[:min(len(shown), mostHosts)]
+	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
+	return shown, len(all) - len(shown)
 }
 
 // rows are those of the table of outages.
