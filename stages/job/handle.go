@@ -13,7 +13,7 @@ type Handle struct {
 	job    *Job
 	halted atomic.Bool
 	waits  func() *report.Waits
-	merge  func(*report.Progress) // adds what other hosts do
+	merge  func(*report.Progress) // adds what is known of a run on many hosts
 	finish func(end error, s *report.Summary) error
 }
 

@@ -15,6 +15,17 @@ type moment struct {
 	t    *report.Totals
 	out  report.Outlook
 	told tally
+	part bool // Operation.Part
+}
+
+// newMoment looks at a run. What is to come is unknown to a part of a run, and so is what limits it and how
+// long it will take, until it only finishes what it has in work.
+func newMoment(now time.Time, o *Operation, p report.Progress, t *report.Totals, observer *report.Observer, told tally) *moment {
+	m := &moment{now: now, p: p, t: t, out: observer.Look(p, t, now), told: told, part: o.Part}
+	if m.part && !p.Stopping {
+		m.out.Left, m.out.Limit = -1, ""
+	}
+	return m
 }
 
 // tally counts what was told of a run.
@@ -113,7 +124,7 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d:%02d", s/3600, s/60%60, s%60)
 }
 
-// left says how long the run will take.
+// left says how long the run will take, or, of a part of one, what it has in work.
 func (m *moment) left() []field {
 	only := func(texts ...string) []field { return []field{{texts: texts, rank: 1, stays: true}} }
 	left := m.out.Left
@@ -123,6 +134,10 @@ func (m *moment) left() []field {
 	switch {
 	case m.p.Stopping:
 		return m.stopping()
+	case m.part && m.p.Held == 0:
+		return only("waiting for work")
+	case m.part:
+		return only(Number(int64(m.p.Held)) + " in work")
 	case m.p.Idle():
 		next := nextLook(m.p.Waits, m.now)
 		return only("the rest thaws, "+next, next, "the rest thaws")

@@ -217,7 +217,7 @@ var inWork = part{rows: func(m *moment, o *Options) []screenRow {
 	return []screenRow{r}
 }}
 
-// closingRow says how long it will take, and what it will cost.
+// closingRow says how long it will take, or what a worker has in work, and what it will cost.
 var closingRow = part{rows: func(m *moment, o *Options) []screenRow {
 	r := screenRow{indented: true, left: m.left()}
 	if price := m.price(o.Operation.Task.Class); price != "" {
@@ -229,7 +229,7 @@ var closingRow = part{rows: func(m *moment, o *Options) []screenRow {
 // price is what a backup stores will cost in a month, "" if that is not known.
 func (m *moment) price(class string) string {
 	f, ok := m.flow(report.StageUpload)
-	if !ok || f.Total <= 0 || class == "" || m.p.Stopping {
+	if !ok || f.Total <= 0 || class == "" || m.p.Stopping || m.part {
 		return ""
 	}
 	_, archives := m.done()

@@ -128,6 +128,9 @@ func scenes() map[string]scene {
 	alone := upload()
 	alone.p.Queue = new(report.Queue)
 
+	idle := begin(false, 0, 3, 0)
+	idle.part = true
+
 	helping := Worker("backup")
 	helping.Task = saving().Task
 	work := upload()
@@ -137,10 +140,11 @@ func scenes() map[string]scene {
 		work.out.Flows[i].Total, work.out.Flows[i].Share = 0, -1
 	}
 	work.out.Left, work.out.Limit = -1, ""
+	work.part, work.p.Held = true, 5
 
 	return map[string]scene{
-		"worker": {helping, work},
-		"hosts":  {saving(), many}, "nobody": {saving(), alone},
+		"worker": {helping, work}, "idle": {Worker("restore"), idle},
+		"hosts": {saving(), many}, "nobody": {saving(), alone},
 		"first": {saving(), first}, "nightly": {saving(), nightly}, "upload": {saving(), upload()}, "outage": {saving(), outage},
 		"stop": {saving(), stop}, "thaw": {restoring, thaw}, "verify": {verifying, verify},
 	}
@@ -241,7 +245,7 @@ func TestLooks(t *testing.T) {
 			t.Errorf("%s: %q", name, plain[i:])
 		}
 		colored := strings.Join(s.on(look{color: true}).draw(s.m, 120, 24), "\n")
-		if !strings.Contains(colored, "\x1b[36m") && name != "verify" && name != "worker" {
+		if !strings.Contains(colored, "\x1b[36m") && name != "verify" && name != "worker" && name != "idle" {
 			t.Errorf("%s has no colors: %q", name, colored)
 		}
 	}

@@ -240,9 +240,7 @@ func (p *text) update(fn func(*moment)) {
 
 // moment is the state of the run, with mu held.
 func (p *text) moment(now report.Progress) *moment {
-	m := &moment{now: time.Now(), p: now, t: p.totals, told: p.told}
-	m.out = p.observer.Look(now, p.totals, m.now)
-	return m
+	return newMoment(time.Now(), &p.o.Operation, now, p.totals, &p.observer, p.told)
 }
 
 // Status prints how far the run is, on one line.

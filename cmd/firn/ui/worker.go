@@ -23,7 +23,7 @@ func Worker(of string) Operation {
 	for _, name := range workerFlows[of] {
 		o.screen = append(o.screen, flowing(name.stage, name.label))
 	}
-	o.screen = append(o.screen, outages, workerState, inWork, workerClosing)
+	o.screen = append(o.screen, outages, workerState, inWork, closingRow)
 	return o
 }
 
@@ -62,17 +62,6 @@ var workerState = part{status: workerDone, rows: func(m *moment, o *Options) []s
 	rows := state(false).rows(m, o)
 	rows[0].left = append([]field{{texts: []string{workerDone(m)}, stays: true}}, rows[0].left...)
 	return rows
-}}
-
-// workerClosing says what a worker waits for, or that it stops.
-var workerClosing = part{rows: func(m *moment, _ *Options) []screenRow {
-	switch {
-	case m.p.Stopping:
-		return []screenRow{{indented: true, left: m.stopping()}}
-	case len(m.p.Now) == 0:
-		return []screenRow{{indented: true, left: []field{{texts: []string{"waiting for work"}, stays: true}}}}
-	}
-	return nil
 }}
 
 // workerRows are what a worker did.

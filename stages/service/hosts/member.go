@@ -94,6 +94,13 @@ func (m *Member) Watch(progress func() report.Progress) {
 	m.progress = progress
 }
 
+// Merge adds how many works the worker holds, as the coordinator counts them, to its progress.
+func (m *Member) Merge(p *report.Progress) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.Held = len(m.works)
+}
+
 // Outage says whether an outage lasts that is known: leases are renewed then, though nothing moves.
 func (m *Member) Outage(lasts func() bool) {
 	m.mu.Lock()

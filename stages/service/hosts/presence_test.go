@@ -434,6 +434,12 @@ func TestReadAhead(t *testing.T) {
 		left := time.Duration(-1)
 		m.Spare(func(_ hosts.InHand, l time.Duration) bool { left = l; return true })
 		works = append(works, s.take(m))
+		var own, all report.Progress
+		m.Merge(&own)
+		time.Sleep(5 * time.Second) // until it is told
+		if s.c.Merge(&all); own.Held != 2 || all.Hosts[0].Work != 2 {
+			t.Errorf("a worker holds %d, and %d are known of", own.Held, all.Hosts[0].Work)
+		}
 		if want := 8 * time.Second; left < want*8/10 || left > want*12/10 { // of 200 bytes
 			t.Errorf("what nobody has is said to take %v, not %v", left, want)
 		}

@@ -68,6 +68,7 @@ type Progress struct {
 	Hosts          []Host // of a run on many hosts, those that work now, by their names
 	Gone           []Host // and those that do no more
 	Queue          *Queue // of a run on many hosts; nil: it is none
+	Held           int    // of a worker of such a run: items that it holds
 }
 
 // A Queue counts what became of the work that was shared by a run on many hosts.
