@@ -167,7 +167,7 @@ func TestStatus(t *testing.T) {
 			"failed: /srv/data/a: tried 5 times, on node-1:17: none of them ended it", "again: /srv/data/b; node-2:18: it was not heard of again; node-1:17: reading it: input/output error", `done at last: "/srv/data/c\n"; on node-1:17`,
 		}, "\x1b"},
 		{Options{Width: 60}, []string{"HOST", "MOVED/S"}, "SPOOL"},
-		{Options{Lines: 14}, []string{"node-1:17", "and 1 more", "again: /srv/data/b"}, "node-2:18\\x1b"},
+		{Options{Lines: 13}, []string{"node-1:17", "node-2:18", "again: /srv/data/b"}, "more"},
 		{Options{Quiet: true}, []string{"node-1:17"}, "HOST"},
 		{Options{JSON: true}, []string{`"kind":"status"`, `"left_seconds":10800`, `"stage":"upload"`, `"joined":3`, `"waiting":40`, `"name":"node-2:18\u001b[2J"`}, "\x1b"},
 	} {

@@ -87,8 +87,8 @@ type jsonGlimpse struct {
 }
 
 // statusLines are those of a status that do not tell of one host or one trouble: the head, that of the
-// table, how many hosts more there are, and the line of the cursor.
-const statusLines = 7 + 1 + 1 + 1
+// table, and the line of the cursor.
+const statusLines = 7 + 1 + 1
 
 // Status prints how a run on many hosts gets on.
 func (p *Printer) Status(s hosts.Status) {
@@ -99,13 +99,13 @@ func (p *Printer) Status(s hosts.Status) {
 	if !p.o.Quiet {
 		p.statusHead(s)
 	}
-	shown, rest := s.Hosts, 0
+	shown, more := s.Hosts, ""
 	if most := p.o.Lines - statusLines - len(s.Trouble); p.o.Lines > 0 {
-		shown, rest = ui.Largest(s.Hosts, max(most, 1))
+		shown, more = ui.Foremost(s.Hosts, max(most, 2))
 	}
 	p.hostTable(shown)
-	if rest > 0 {
-		p.line("and %s more", ui.Number(int64(rest)))
+	if more != "" {
+		p.line("%s", more)
 	}
 	for _, t := range s.Trouble {
 		p.line("%s", troubleOf(t))

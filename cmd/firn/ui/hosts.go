@@ -11,52 +11,57 @@ import (
 )
 
 const (
-	mostHosts = 4 // that have a row each
-	widest    = 24
+	widest = 24
 	// silent is how long nothing is heard of a host before that is said. It tells of itself every 2 s.
 	silent = 10 * time.Second
 )
 
-// hosts are rows of the hosts that work: the largest few, and how many more there are.
-var hosts = part{rows: func(m *moment, o *Options) (rows []screenRow) {
-	if m.p.Queue == nil {
-		return nil
-	}
-	label := func() string {
-		if len(rows) == 0 {
-			return "hosts"
+// hosts are rows of the hosts of a run, as many as there is room for, and how many more there are. reads
+// says that they read a tree.
+func hosts(reads bool) part {
+	return part{fill: func(m *moment, o *Options, lines int) (rows []screenRow) {
+		if m.p.Queue == nil {
+			return nil
 		}
-		return " "
-	}
-	shown, rest := Largest(m.p.Hosts, mostHosts)
-	table := hostTable(shown, o.Operation.Task.From)
-	for i, fields := range table {
-		rows = append(rows, screenRow{label: label(), left: fields, gap: narrowGap, rank: 9 + i})
-	}
-	switch {
-	case len(m.p.Hosts) == 0:
-		rows = append(rows, screenRow{label: label(), rank: 8, left: []field{{texts: []string{"none has joined yet: 'firn worker' does", "none yet"}, style: alarm, stays: true}}})
-	case rest > 0:
-		rows = append(rows, screenRow{label: label(), rank: 8, left: []field{{texts: []string{fmt.Sprintf("and %s more", Number(int64(rest)))}, stays: true}}})
-	}
-	return rows
-}, status: hostsStatus}
+		add := func(gap string, fields ...field) {
+			row := screenRow{label: "hosts", left: fields, gap: gap, rank: 8}
+			if len(rows) > 0 {
+				row.label = " "
+			}
+			rows = append(rows, row)
+		}
+		shown, more := Foremost(m.p.Seen(), lines)
+		for _, fields := range hostTable(shown, o.Operation.Task.From, reads) {
+			add(narrowGap, fields...)
+		}
+		switch {
+		case more != "":
+			add("", field{texts: []string{more}, stays: true})
+		case len(rows) == 0:
+			add("", field{texts: []string{"none has joined yet: 'firn worker' does", "none yet"}, style: alarm, stays: true})
+		}
+		return rows
+	}, status: hostsStatus}
+}
 
 // hostsStatus is what a status line says of the hosts.
 func hostsStatus(m *moment) string {
 	if m.p.Queue == nil {
 		return ""
 	}
-	work, quiet := 0, 0
+	work := 0
 	for _, h := range m.p.Hosts {
 		work += h.Work
-		if h.Silent >= silent {
-			quiet++
-		}
 	}
 	said := Count(int64(len(m.p.Hosts)), "host")
 	if len(m.p.Hosts) > 0 {
 		said += fmt.Sprintf(" with %s in work", Number(int64(work)))
+	}
+	quiet := 0
+	for _, h := range m.p.Seen() {
+		if kindOf(h) == hostQuiet {
+			quiet++
+		}
 	}
 	if quiet > 0 {
 		said += fmt.Sprintf(", %s silent", Number(int64(quiet)))
@@ -64,24 +69,76 @@ func hostsStatus(m *moment) string {
 	return said
 }
 
-// Largest are as many hosts, those that moved most, by their names, and how many others there are.
-func Largest(all []report.Host, most int) (shown []report.Host, rest int) {
+// A hostKind is what a host does, from the first to be shown to the last.
+type hostKind int
+
+const (
+	hostBusy hostKind = iota
+	hostQuiet
+	hostIdle
+	hostKinds
+)
+
+func (k hostKind) String() string { return [...]string{"busy", "silent", "idle"}[k] }
+
+func kindOf(h report.Host) hostKind {
+	switch {
+	case h.Silent >= silent || h.State == report.HostLost:
+		return hostQuiet
+	case h.Work > 0:
+		return hostBusy
+	}
+	return hostIdle
+}
+
+// Foremost are the hosts that so many lines have room for, by their names: first those that have something
+// in work, then those that are silent, then the others. more is a line, too: it says how many others there
+// are and what they do; "" if there are none.
+func Foremost(all []report.Host, lines int) (shown []report.Host, more string) {
 	shown = slices.Clone(all)
-	slices.SortStableFunc(shown, func(a, b report.Host) int { return cmp.Compare(b.Read+b.Sent, a.Read+a.Sent) })
-	shown = shown[:min(len(shown), most)]
-	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) })
-	return shown, len(all) - len(shown)
+	slices.SortFunc(shown, func(a, b report.Host) int {
+		return cmp.Or(cmp.Compare(kindOf(a), kindOf(b)), cmp.Compare(a.Name, b.Name))
+	})
+	if len(shown) > lines {
+		n := max(lines-1, 0)
+		more = othersOf(shown[n:], n > 0)
+		shown = shown[:n]
+	}
+	slices.SortFunc(shown, func(a, b report.Host) int { return cmp.Compare(a.Name, b.Name) }) // a host keeps its place
+	return shown, more
+}
+
+// othersOf says how many hosts there are, beside others or in all, and what they do.
+func othersOf(all []report.Host, more bool) string {
+	var count [hostKinds]int64
+	for _, h := range all {
+		count[kindOf(h)]++
+	}
+	var parts []string
+	for kind, n := range count {
+		if n > 0 {
+			parts = append(parts, Number(n)+" "+hostKind(kind).String())
+		}
+	}
+	said := Number(int64(len(all)))
+	if more {
+		said = "and " + said + " more"
+	}
+	return said + ": " + strings.Join(parts, ", ")
 }
 
 // hostTable are the fields of hosts, each as wide as those above and below it, but for the last.
-func hostTable(all []report.Host, root string) (rows [][]field) {
+func hostTable(all []report.Host, root string, reads bool) (rows [][]field) {
 	for _, h := range all {
 		row := []field{
 			{texts: []string{shortenName(Quote(h.Name), widest)}, stays: true},
 			{texts: []string{Number(int64(h.Work)) + " in work"}, rank: 3},
-			{texts: []string{perSecond(h.ReadRate) + " read"}, rank: 4},
-			{texts: []string{perSecond(h.SentRate) + " moved", perSecond(h.SentRate)}, rank: 2},
+			{texts: []string{perSecond(h.SentRate) + " received", perSecond(h.SentRate)}, rank: 2},
 			{texts: []string{Number(h.Done) + " done"}, rank: 5},
+		}
+		if reads {
+			row[2].texts[0] = perSecond(h.SentRate) + " moved"
+			row = slices.Insert(row, 2, field{texts: []string{perSecond(h.ReadRate) + " read"}, rank: 4})
 		}
 		rows = append(rows, row)
 	}
@@ -113,8 +170,10 @@ func align(rows [][]field) {
 
 // hostTroubles are what stands out of a host, and else what it works on.
 func hostTroubles(h report.Host, root string) (fields []field) {
-	if h.Silent >= silent {
-		return append(fields, field{texts: []string{"silent for " + Duration(h.Silent.Round(time.Second)), "silent"}, style: alarm, rank: 1})
+	if kindOf(h) == hostQuiet {
+		said := Silence(h)
+		short := strings.TrimSuffix(strings.Fields(said)[0], ":")
+		return append(fields, field{texts: []string{said, short}, style: alarm, rank: 1})
 	}
 	if h.Failed > 0 {
 		fields = append(fields, field{texts: []string{Number(h.Failed) + " failed"}, style: alarm, rank: 1})
@@ -124,6 +183,18 @@ func hostTroubles(h report.Host, root string) (fields []field) {
 		fields = append(fields, field{texts: []string{Quote(below(root, w.Path)) + ", " + Doing(w)}, rank: 6})
 	}
 	return fields
+}
+
+// Silence says since when nothing is heard of a host, "" for one that was heard lately.
+func Silence(h report.Host) string {
+	since := Duration(h.Silent.Round(time.Second))
+	switch {
+	case h.State == report.HostLost:
+		return "lost: not heard of for " + since
+	case kindOf(h) == hostQuiet:
+		return "silent for " + since
+	}
+	return ""
 }
 
 // queueRows are the lines of a summary about the hosts of a run.

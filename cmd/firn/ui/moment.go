@@ -220,6 +220,7 @@ func Doing(w report.Work) string {
 
 // doings are what is being done in a stage, and was.
 var doings = map[string][2]string{
+	"":               {"waiting for its turn"},
 	report.StageWalk: {"being scanned"}, report.StageLookup: {"being looked up"}, report.StageArchive: {"being read", "read"}, report.StageRead: {"being read", "read"},
 	report.StageCompress: {"compressing"}, report.StageCheck: {"being compared"}, report.StageEncrypt: {"encrypting"}, report.StageSpool: {"waiting to be sent"},
 	report.StageUpload: {"being sent", "sent"}, report.StageRecord: {"being recorded"},

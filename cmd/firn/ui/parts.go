@@ -11,23 +11,24 @@ import (
 // A part of the screen is a row, or several, or none if there is nothing to say.
 type part struct {
 	rows   func(*moment, *Options) []screenRow
-	status func(*moment) string // what a status line says of it; nil: nothing
-	early  bool                 // it is shown before the run begins, too
+	fill   func(m *moment, o *Options, lines int) []screenRow // in place of rows: as many as the others leave lines
+	status func(*moment) string                               // what a status line says of it; nil: nothing
+	early  bool                                               // it is shown before the run begins, too
 }
 
 // The rows of each operation, from the first to the last.
 var (
 	savingParts = []part{
 		header("backup"), scan("scan"), moving(report.StageRead, "read"), working(report.StageCompress, "compress"), moving(report.StageUpload, "upload"),
-		outages, state(true), hosts, inWork, closingRow,
+		outages, state(true), hosts(true), inWork, closingRow,
 	}
 	restoringParts = []part{
 		header("restore"), scan("find"), moving(report.StageFetch, "fetch"), moving(report.StageExtract, "extract"), thaws,
-		outages, state(true), hosts, inWork, closingRow,
+		outages, state(true), hosts(false), inWork, closingRow,
 	}
 	verifyingParts = []part{
 		header("verify"), scan("list"), counting("checked"), moving(report.StageFetch, "fetch"), moving(report.StageWalk, "read"),
-		outages, state(false), hosts, inWork, closingRow,
+		outages, state(false), hosts(false), inWork, closingRow,
 	}
 	enteringParts = []part{
 		header("catalogue rebuild"), scan("list"), counting("entered"), moving(report.StageFetch, "fetch"),

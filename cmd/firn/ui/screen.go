@@ -52,13 +52,7 @@ func (s *screen) print(line string) {
 
 // draw makes the rows for a terminal of a size.
 func (s *screen) draw(m *moment, wide, lines int) (drawn []string) {
-	var rows []screenRow
-	for _, part := range s.o.Operation.screen {
-		if m.p.Stages != nil || part.early {
-			rows = append(rows, part.rows(m, s.o)...)
-		}
-	}
-	rows = highest(rows, lines-1)
+	rows := highest(s.rows(m, lines-1), lines-1)
 	most := min(wide-1, mostColumns)
 	columns := columnsFor(most, s.look)
 	for i := range rows {
@@ -79,6 +73,25 @@ func (s *screen) draw(m *moment, wide, lines int) (drawn []string) {
 		drawn = append(drawn, columns.draw(r, s.bars[r.label], s.look))
 	}
 	return drawn
+}
+
+// rows are those of all parts. A part that fills so many lines leaves one of eight to what is printed above.
+func (s *screen) rows(m *moment, lines int) (rows []screenRow) {
+	var filler part
+	at := 0
+	for _, part := range s.o.Operation.screen {
+		switch {
+		case m.p.Stages == nil && !part.early:
+		case part.fill != nil:
+			filler, at = part, len(rows)
+		default:
+			rows = append(rows, part.rows(m, s.o)...)
+		}
+	}
+	if filler.fill != nil {
+		rows = slices.Insert(rows, at, filler.fill(m, s.o, lines-lines/8-len(rows))...)
+	}
+	return rows
 }
 
 // highest are the rows that are shown in so many lines.

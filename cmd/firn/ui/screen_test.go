@@ -125,6 +125,17 @@ func scenes() map[string]scene {
 			Now: []report.Work{{Path: "/srv/data/lab/run" + name[5:7], Doing: report.StageUpload, Done: 10 * n, Total: 100}}})
 	}
 	many.p.Hosts[1].Silent, many.p.Hosts[2].Failed = 74*time.Second, 2
+	many.p.Gone = []report.Host{{Name: "node-01a:5", State: report.HostLost, Silent: 3 * time.Minute, Done: 12}, {Name: "node-07:8", State: report.HostLeft}}
+	back := begin(true, 90, 41, 800*gib)
+	back.p.Elapsed, back.p.Queue, back.out.Flows = 61*time.Second, &report.Queue{Joined: 14}, thaw.out.Flows
+	for i := range 14 {
+		h := report.Host{Name: fmt.Sprintf("node-%02d:7", i), Done: int64(i), Sent: int64(14-i) * gib}
+		if i%3 == 2 {
+			h.Work, h.SentRate, h.Now = i, float64(i*mib), []report.Work{{Path: "lab", Doing: report.StageExtract, Done: 1, Total: 2}}
+		}
+		back.p.Hosts = append(back.p.Hosts, h)
+	}
+	back.p.Hosts[13].Silent, back.p.Hosts[11].Now = 12*time.Second, []report.Work{{Path: "lab"}}
 	alone := upload()
 	alone.p.Queue = new(report.Queue)
 
@@ -143,7 +154,7 @@ func scenes() map[string]scene {
 	work.part, work.p.Held = true, 5
 
 	return map[string]scene{
-		"worker": {helping, work}, "idle": {Worker("restore"), idle},
+		"worker": {helping, work}, "idle": {Worker("restore"), idle}, "returning": {restoring, back},
 		"hosts": {saving(), many}, "nobody": {saving(), alone},
 		"first": {saving(), first}, "nightly": {saving(), nightly}, "upload": {saving(), upload()}, "outage": {saving(), outage},
 		"stop": {saving(), stop}, "thaw": {restoring, thaw}, "verify": {verifying, verify},

@@ -396,6 +396,9 @@ func TestMerge(t *testing.T) {
 		if len(p.Hosts) != 1 || p.Hosts[0].State != report.HostWorks || len(p.Gone) != 1 || p.Gone[0].State != report.HostLost || p.Gone[0].Name != "a" || p.Sent < before || p.Stages[0].Workers != 2 {
 			t.Errorf("%+v", p)
 		}
+		if all := s.c.Status().Hosts; len(all) != 2 || all[0].State != report.HostLost || all[1].State != report.HostWorks {
+			t.Errorf("the status has %+v", all)
+		}
 		if l := s.works.Load(); l.Begun != 100 || l.Waiting != 2 || l.Done != 100 || len(l.Parts) != 1 {
 			t.Errorf("%+v", l)
 		}

@@ -93,7 +93,7 @@ func (c *Coordinator) Status() Status {
 	defer c.mu.Unlock()
 	s := Status{
 		Run: c.o.Run, Operation: c.o.Operation, Firn: c.o.Firn, Host: c.o.Host, Phase: c.phase(), Begun: c.begun,
-		Elapsed: time.Since(c.begun), Open: c.open, Left: c.outlook.Left, Limit: c.outlook.Limit, Hosts: p.Hosts, Kept: kept, Counts: c.counted(),
+		Elapsed: time.Since(c.begun), Open: c.open, Left: c.outlook.Left, Limit: c.outlook.Limit, Hosts: p.Seen(), Kept: kept, Counts: c.counted(),
 	}
 	if t := c.o.Totals; t != nil {
 		s.Found, s.FoundBytes, s.All = t.Subtrees.Load(), t.Bytes.Load(), t.Final()

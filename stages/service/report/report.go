@@ -4,6 +4,8 @@
 package report
 
 import (
+	"cmp"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +71,23 @@ type Progress struct {
 	Gone           []Host // and those that do no more
 	Queue          *Queue // of a run on many hosts; nil: it is none
 	Held           int    // of a worker of such a run: items that it holds
+}
+
+// lostLately is how long a host is shown that was lost.
+const lostLately = 10 * time.Minute
+
+// Seen are the hosts of a run on many hosts to show: those that work now, and those that were lost lately
+// and are not back, by their names.
+func (p *Progress) Seen() []Host {
+	seen := slices.Clone(p.Hosts)
+	for _, h := range p.Gone {
+		back := slices.ContainsFunc(p.Hosts, func(now Host) bool { return now.Name == h.Name })
+		if h.State == HostLost && h.Silent < lostLately && !back {
+			seen = append(seen, h)
+		}
+	}
+	slices.SortStableFunc(seen, func(a, b Host) int { return cmp.Compare(a.Name, b.Name) })
+	return seen
 }
 
 // A Queue counts what became of the work that was shared by a run on many hosts.
