@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rivo/uniseg"
 
 	"firn/stages/browse"
 	"firn/stages/format/catalogue"
@@ -161,13 +164,13 @@ func TestStatus(t *testing.T) {
 		not  string
 	}{
 		{Options{}, []string{
-			"firn backup on head: working for 2 h 00 min", "run      20261129T163400Z-ab", "found    14,220 archives, 20.0 TiB", "done     12,852 archives, 8.00 TiB; 1 failed", "queue    40 archives waiting, 12 in work, 1 answer on the way",
+			"firn backup on head: working for 2 h 00 min", "run      20261129T163400Z-ab", "found    14,220 archives, 20.0 TiB", "done     12,852 archives, 8.00 TiB; 1 failed", "queue    40 archives waiting, 12 in work, 1 answer to read",
 			"hosts    3 workers joined, 2 archives handed out again, 1 archive done twice, 4 forged messages", "left     3 h 00 min, limited by upload",
 			"HOST", "node-1:17", "/srv/data/lab/run7, 41 % sent", `"node-2:18\x1b[2J"`,
 			"failed: /srv/data/a: tried 5 times, on node-1:17: none of them ended it", "again: /srv/data/b; node-2:18: it was not heard of again; node-1:17: reading it: input/output error", `done at last: "/srv/data/c\n"; on node-1:17`,
 		}, "\x1b"},
 		{Options{Width: 60}, []string{"HOST", "MOVED/S"}, "SPOOL"},
-		{Options{Lines: 13}, []string{"node-1:17", "node-2:18", "again: /srv/data/b"}, "more"},
+		{Options{Width: 200}, []string{"READ/S"}, "RECEIVED/S"},
 		{Options{Quiet: true}, []string{"node-1:17"}, "HOST"},
 		{Options{JSON: true}, []string{`"kind":"status"`, `"left_seconds":10800`, `"stage":"upload"`, `"joined":3`, `"waiting":40`, `"name":"node-2:18\u001b[2J"`}, "\x1b"},
 	} {
@@ -185,6 +188,70 @@ func TestStatus(t *testing.T) {
 		}
 		if strings.Contains(out.String(), test.not) {
 			t.Errorf("%+v: %q in\n%s", test.o, test.not, out.String())
+		}
+	}
+}
+
+// TestStatusFits: whatever the size of the terminal, the heading stays at its top: no line is wider, and
+// there are fewer than the terminal has.
+func TestStatusFits(t *testing.T) {
+	s := hosts.Status{
+		Run: "20261129T163400Z-ab", Operation: "restore", Host: "head", Phase: hosts.PhaseWorking, Found: 14220, FoundBytes: 20 << 40, All: true, Left: -1,
+		Kept: hosts.Kept{Waiting: 40, Held: 12, Answers: 1}, Counts: hosts.Counts{Hosts: 3, Retried: 2, Twice: 1, Forged: 4},
+		Trouble: []hosts.Trouble{{Name: "/srv/größe 大 🗄", Failed: strings.Repeat("there is no room left on 大大大 ", 9)}, {Name: "/srv/last", Open: true}},
+	}
+	for i := range 12 {
+		h := report.Host{Name: fmt.Sprintf("node-%02d:17", i), ReadRate: 1, SentRate: 5 << 20}
+		if i%4 == 3 {
+			h.Work, h.Now = 2, []report.Work{{Path: "/srv/大大大大大大大大大大大大大大大大大大", Doing: report.StageFetch}}
+		}
+		s.Hosts = append(s.Hosts, h)
+	}
+	s.Hosts[6].State, s.Hosts[6].Silent = report.HostLost, 3*time.Minute
+	status := func(width, lines int) (string, []string) {
+		var out strings.Builder
+		p := New(Options{Width: width, Lines: lines, Stdout: &out})
+		p.Status(s)
+		if err := p.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	}
+	for width := 20; width < 220; width += 7 {
+		for lines := 2; lines < 50; lines++ {
+			text, all := status(width, lines)
+			if len(all) >= lines {
+				t.Fatalf("%d lines in %d:\n%s", len(all), lines, text)
+			}
+			if head := "firn restore on head: working for 0.0 s"; !strings.HasPrefix(head, strings.TrimSuffix(all[0], "…")) {
+				t.Fatalf("%d × %d: no heading:\n%s", width, lines, text)
+			}
+			for _, line := range all {
+				if uniseg.StringWidth(line) > width {
+					t.Fatalf("%d × %d: too wide: %s", width, lines, line)
+				}
+			}
+		}
+	}
+	for _, tt := range []struct {
+		width, lines int
+		want         []string
+		not          string
+	}{
+		{60, 15, []string{"queue    40 archives waiting, 12 in work, 1 answer to read\n", "RECEIVED/S", "node-03:17", "and 10 more: 1 busy, 1 silent, 8 idle\n", "\n… 5 more lines\n"}, "node-00:17"},
+		{80, 24, []string{"node-11:17", "node-06:17", "lost: not heard of for 3 min 00 s", "again: /srv/last"}, "more line"},
+		{80, 50, []string{"node-00:17", "node-11:17", "no room left\non 大大大 there", "again: /srv/last"}, "more"},
+		{80, 5, []string{"found  ", "\n… "}, "HOST"},
+		{200, 0, []string{"node-00:17", strings.Repeat("there is no room left on 大大大 ", 9)}, "READ/S"},
+	} {
+		text, _ := status(tt.width, tt.lines)
+		for _, want := range tt.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%d × %d: not %q in\n%s", tt.width, tt.lines, want, text)
+			}
+		}
+		if strings.Contains(text, tt.not) {
+			t.Errorf("%d × %d: %q in\n%s", tt.width, tt.lines, tt.not, text)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,40 +87,81 @@ type jsonGlimpse struct {
 	Kept  jsonKept `json:"kept"`
 }
 
-// statusLines are those of a status that do not tell of one host or one trouble: the head, that of the
-// table, and the line of the cursor.
-const statusLines = 7 + 1 + 1
-
-// Status prints how a run on many hosts gets on.
+// Status prints how a run on many hosts gets on. In a number of lines, the heading always stays: what is
+// too wide for it is cut, of the hosts those that do something come first, and what troubles them is cut at
+// the end.
 func (p *Printer) Status(s hosts.Status) {
 	if p.o.JSON {
 		p.object(statusObject(s))
 		return
 	}
+	var head, trouble []string
 	if !p.o.Quiet {
-		p.statusHead(s)
-	}
-	shown, more := s.Hosts, ""
-	if most := p.o.Lines - statusLines - len(s.Trouble); p.o.Lines > 0 {
-		shown, more = ui.Foremost(s.Hosts, max(most, 2))
-	}
-	p.hostTable(shown)
-	if more != "" {
-		p.line("%s", more)
+		head = p.statusHead(s)
 	}
 	for _, t := range s.Trouble {
-		p.line("%s", troubleOf(t))
+		trouble = append(trouble, p.wrapped(troubleOf(t))...)
+	}
+	shown, more := s.Hosts, ""
+	if p.o.Lines > 0 {
+		room := p.o.Lines - len(head) - 2 // the heads of the table, and the line of the cursor
+		shown, more = ui.Foremost(s.Hosts, max(room-len(trouble), room/2, 2))
+	}
+	all := append(head, p.hostTable(shown, s.Operation)...)
+	if more != "" {
+		all = append(all, more)
+	}
+	p.screen(append(all, trouble...))
+}
+
+// screen prints lines, and no more of them than there is room for.
+func (p *Printer) screen(all []string) {
+	most := p.o.Lines - 1 // that of the cursor
+	if p.o.Lines > 0 && len(all) > most {
+		kept := max(most-1, 1)
+		all = append(all[:kept:kept], "… "+ui.Count(int64(len(all)-kept), "more line"))
+		all = all[:max(most, 1)]
+	}
+	for _, line := range all {
+		p.line("%s", p.cut(line))
 	}
 }
 
-// statusHead prints how the whole of it gets on.
-func (p *Printer) statusHead(s hosts.Status) {
-	row := func(what, text string) { p.line("%-9s%s", what, text) }
+// cut is a line without what would make a second one of it, where lines count.
+func (p *Printer) cut(line string) string {
+	if p.o.Lines == 0 || p.o.Width == 0 {
+		return line
+	}
+	if _, rest := ui.Head(line, p.o.Width); rest != "" {
+		line, _ = ui.Head(line, p.o.Width-1)
+		line += "…"
+	}
+	return line
+}
+
+// wrapped is a text in as many lines as it takes, where lines count.
+func (p *Printer) wrapped(text string) (lines []string) {
+	if p.o.Lines == 0 || p.o.Width == 0 {
+		return []string{text}
+	}
+	for text != "" {
+		head, rest := ui.Head(text, p.o.Width)
+		if at := strings.LastIndexByte(head, ' '); rest != "" && at > p.o.Width/2 {
+			head, rest = text[:at], text[at+1:]
+		}
+		lines, text = append(lines, head), rest
+	}
+	return lines
+}
+
+// statusHead says how the whole of it gets on.
+func (p *Printer) statusHead(s hosts.Status) (lines []string) {
+	row := func(what, text string) { lines = append(lines, fmt.Sprintf("%-9s%s", what, text)) }
 	phase := s.Phase
 	if phase == hosts.PhaseFinding && s.All {
 		phase = hosts.PhaseWorking // what is found waits for its turn to be offered
 	}
-	p.line("firn %s on %s: %s for %s", ui.Plain(s.Operation), ui.Quote(s.Host), phases[phase], ui.Duration(s.Elapsed))
+	lines = append(lines, fmt.Sprintf("firn %s on %s: %s for %s", ui.Plain(s.Operation), ui.Quote(s.Host), phases[phase], ui.Duration(s.Elapsed)))
 	found := fmt.Sprintf("%s, %s", ui.Count(s.Found, "archive"), ui.Bytes(s.FoundBytes))
 	if !s.All {
 		found += " so far"
@@ -154,6 +196,7 @@ func (p *Printer) statusHead(s hosts.Status) {
 		}
 	}
 	row("left", left)
+	return lines
 }
 
 // phases are what a run does, by the names of its phases.
@@ -162,21 +205,25 @@ var phases = map[string]string{
 }
 
 func keptWords(k hosts.Kept) string {
-	return fmt.Sprintf("%s, %s in work, %s", ui.Count(k.Waiting, "archive")+" waiting", ui.Number(k.Held), ui.Count(k.Answers, "answer")+" on the way")
+	return fmt.Sprintf("%s waiting, %s in work, %s to read", ui.Count(k.Waiting, "archive"), ui.Number(k.Held), ui.Count(k.Answers, "answer"))
 }
 
-// hostTable prints the hosts, and what the largest work of each is.
-func (p *Printer) hostTable(all []report.Host) {
+// hostTable has the hosts, and what the largest work of each is. Only a backup reads a tree.
+func (p *Printer) hostTable(all []report.Host, operation string) []string {
 	if len(all) == 0 {
-		return
+		return nil
 	}
-	rows := [][]string{{"HOST", "<IN WORK", "<DONE", "<FAILED", "<READ/S", "<MOVED/S", "<SPOOL", "<HEARD", "WORKS ON"}}
+	moved, reads := "<RECEIVED/S", operation == "backup"
+	if reads {
+		moved = "<MOVED/S"
+	}
+	rows := [][]string{{"HOST", "<IN WORK", "<DONE", "<FAILED", "<READ/S", moved, "<SPOOL", "<HEARD", "WORKS ON"}}
 	if p.o.Quiet {
 		rows = nil
 	}
 	for _, h := range all {
-		on := ""
-		if len(h.Now) > 0 {
+		on := ui.Silence(h)
+		if on == "" && len(h.Now) > 0 {
 			on = ui.Quote(h.Now[0].Path) + ", " + ui.Doing(h.Now[0])
 		}
 		rows = append(rows, []string{
@@ -184,9 +231,12 @@ func (p *Printer) hostTable(all []report.Host) {
 			"<" + ui.Bytes(h.Spool), "<" + ui.Duration(h.Silent.Round(time.Second)) + " ago", on,
 		})
 	}
-	for _, line := range p.squeeze(rows, "<SPOOL", "<FAILED", "<DONE", "<READ/S", "<HEARD", "WORKS ON") {
-		p.line("%s", line)
+	if !reads {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 4, 5)
+		}
 	}
+	return p.squeeze(rows, "<SPOOL", "<FAILED", "<DONE", "<READ/S", "<HEARD", "WORKS ON")
 }
 
 // troubleOf words what became of an item that was not done at once.

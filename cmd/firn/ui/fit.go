@@ -44,6 +44,16 @@ const (
 	narrowGap   = "  "
 )
 
+// Head is the beginning of a text that fits into so many columns of a terminal, and the rest.
+func Head(text string, columns int) (head, rest string) {
+	for i, r := range text {
+		if columns -= columnsOf(string(r)); columns < 0 && i > 0 {
+			return text[:i], text[i:]
+		}
+	}
+	return text, ""
+}
+
 // columnsOf is how many columns of a terminal a text takes.
 func columnsOf(text string) int {
 	for i := range len(text) {
