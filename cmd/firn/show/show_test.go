@@ -238,7 +238,7 @@ func TestStatusFits(t *testing.T) {
 		want         []string
 		not          string
 	}{
-		{60, 15, []string{"queue    40 archives waiting, 12 in work, 1 answer to read\n", "RECEIVED/S", "node-03:17", "and 10 more: 1 busy, 1 silent, 8 idle\n", "\n… 5 more lines\n"}, "node-00:17"},
+		{60, 15, []string{"queue    40 archives waiting, 12 in work, 1 answer to read\n", "RECEIVED/S", "node-03:17", "/srv/…大大大大大, being fe…", "and 10 more: 1 busy, 1 silent, 8 idle\n", "\n… 5 more lines\n"}, "node-00:17"},
 		{80, 24, []string{"node-11:17", "node-06:17", "lost: not heard of for 3 min 00 s", "again: /srv/last"}, "more line"},
 		{80, 50, []string{"node-00:17", "node-11:17", "no room left\non 大大大 there", "again: /srv/last"}, "more"},
 		{80, 5, []string{"found  ", "\n… "}, "HOST"},

@@ -224,7 +224,7 @@ func (p *Printer) hostTable(all []report.Host, operation string) []string {
 	for _, h := range all {
 		on := ui.Silence(h)
 		if on == "" && len(h.Now) > 0 {
-			on = ui.Quote(h.Now[0].Path) + ", " + ui.Doing(h.Now[0])
+			on = p.shortened(ui.Quote(h.Now[0].Path)) + ", " + ui.Doing(h.Now[0])
 		}
 		rows = append(rows, []string{
 			ui.Quote(h.Name), "<" + ui.Number(int64(h.Work)), "<" + ui.Number(h.Done), "<" + ui.Number(h.Failed), "<" + ui.Bytes(int64(h.ReadRate)), "<" + ui.Bytes(int64(h.SentRate)),
@@ -236,8 +236,23 @@ func (p *Printer) hostTable(all []report.Host, operation string) []string {
 			rows[i] = slices.Delete(rows[i], 4, 5)
 		}
 	}
-	return p.squeeze(rows, "<SPOOL", "<FAILED", "<DONE", "<READ/S", "<HEARD", "WORKS ON")
+	spare := []string{"<SPOOL", "<FAILED", "<DONE", "<READ/S", "<HEARD"}
+	if p.o.Lines == 0 { // else it is cut
+		spare = append(spare, "WORKS ON")
+	}
+	return p.squeeze(rows, spare...)
 }
+
+// shortened is a path that leaves room for other columns, where lines count.
+func (p *Printer) shortened(path string) string {
+	if p.o.Lines == 0 || p.o.Width == 0 {
+		return path
+	}
+	return ui.Shorten(path, max(p.o.Width/4, leastPath))
+}
+
+// leastPath is how many columns of a path are worth to be shown.
+const leastPath = 16
 
 // troubleOf words what became of an item that was not done at once.
 func troubleOf(t hosts.Trouble) string {

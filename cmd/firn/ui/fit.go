@@ -167,7 +167,7 @@ func shrink(left, right []field, room int) bool {
 			f := &side[i]
 			most := columnsOf(f.texts[0]) + room - columnsOf(f.after)
 			if f.name != "" && most >= shortestName {
-				f.texts = []string{shortenName(f.name, most) + f.after}
+				f.texts = []string{Shorten(f.name, most) + f.after}
 				f.name = ""
 				return true
 			}
@@ -182,8 +182,8 @@ func shrink(left, right []field, room int) bool {
 // shortestName is how many columns of a name are worth to be shown.
 const shortestName = 8
 
-// shortenName cuts a text to a number of columns: its middle goes, for names differ at their ends.
-func shortenName(text string, columns int) string {
+// Shorten cuts a text to a number of columns: its middle goes, for names differ at their ends.
+func Shorten(text string, columns int) string {
 	if columnsOf(text) <= columns {
 		return text
 	}

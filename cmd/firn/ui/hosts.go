@@ -131,7 +131,7 @@ func othersOf(all []report.Host, more bool) string {
 func hostTable(all []report.Host, root string, reads bool) (rows [][]field) {
 	for _, h := range all {
 		row := []field{
-			{texts: []string{shortenName(Quote(h.Name), widest)}, stays: true},
+			{texts: []string{Shorten(Quote(h.Name), widest)}, stays: true},
 			{texts: []string{Number(int64(h.Work)) + " in work"}, rank: 3},
 			{texts: []string{perSecond(h.SentRate) + " received", perSecond(h.SentRate)}, rank: 2},
 			{texts: []string{Number(h.Done) + " done"}, rank: 5},

@@ -107,7 +107,7 @@ func cause(o *report.Outage) string { return Plain(o.Cause) }
 // before the time of the next try.
 func outageTexts(o report.Outage, now time.Time) []string {
 	long := outageText(o, now)
-	o.Cause = shortenName(cause(&o), mostCause)
+	o.Cause = Shorten(cause(&o), mostCause)
 	state, next := o.Service+" "+outageState(&o), nextTry(&o, now)
 	lasts := fmt.Sprintf("%s for %s", state, Duration(max(now.Sub(o.Since), 0)))
 	return []string{long, outageText(o, now), lasts + ", " + next, state + ", " + next, state}

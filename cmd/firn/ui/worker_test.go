@@ -3,7 +3,6 @@ package ui
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,7 +70,7 @@ func TestHelping(t *testing.T) {
 		})
 	}
 	of := newJSON(Options{Operation: Backup()}, new(report.Totals)).moment(report.Progress{})
-	if b, err := json.Marshal(of.object()); err != nil || !strings.Contains(fmt.Sprintf("%s", b), `"scan_complete":false`) || strings.Contains(string(b), "in_work") {
+	if b, err := json.Marshal(of.object()); err != nil || !strings.Contains(string(b), `"scan_complete":false`) || strings.Contains(string(b), "in_work") {
 		t.Errorf("a backup says %s (%v)", b, err)
 	}
 }
