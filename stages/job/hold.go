@@ -12,7 +12,7 @@ import (
 // Follow has a worker's operation tell how it gets on, and end when its run is over for it; over ends that.
 // Progress tells how much the worker holds, too. It is called before others use the handle.
 func (h *Handle) Follow(m *hosts.Member) (over func() bool) {
-	m.Watch(h.Own)
+	m.Watch(h.Own, h.job.Totals)
 	h.merge = m.Merge
 	return context.AfterFunc(m.Context(), func() { h.job.Run.Fail(context.Cause(m.Context())) })
 }

@@ -190,8 +190,12 @@ func (p *Printer) statusHead(s hosts.Status) (lines []string) {
 	}
 	row("hosts", counts)
 	left := "not known yet"
-	if s.Left >= 0 {
-		if left = ui.Duration(s.Left.Round(time.Second)); s.Limit != "" {
+	switch about := s.Left.Round(time.Second); {
+	case s.Left < 0:
+	case about == 0:
+		left = "finishing"
+	default:
+		if left = ui.Duration(about); s.Limit != "" {
 			left += ", limited by " + ui.Plain(s.Limit)
 		}
 	}

@@ -184,7 +184,8 @@ func (m *Member) presence() *presence {
 		works = append(works, w)
 	}
 	progress := m.progress
-	p := &presence{Room: m.o.Room + min(m.resting, mostRoomOf), Forged: m.forged.Load()}
+	totals := m.totals
+	p := &presence{Room: m.o.Room + min(m.resting, mostRoomOf), Forged: m.forged.Load(), Need: -1}
 	m.mu.Unlock()
 	for _, w := range works[:min(len(works), maxHeld)] {
 		p.Held = append(p.Held, held{w.slot, w.round, w.try, w.task.Load().Moved()})
@@ -196,6 +197,9 @@ func (m *Member) presence() *presence {
 	is := progress()
 	p.Stages, p.Sent, p.Received = is.Stages, is.Sent, is.Received
 	p.Memory, p.MemoryOf, p.Spool, p.SpoolOf = is.MemoryUsed, is.MemoryLimit, is.SpoolUsed, is.SpoolLimit
+	m.seeing.Lock()
+	defer m.seeing.Unlock()
+	p.Need, p.Limit = m.seer.Need(is, totals, time.Now())
 	return p
 }
 

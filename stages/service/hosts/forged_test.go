@@ -162,7 +162,7 @@ func TestReplayed(t *testing.T) {
 		s.offer("gaveup", "back", "done", "open")
 		s.end(m, 3)
 		var sent atomic.Int64
-		m.Watch(func() report.Progress { return report.Progress{Sent: sent.Add(1)} })
+		m.Watch(func() report.Progress { return report.Progress{Sent: sent.Add(1)} }, &report.Totals{})
 		time.Sleep(10 * time.Second) // all is offered again
 		evil := s.q.Link()
 		defer evil.Close()

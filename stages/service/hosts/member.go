@@ -47,12 +47,16 @@ type Member struct {
 	last     map[string]*Work // of works, the one that was taken last, by slot
 	resting  int              // of them
 	progress func() report.Progress
+	totals   *report.Totals
 	outage   func() bool
 	spare    func(InHand, time.Duration) bool // see Spare
 	number   int64                            // of what was told last
 	// ended are the slots of works that ended here. There are two generations: when ended is full, it becomes
 	// endedBefore, and what was in endedBefore is forgotten.
 	ended, endedBefore map[string]bool
+
+	seeing sync.Mutex // guards what follows
+	seer   report.Observer
 }
 
 var _ pipeline.Taking = (*Member)(nil)
@@ -87,11 +91,12 @@ func (m *Member) Keys() *encryption.Keys { return m.keys }
 func (m *Member) Context() context.Context { return m.ctx }
 
 // Watch says what the worker tells of itself every few seconds: its progress, without its paths, which
-// the works in hand have. It is called once this host is known to fit: the worker counts from then on.
-func (m *Member) Watch(progress func() report.Progress) {
+// the works in hand have, and how long it needs for these. It is called once this host is known to fit: the
+// worker counts from then on.
+func (m *Member) Watch(progress func() report.Progress, totals *report.Totals) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.progress = progress
+	m.progress, m.totals = progress, totals
 }
 
 // Merge adds how many works the worker holds, as the coordinator counts them, to its progress.

@@ -1,6 +1,8 @@
 package hosts
 
 import (
+	"time"
+
 	"firn/pipeline"
 	"firn/stages/service/report"
 )
@@ -72,6 +74,8 @@ type presence struct {
 	Spool    int64               `json:"spool,omitempty"`
 	SpoolOf  int64               `json:"spoolOf,omitempty"`
 	Forged   int64               `json:"forged,omitempty"` // messages that did not open
+	Need     time.Duration       `json:"need"`             // for what it holds, at least; -1: nothing is known
+	Limit    string              `json:"limit,omitempty"`  // the stage that has the most to do of that
 }
 
 // runSaid is what a coordinator announces.

@@ -16,7 +16,7 @@ const (
 	apart = 5 * time.Minute
 	// lately is how long ago rates begin. Who is silent for as long has none.
 	lately = 10 * time.Second
-	// mostLeft bounds how long all is said to take.
+	// mostLeft bounds how long all is said to take, and what a worker has in hand.
 	mostLeft = 1000 * time.Hour
 )
 
@@ -111,6 +111,7 @@ func (c *Coordinator) states(id string, m *member, p presence, now time.Time) {
 	p.Room = min(max(p.Room, 0), maxRoom)
 	p.Held = p.Held[:min(len(p.Held), maxHeld)]
 	p.Stages = p.Stages[:min(len(p.Stages), maxStages)]
+	p.Need = min(p.Need, mostLeft)
 	c.tally.passes(&m.state, &p)
 	m.state = p
 	for _, h := range p.Held {
@@ -257,7 +258,7 @@ func (m *member) row(c *Coordinator, now time.Time) report.Host {
 	h := report.Host{
 		Name: m.host, Work: len(m.state.Held), Read: m.state.read(), Sent: m.state.sent(),
 		Done: m.done, Failed: m.failed, Silent: now.Sub(m.heard), Spool: m.state.Spool, SpoolOf: m.state.SpoolOf,
-		State: report.HostWorks,
+		Need: m.state.Need, Limit: m.state.Limit, State: report.HostWorks,
 	}
 	switch {
 	case m.lost:
@@ -266,7 +267,7 @@ func (m *member) row(c *Coordinator, now time.Time) report.Host {
 		h.State = report.HostLeft
 	}
 	if m.gone { // what it said last is not so any more
-		h.Work, h.Spool = 0, 0
+		h.Work, h.Spool, h.Need, h.Limit = 0, 0, -1, ""
 		return h
 	}
 	h.ReadRate, h.SentRate = m.rate(now)

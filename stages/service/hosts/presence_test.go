@@ -120,7 +120,7 @@ func TestTookPart(t *testing.T) {
 		want int64
 	}{
 		{"refused by itself", func(*site, *hosts.Member) {}, 0},
-		{"ready", func(_ *site, m *hosts.Member) { m.Watch(func() report.Progress { return report.Progress{} }) }, 1},
+		{"ready", func(_ *site, m *hosts.Member) { m.Watch(func() report.Progress { return report.Progress{} }, &report.Totals{}) }, 1},
 		{"busy", func(s *site, m *hosts.Member) { must(s.t, s.take(m).Answer(s.t.Context(), nil)) }, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestMerge(t *testing.T) {
 				}}
 				h.sum.SpoolUsed, h.sum.SpoolLimit = 7, 10
 				return h.sum
-			})
+			}, &report.Totals{})
 			h.w = s.take(h.m)
 			h.task = works.Begin(h.w, report.StageArchive, 100, 100, 0)
 			h.w.Follow(h.task)
@@ -431,7 +431,7 @@ func TestReadAhead(t *testing.T) {
 		defer link.Close()
 		defer m.Leave()
 		p := report.Progress{Stages: []pipeline.Counters{{Stage: report.StageArchive, BytesOut: 1000}}}
-		m.Watch(func() report.Progress { p.Sent += 20; return p })
+		m.Watch(func() report.Progress { p.Sent += 20; return p }, &report.Totals{})
 		works := []*hosts.Work{s.take(m)}
 		time.Sleep(41 * time.Second) // 10 bytes a second: 400 of 1000 are sent
 		left := time.Duration(-1)
@@ -475,8 +475,10 @@ func TestLeft(t *testing.T) {
 		w.Follow(task)
 		start := time.Now()
 		m.Watch(func() report.Progress {
-			return report.Progress{Stages: []pipeline.Counters{{Stage: report.StageUpload, Workers: 1, InFlight: 1, Active: time.Since(start)}}}
-		})
+			return report.Progress{Stages: []pipeline.Counters{
+				{Stage: report.StageArchive, Active: time.Millisecond}, {Stage: report.StageUpload, Workers: 1, InFlight: 1, Active: time.Since(start)},
+			}}
+		}, &report.Totals{})
 		var o report.Observer
 		var out report.Outlook
 		for range 40 * 5 {

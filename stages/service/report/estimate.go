@@ -3,18 +3,19 @@ package report
 import (
 	"cmp"
 	"math"
-	"slices"
 	"time"
 )
 
 // An estimate is what is left of a run, in bytes and in time. Its model: the works go through the first
 // half side by side, all together at the rate of reading or compressing (or fetching), the slower of
 // the two; each goes through the second half, one after the other, when it is through the first whole.
-// The rate of a stage is that of the times in which it has something to do.
+// The rate of a stage is that of the times in which it has something to do. Of a run on many hosts, these
+// are the rates of all together, and a host that needs longer than that for what it has in hand decides.
 type estimate struct {
 	Progress
-	seen *look
-	last tally // the last minute
+	seen  *look
+	last  tally // the last minute
+	paces paces
 
 	open     bool    // more may be found, and nothing says how much
 	scanning bool    // more may be found
@@ -28,16 +29,18 @@ type estimate struct {
 	items    int64   // works that have not ended
 }
 
-func newEstimate(p Progress, t *Totals, seen *look, last tally) *estimate {
-	e := &estimate{Progress: p, seen: seen, last: last, raw: 1}
+func newEstimate(p Progress, t *Totals, seen *look, last tally, paces paces) *estimate {
+	e := &estimate{Progress: p, seen: seen, last: last, paces: paces, raw: 1}
 	l := &p.Load
 	if l.Done > 0 {
 		e.raw = max(float64(l.Raw)/float64(l.Done), 1)
 	}
 	if !p.Stopping {
+		e.waiting = float64(l.Planned - l.Begun)
+	}
+	if !p.Stopping && !p.helps {
 		e.scanning = !t.Final()
 		e.unseen = e.expect(t)
-		e.waiting = float64(l.Planned - l.Begun)
 		e.items = t.Subtrees.Load() - t.DoneSubtrees.Load()
 	}
 	e.ratio = e.ratioOf(l)
@@ -145,9 +148,43 @@ func (e *estimate) flows() []Flow {
 // left is how long all takes that is left, -1 if that can't be told, and which stage has the most left
 // to do.
 func (e *estimate) left() (time.Duration, string) {
+	took, _, limit := e.together()
+	for _, h := range e.Hosts {
+		need := h.Need.Seconds()
+		if need > took || need > 0 && math.IsInf(took, 1) && e.waiting+e.unseen <= 0 {
+			took, limit = need, h.Limit
+		}
+	}
+	// Hardly one of those that rest has ended: what is still to come of that is not known.
+	untold := len(e.Hosts) > 0 && e.last.ended*16 < float64(e.resting())
+	if e.open || untold && (took < rests || e.first+e.second == 0) {
+		took = math.Inf(1)
+	}
+	return lasts(took), limit
+}
+
+// need is how long all takes that is left, at least; -1 if nothing is known of that.
+func (e *estimate) need() (time.Duration, string) {
+	took, least, limit := e.together()
+	if lasts(took) < 0 && least > 0 {
+		took = least
+	}
+	return lasts(took), limit
+}
+
+// lasts is a time of so many seconds, -1 if it is not known.
+func lasts(seconds float64) time.Duration {
+	if math.IsInf(seconds, 1) || math.IsNaN(seconds) || seconds > float64(math.MaxInt64/time.Second) {
+		return -1
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// together is how long all takes that is left if whoever works shares it, in seconds, +Inf if that can't
+// be told; how long the stage takes that has the most left to do, as far as rates are known; and its name.
+func (e *estimate) together() (took, longest float64, limit string) {
 	t, l := &e.last, &e.Load
-	limit, longer := "", 0.0
-	longest := func(stage string, left, rate float64) float64 {
+	takes := func(stage string, left, rate float64) float64 {
 		if left <= 0 {
 			return 0
 		}
@@ -155,36 +192,69 @@ func (e *estimate) left() (time.Duration, string) {
 		if rate > 0 {
 			took = left / rate
 		}
-		if took > longer && !math.IsInf(took, 1) {
-			limit, longer = stage, took
+		if took > longest && !math.IsInf(took, 1) {
+			limit, longest = stage, took
 		}
 		return took
 	}
-	first := longest(cmp.Or(named[l.First], l.First), e.first, t.first/max(t.stage(l.First).active, math.SmallestNonzeroFloat64))
+	pace := e.paces.of(t, l.First, t.first, 0)
+	first := takes(cmp.Or(named[l.First], l.First), e.first, pace)
 	if c := t.stage(StageCompress); c.share() > 0 {
-		first = max(first, longest(StageCompress, e.first*e.raw, t.compressed/(c.share()*t.time)))
+		first = max(first, takes(StageCompress, e.first*e.raw, t.compressed/(c.share()*t.time)))
 	}
-	speed := 0.0
-	if active := t.stage(l.Second).active; active > 0 && t.second >= min(enough, e.second/64) {
-		speed = t.second / active
+	speed := e.paces.of(t, l.Second, t.second, min(enough, e.second/64))
+	if l.First == StageFetch && speed > 0 && t.stage(l.Second).active < t.time/2 {
+		// It is measured by small archives, which take time that is not of their bytes.
+		speed = max(speed, t.swiftest)
+		e.paces[l.Second] = speed
 	}
-	longest(l.Second, e.second, speed)
-	took := e.tandem(first, speed)
+	takes(l.Second, e.second, speed)
+	took = e.tandem(first, speed)
 	if t.first > 0 && speed > 0 && e.turns() {
 		took = max(took, min(e.first*t.time/t.first, first+e.second/speed))
 	}
 	if e.scanning {
-		took = max(took, longest(StageWalk, e.scan, t.scans/max(t.stage(StageWalk).active, math.SmallestNonzeroFloat64)))
+		took = max(took, takes(StageWalk, e.scan, t.scans/max(t.stage(StageWalk).active, math.SmallestNonzeroFloat64)))
 	}
-	if e.first+e.second == 0 && e.items > 0 { // nothing to move: what is left is a number of works
-		took = longest(StageLookup, float64(e.items), t.ended/max(t.time, math.SmallestNonzeroFloat64))
-	} else if share := t.busy / max(t.time, math.SmallestNonzeroFloat64); share > 0 { // something else held both up
+	if share := t.busy / max(t.time, math.SmallestNonzeroFloat64); share > 0 && !e.helps { // something else held both up
 		took /= min(max(share, least), 1)
 	}
-	if e.open || math.IsInf(took, 1) || math.IsNaN(took) || took > float64(math.MaxInt64/time.Second) {
-		return -1, limit
+	took = max(took, takes(e.ending()))
+	return took, longest, limit
+}
+
+// ending is how many works only have to end, how many of them end in a second, and in which stage. Those
+// that rest end many at once.
+func (e *estimate) ending() (stage string, works, rate float64) {
+	t, l, resting := &e.last, &e.Load, e.resting()
+	stage, rate = cmp.Or(ends[l.Second], StageRecord), t.quickest
+	if e.first+e.second > 0 || e.items <= resting {
+		switch works = float64(resting); {
+		case rate == 0:
+			works = 0
+		case t.ended < works: // these tell little of how fast the others end
+			rate = max(rate, works/rests)
+		}
+		return stage, works, rate
 	}
-	return time.Duration(took * float64(time.Second)), limit
+	if resting == 0 {
+		stage, rate = l.First, t.ended/max(t.time, math.SmallestNonzeroFloat64)
+	}
+	if e.items > int64(len(l.Parts))+l.Waiting { // some were not looked at
+		stage = StageLookup
+	}
+	return stage, float64(e.items), rate
+}
+
+// resting is how many works have moved all that they have to, and have not ended: of a run on many hosts,
+// workers answer for many at once.
+func (e *estimate) resting() (n int64) {
+	for _, p := range e.Load.Parts {
+		if p.Made && p.Second == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // turns reports whether neither half had work all the time: where little fits into the spool, they take
@@ -199,6 +269,8 @@ const (
 	most = 0.9
 	// least is the share of time below which a stage that does nothing says nothing.
 	least = 0.05
+	// rests is how many seconds works may rest until they end.
+	rests = 15
 	// enough is how many bytes tell how fast they move.
 	enough = 1 << 20
 )
@@ -206,68 +278,5 @@ const (
 // named are stages that have another name as flows.
 var named = map[string]string{StageArchive: StageRead}
 
-// A batch is a work on its way through the first half: what is left, and what follows in the second.
-type batch struct{ first, second float64 }
-
-// tandem is how long both halves take, in seconds, if the first takes so long and the second moves so
-// many bytes a second; 0 if that is not known.
-func (e *estimate) tandem(first, speed float64) float64 {
-	if e.second == 0 || math.IsInf(first, 1) {
-		return first
-	}
-	if speed <= 0 { // nothing has come so far
-		sends := slices.ContainsFunc(e.Load.Parts, func(p Part) bool { return p.Made && p.Second > 0 })
-		if e.first > 0 && !sends && e.Load.Waiting+int64(len(e.Load.Parts)) > 1 {
-			return first
-		}
-		return math.Inf(1)
-	}
-	took := max(first, e.second/speed)
-	if e.first <= 0 {
-		return took
-	}
-	// The last works that are through the first half wait for the second.
-	last := e.lastWorks()
-	slices.SortFunc(last, func(a, b batch) int { return cmp.Compare(a.first, b.first) })
-	rate := e.first / first // of all together
-	after := 0.0            // bytes of the second half, of those that end last
-	ends := first
-	for i := len(last) - 1; i >= 0; i-- {
-		after += last[i].second
-		took = max(took, ends+after/speed)
-		if i > 0 { // the works that were still there shared the rate
-			ends -= (last[i].first - last[i-1].first) * float64(len(last)-i) / rate
-		}
-	}
-	return took
-}
-
-// lastWorks are those that will be in the first half last: those that are there now, or as many that
-// are still to come.
-func (e *estimate) lastWorks() []batch {
-	var now []batch
-	for _, p := range e.Load.Parts {
-		if !p.Made {
-			now = append(now, batch{float64(p.First), e.secondOf(p)})
-		}
-	}
-	count := float64(e.Load.Waiting)
-	if e.waiting+e.unseen <= 0 || count <= 0 {
-		return now
-	}
-	side := max(len(now), 1) // that are in the first half side by side
-	mean := (e.waiting + e.unseen) / count
-	if e.waiting > 0 {
-		mean = e.waiting / count
-	}
-	come := min(side, int(min(count, 1<<10)))
-	var last []batch
-	for i := range come {
-		last = append(last, batch{mean * float64(i+1) / float64(come), mean * max(e.ratio, 0)})
-	}
-	if come < side { // some of those that are there now last as long
-		slices.SortFunc(now, func(a, b batch) int { return cmp.Compare(b.first, a.first) })
-		last = append(last, now[:side-come]...)
-	}
-	return last
-}
+// ends are the stages in which works end, by those in which their second halves move, unless it is record.
+var ends = map[string]string{StageExtract: StageSettle}

@@ -33,20 +33,34 @@ type Flow struct {
 // ready.
 type Observer struct {
 	samples samples
+	paces   paces
 	told    map[string]Flow // of each stage, last
 }
 
 // Look adds a sample, and says how the run gets on.
 func (o *Observer) Look(p Progress, t *Totals, now time.Time) Outlook {
-	seen := see(p, t, now)
-	rates := o.samples.add(seen)
-	e := newEstimate(p, t, seen, rates)
-	out := Outlook{Flows: e.flows(), Thaw: seen.idle}
+	e := o.estimate(p, t, now)
+	out := Outlook{Flows: e.flows(), Thaw: e.seen.idle}
 	out.Left, out.Limit = e.left()
 	for i := range out.Flows {
 		o.sharing(&out.Flows[i])
 	}
 	return out
+}
+
+// Need is how long a worker of a run on many hosts needs, at least, for what it has in hand, and which
+// stage has the most to do of that; -1: nothing is known.
+func (o *Observer) Need(p Progress, t *Totals, now time.Time) (time.Duration, string) {
+	p.helps = true
+	return o.estimate(p, t, now).need()
+}
+
+func (o *Observer) estimate(p Progress, t *Totals, now time.Time) *estimate {
+	if o.paces == nil {
+		o.paces = paces{}
+	}
+	seen := see(p, t, now)
+	return newEstimate(p, t, seen, o.samples.add(seen), o.paces)
 }
 
 // sharing sets the share of a flow.

@@ -71,6 +71,8 @@ type Progress struct {
 	Gone           []Host // and those that do no more
 	Queue          *Queue // of a run on many hosts; nil: it is none
 	Held           int    // of a worker of such a run: items that it holds
+
+	helps bool // what is known is all there is to do: others find it
 }
 
 // lostLately is how long a host is shown that was lost.
@@ -110,6 +112,8 @@ type Host struct {
 	Done, Failed   int64         // items
 	Silent         time.Duration // since it was heard last
 	Spool, SpoolOf int64         // bytes of its spool that are in use, and its limit
+	Need           time.Duration // for what it holds, at least; -1: nothing is known
+	Limit          string        // the stage that has the most to do of that
 	State          HostState
 }
 

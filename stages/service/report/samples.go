@@ -19,6 +19,8 @@ type tally struct {
 	time                                    float64
 	busy                                    float64 // of time, in which a half did something
 	first, second, compressed, scans, ended float64
+	quickest                                float64 // the most that ended in a second
+	swiftest                                float64 // the most bytes of the second half in a second in which it moved
 	stages                                  []spent
 }
 
@@ -53,7 +55,16 @@ func (s *samples) add(now *look) tally {
 	for len(s.all) > 2 && next.time-s.all[1].time >= window {
 		s.all = s.all[1:]
 	}
-	return next.since(s.all[0])
+	sum := next.since(s.all[0])
+	for i, t := range s.all[1:] {
+		if took := t.time - s.all[i].time; took >= step/2. {
+			sum.quickest = max(sum.quickest, (t.ended-s.all[i].ended)/took)
+		}
+		if active := t.stage(now.load.Second).active - s.all[i].stage(now.load.Second).active; active > 0 {
+			sum.swiftest = max(sum.swiftest, (t.second-s.all[i].second)/active)
+		}
+	}
+	return sum
 }
 
 // with adds what was done between two looks. In an outage, what moves is what the service takes or
@@ -137,6 +148,22 @@ func (t *tally) stage(name string) spent {
 	return spent{name: name}
 }
 
+// paces are how many bytes a second stages moved while they had something to do, when that was known last.
+type paces map[string]float64
+
+// of is the pace of a stage in a time in which it moved so many bytes. If these are fewer than tell how fast
+// they move, it is that of before, unless the stage stands still; 0 if it is not known.
+func (p paces) of(t *tally, stage string, moved, enough float64) float64 {
+	active := t.stage(stage).active
+	switch {
+	case active > 0 && moved > 0 && moved >= enough:
+		p[stage] = moved / active
+	case active > t.time/2:
+		return 0
+	}
+	return p[stage]
+}
+
 // since is what t has more than before.
 func (t tally) since(before tally) tally {
 	stages := make([]spent, len(t.stages))
@@ -146,7 +173,7 @@ func (t tally) since(before tally) tally {
 	}
 	return tally{
 		t.time - before.time, t.busy - before.busy,
-		t.first - before.first, t.second - before.second, t.compressed - before.compressed, t.scans - before.scans, t.ended - before.ended,
+		t.first - before.first, t.second - before.second, t.compressed - before.compressed, t.scans - before.scans, t.ended - before.ended, 0, 0,
 		stages,
 	}
 }
