@@ -95,6 +95,7 @@ type Coordinator struct {
 	short   int         // looks in a row at which the queue kept too little
 	made    int         // how often the queue was made again, of which what was in it is offered again
 	looked  time.Time   // at what the queue keeps
+	awake   time.Time   // when census was called last; only census uses it
 	told    rate
 	faults  faults // of workers
 	blamed  rate   // they were told

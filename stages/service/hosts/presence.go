@@ -160,11 +160,21 @@ func (c *Coordinator) present() (n int) {
 	return n
 }
 
-// census finds who is silent, and forgets who was silent for long.
+// census finds who is silent, and forgets who was silent for long. While this process stands still, as after
+// SIGSTOP, nobody is heard: that time is nobody's silence.
 func (c *Coordinator) census() {
+	now := time.Now()
+	still := now.Sub(c.awake)
+	if c.awake.IsZero() || still < silence/2 {
+		still = 0
+	}
+	c.awake = now
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, m := range c.members {
+		if m.heard = m.heard.Add(still); m.heard.After(now) {
+			m.heard = now
+		}
 		switch since := time.Since(m.heard); {
 		case since > silence && !m.gone:
 			m.lost = true
@@ -175,7 +185,7 @@ func (c *Coordinator) census() {
 			delete(c.members, id)
 		}
 	}
-	c.tally.tick(c.members, time.Now())
+	c.tally.tick(c.members, now)
 }
 
 // listed reports whether a worker says that it holds such an item; nil is one that has its result. The
