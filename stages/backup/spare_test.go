@@ -16,19 +16,25 @@ func TestSpare(t *testing.T) {
 	const few, tiny = manyAtOnce + spareArchives, 1000
 	sparing(t, func(p *sparer) {
 		p.check(true, hosts.InHand{})
-		for n := 1; n < few; n++ { // one more at once every half second
-			p.check(false, hosts.InHand{Make: n, MakeBytes: onePart})
+		p.check(false, hosts.InHand{Make: 1, MakeBytes: onePart}) // one large archive at a time, at first
+		p.check(true, hosts.InHand{Make: 1, MakeBytes: onePart - 1})
+		p.check(false, hosts.InHand{Send: onePart + 1})
+		time.Sleep(unknown)
+		p.check(true, hosts.InHand{Send: 2 * onePart}) // it tries the link, which may have room
+		p.check(false, hosts.InHand{Send: 2*onePart + 1})
+		p.check(false, hosts.InHand{Make: 1, Send: onePart + 1})
+		p.busyNow = true
+		for n := 1; n < few; n++ {
+			p.check(false, hosts.InHand{Make: n, MakeBytes: onePart + 1})
 			p.check(true, hosts.InHand{Make: n, MakeBytes: onePart - 1})
-			time.Sleep(slowly)
-			p.check(n < manyAtOnce, hosts.InHand{Make: n, MakeBytes: onePart + 1})
 		}
+		p.busyNow = false
 		p.check(true, hosts.InHand{Make: manyAtOnce - 1, MakeBytes: 1 << 40})
 		p.check(false, hosts.InHand{Make: few, MakeBytes: onePart})
 		p.check(true, hosts.InHand{Make: few, MakeBytes: onePart - 1})
 		p.check(true, hosts.InHand{Make: spareTiny - 1, MakeBytes: tiny})
 		p.check(false, hosts.InHand{Make: spareTiny, MakeBytes: tiny})
 		p.check(true, hosts.InHand{Send: onePart})
-		p.check(false, hosts.InHand{Send: onePart + 1})
 		p.check(false, hosts.InHand{Make: few, MakeBytes: onePart, Send: onePart})
 
 		const rate = 10 << 20 // bytes a second
@@ -58,18 +64,20 @@ func TestSpare(t *testing.T) {
 	})
 }
 
-// TestSpareConnections: while connections are idle, and those that work are as fast as one alone, a worker
-// takes more; and none that would wait to be sent while all are busy.
+// TestSpareConnections: while connections are idle, and those that work are as fast as fewer were, a worker
+// takes more; and none that would wait to be sent while all are busy. As long as it does not know, it takes
+// one more.
 func TestSpareConnections(t *testing.T) {
 	sparing(t, func(p *sparer) {
 		const one = 1 << 20 // bytes a second of a connection
 		much := hosts.InHand{Send: 100 << 20}
 		p.check(false, much)
 		for _, n := range []int{1, 2, 4, 8} {
-			p.send(8, n*one, n)
-			p.check(true, much)
+			p.send(12, n*one, n)
+			p.check(n > 1, much)
+			p.check(true, hosts.InHand{Send: 2 * onePart})
 			p.left = time.Second
-			p.check(true, much)
+			p.check(n > 1, much)
 			p.left = -1
 			p.busyNow = true
 			p.check(false, much)
@@ -95,6 +103,7 @@ type sparer struct {
 	t       *testing.T
 	traffic *store.Traffic
 	worked  time.Duration
+	now     int // connections that are busy
 	busyNow bool
 	left    time.Duration
 }
@@ -107,7 +116,7 @@ func sparing(t *testing.T, fn func(p *sparer)) {
 				Job:     &job.Job{Means: job.Means{PartSize: onePart, Traffic: p.traffic}},
 				options: Options{Workers: Workers{Archive: manyAtOnce}},
 			},
-			idle: func() bool { return !p.busyNow }, busy: func() time.Duration { return p.worked },
+			idle: func() bool { return !p.busyNow }, busy: func() (time.Duration, int) { return p.worked, p.now },
 		}
 		fn(p)
 	})
@@ -126,6 +135,7 @@ func (p *sparer) send(seconds int, rate, connections int) {
 		time.Sleep(time.Second)
 		p.traffic.Try(p.t.Context()).Sent(rate)
 		p.worked += time.Duration(connections) * time.Second
+		p.now = connections
 		p.room(hosts.InHand{}, p.left)
 	}
 }
