@@ -13,10 +13,12 @@ var ErrTaken = errors.New("all items were taken")
 // Nothing here knows who carries them.
 
 // An Offering keeps items for runs on any hosts to take.
-type Offering[M any] interface {
+type Offering[T any] interface {
 	// Offer returns once the item is kept. It waits while enough items are kept already. It owns the
 	// item.
-	Offer(ctx context.Context, item M) error
+	Offer(ctx context.Context, item T) error
+	// Offered says that nothing more will be offered.
+	Offered()
 }
 
 // A Taking hands out what others offer.
@@ -40,14 +42,19 @@ type Lease interface {
 	Return(ctx context.Context, after time.Duration) error
 }
 
-// Publish is a Sink that offers each item, as encode writes it. encode owns the item.
-func Publish[T, M any](s *Stage, in <-chan T, x Offering[M], encode func(T) (M, error)) {
-	Sink(s, in, func(ctx context.Context, item T) error {
-		message, err := encode(item)
-		if err != nil {
-			return err
+// Publish is a Sink that offers each item, and says when all were. To wait for room is no work.
+func Publish[T any](s *Stage, in <-chan T, x Offering[T]) {
+	offered := Map(s, in, func(ctx context.Context, item T, _ func(struct{}) error) error {
+		err := s.Blocked(func() error { return x.Offer(ctx, item) })
+		if err == nil {
+			s.itemsOut.Add(1)
 		}
-		return s.Blocked(func() error { return x.Offer(ctx, message) })
+		return err
+	})
+	s.run.flow.Go(func() {
+		for range offered { // nothing comes: it ends once the last item was offered
+		}
+		x.Offered()
 	})
 }
 

@@ -26,8 +26,11 @@ func newShelf(room int) *shelf {
 }
 
 func (s *shelf) Offer(ctx context.Context, item string) error {
-	if item == "broken" {
+	switch item {
+	case "broken":
 		return pipeline.Fatal(errors.New("the shelf is broken"))
+	case "long":
+		return errors.New("it is too long")
 	}
 	select {
 	case s.items <- item:
@@ -36,6 +39,8 @@ func (s *shelf) Offer(ctx context.Context, item string) error {
 		return context.Cause(ctx)
 	}
 }
+
+func (s *shelf) Offered() { close(s.items) }
 
 func (s *shelf) Take(ctx context.Context) (pipeline.Lease, error) {
 	select {
@@ -107,12 +112,7 @@ func (s *shelf) offering(ctx context.Context, o pipeline.Options, items ...strin
 		}
 		return nil
 	})
-	pipeline.Publish(r.Stage("publish", 1), in, s, func(item string) (string, error) {
-		if item == "long" {
-			return "", errors.New("it is too long")
-		}
-		return item, nil
-	})
+	pipeline.Publish(r.Stage("publish", 1), in, s)
 	return r
 }
 
@@ -141,7 +141,6 @@ func TestExchange(t *testing.T) {
 		if err := offers.Wait(); err != nil {
 			t.Error(err)
 		}
-		close(s.items)
 		if err := errors.Join(first.Wait(), second.Wait()); err != nil {
 			t.Error(err)
 		}

@@ -23,10 +23,9 @@ import (
 // answer is recorded as what this process did.
 func (b *backup) share(ordered <-chan *subtree) {
 	largest := pipeline.Largest(b.Run, ordered, ahead, atFirst, (*subtree).size) // the largest of those that wait first
-	offered := pipeline.Map(b.stages.publish, largest, b.lead.offer)             // into the queue, as many as workers can hold
+	pipeline.Publish(b.stages.publish, largest, b.lead)                          // into the queue, as many as workers can hold
 	answers := b.lead.gather()                                                   // out of it
 	pipeline.Sink(b.stages.record, answers, b.lead.record)                       // record and report them
-	b.lead.follow(offered)
 }
 
 // atFirst is how long subtrees are gathered before the first is offered: the largest is rarely the first that
@@ -74,8 +73,8 @@ type result struct {
 
 func (r result) String() string { return r.s.String() }
 
-// offer offers a subtree to the workers.
-func (l *lead) offer(ctx context.Context, s *subtree, _ func(struct{}) error) error {
+// Offer offers a subtree to the workers; see pipeline.Offering.
+func (l *lead) Offer(ctx context.Context, s *subtree) error {
 	body, err := write(l.orderOf(s))
 	if err != nil {
 		return err
@@ -84,10 +83,7 @@ func (l *lead) offer(ctx context.Context, s *subtree, _ func(struct{}) error) er
 	l.mu.Lock()
 	l.offered[s.Key] = s
 	l.mu.Unlock()
-	err = l.b.stages.publish.Blocked(func() error {
-		return l.Offer(ctx, hosts.Item{ID: s.Key, Name: s.String(), Bytes: s.scan.Bytes, Body: body})
-	})
-	if err != nil {
+	if err = l.Coordinator.Offer(ctx, hosts.Item{ID: s.Key, Name: s.String(), Bytes: s.scan.Bytes, Body: body}); err != nil {
 		l.take(s.Key)
 		s.planned = true
 		s.unplan()
@@ -144,16 +140,6 @@ func (l *lead) take(key string) *subtree {
 	delete(l.offered, key)
 	delete(l.turns, key)
 	return s
-}
-
-// follow tells the queue when all is offered.
-func (l *lead) follow(offered <-chan struct{}) {
-	l.b.Run.Go(func(context.Context) error {
-		for range offered { // ends once nothing more is published
-		}
-		l.Offered()
-		return nil
-	})
 }
 
 // gather returns what became of the subtrees, also after a soft stop.

@@ -88,17 +88,20 @@ func (l *Lead[T]) release() {
 
 // HandOut offers, with offer in the stage publish, what comes in, and gathers the results in record.
 func (l *Lead[T]) HandOut(publish *pipeline.Stage, in <-chan T, offer func(context.Context, T) error, record *pipeline.Stage, fn func(ctx context.Context, item T, r hosts.Result) error) {
-	offered := pipeline.Map(publish, in, func(ctx context.Context, item T, _ func(struct{}) error) error {
-		return publish.Blocked(func() error { return offer(ctx, item) })
-	})
-	l.run.Go(func(context.Context) error {
-		for range offered { // ends once nothing more is published
-		}
-		l.release()
-		return nil
-	})
+	pipeline.Publish(publish, in, offering[T]{l, offer})
 	l.Gather(record, fn)
 }
+
+// An offering is the pipeline.Offering of what is handed out.
+type offering[T any] struct {
+	lead  *Lead[T]
+	offer func(context.Context, T) error
+}
+
+func (o offering[T]) Offer(ctx context.Context, item T) error { return o.offer(ctx, item) }
+
+// Offered leaves open what Again may offer.
+func (o offering[T]) Offered() { o.lead.release() }
 
 func (l *Lead[T]) take(id string) (item T, ok bool) {
 	l.mu.Lock()

@@ -36,8 +36,6 @@ const (
 	patience = 5 * time.Second
 )
 
-var _ pipeline.Offering[Item] = (*Coordinator)(nil)
-
 // An offering is an item without a result. Its fields are guarded by Coordinator.mu.
 type offering struct {
 	Item

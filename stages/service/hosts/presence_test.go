@@ -120,7 +120,9 @@ func TestTookPart(t *testing.T) {
 		want int64
 	}{
 		{"refused by itself", func(*site, *hosts.Member) {}, 0},
-		{"ready", func(_ *site, m *hosts.Member) { m.Watch(func() report.Progress { return report.Progress{} }, &report.Totals{}) }, 1},
+		{"ready", func(_ *site, m *hosts.Member) {
+			m.Watch(func() report.Progress { return report.Progress{} }, &report.Totals{})
+		}, 1},
 		{"busy", func(s *site, m *hosts.Member) { must(s.t, s.take(m).Answer(s.t.Context(), nil)) }, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
