@@ -172,7 +172,10 @@ func (a *answers) leftOut(s *subtree) {
 	a.end(s, wasLeftOut, "")
 }
 
-func (a *answers) putAside(s *subtree) { a.end(s, wasPutAside, "") }
+func (a *answers) putAside(s *subtree) error {
+	a.end(s, wasPutAside, "")
+	return nil
+}
 
 // failed answers if no other host would do better, or else hands the subtree to another one.
 func (a *answers) failed(s *subtree, why error) {

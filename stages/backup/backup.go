@@ -194,8 +194,7 @@ func (b *backup) check(ctx context.Context, s *subtree, emit func(*subtree) erro
 	}
 	if b.comesLast(ctx, s) {
 		s.Drop(nil)
-		b.book.putAside(s)
-		return nil
+		return b.book.putAside(s)
 	}
 	s.task.FirstDone(encryption.CiphertextSize(s.record.ArchiveSize))
 	s.task.Doing(report.StageSpool)

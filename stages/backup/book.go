@@ -31,8 +31,9 @@ type book interface {
 	identical(ctx context.Context, s *subtree, entry *state.Entry)
 	// leftOut ends a subtree that no archive can hold.
 	leftOut(s *subtree)
-	// putAside ends a shell that has to wait for all others first. It is dropped already.
-	putAside(s *subtree)
+	// putAside ends a shell that has to wait for all others first. It is dropped already. The error is
+	// pipeline.ErrStopped if nothing waits any more.
+	putAside(s *subtree) error
 	// failed ends a subtree that was not saved. It is dropped already.
 	failed(s *subtree, why error)
 }
@@ -146,7 +147,7 @@ func (j *journal) leftOut(s *subtree) {
 	j.shells.ended(s, true)
 }
 
-func (j *journal) putAside(s *subtree) { j.shells.putAside(s) }
+func (j *journal) putAside(s *subtree) error { return j.shells.putAside(s) }
 
 func (j *journal) failed(s *subtree, why error) {
 	j.lacks(s, why)

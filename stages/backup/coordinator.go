@@ -185,7 +185,7 @@ func (l *lead) record(ctx context.Context, r result) error {
 	case wasLeftOut:
 		j.leftOut(s)
 	case wasPutAside:
-		j.putAside(s)
+		return j.putAside(s)
 	case wasFailed:
 		l.b.stages.record.Fault(s, a.err())
 	case wasSaved, wasIdentical:

@@ -116,6 +116,134 @@ func TestCoordinatorStopped(t *testing.T) {
 	})
 }
 
+// plantFew has so few subtrees that all are in work at once.
+func plantFew(r *stagestest.Rig) {
+	for i := range 3 { // and the directory above
+		stagestest.Write(r.T, filepath.Join(r.Tree, fmt.Sprint("f", i)), fmt.Sprint("text ", i))
+	}
+}
+
+// A halting store calls halt, once, before an archive is put.
+type halting struct {
+	store.Store
+	did  *atomic.Bool
+	halt func()
+}
+
+func (h halting) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	if job.IsArchive(key) && !h.did.Swap(true) {
+		h.halt()
+	}
+	return h.Store.Put(ctx, key, body, o)
+}
+
+// backupHalted is a plain run that is stopped softly a minute after an archive is to be put, which takes two.
+func backupHalted(r *stagestest.Rig, options ...func(*backup.Options)) *stagestest.Outcome {
+	r.T.Helper()
+	began, real := make(chan *job.Handle, 2), r.Store
+	r.Began = func(h *job.Handle) { began <- h }
+	r.Store = halting{real, new(atomic.Bool), func() {
+		time.Sleep(time.Minute)
+		(<-began).Stop()
+		time.Sleep(time.Minute)
+	}}
+	o, err := r.TryBackup(context.Background(), options...)
+	r.Store, r.Began = real, nil
+	r.Must(err)
+	return o
+}
+
+// all checks that a run that was stopped when it had nothing left to take did all, and that a complete run
+// is in the catalogue.
+func all(t *testing.T, r *stagestest.Rig, o *stagestest.Outcome) {
+	t.Helper()
+	if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Saved.Load() != 4 {
+		t.Errorf("%v: %d saved: %v", o.Err, o.Totals.Saved.Load(), o.Events)
+	}
+	if run, _ := r.Catalogue().Last(); !run.Complete || run.ID != o.Run || run.Saved != 4 {
+		t.Errorf("%+v", run)
+	}
+}
+
+// TestStoppedAtItsEnd: a run that is stopped softly when all that is left is in work is done when that is, and
+// so it is for its workers.
+func TestStoppedAtItsEnd(t *testing.T) {
+	t.Run("alone", func(t *testing.T) {
+		r := stagestest.NewRig(t)
+		plantFew(r)
+		synctest.Test(t, func(*testing.T) { all(t, r, backupHalted(r)) })
+	})
+	t.Run("with a worker", func(t *testing.T) {
+		r := stagestest.NewRig(t)
+		plantFew(r)
+		c := newCrew(r, 1)
+		synctest.Test(t, func(*testing.T) {
+			began := make(chan *job.Handle, 1)
+			r.Began = func(h *job.Handle) { began <- h }
+			c.at(fault.Put, func(*worker) {
+				time.Sleep(10 * time.Second)
+				(<-began).Stop()
+				time.Sleep(10 * time.Second)
+			})
+			all(t, r, c.backup())
+			if err := c.workers[0].err; err != nil {
+				t.Errorf("the worker ends with %v", err)
+			}
+			c.clean()
+		})
+	})
+}
+
+// TestShellLeftByAStop: of shells that are to wait for all others, each is left by a soft stop: that which
+// waits already, and that of which a worker tells after it.
+func TestShellLeftByAStop(t *testing.T) {
+	for name, halted := range map[string]func(*stagestest.Rig) *stagestest.Outcome{
+		"waits": func(r *stagestest.Rig) *stagestest.Outcome { return backupHalted(r, cutAt(2)) },
+		"told late": func(r *stagestest.Rig) *stagestest.Outcome {
+			r.ForgetAll() // then the coordinator does not know what the archive holds
+			c, began := newCrew(r, 1), make(chan *job.Handle, 1)
+			r.Began = func(h *job.Handle) { began <- h }
+			c.change = func(_ *worker, o *backup.Options) {
+				o.Store = slow{o.Store, func() { time.Sleep(20 * time.Second) }}
+				time.AfterFunc(10*time.Second, func() { (<-began).Stop() })
+			}
+			return c.backup(cutAt(2))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := stagestest.NewRig(t)
+			forest(r)
+			r.Change = stagestest.Settled
+			r.Backup()
+			before := r.Objects()
+			synctest.Test(t, func(*testing.T) {
+				if o := halted(r); !errors.Is(o.Err, pipeline.ErrStopped) || o.Totals.Failed.Load() != 0 || o.Totals.Saved.Load() < 5 {
+					t.Errorf("%v, %d: %v", o.Err, o.Totals.Saved.Load(), o.Events)
+				}
+			})
+			if key := r.KeyOf("d1"); r.Objects()[key].ETag != before[key].ETag {
+				t.Errorf("%s was replaced", key)
+			}
+			r.Began = nil
+			if o := r.Backup(cutAt(2)); o.Err != nil || !o.Complete(&o.Totals) {
+				t.Errorf("%v: %v", o.Err, o.Events)
+			}
+			restored(t, r)
+		})
+	}
+}
+
+// A slow store calls a function before the metadata of an object are read.
+type slow struct {
+	store.Store
+	head func()
+}
+
+func (s slow) Head(ctx context.Context, key, version string) (store.Object, error) {
+	s.head()
+	return s.Store.Head(ctx, key, version)
+}
+
 // TestCoordinatorCancelled: a coordinator that is cancelled ends the run for its workers, and what they
 // had begun is taken up, or aborted, by the next run.
 func TestCoordinatorCancelled(t *testing.T) {

@@ -28,6 +28,7 @@ type shells struct {
 	lacking map[string]bool   // the directories above what is not saved
 	many    bool              // there are more of them
 	aside   []*subtree        // see putAside
+	closed  bool              // ready takes no more of them
 }
 
 func newShells(b *backup) *shells {
@@ -81,13 +82,19 @@ func (b *backup) comesLast(ctx context.Context, s *subtree) bool {
 	return s.Shell && !s.waited && s.stored() < s.holds() && b.loses(ctx)
 }
 
-// putAside makes s, whose archive is made again then, wait for all others.
-func (w *shells) putAside(s *subtree) {
-	s.plan(true)
+// putAside makes s, whose archive is made again then, wait for all others. After a soft stop that is the next
+// run: pipeline.ErrStopped.
+func (w *shells) putAside(s *subtree) error {
 	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return pipeline.ErrStopped
+	}
+	s.plan(true)
 	w.aside = append(w.aside, &subtree{planned: true, Subtree: s.Subtree, backup: s.backup, scan: s.scan, seen: s.seen, begun: s.begun, doubted: s.doubted, known: s.known, asked: s.asked, waited: true})
 	w.mu.Unlock()
 	w.ended(s, true)
+	return nil
 }
 
 // waits reports whether s is to wait for all others.
@@ -139,13 +146,18 @@ var errBelow = errors.New("not all that lies in the directory was saved by this 
 // errLast: the shell was not stored yet when the run was stored that lacks it.
 var errLast = errors.New("the archive that an earlier run stored holds more: it stays in its place until everything else is saved and this run is in the catalogue")
 
-// ready waits until all other subtrees are at their ends, and returns the shells that may be stored.
+// ready waits until all other subtrees are at their ends, and returns the shells that may be stored. A soft
+// stop leaves them to the next run, if there are any.
 func (w *shells) ready(ctx context.Context, held []*subtree) ([]*subtree, error) {
-	if err := w.idle(ctx); err != nil {
+	err := w.idle(ctx)
+	w.mu.Lock()
+	held, w.closed = append(held, w.aside...), true
+	w.mu.Unlock()
+	if err != nil && (len(held) > 0 || !errors.Is(err, pipeline.ErrStopped)) {
 		return nil, err
 	}
 	var free []*subtree
-	for _, s := range append(held, w.aside...) {
+	for _, s := range held {
 		if w.many || w.lacking[s.savedPath()] {
 			w.stages.lookup.Fault(s, errBelow)
 			continue

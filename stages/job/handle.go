@@ -67,7 +67,7 @@ func (j *Job) memory() (used, peak int64) {
 }
 
 // Wait waits for the end. The summary's Err is nil if the operation reached its end,
-// pipeline.ErrStopped after Stop, else the cause: a fault of the run, or that of Start's ctx. The
+// pipeline.ErrStopped if Stop left something, else the cause: a fault of the run, or that of Start's ctx. The
 // totals count failures of single items.
 func (h *Handle) Wait() report.Summary {
 	j := h.job

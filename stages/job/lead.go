@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -61,16 +62,18 @@ func (l *Lead[T]) Hand(ctx context.Context, item T, offer hosts.Item, body any) 
 }
 
 // Again has an item offered again by offer, which asks for it first. It is called while its result is
-// gathered. An error of offer is a fault of the item, in stage.
+// gathered. An error of offer is a fault of the item, in stage, but for pipeline.ErrStopped.
 func (l *Lead[T]) Again(stage *pipeline.Stage, item T, offer func(context.Context) error) {
 	l.mu.Lock()
 	l.open++
 	l.mu.Unlock()
 	l.run.Go(func(ctx context.Context) error {
 		defer l.release()
-		if err := offer(ctx); err != nil {
-			stage.Fault(item, err)
+		err := offer(ctx)
+		if err == nil || errors.Is(err, pipeline.ErrStopped) {
+			return err
 		}
+		stage.Fault(item, err)
 		return nil
 	})
 }

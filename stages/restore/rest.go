@@ -88,18 +88,14 @@ func (t *thawer) Ended(ctx context.Context, err error) error {
 	return nil
 }
 
-// Rest returns when it is time to look again; done says that nothing thaws any more. Errors:
-// pipeline.ErrStopped once stop is closed, or ctx's cause.
+// Rest returns when it is time to look again; done says that nothing thaws any more, after a soft stop as far
+// as is known then. Errors: pipeline.ErrStopped once stop is closed and something thaws, or ctx's cause.
 func (t *thawer) Rest(ctx context.Context, stop <-chan struct{}) (done bool, err error) {
-	if err := t.until(ctx, stop, func() bool { return t.looking == 0 }); err != nil {
-		return false, err
+	if err = t.until(ctx, stop, func() bool { return t.looking == 0 }); err == nil {
+		t.reportPass()
+		err = t.until(ctx, stop, func() bool { return len(t.next) > 0 || t.open == 0 })
 	}
-	t.reportPass()
-	err = t.until(ctx, stop, func() bool { return len(t.next) > 0 || t.open == 0 })
-	t.mu.Lock()
-	waits := len(t.next)
-	t.mu.Unlock()
-	if waits == 0 && ctx.Err() == nil {
+	if !t.waits() && ctx.Err() == nil {
 		return true, nil
 	}
 	if err != nil {
@@ -122,6 +118,13 @@ func (t *thawer) Rest(ctx context.Context, stop <-chan struct{}) (done bool, err
 			return false, context.Cause(ctx)
 		}
 	}
+}
+
+// waits reports whether an archive is to be looked at again. At the end of a run, it is left to the next one.
+func (t *thawer) waits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.now)+len(t.next) > 0
 }
 
 // reportPass reports, once all looks of a pass have ended, failed looks and missing archives.

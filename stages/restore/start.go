@@ -135,6 +135,9 @@ func (r *restore) entry(f extract.Fault) {
 func (r *restore) finish(end error, s *report.Summary) error {
 	s.DryRun = r.options.DryRun
 	r.thawer.Finish()
+	if end == nil && r.thawer.waits() { // since a soft stop
+		end = pipeline.ErrStopped
+	}
 	if r.lead != nil {
 		r.lead.end(end)
 	}

@@ -246,3 +246,42 @@ func TestThawerRestEnds(t *testing.T) {
 		}
 	})
 }
+
+// A rest that is stopped while nothing thaws leaves nothing, unless what is in flight turns out to be cold.
+func TestThawerStopped(t *testing.T) {
+	for name, tt := range map[string]struct {
+		then  func(b *bench, c *cold)
+		waits bool
+	}{
+		"read": {then: func(b *bench, c *cold) {
+			b.must(b.Decide(b.t.Context(), c, store.Object{}, nil))(thaw.Read)
+			if err := b.Fetched(c, nil); err != nil {
+				b.t.Error(err)
+			}
+		}},
+		"seen to be cold": {func(b *bench, c *cold) { b.must(b.Decide(b.t.Context(), c, frozen(), nil))(thaw.Wait) }, true},
+		"read, and cold": {func(b *bench, c *cold) {
+			b.must(b.Decide(b.t.Context(), c, store.Object{}, nil))(thaw.Read)
+			if err := b.Fetched(c, store.ErrCold); err != nil {
+				b.t.Error(err)
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, Thaw{Tier: store.TierBulk, Wait: true})
+				b.Begin()
+				c := &cold{key: "a", path: "a", size: 1 << 30, look: firstLook}
+				b.Take(c)
+				stop := make(chan struct{})
+				close(stop)
+				if done, err := b.Rest(t.Context(), stop); !done || err != nil {
+					t.Errorf("%v %v", done, err)
+				}
+				if tt.then(b, c); b.waits() != tt.waits {
+					t.Errorf("something waits: %v", !tt.waits)
+				}
+			})
+		})
+	}
+}
