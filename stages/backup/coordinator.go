@@ -172,6 +172,7 @@ func (l *lead) record(ctx context.Context, r result) error {
 	}
 	a, entry, err := readAnswer(r.Body)
 	if err == nil {
+		a.storedBy(r.Before, &entry)
 		err = l.refer(&entry)
 	}
 	if err != nil {

@@ -204,7 +204,7 @@ func TestShellLeftByAStop(t *testing.T) {
 			c, began := newCrew(r, 1), make(chan *job.Handle, 1)
 			r.Began = func(h *job.Handle) { began <- h }
 			c.change = func(_ *worker, o *backup.Options) {
-				o.Store = slow{o.Store, func() { time.Sleep(20 * time.Second) }}
+				o.Store = slow{o.Store, func(string) { time.Sleep(20 * time.Second) }}
 				time.AfterFunc(10*time.Second, func() { (<-began).Stop() })
 			}
 			return c.backup(cutAt(2))
@@ -236,11 +236,11 @@ func TestShellLeftByAStop(t *testing.T) {
 // A slow store calls a function before the metadata of an object are read.
 type slow struct {
 	store.Store
-	head func()
+	head func(key string)
 }
 
 func (s slow) Head(ctx context.Context, key, version string) (store.Object, error) {
-	s.head()
+	s.head(key)
 	return s.Store.Head(ctx, key, version)
 }
 

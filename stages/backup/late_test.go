@@ -59,6 +59,45 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
+// TestStoredBefore: a worker stores an archive, and comes too late with its answer: another one has the item, and
+// finds the archive in the store. What the first one says of the object proves it all the same.
+func TestStoredBefore(t *testing.T) {
+	r := stagestest.NewRig(t)
+	small(r)
+	key := r.KeyOf("d1")
+	c := newCrew(r, 2)
+	var first atomic.Pointer[worker]
+	var found atomic.Bool
+	c.change = func(w *worker, o *backup.Options) {
+		is := slow{o.Store, func(asked string) {
+			if by := first.Load(); asked == key && by != nil && by != w && !found.Swap(true) {
+				by.link.Thaw()
+				time.Sleep(20 * time.Second) // it answers first
+			}
+		}}
+		o.Store = pausing{Store: is, key: key, complete: func(put func() (store.Object, error)) (store.Object, error) {
+			o, err := put()
+			if first.CompareAndSwap(nil, w) {
+				w.link.Freeze() // it can't answer
+			}
+			return o, err
+		}}
+	}
+	synctest.Test(t, func(*testing.T) {
+		o := c.backup()
+		if o.Err != nil || !o.Complete(&o.Totals) || o.Totals.Saved.Load() != 3 || o.Totals.Adopted.Load() != 0 || !found.Load() {
+			t.Errorf("%v: %d saved, %d adopted: %v", o.Err, o.Totals.Saved.Load(), o.Totals.Adopted.Load(), o.Events)
+		}
+		if q := o.Queue; q.Twice == 0 {
+			t.Errorf("%+v", q)
+		}
+	})
+	c.clean()
+	if v := r.Verify(); v.Err != nil || !v.Complete(&v.Totals) {
+		t.Errorf("%v %v", v.Err, v.Events)
+	}
+}
+
 // TestItemSentAgain: whoever may write to the queue keeps an item again that was done, and the tree has
 // changed since. The worker that takes it stores nothing: the catalogue names what is there.
 func TestItemSentAgain(t *testing.T) {

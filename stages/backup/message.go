@@ -213,6 +213,21 @@ func (a answer) message() ([]byte, error) {
 	}
 }
 
+// storedBy makes an answer that found its archive in the store one of what this run stored, if the answer of the
+// worker that had the subtree before, which does not count, says that it stored this very object: then that is
+// known, and not by the object's metadata.
+func (a *answer) storedBy(before []byte, entry *state.Entry) {
+	if a.Outcome != wasIdentical || before == nil {
+		return
+	}
+	first, own, err := readAnswer(before)
+	if err != nil || first.Outcome != wasSaved || !own.Same(entry.Record) || !own.Record.SameContent(entry.Record) {
+		return
+	}
+	entry.Record, entry.Adopted = own.Record, false
+	a.Outcome, a.Stored, a.Uploaded = wasSaved, first.Stored, first.Uploaded
+}
+
 // readAnswer reads an answer, and refuses one that can't be true.
 func readAnswer(body []byte) (a answer, entry state.Entry, err error) {
 	if err = read(body, &a); err != nil {

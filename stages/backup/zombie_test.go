@@ -130,8 +130,8 @@ func TestZombieSends(t *testing.T) {
 	}
 }
 
-// pausing calls complete in place of what completes the uploads of a key, and part, if it is not nil, in
-// place of what sends a part.
+// pausing calls complete in place of what completes the uploads of a key, or puts its object, and part, if it is
+// not nil, in place of what sends a part.
 type pausing struct {
 	store.Store
 	key      string
@@ -153,6 +153,14 @@ func (p pausing) CreateUpload(ctx context.Context, key string, o store.PutOption
 		u = pausingUpload{u, p}
 	}
 	return u, err
+}
+
+func (p pausing) Put(ctx context.Context, key string, body []byte, o store.PutOptions) (store.Object, error) {
+	put := func() (store.Object, error) { return p.Store.Put(ctx, key, body, o) }
+	if key != p.key {
+		return put()
+	}
+	return p.complete(put)
 }
 
 type pausingUpload struct {

@@ -203,13 +203,17 @@ func queueRows(q *report.Queue) (lines []string) {
 		return nil
 	}
 	said := []string{Count(q.Joined, "worker") + " joined"}
+	again := "as they were handed out again"
+	if q.Twice == 1 {
+		again = "as it was handed out again"
+	}
 	for _, part := range []struct {
 		n    int64
 		text string
 	}{
 		{q.Retried, "%s handed out again"},
 		{q.Exhausted, "%s that no host ended"},
-		{q.Twice, "%s done twice, as the host that had it first was given up: one answer counts"},
+		{q.Twice, "%s done more than once, " + again + ": one answer counts"},
 	} {
 		if part.n > 0 {
 			said = append(said, fmt.Sprintf(part.text, Count(part.n, "archive")))

@@ -100,23 +100,12 @@ func (m *Member) alive(ctx context.Context, asked aliveSaid) (_ yesSaid, more []
 	return yesSaid{}, nil, ErrNobody
 }
 
-// mostEnded bounds what a worker remembers of items that it ended.
-const mostEnded = 1 << 15
-
-// ends remembers that the work in a slot ended here. The caller holds mu.
-func (m *Member) ends(slot string) {
-	if len(m.ended) >= mostEnded {
-		m.endedBefore, m.ended = m.ended, map[string]bool{}
-	}
-	m.ended[slot] = true
-}
-
 // again reports whether the work in a slot was ended here: it is wanted again if the queue lost how it
 // ended, and else somebody keeps what he saw there.
 func (m *Member) again(slot string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.ended[slot] || m.endedBefore[slot]
+	return m.ended.of(slot)
 }
 
 // present tells every few seconds how the worker gets on.

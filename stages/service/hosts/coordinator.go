@@ -80,6 +80,7 @@ type Coordinator struct {
 	said    atomic.Int64  // number of what was announced last
 
 	slots    map[string]*offering // by all that an item is or was kept under
+	ends     recent[*ending]      // of items that were done
 	open     int                  // items without a result
 	offered  bool                 // there will be no more
 	stopping time.Time            // since Stop; zero: it was not called
@@ -261,7 +262,7 @@ type Counts struct {
 	Hosts     int64 // workers that took part: they passed their own checks, or took an item
 	Retried   int64 // items that were handed out more than once
 	Returned  int64 // times that a worker handed an item back, which it had not begun or not ended
-	Twice     int64 // answers for items that were answered before
+	Twice     int64 // items that were done more than once: one answer counts
 	Forged    int64 // messages that did not open
 	Stale     int64 // messages of other runs
 	Exhausted int64 // items that were handed out MaxTries times

@@ -125,7 +125,7 @@ func join(ctx context.Context, o JoinOptions) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{
-		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{}, last: map[string]*Work{}, ended: map[string]bool{},
+		o: o, id: word(), seal: seal, keys: keys, works: map[*Work]struct{}{}, last: map[string]*Work{},
 		doubted: make(chan struct{}, 1), fewer: make(chan struct{}, 1), said: make(chan struct{}, 1),
 	}
 	m.o.Room = min(max(o.Room, 1), maxRoom)

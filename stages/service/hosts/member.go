@@ -51,9 +51,7 @@ type Member struct {
 	outage   func() bool
 	spare    func(InHand, time.Duration) bool // see Spare
 	number   int64                            // of what was told last
-	// ended are the slots of works that ended here. There are two generations: when ended is full, it becomes
-	// endedBefore, and what was in endedBefore is forgotten.
-	ended, endedBefore map[string]bool
+	ended    recent[bool]                     // the slots of works that ended here
 
 	seeing sync.Mutex // guards what follows
 	seer   report.Observer

@@ -125,5 +125,6 @@ const (
 	maxTries    = 16      // that are kept of an item
 	maxTroubled = 200     // items that Status names
 	maxWhy      = 2 << 10 // bytes of a reason
+	maxBefore   = 8 << 10 // bytes of an answer that does not count
 	maxStages   = 64      // of a worker
 )

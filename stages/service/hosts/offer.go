@@ -56,6 +56,8 @@ type offering struct {
 	notes  int
 	more   bool   // it was handed out more than once
 	failed string // why
+	early  bool   // an answer came that does not count, as another worker had it since
+	before []byte // that answer; see Result
 }
 
 // A turn is one lease of an item: those of an earlier slot or round, or of a lower try, are over.
@@ -133,7 +135,7 @@ func (c *Coordinator) keep(ctx context.Context, o *offering, begin func(*Coordin
 
 // forget ends an item. The caller holds mu.
 func (c *Coordinator) forget(o *offering) {
-	o.claimed, o.Body = true, nil
+	o.claimed, o.Body, o.before = true, nil, nil
 	for _, slot := range o.slots {
 		delete(c.slots, slot)
 	}

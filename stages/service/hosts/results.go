@@ -19,6 +19,9 @@ type Result struct {
 	Host string // that answered; "": no worker did
 	Body []byte // the operation's own; nil if Err is not ""
 	Err  string // why the item failed for good
+	// Before is the body of an answer that does not count, as another worker had the item since; nil: there was
+	// none.
+	Before []byte
 }
 
 // A Try is a host that had an item, and did not end it.
@@ -103,23 +106,22 @@ func (c *Coordinator) answered(message []byte, pass passing) error {
 		c.noted(slot, said, body)
 		return nil
 	}
-	o, r := c.settle(slot, said)
+	o, r := c.settle(slot, said, body)
 	if o == nil {
 		return nil
-	}
-	if r.Err == "" {
-		r.Body = body
 	}
 	return pass(o, r)
 }
 
 // settle says what an answer comes to: the result of the item, which is claimed then, or nil.
-func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
+func (c *Coordinator) settle(slot string, said answerSaid, body []byte) (*offering, Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.slots[slot]
 	if o == nil || o.claimed || o.ID != said.ID {
-		c.counts.Twice++
+		if said.Outcome == outcomeDone {
+			c.twice(c.ends.of(slot), slot, said)
+		}
 		return nil, Result{}
 	}
 	if said.Outcome != outcomeHanded {
@@ -131,13 +133,22 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 	if !overtaken && said.Outcome != outcomeHanded {
 		o.has(now)
 	}
-	if overtaken && said.Outcome == outcomeDone || late && (said.Outcome == outcomeFailed || said.Outcome == outcomeGaveUp) {
-		c.counts.Twice++
+	switch {
+	case overtaken && said.Outcome == outcomeDone:
+		o.early = true
+		if len(body) <= maxBefore {
+			o.before = body
+		}
+		return nil, Result{}
+	case late && (said.Outcome == outcomeFailed || said.Outcome == outcomeGaveUp):
 		return nil, Result{}
 	}
+	r := Result{ID: o.ID, Host: said.Host, Before: o.before}
 	switch said.Outcome {
 	case outcomeDone:
+		r.Body = body
 		c.settled(o, said, "")
+		c.done(o, slot, said)
 	case outcomeFailed:
 		c.settled(o, said, brief(said.Why))
 	case outcomeGaveUp:
@@ -158,7 +169,35 @@ func (c *Coordinator) settle(slot string, said answerSaid) (*offering, Result) {
 		c.counts.Forged++
 		return nil, Result{}
 	}
-	return o, Result{ID: o.ID, Host: said.Host, Err: o.failed}
+	r.Err = o.failed
+	return o, r
+}
+
+// An ending is the answer that counts for an item that was done: that of a turn in a slot.
+type ending struct {
+	slot       string
+	round, try int
+	twice      bool // the item was done more than once
+}
+
+// done keeps what counts for an item. The caller holds mu.
+func (c *Coordinator) done(o *offering, slot string, said answerSaid) {
+	e := &ending{slot, said.Round, said.Try, o.early}
+	if e.twice {
+		c.counts.Twice++
+	}
+	for _, slot := range o.slots {
+		c.ends.put(slot, e)
+	}
+}
+
+// twice counts an item that was done again, once. The same answer once more, as the queue keeps it twice if its
+// word was lost that it keeps it, says nothing. The caller holds mu.
+func (c *Coordinator) twice(e *ending, slot string, said answerSaid) {
+	if e != nil && !e.twice && *e != (ending{slot: slot, round: said.Round, try: said.Try}) {
+		e.twice = true
+		c.counts.Twice++
+	}
 }
 
 // settled claims an item for its result. why it failed is "" if it did not. The caller holds mu.

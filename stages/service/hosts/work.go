@@ -102,7 +102,7 @@ func (w *Work) release() {
 	if w.m.last[w.slot] == w {
 		delete(w.m.last, w.slot)
 	}
-	w.m.ends(w.slot)
+	w.m.ended.put(w.slot, true)
 	if w.rests.Load() {
 		w.m.resting--
 	}
