@@ -34,6 +34,8 @@ type queue struct {
 	token  string
 	told   atomic.Pointer[report.Reporter]
 	over   atomic.Bool // the run has ended, and soon its server may
+
+	troubles jetstream.Troubles // of all connections
 }
 
 // openQueue connects to the queue that the flags name, and starts its server if that is in this process,
@@ -72,6 +74,7 @@ func (q *queue) connect(ctx context.Context, wait time.Duration) (*jetstream.Lin
 	var there atomic.Bool // else what is tried again is said by the error, unless that takes long
 	o := jetstream.Options{
 		URLs: q.flags.Servers, Name: q.flags.Name, Token: bytesOf(q.token), Creds: q.flags.Creds, CA: q.flags.CA, Client: "firn on " + thisWorker(),
+		Troubles: &q.troubles,
 		Notice: func(text string) {
 			if there.Load() || wait > brokerWait {
 				q.tell(report.Notice, text)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,10 +12,12 @@ import (
 
 	"firn/bench/harness"
 	"firn/stages/service/hosts"
+	"firn/stages/service/hosts/jetstream"
 )
 
 // TestBrokerDiskFull: what a broker can't keep because its disk is full is tried again, also after it was
-// started again, and the user knows what to do; nothing is lost.
+// started again, and the user knows what to do; nothing is lost. Of two links of one process, and of all that
+// they try again, the user is told once.
 func TestBrokerDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -25,9 +28,10 @@ func TestBrokerDiskFull(t *testing.T) {
 	s := harness.NATS(t, func(c *harness.NATSConfig) { c.Dir = dir })
 	var n told
 	o := n.options(options(s.URL))
+	o.Troubles = new(jetstream.Troubles)
 	boss, worker := link(t, o), link(t, o)
 	check(t, boss.Lead(t.Context(), 30*lease))
-	const items = 4
+	const items, answers = 4, 5
 	body := make([]byte, 5000)
 	for i := range items / 2 {
 		check(t, boss.Offer(t.Context(), fmt.Sprint(i), body))
@@ -42,16 +46,21 @@ func TestBrokerDiskFull(t *testing.T) {
 			check(t, boss.Offer(t.Context(), fmt.Sprint(i), body))
 		}
 	})
-	full.Go(func() { check(t, worker.Answer(t.Context(), body)) })
-	for _, what := range []string{"giving an item to", "giving an answer to"} {
-		n.has(t, what+" the broker at "+s.URL+": no answer in time: its disk may be full, its log says so; then make room, and start nats-server again; trying again")
+	for i := range answers {
+		full.Go(func() { check(t, worker.Answer(t.Context(), fmt.Append(nil, i))) })
 	}
+	const why = " the broker at %s: no answer in time: its disk may be full, its log says so; then make room, and start nats-server again; trying again"
+	n.has(t, fmt.Sprintf(why, s.URL))
 	check(t, os.Remove(filler))
 	s.Kill()
 	check(t, s.Restart(t.Context()))
 	full.Wait()
-	if k, err := boss.Kept(t.Context()); err != nil || k != (hosts.Kept{Waiting: items, Answers: 1}) {
+	if k, err := boss.Kept(t.Context()); err != nil || k != (hosts.Kept{Waiting: items, Answers: answers}) {
 		t.Errorf("%+v is kept, %v", k, err)
 	}
-	n.has(t, "giving an item to the broker at "+s.URL+": works again")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.notices) != 2 || !strings.HasSuffix(n.notices[1], " the broker at "+s.URL+": works again") || n.lost != 1 || n.again != 1 {
+		t.Errorf("the user was told %d times that the connection is lost, %d times that it is there, and:\n%s", n.lost, n.again, strings.Join(n.notices, "\n"))
+	}
 }

@@ -40,10 +40,9 @@ type Link struct {
 	mu      sync.Mutex
 	closing bool
 	lost    bool
-	doubted bool            // whether this still leads: the connection was lost meanwhile
-	again   chan struct{}   // closed when the connection is there again, and made anew
-	dialed  error           // why a server could not be dialed
-	noticed map[string]bool // what is being tried again, as the user was told
+	doubted bool          // whether this still leads: the connection was lost meanwhile
+	again   chan struct{} // closed when the connection is there again, and made anew
+	dialed  error         // why a server could not be dialed
 	hearing map[string]*nats.Subscription
 }
 
@@ -58,8 +57,10 @@ func Connect(ctx context.Context, o Options) (*Link, error) {
 	if err := o.check(); err != nil {
 		return nil, pipeline.Fatal(err)
 	}
-	l := &Link{o: o, again: make(chan struct{}), taking: make(chan struct{}, 1), noticed: map[string]bool{},
-		hearing: map[string]*nats.Subscription{}}
+	if o.Troubles == nil {
+		o.Troubles = new(Troubles)
+	}
+	l := &Link{o: o, again: make(chan struct{}), taking: make(chan struct{}, 1), hearing: map[string]*nats.Subscription{}}
 	l.life, l.end = context.WithCancelCause(context.Background())
 	opts, err := o.options(l)
 	if err != nil {
@@ -81,15 +82,17 @@ func Connect(ctx context.Context, o Options) (*Link, error) {
 }
 
 // connect tries until a broker takes the connection, refuses it, or ctx is done.
-func (l *Link) connect(ctx context.Context, opts []nats.Option) error {
+func (l *Link) connect(ctx context.Context, opts []nats.Option) (err error) {
 	defer context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })() // a dial under way ends too
 	doing := "connecting to " + l.o.broker()
 	var last error
+	var in *trouble
+	defer func() { l.ends(in, doing, err == nil) }()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, l.o.quick.retry) {
+		begun := time.Now()
 		nc, err := nats.Connect(strings.Join(l.o.URLs, ","), opts...)
 		if err == nil {
 			l.nc = nc
-			l.works(doing)
 			l.js, err = jetstream.New(nc)
 			return err
 		}
@@ -98,7 +101,7 @@ func (l *Link) connect(ctx context.Context, opts []nats.Option) error {
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err
-			l.fails(doing, err)
+			in = l.fails(in, doing, err, begun)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,6 +143,9 @@ func (l *Link) Close() error {
 	l.closing = true
 	connected := !l.lost
 	l.mu.Unlock()
+	if !connected {
+		l.o.Troubles.regains()
+	}
 	if connected && l.life.Err() == nil {
 		l.abdicate()
 		_ = l.nc.FlushTimeout(l.o.quick.call) // what was announced last
@@ -151,10 +157,10 @@ func (l *Link) Close() error {
 
 func (l *Link) disconnected(_ *nats.Conn, err error) {
 	l.mu.Lock()
-	told := l.lost || l.closing
-	l.lost, l.doubted = true, true
+	known := l.lost || l.closing
+	l.lost, l.doubted = l.lost || !l.closing, true
 	l.mu.Unlock()
-	if told || l.o.Lost == nil {
+	if known || !l.o.Troubles.loses() || l.o.Lost == nil {
 		return
 	}
 	if err == nil {
@@ -165,11 +171,12 @@ func (l *Link) disconnected(_ *nats.Conn, err error) {
 
 func (l *Link) reconnected(*nats.Conn) {
 	l.mu.Lock()
+	was := l.lost && !l.closing
 	l.lost = false
 	close(l.again)
 	l.again = make(chan struct{})
 	l.mu.Unlock()
-	if l.o.Again != nil {
+	if was && l.o.Troubles.regains() && l.o.Again != nil {
 		l.o.Again()
 	}
 }

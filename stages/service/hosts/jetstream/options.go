@@ -42,6 +42,8 @@ type Options struct {
 	// Lost is told that the connection broke, and Again that it is there again. nil: nobody is.
 	Lost  func(err error)
 	Again func()
+	// Troubles are those of all links of this process, so that each is told once. nil: there is one link.
+	Troubles *Troubles
 
 	quick times // for tests; zero: those of usual
 }

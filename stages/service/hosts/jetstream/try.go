@@ -19,16 +19,17 @@ import (
 
 // try calls fn until it works, it is refused for good, or ctx is done, whose cause is the error then.
 // Each call has a time limit of its own. The user is told of what is tried again, once, and when it
-// works; not of lost connections, of which Options.Lost tells.
-func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) error) error {
+// works; not of lost connections, of which Options.Lost tells, and of what failed because of them.
+func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) error) (err error) {
+	var in *trouble
+	defer func() { l.ends(in, doing, err == nil) }()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, l.o.quick.retry) {
 		if l.life.Err() != nil {
 			return fmt.Errorf("%s: %w", doing, context.Cause(l.life))
 		}
-		again := l.wake()
+		again, begun := l.wake(), time.Now()
 		err := l.once(ctx, fn)
 		if err == nil {
-			l.works(doing)
 			return nil
 		}
 		if l.life.Err() != nil {
@@ -40,8 +41,12 @@ func (l *Link) try(ctx context.Context, doing string, fn func(context.Context) e
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !l.disconnectedNow() {
-			l.fails(doing, err)
+		select {
+		case <-again: // the connection was lost meanwhile
+		default:
+			if !l.disconnectedNow() {
+				in = l.fails(in, doing, err, begun)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -68,25 +73,20 @@ func (l *Link) disconnectedNow() bool {
 	return l.lost
 }
 
-// fails tells the user what is tried again, if it is not known.
-func (l *Link) fails(doing string, err error) {
-	l.mu.Lock()
-	known := l.noticed[doing]
-	l.noticed[doing] = true
-	l.mu.Unlock()
-	if !known && l.o.Notice != nil {
-		l.o.Notice(fmt.Sprintf("%s: %v; trying again", doing, plain(err)))
+// fails tells the user what is tried again, if it is not known. in is the trouble that the call is in.
+func (l *Link) fails(in *trouble, doing string, err error, begun time.Time) *trouble {
+	err = plain(err)
+	in, tell := l.o.Troubles.meets(in, doing, err.Error(), begun)
+	if tell && l.o.Notice != nil {
+		l.o.Notice(fmt.Sprintf("%s: %v; trying again", doing, err))
 	}
+	return in
 }
 
-// works tells the user that it does again.
-func (l *Link) works(doing string) {
-	l.mu.Lock()
-	known := l.noticed[doing]
-	delete(l.noticed, doing)
-	l.mu.Unlock()
-	if known && l.o.Notice != nil {
-		l.o.Notice(doing + ": works again")
+// ends notes the end of a call, and tells the user what does work again.
+func (l *Link) ends(in *trouble, doing string, works bool) {
+	if again := l.o.Troubles.leaves(in, doing, works); again != "" && l.o.Notice != nil {
+		l.o.Notice(again + ": works again")
 	}
 }
 
