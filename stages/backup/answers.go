@@ -154,8 +154,15 @@ func (a *answers) identical(_ context.Context, s *subtree, entry *state.Entry) {
 	if !a.hasPack(s, entry.List.Pack) {
 		entry.List = a.addList(s, entry.Record.MD5)
 	}
-	s.hand.answer.Uploaded = ""
-	a.settle(s, wasIdentical, entry)
+	s.hand.answer.Outcome, s.hand.answer.Uploaded = wasIdentical, ""
+	a.mu.Lock()
+	for before := range a.held { // its answer is under way, and may come too late
+		if before.Key == s.Key && before.hand.ended {
+			s.hand.answer.storedBy(&before.hand.answer, entry)
+		}
+	}
+	a.mu.Unlock()
+	a.settle(s, s.hand.answer.Outcome, entry)
 	s.report(report.Identical)
 }
 

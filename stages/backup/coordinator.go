@@ -172,7 +172,9 @@ func (l *lead) record(ctx context.Context, r result) error {
 	}
 	a, entry, err := readAnswer(r.Body)
 	if err == nil {
-		a.storedBy(r.Before, &entry)
+		if first, _, failed := readAnswer(r.Before); failed == nil {
+			a.storedBy(&first, &entry)
+		}
 		err = l.refer(&entry)
 	}
 	if err != nil {

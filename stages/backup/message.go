@@ -213,15 +213,12 @@ func (a answer) message() ([]byte, error) {
 	}
 }
 
-// storedBy makes an answer that found its archive in the store one of what this run stored, if the answer of the
-// worker that had the subtree before, which does not count, says that it stored this very object: then that is
-// known, and not by the object's metadata.
-func (a *answer) storedBy(before []byte, entry *state.Entry) {
-	if a.Outcome != wasIdentical || before == nil {
-		return
-	}
-	first, own, err := readAnswer(before)
-	if err != nil || first.Outcome != wasSaved || !own.Same(entry.Record) || !own.Record.SameContent(entry.Record) {
+// storedBy makes an answer that found its archive in the store, entry, one of what this run stored, if the answer
+// of who had the subtree before says that it stored this very object: then that is known, and not by the
+// object's metadata.
+func (a *answer) storedBy(first *answer, entry *state.Entry) {
+	own, ok := state.Parse(first.Entry)
+	if a.Outcome != wasIdentical || first.Outcome != wasSaved || !ok || !own.Same(entry.Record) || !own.Record.SameContent(entry.Record) {
 		return
 	}
 	entry.Record, entry.Adopted = own.Record, false

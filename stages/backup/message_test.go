@@ -72,3 +72,34 @@ func TestAnswersHaveBounds(t *testing.T) {
 		t.Errorf("%d bytes that become many were read: %v", bomb.Len(), err)
 	}
 }
+
+// TestStoredByAnother: an answer that found what an answer before it stored, and what that one proves.
+func TestStoredByAnother(t *testing.T) {
+	sum := func(b byte) string { return hex.EncodeToString(bytes.Repeat([]byte{b}, 32)) }
+	stored := state.Entry{Record: record.Record{Format: record.Format, MD5: sum(1)[:32], TarSHA256: sum(2), HMAC: sum(3), KeyID: "key", ETag: "e", ObjectSize: 5}}
+	for name, tt := range map[string]struct {
+		change func(first *answer, own, found *state.Entry)
+		saved  bool
+	}{
+		"the same":          {func(*answer, *state.Entry, *state.Entry) {}, true},
+		"another object":    {func(_ *answer, _, found *state.Entry) { found.Record.ETag = "f" }, false},
+		"another content":   {func(_ *answer, _, found *state.Entry) { found.Record.MD5, found.Record.TarSHA256 = sum(4)[:32], sum(4) }, false},
+		"another key":       {func(_ *answer, own, _ *state.Entry) { own.Record.KeyID = "other" }, false},
+		"it found it, too":  {func(first *answer, _, _ *state.Entry) { first.Outcome = wasIdentical }, false},
+		"it says of none":   {func(_ *answer, own, _ *state.Entry) { *own = state.Entry{} }, false},
+		"it was put beside": {func(_ *answer, _, found *state.Entry) { found.Record.ObjectSize = 6 }, false},
+	} {
+		first, own, found := answer{Outcome: wasSaved, Stored: 5, Uploaded: "u"}, stored, stored
+		found.Adopted, found.Partial, found.Record.HMAC = true, true, sum(9)
+		tt.change(&first, &own, &found)
+		first.Entry = own.Bytes()
+		a, was := answer{Outcome: wasIdentical}, found
+		a.storedBy(&first, &found)
+		switch {
+		case !tt.saved && (a.Outcome != wasIdentical || a.Stored != 0 || found != was):
+			t.Errorf("%s: %+v %+v", name, a, found)
+		case tt.saved && (a.Outcome != wasSaved || a.Stored != 5 || a.Uploaded != "u" || found.Adopted || !found.Partial || found.Record != stored.Record):
+			t.Errorf("%s: %+v %+v", name, a, found)
+		}
+	}
+}

@@ -98,3 +98,19 @@ func TestSummaryAdvice(t *testing.T) {
 		}
 	}
 }
+
+// What a summary says of the hosts is true of one archive and of many.
+func TestSummaryHosts(t *testing.T) {
+	for _, tt := range []struct {
+		q    report.Queue
+		want string
+	}{
+		{report.Queue{Joined: 2}, "2 workers joined"},
+		{report.Queue{Joined: 1, Twice: 1}, "1 worker joined, 1 archive done more than once, as it was handed out again: one answer counts"},
+		{report.Queue{Joined: 3, Retried: 4, Twice: 2}, "3 workers joined, 4 archives handed out again, 2 archives done more than once, as they were handed out again: one answer counts"},
+	} {
+		if got := queueRows(&tt.q); len(got) != 1 || !strings.HasSuffix(got[0], " "+tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}

@@ -76,7 +76,11 @@ func (l *Link) disconnectedNow() bool {
 // fails tells the user what is tried again, if it is not known. in is the trouble that the call is in.
 func (l *Link) fails(in *trouble, doing string, err error, begun time.Time) *trouble {
 	err = plain(err)
-	in, tell := l.o.Troubles.meets(in, doing, err.Error(), begun)
+	why := err.Error()
+	if errors.Is(err, errFull) {
+		why = errFull.Error()
+	}
+	in, tell := l.o.Troubles.meets(in, doing, why, begun)
 	if tell && l.o.Notice != nil {
 		l.o.Notice(fmt.Sprintf("%s: %v; trying again", doing, err))
 	}
@@ -172,6 +176,8 @@ func plain(err error) error {
 		text = "no answer in time"
 	case errors.As(err, &api) && (api.ErrorCode == codeStorage || api.ErrorCode == codeRoom):
 		text = "its disk or its limit of storage is full"
+	case errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful): // which says why in words alone
+		text, err = "it can't delete a message: its disk may be full, its log says why", errors.Join(errFull, err)
 	case errors.As(err, &api) && api.ErrorCode == codeCreate:
 		text = "it can't store the stream: its disk may be full, its log says why"
 	case errors.As(err, &api):
@@ -194,8 +200,11 @@ func (l *Link) unkept(err error) error {
 	if !late || l.o.InProcess != nil || l.disconnectedNow() {
 		return err
 	}
-	return said{"no answer in time: its disk may be full, its log says so; then make room, and start nats-server again", err}
+	return said{"no answer in time: its disk may be full, its log says so; then make room, and start nats-server again", errors.Join(errFull, err)}
 }
+
+// errFull: what the broker says, or does not say, may all be because its disk is full: one trouble.
+var errFull = errors.New("its disk may be full")
 
 // cause is what the system says of a connection that failed, without its addresses.
 func cause(socket *net.OpError) error {
