@@ -245,7 +245,7 @@ func TestNobodyToTell(t *testing.T) {
 
 // The page of a run that was killed says so, that of an interrupted one what was done until then.
 func TestReported(t *testing.T) {
-	s := newSite(t, []string{"a"})
+	s := newSite(t, []string{"a", "d", "e"})
 	file := filepath.Join(s.dir, "report.html")
 	page := func(want ...string) {
 		t.Helper()
@@ -258,8 +258,8 @@ func TestReported(t *testing.T) {
 			t.Error("the page has the secret key")
 		}
 	}
-	reached, release := s.hold("UploadPart", 1)
-	p := s.start("--report", file)
+	reached, release := s.hold("UploadPart", 2)
+	p := s.start("--report", file, "--archive-workers", "1", "--upload-workers", "1", "--spool-limit", "8MiB") // something is left
 	<-reached
 	p.signal(os.Interrupt)
 	p.until("stopping: ")
