@@ -165,7 +165,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{Options{}, []string{
 			"firn backup on head: working for 2 h 00 min", "run      20261129T163400Z-ab", "found    14,220 archives, 20.0 TiB", "done     12,852 archives, 8.00 TiB; 1 failed", "queue    40 archives waiting, 12 in work, 1 answer to read",
-			"hosts    3 workers joined, 2 archives handed out again, 1 archive done twice, 4 forged messages", "left     3 h 00 min, limited by upload",
+			"hosts    3 workers joined, 2 archives handed out again, 1 archive done again, 4 forged messages", "left     3 h 00 min, limited by upload",
 			"HOST", "node-1:17", "/srv/data/lab/run7, 41 % sent", `"node-2:18\x1b[2J"`,
 			"failed: /srv/data/a: tried 5 times, on node-1:17: none of them ended it", "again: /srv/data/b; node-2:18: it was not heard of again; node-1:17: reading it: input/output error", `done at last: "/srv/data/c\n"; on node-1:17`,
 		}, "\x1b"},

@@ -179,7 +179,7 @@ func (p *Printer) statusHead(s hosts.Status) (lines []string) {
 		n    int64
 		text string
 	}{
-		{s.Counts.Retried, "%s handed out again"}, {s.Counts.Exhausted, "%s that no host ended"}, {s.Counts.Twice, "%s done twice"},
+		{s.Counts.Retried, "%s handed out again"}, {s.Counts.Exhausted, "%s that no host ended"}, {s.Counts.Twice, "%s done again"},
 	} {
 		if part.n > 0 {
 			counts += ", " + fmt.Sprintf(part.text, ui.Count(part.n, "archive"))
