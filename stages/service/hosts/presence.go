@@ -65,9 +65,8 @@ func (c *Coordinator) heard(message []byte) {
 	}
 	m.number, m.heard = said.Number, now
 	m.gone, m.lost = m.gone && said.Left, false
-	if !m.counted && (said.Took != nil || said.State != nil && (said.State.Ready || len(said.State.Held) > 0)) {
-		m.counted = true
-		c.counts.Hosts++
+	if said.Took != nil || said.State != nil && (said.State.Ready || len(said.State.Held) > 0) {
+		c.tookPart(m)
 	}
 	if said.Took != nil {
 		c.takes(said.Member, m, *said.Took)
@@ -82,6 +81,14 @@ func (c *Coordinator) heard(message []byte) {
 		c.leaves(said.Member, m)
 	}
 	c.change()
+}
+
+// tookPart counts a member, once. The caller holds mu.
+func (c *Coordinator) tookPart(m *member) {
+	if m != nil && !m.counted {
+		m.counted = true
+		c.counts.Hosts++
+	}
 }
 
 // takes notes that a member has an item. The caller holds mu.

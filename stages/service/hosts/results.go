@@ -117,6 +117,7 @@ func (c *Coordinator) answered(message []byte, pass passing) error {
 func (c *Coordinator) settle(slot string, said answerSaid, body []byte) (*offering, Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tookPart(c.members[said.Member]) // that it took the item, it may have told in vain
 	o := c.slots[slot]
 	if o == nil || o.claimed || o.ID != said.ID {
 		if said.Outcome == outcomeDone {
